@@ -1,0 +1,73 @@
+"""The command line: a thin roof over the library.
+
+One module a group of commands, each with `register(commands)`, which adds its parsers and sets
+`handler` to a function from the parsed arguments to an exit code. Handlers import what they need
+when they run, so that `--help` is quick and nobody pays for what he does not use.
+
+Exit codes: 0 done, 1 not found or not valid, 2 bad usage, 130 interrupted (after saving).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from flipsearch import __version__
+from flipsearch.cli.output import complain
+from flipsearch.errors import FlipsearchError
+
+GROUPS = ("search", "schemes", "catalogue", "kernels", "faults", "report", "doctor")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="flipsearch",
+        description="Find, prove, keep and run fast matrix-multiplication algorithms.",
+    )
+    parser.add_argument("--version", action="version", version=f"flipsearch {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what is done")
+    parser.add_argument("-q", "--quiet", action="store_true", help="log errors only")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in GROUPS:
+        importlib.import_module(f"flipsearch.cli.{name}").register(commands)
+    return parser
+
+
+def database_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--db URL``, the catalogue to use; default FLIPSEARCH_DB, then the usual place."""
+    parser.add_argument(
+        "--db",
+        metavar="URL",
+        default=os.environ.get("FLIPSEARCH_DB"),
+        help="catalogue: an SQLAlchemy URL or the path of an SQLite file",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors are one line on standard error."""
+    arguments = build_parser().parse_args(argv)
+    level = logging.INFO if arguments.verbose else logging.WARNING
+    logging.basicConfig(
+        level=logging.ERROR if arguments.quiet else level, format="%(name)s: %(message)s"
+    )
+    try:
+        code: int = arguments.handler(arguments)
+        sys.stdout.flush()
+        return code
+    except FlipsearchError as error:
+        complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        complain(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        return 1

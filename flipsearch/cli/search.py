@@ -1,0 +1,1 @@
+"""search, resume, runs: walk the flip graph and keep what is found."""

@@ -1,0 +1,14 @@
+"""What is multiplied: general and structured matrix products as sparse integer tensors."""
+
+from flipsearch.formats.format import LARGEST_SIDE, OPERANDS, Format, MatrixProduct, parse_format
+from flipsearch.formats.layout import LETTERS, Layout
+
+__all__ = [
+    "LARGEST_SIDE",
+    "LETTERS",
+    "OPERANDS",
+    "Format",
+    "Layout",
+    "MatrixProduct",
+    "parse_format",
+]

@@ -1,0 +1,86 @@
+"""The rings schemes live over: F2, F3, the ternary coefficients ZT, Z and Q.
+
+A ring here is the set its coefficients come from together with the characteristic in which the
+Brent equations have to hold. ZT = {-1, 0, 1} is not closed under addition: a ZT scheme is a
+scheme over Z all of whose coefficients are ternary, and it stays exact over Z.
+
+Invariant: coefficients are stored as balanced representatives, {0, 1} over F2 and {-1, 0, 1}
+over F3 and ZT, so that a stored integer means the same in every module.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from flipsearch.errors import UsageError
+
+IntArray = npt.NDArray[np.int64]
+
+
+class Ring(StrEnum):
+    """A coefficient ring, named as in the papers."""
+
+    F2 = "F2"
+    F3 = "F3"
+    ZT = "ZT"
+    Z = "Z"
+    Q = "Q"
+
+    @property
+    def characteristic(self) -> int:
+        """2, 3 or 0: the characteristic in which the Brent equations must hold."""
+        return {"F2": 2, "F3": 3}.get(self.value, 0)
+
+    @property
+    def is_field_of_search(self) -> bool:
+        """Whether walks run over this ring (F2, F3 and ZT)."""
+        return self in (Ring.F2, Ring.F3, Ring.ZT)
+
+    def balanced(self, coefficients: IntArray) -> IntArray:
+        """Return the stored representatives of integer coefficients.
+
+        Parameters
+        ----------
+        coefficients : int64 array, any shape
+            Integers; over F2 and F3 any integers, reduced here.
+
+        Returns
+        -------
+        int64 array, same shape
+            {0, 1} over F2, {-1, 0, 1} over F3, unchanged over ZT, Z and Q.
+        """
+        if self is Ring.F2:
+            return coefficients & 1
+        if self is Ring.F3:
+            residue: IntArray = coefficients % 3
+            residue[residue == 2] = -1
+            return residue
+        return coefficients
+
+    def contains(self, coefficients: IntArray) -> bool:
+        """Whether all the integers are stored representatives of this ring."""
+        if self is Ring.F2:
+            return bool(((coefficients == 0) | (coefficients == 1)).all())
+        if self in (Ring.F3, Ring.ZT):
+            return bool((np.abs(coefficients) <= 1).all())
+        return True
+
+
+def parse_ring(text: str) -> Ring:
+    """Return the ring of that name, whatever its case.
+
+    Raises
+    ------
+    UsageError
+        The name is none of F2, F3, ZT, Z, Q.
+    """
+    aliases = {"Z2": "F2", "GF2": "F2", "Z3": "F3", "GF3": "F3"}
+    name = text.strip().upper()
+    try:
+        return Ring(aliases.get(name, name))
+    except ValueError:
+        names = ", ".join(ring.value for ring in Ring)
+        raise UsageError(f"unknown ring {text!r}: choose one of {names}") from None

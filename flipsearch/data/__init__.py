@@ -1,0 +1,1 @@
+"""Facts that ship with the program: the known bounds, with their sources."""

@@ -1,0 +1,253 @@
+"""Free codes by coordinate descent: drop a product, score every candidate, take the best.
+
+Let one product be dropped. An undecodable set E of the others becomes decodable with candidate x
+only if the targets' deficit over the survivors' span S is one, and then exactly when x lies in
+T + S and not in S. Two random linear forms, one vanishing on T + S and one on S, decide that for
+all candidates in one pass, up to an error probability of about 2^-31 each: good enough to choose
+by, since what is chosen is certified exactly afterwards.
+
+Invariant: the same seed and arguments give the same codes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from flipsearch.faults.exact import primes, reduce_rows
+from flipsearch.faults.union import target_forms
+from flipsearch.formats import Format
+from flipsearch.rings import IntArray
+
+
+def ternary_vectors(length: int, most_nonzeros: int | None = None) -> IntArray:
+    """Return the nonzero ternary vectors up to sign, with at most that many nonzero entries."""
+    most = length if most_nonzeros is None else most_nonzeros
+    rows = []
+    for size in range(1, most + 1):
+        for support in itertools.combinations(range(length), size):
+            for signs in itertools.product((1, -1), repeat=size - 1):
+                row = [0] * length
+                row[support[0]] = 1
+                for position, sign in zip(support[1:], signs, strict=True):
+                    row[position] = sign
+                rows.append(row)
+    return np.array(rows, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Code:
+    """Products found by the descent and the score they were chosen by.
+
+    `score` is the sum of p^k (1-p)^(n-k) over the undecodable sets of up to `depth` losses.
+    """
+
+    u: IntArray
+    v: IntArray
+    score: float
+
+
+class Descent:
+    """Coordinate descent over n products drawn from a pool of factors.
+
+    Parameters
+    ----------
+    format_ : Format
+        What is computed.
+    left, right : int64 arrays, shapes (Pu, dU), (Pv, dV)
+        Factors of the candidates: all Pu Pv products are tried at each step.
+    p : float
+        Loss probability in the objective; small values favour a larger kmin.
+    depth : int
+        Sets of up to this many losses are looked at.
+    seed : int
+        Of all random choices.
+    """
+
+    def __init__(
+        self,
+        format_: Format,
+        left: IntArray,
+        right: IntArray,
+        *,
+        p: float = 0.05,
+        depth: int = 4,
+        seed: int = 0,
+    ) -> None:
+        self._left = np.ascontiguousarray(left)
+        self._right = np.ascontiguousarray(right)
+        self._targets = target_forms(format_)
+        self._p = p
+        self._depth = depth
+        self._generator = np.random.default_rng(seed)
+        self._prime = np.uint64(primes(1)[0])
+
+    def step(self, u: IntArray, v: IntArray, drop: int) -> Code:
+        """Return the code with product `drop` replaced by the best candidate, ties at random."""
+        keep = np.arange(len(u)) != drop
+        products = (u[keep][:, :, None] * v[keep][:, None, :]).reshape(len(u) - 1, -1)
+        n = len(u)
+        weights = np.array(
+            [self._p**k * (1 - self._p) ** (n - k) for k in range(self._depth + 2)]
+        )
+        randoms = self._generator.integers(1, int(self._prime), size=(2, products.shape[1]))
+        gains = np.zeros((len(self._left), len(self._right)))
+        constant = _score(
+            products % np.int64(self._prime),
+            self._targets % np.int64(self._prime),
+            self._left,
+            self._right,
+            weights,
+            self._depth,
+            self._prime,
+            randoms.astype(np.uint64),
+            gains,
+        )
+        best = gains.max()
+        ties = np.flatnonzero(gains.ravel() >= best - 1e-12 * abs(best))
+        i, j = divmod(int(self._generator.choice(ties)), len(self._right))
+        new_u, new_v = u.copy(), v.copy()
+        new_u[drop], new_v[drop] = self._left[i], self._right[j]
+        return Code(new_u, new_v, float(constant - best))
+
+    def run(
+        self, u: IntArray, v: IntArray, *, fixed: int = 0, kick: int = 3
+    ) -> Iterator[Code]:
+        """Yield the code after each step, for ever: descend, and kick where no step helps.
+
+        Parameters
+        ----------
+        u, v : int64 arrays, shapes (n, dU), (n, dV)
+            Where to start; the products must span the targets.
+        fixed : int
+            The first `fixed` products stay.
+        kick : int
+            At a local minimum up to this many products are replaced at random candidates, from
+            the best code so far or, now and then, from the present one.
+        """
+        n = len(u)
+        best = present = Code(u, v, np.inf)
+        while True:
+            idle = 0
+            order = self._generator.permutation(np.arange(fixed, n))
+            while idle < len(order):
+                for drop in order:
+                    code = self.step(present.u, present.v, int(drop))
+                    better = code.score < present.score * (1 - 1e-9)
+                    idle = 0 if better else idle + 1
+                    present = code if code.score <= present.score * (1 + 1e-9) else present
+                    yield present
+                    if idle >= len(order):
+                        break
+            if present.score < best.score or self._generator.random() < 0.1:
+                best = present
+            u, v = best.u.copy(), best.v.copy()
+            for drop in self._generator.choice(
+                np.arange(fixed, n),
+                size=min(int(self._generator.integers(1, kick + 1)), n - fixed),
+                replace=False,
+            ):
+                u[drop] = self._left[self._generator.integers(len(self._left))]
+                v[drop] = self._right[self._generator.integers(len(self._right))]
+            present = Code(u, v, np.inf)
+
+
+@numba.njit(nogil=True, cache=True)
+def _annihilator(matrix, pivots, randoms, p):  # type: ignore[no-untyped-def]
+    """Return a random linear form that vanishes on the rows of a reduced echelon matrix."""
+    width = matrix.shape[1]
+    form = randoms.copy()
+    for row in range(len(pivots)):
+        form[pivots[row]] = np.uint64(0)
+    for row in range(len(pivots)):
+        total = np.uint64(0)
+        for k in range(width):
+            if k != pivots[row]:
+                total = (total + matrix[row, k] * form[k]) % p
+        form[pivots[row]] = (p - total) % p
+    return form
+
+
+@numba.njit(nogil=True, cache=True)
+def _score(products, targets, left, right, weights, depth, p, randoms, gains):  # type: ignore[no-untyped-def]
+    """Add to gains[i, j] what candidate (i, j) repairs; return the score without any candidate.
+
+    The score without one counts each undecodable E of the others once as it is and once with the
+    new product lost as well.
+    """
+    m, width = products.shape
+    t = len(targets)
+    du, dv = left.shape[1], right.shape[1]
+    constant = 0.0
+    chosen = np.full(depth + 1, -1, dtype=np.int64)
+    lost = np.zeros(m, dtype=np.bool_)
+    work = np.zeros((m + t, width), dtype=np.uint64)
+    modulus = np.int64(p)
+    inner = np.zeros((len(right), du), dtype=np.int64)
+    size = 0
+    first = True
+    while True:
+        if first:
+            first = False
+        else:  # the next subset, depth first in index order
+            start = chosen[size - 1] + 1 if size > 0 else 0
+            if size < depth and start < m:
+                chosen[size] = start
+                lost[start] = True
+                size += 1
+            else:
+                while size > 0:
+                    lost[chosen[size - 1]] = False
+                    if chosen[size - 1] + 1 < m:
+                        chosen[size - 1] += 1
+                        lost[chosen[size - 1]] = True
+                        break
+                    size -= 1
+                if size == 0:
+                    break
+        rows = 0
+        for r in range(m):
+            if not lost[r]:
+                for k in range(width):
+                    work[rows, k] = np.uint64(products[r, k])
+                rows += 1
+        pivots = reduce_rows(work[:rows], width, p)
+        rank = len(pivots)
+        apart = _annihilator(work[:rank], pivots, randoms[0], p)
+        for r in range(t):
+            for k in range(width):
+                work[rank + r, k] = np.uint64(targets[r, k])
+        both = reduce_rows(work[: rank + t], width, p)
+        deficit = len(both) - rank
+        if deficit == 0:
+            continue
+        constant += weights[size] + weights[size + 1]
+        if deficit > 1:
+            continue
+        within = _annihilator(work[: rank + 1], both, randoms[1], p)
+        weight = weights[size]
+        for j in range(len(right)):
+            for a in range(du):
+                total = np.int64(0)
+                for b in range(dv):
+                    total += np.int64(within[a * dv + b]) * right[j, b]
+                inner[j, a] = total % modulus
+        for i in range(len(left)):
+            for j in range(len(right)):
+                total = np.int64(0)
+                for a in range(du):
+                    total += inner[j, a] * left[i, a]
+                if total % modulus == 0:
+                    other = np.int64(0)
+                    for a in range(du):
+                        part = np.int64(0)
+                        for b in range(dv):
+                            part += np.int64(apart[a * dv + b]) * right[j, b]
+                        other += (part % modulus) * left[i, a]
+                    if other % modulus != 0:
+                        gains[i, j] += weight
+    return constant

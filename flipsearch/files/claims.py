@@ -1,0 +1,241 @@
+"""What a file claims, and what turns out to be true: format, ring and orientation by proof.
+
+A reader of a file format only extracts a `Claim`: three factor matrices, and what the file says
+about them. `settle` decides. It tries what the file says first, then the other orientation of W
+(files hold the output matrix transposed or not), then the finite fields, and returns the first
+reading that satisfies all Brent equations. File names are never asked.
+
+Invariant: `settle` returns only schemes that `flipsearch.verify` has proved. Candidates are
+screened first by evaluating both sides at points modulo a small prime; that can only reject what
+is wrong, so the screen costs no scheme, and it bounds the time spent on hostile input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flipsearch.errors import FormatError, InvalidSchemeError
+from flipsearch.files.limits import check_rank
+from flipsearch.formats import Format, MatrixProduct
+from flipsearch.rings import IntArray, Ring
+from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+from flipsearch.verify import verify
+
+_SCREEN = {0: (8191, 4), 2: (2, 64), 3: (3, 48)}
+_EXPLAINABLE = 2 * 10**9
+TRANSPOSED = "C transposed"
+PLAIN = "C"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Three factors as a file gives them.
+
+    Parameters
+    ----------
+    format : Format
+        What they should compute.
+    u, v, w : int64 arrays, shapes (R, dU), (R, dV), (R, dW)
+        Numerators, in the file's own orientation of W.
+    denominators : sequence of R positive integers, optional
+        Of the terms.
+    ring : Ring, optional
+        Only if the file names one; tried first.
+    order : str
+        The orientation of W usual for this kind of file; tried first.
+    meta : mapping
+        Provenance that the file carries.
+    """
+
+    format: Format
+    u: IntArray
+    v: IntArray
+    w: IntArray
+    denominators: tuple[int, ...] | None = None
+    ring: Ring | None = None
+    order: str = TRANSPOSED
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A proved scheme, the orientation of W that held, and the provenance from the file."""
+
+    scheme: Scheme
+    order: str
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+def terms_of(
+    format_: Format,
+    u: tuple[IntArray, list[int]],
+    v: tuple[IntArray, list[int]],
+    w: tuple[IntArray, list[int]],
+    **said: object,
+) -> Claim:
+    """Return the claim of three factors with a denominator a row each.
+
+    Raises
+    ------
+    FormatError
+        The factors have different numbers of rows, or an absurd one.
+    """
+    lengths = {len(matrix) for matrix, _ in (u, v, w)}
+    if len(lengths) != 1:
+        raise FormatError("U, V and W have different numbers of products")
+    check_rank(format_, lengths.pop())
+    for matrix, _ in (u, v, w):
+        if matrix.size and not (
+            -LARGEST_COEFFICIENT < matrix.min() and matrix.max() < LARGEST_COEFFICIENT
+        ):
+            raise FormatError("a coefficient is 2^62 or more in absolute value")
+    below = tuple(x * y * z for x, y, z in zip(u[1], v[1], w[1], strict=True))
+    return Claim(
+        format_,
+        u[0],
+        v[0],
+        w[0],
+        below if any(d != 1 for d in below) else None,
+        **said,  # type: ignore[arg-type]
+    )
+
+
+def settle(claims: Iterable[Claim], ring: Ring | None = None) -> Settled:
+    """Return the first reading of the claims that is a scheme, proved.
+
+    Parameters
+    ----------
+    claims : iterable of Claim
+        Alternative readings of one file, best first.
+    ring : Ring, optional
+        Accept this ring only, instead of finding one out: characteristic 0, then F2, then F3.
+
+    Raises
+    ------
+    FormatError
+        The entries cannot be those of a scheme at all.
+    InvalidSchemeError
+        No reading satisfies the Brent equations.
+    """
+    first: Claim | None = None
+    for claim in claims:
+        first = first or claim
+        for order, w in _orders(claim):
+            for target in _rings(claim, ring):
+                scheme = _reading(claim, w, target)
+                if scheme is not None:
+                    return Settled(scheme, order, claim.meta)
+    if first is None:
+        raise FormatError("its length fits no format")
+    raise InvalidSchemeError(_why(first, ring))
+
+
+def _orders(claim: Claim) -> Iterator[tuple[str, IntArray]]:
+    """Yield the claim's orientation of W, then the other one, as (name, transposed W)."""
+    form = claim.format
+    if not isinstance(form, MatrixProduct) or form.is_packed_output or 1 in (form.n, form.p):
+        yield claim.order, claim.w
+        return
+    rows, columns = form.n, form.p
+    plain = claim.w.reshape(-1, rows, columns).transpose(0, 2, 1).reshape(claim.w.shape)
+    both = [(TRANSPOSED, claim.w), (PLAIN, plain)]
+    yield from both if claim.order == TRANSPOSED else reversed(both)
+
+
+def _rings(claim: Claim, ring: Ring | None) -> list[Ring]:
+    """Return the rings to try, Q standing for characteristic 0."""
+    if ring is not None:
+        return [ring]
+    tried = [claim.ring] if claim.ring is not None else []
+    return tried + [other for other in (Ring.Q, Ring.F2, Ring.F3) if other not in tried]
+
+
+def _reading(claim: Claim, w: IntArray, ring: Ring) -> Scheme | None:
+    """Return the proved scheme of one reading, or None if it is none."""
+    if not _plausible(claim, w, ring.characteristic):
+        return None
+    factors = (claim.u, claim.v, w)
+    try:
+        if claim.denominators is None:
+            base = Ring.Z if ring in (Ring.Q, Ring.ZT) else ring
+            scheme = Scheme(claim.format, base, *(base.balanced(m.copy()) for m in factors))
+        else:
+            below = np.array(claim.denominators, dtype=np.int64)
+            scheme = Scheme(claim.format, Ring.Q, *factors, denominators=below)
+            scheme = scheme.over(ring) if ring.characteristic else scheme.canonical
+        if not ring.characteristic:
+            natural = scheme.natural_ring
+            scheme = _within(scheme, natural, ring, claim)
+        verify(scheme)
+    except (FormatError, InvalidSchemeError, OverflowError):
+        return None
+    return scheme
+
+
+def _within(scheme: Scheme, natural: Ring, ring: Ring, claim: Claim) -> Scheme:
+    """Return the scheme over the ring asked for if it fits, over its natural one otherwise."""
+    if natural is Ring.ZT and not all(Ring.ZT.contains(m) for m in scheme.factors):
+        scheme = scheme.canonical
+    asked = ring if claim.ring is ring else natural
+    ranks = (Ring.ZT, Ring.Z, Ring.Q)
+    if ranks.index(asked) < ranks.index(natural):
+        asked = natural
+    if scheme.ring is Ring.Q and asked is not Ring.Q:
+        scheme = scheme.canonical
+    return scheme.over(asked)
+
+
+def _plausible(claim: Claim, w: IntArray, characteristic: int) -> bool:
+    """Whether both sides agree at random points; False proves that the claim is wrong."""
+    prime, points = _SCREEN[characteristic]
+    below = claim.denominators
+    if below is not None and any(d % prime == 0 for d in below):
+        return characteristic == 0
+    generator = np.random.default_rng(20250)
+    values = [
+        generator.integers(0, prime, size=(matrix.shape[1], points)).astype(np.float64)
+        for matrix in (claim.u, claim.v, w)
+    ]
+    product = np.ones((len(w), points))
+    for matrix, x in zip((claim.u, claim.v, w), values, strict=True):
+        product = product * np.remainder(np.remainder(matrix, prime) @ x, prime)
+        product = np.remainder(product, prime)
+    if below is not None:
+        inverse = np.array([pow(d, -1, prime) for d in below], dtype=np.float64)
+        product = np.remainder(product * inverse[:, None], prime)
+    target = claim.format.target
+    expected = np.ones((len(target), points))
+    for column, x in enumerate(values):
+        expected = np.remainder(expected * x[target[:, column]], prime)
+    expected = expected * np.remainder(target[:, 3], prime)[:, None]
+    difference = np.remainder(product.sum(axis=0) - expected.sum(axis=0), prime)
+    return not difference.any()
+
+
+def _why(claim: Claim, ring: Ring | None) -> str:
+    """Say what fails: the first Brent equation where that is cheap to find."""
+    over = str(ring) if ring else "Z, F2 or F3" if claim.denominators is None else "Q, F2 or F3"
+    form = claim.format
+    text = f"not a scheme for {form} over {over}, W transposed or not"
+    u, v, w = form.dimensions
+    order, matrix = next(_orders(claim))
+    if u * v * w * len(claim.u) > _EXPLAINABLE:
+        return text
+    try:
+        scheme = Scheme(
+            form,
+            Ring.Q if claim.denominators else Ring.Z,
+            claim.u,
+            claim.v,
+            matrix,
+            denominators=np.array(claim.denominators or [1] * len(claim.u), dtype=np.int64),
+        )
+        verify(scheme)
+    except InvalidSchemeError as error:
+        return f"{text} ({order}: {str(error).split(': ', 1)[-1]})"
+    except (FormatError, OverflowError):
+        return text
+    return text

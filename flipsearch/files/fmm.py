@@ -1,0 +1,211 @@
+"""JSON schemes: FMM's dense form, its addition-reduced form, matmulcatalog's sparse form, ours.
+
+All are one object with ``n`` (three sizes), ``m`` (the rank) and three factors whose rows are
+products, W holding C transposed:
+
+- dense: ``u``, ``v``, ``w`` as rows of integers, fractions as text such as ``"1/2"``;
+- reduced: ``u_fresh`` ... name shared sums by indices from the dimension on, and rows are lists
+  of ``{"index", "value"}``; ``w`` then has one row an *output*, over the products and the fresh
+  sums of products;
+- sparse: ``u_sparse`` ... map a row number to ``{"i": indices, "c": coefficients}``.
+
+Ours is the dense form with the keys ``format``, ``ring``, ``hash`` and ``provenance`` added, so
+that structured formats and finite fields survive the way out and back; other readers ignore them.
+
+Invariant: whatever the object holds, the answer is a `Claim` or a `FormatError`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from flipsearch.errors import FormatError, UsageError
+from flipsearch.files import numbers
+from flipsearch.files.claims import Claim, terms_of
+from flipsearch.files.limits import check_rank, check_sides
+from flipsearch.formats import Format, MatrixProduct, parse_format
+from flipsearch.rings import IntArray, Ring, parse_ring
+
+_KEPT = ("source", "source_paper_url", "year", "authors", "lineage", "found-by")
+_CHARACTERISTIC_ZERO = (Ring.ZT, Ring.Z, Ring.Q)
+
+
+def load_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Raises
+    ------
+    FormatError
+        It is no JSON, nests too deeply, or holds NaN or infinities.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except FormatError:
+        raise
+    except RecursionError:
+        raise FormatError("it nests too deeply") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise FormatError(f"it is no JSON ({str(error)[:80]})") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise FormatError(f"it holds {name}, which is no coefficient")
+
+
+def claim_of(value: Any) -> Claim:
+    """Return what one JSON object claims.
+
+    Raises
+    ------
+    FormatError
+        The object is not of one of the three forms.
+    """
+    if not isinstance(value, dict):
+        raise FormatError(f"expected a JSON object but found {type(value).__name__}")
+    if value.get("commutative") is True:
+        raise FormatError(
+            "it is a commutative algorithm, which is no bilinear scheme and cannot recurse"
+        )
+    format_ = _format(value)
+    ring = _ring(value)
+    said: dict[str, Any] = {"ring": ring, "meta": _meta(value)}
+    rank = value.get("m", value.get("rank"))
+    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int)):
+        raise FormatError("the rank 'm' is no integer")
+    if "u_sparse" in value:
+        factors = _sparse(value, format_, rank)
+    elif any(f"{name}_fresh" in value for name in "uvw"):
+        factors = _reduced(value, format_, rank)
+    elif all(name in value for name in "uvw"):
+        factors = tuple(
+            numbers.matrix(value[name], columns, name.upper())
+            for name, columns in zip("uvw", format_.dimensions, strict=True)
+        )
+    else:
+        raise FormatError("it has no factors 'u', 'v', 'w'")
+    if rank is not None and rank != len(factors[0][0]):
+        raise FormatError(f"it says rank {rank} but U has {len(factors[0][0])} rows")
+    return terms_of(format_, *factors, **said)
+
+
+def _format(value: dict[str, Any]) -> Format:
+    named = value.get("format")
+    if named is not None:
+        if not isinstance(named, str):
+            raise FormatError("'format' is no text")
+        try:
+            return parse_format(named)
+        except UsageError as error:
+            raise FormatError(str(error)[:200]) from None
+    if "n" not in value:
+        raise FormatError("it has no sizes 'n'")
+    return MatrixProduct(*check_sides(value["n"]))
+
+
+def _ring(value: dict[str, Any]) -> Ring | None:
+    named = value.get("ring")
+    if named is None:
+        return Ring.F2 if value.get("z2") is True else None
+    try:
+        return parse_ring(str(named)[:20])
+    except UsageError as error:
+        raise FormatError(str(error)) from None
+
+
+def _meta(value: dict[str, Any]) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    provenance = value.get("provenance")
+    items = list(provenance.items()) if isinstance(provenance, dict) else []
+    for key, item in [(key, value.get(key)) for key in _KEPT] + items[:50]:
+        if isinstance(item, str | int) and not isinstance(item, bool) and str(item):
+            kept[str(key)[:40]] = str(item)[:500]
+    return kept
+
+
+def _sparse(value: dict[str, Any], format_: Format, rank: int | None) -> tuple[Any, ...]:
+    """Return the factors of matmulcatalog's sparse form."""
+    if rank is None:
+        raise FormatError("a sparse scheme needs its rank 'm'")
+    check_rank(format_, rank)
+    factors = []
+    for name, columns in zip("uvw", format_.dimensions, strict=True):
+        rows = value.get(f"{name}_sparse")
+        if not isinstance(rows, dict) or len(rows) > rank:
+            raise FormatError(f"'{name}_sparse' is no object of at most {rank} rows")
+        dense: list[list[Any]] = [[0] * columns for _ in range(rank)]
+        for key, row in rows.items():
+            index = int(key) if key.isascii() and key.isdigit() and len(key) < 6 else rank
+            if index >= rank:
+                raise FormatError(f"row {key[:20]!r} of '{name}_sparse' is out of range")
+            at, coefficients = (row.get("i"), row.get("c")) if isinstance(row, dict) else (0, 0)
+            if not isinstance(at, list) or not isinstance(coefficients, list):
+                raise FormatError(f"row {key} of '{name}_sparse' has no lists 'i' and 'c'")
+            if len(at) != len(coefficients):
+                raise FormatError(f"row {key} of '{name}_sparse' has lists of two lengths")
+            for place, coefficient in zip(at, coefficients, strict=True):
+                dense[index][_index(place, columns)] = coefficient
+        factors.append(numbers.matrix(dense, columns, name.upper()))
+    return tuple(factors)
+
+
+def _reduced(value: dict[str, Any], format_: Format, rank: int | None) -> tuple[Any, ...]:
+    """Return the factors of the addition-reduced form, its shared sums written out."""
+    if rank is None:
+        raise FormatError("an addition-reduced scheme needs its rank 'm'")
+    check_rank(format_, rank)
+    u, v = (
+        _expanded(value, name, columns)
+        for name, columns in zip("uv", format_.dimensions, strict=False)
+    )
+    outputs = _expanded(value, "w", rank)
+    if len(u) != rank or len(v) != rank or len(outputs) != format_.dimensions[2]:
+        raise FormatError("its factors do not have as many rows as rank and sizes say")
+    return tuple((matrix, [1] * rank) for matrix in (u, v, outputs.T.copy()))
+
+
+def _expanded(value: dict[str, Any], name: str, variables: int) -> IntArray:
+    """Return the rows of one reduced factor over its variables, integers only."""
+    fresh, rows = value.get(f"{name}_fresh", []), value.get(name)
+    if not isinstance(fresh, list) or not isinstance(rows, list):
+        raise FormatError(f"'{name}' or '{name}_fresh' is no list")
+    if len(fresh) + len(rows) > 100 * (variables + 100):
+        raise FormatError(f"'{name}_fresh' is absurdly long")
+    known = np.zeros((variables + len(fresh), variables), dtype=object)
+    for k in range(variables):
+        known[k, k] = 1
+    for k, row in enumerate(fresh):
+        known[variables + k] = _combined(row, known[: variables + k], name)
+    result = np.zeros((len(rows), variables), dtype=object)
+    for k, row in enumerate(rows):
+        result[k] = _combined(row, known, name)
+    try:
+        return result.astype(np.int64)
+    except OverflowError:
+        raise FormatError(f"'{name}' has a coefficient beyond 64 bits") from None
+
+
+def _combined(row: Any, known: Any, name: str) -> Any:
+    if not isinstance(row, list):
+        raise FormatError(f"a row of '{name}' is no list of index and value")
+    total = np.zeros(known.shape[1], dtype=object)
+    for item in row:
+        if not isinstance(item, dict):
+            raise FormatError(f"a row of '{name}' is no list of index and value")
+        coefficient = item.get("value")
+        if isinstance(coefficient, bool) or not isinstance(coefficient, int):
+            raise FormatError(f"a value in '{name}' is no integer")
+        if abs(coefficient) >= 2**62:
+            raise FormatError(f"a value in '{name}' is 2^62 or more")
+        total = total + coefficient * known[_index(item.get("index"), len(known))]
+    if len(known) and max((abs(int(x)) for x in total), default=0) >= 2**62:
+        raise FormatError(f"'{name}' has a coefficient of 2^62 or more")
+    return total
+
+
+def _index(place: Any, size: int) -> int:
+    if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < size:
+        raise FormatError(f"index {str(place)[:20]} is out of range (0 to {size - 1})")
+    return place

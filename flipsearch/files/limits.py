@@ -1,0 +1,57 @@
+"""How much a foreign file may ask for, and the one place where those bounds stand.
+
+Invariant: reading one piece (a file, an archive member, an element of a collection) needs memory
+and time bounded by these figures, whatever the bytes say.
+"""
+
+from __future__ import annotations
+
+from flipsearch.errors import FormatError
+from flipsearch.formats import LARGEST_SIDE, Format
+
+LARGEST_PIECE = 32 << 20
+"""Bytes of one scheme's file; the largest published one (16x16x16) has about 10 MB."""
+LARGEST_MEMBERS = 200_000
+"""Members of one archive."""
+LARGEST_RATIO = 400
+"""Unpacked bytes per packed byte of an archive, beyond the first `LARGEST_PIECE` bytes."""
+LARGEST_NESTING = 3
+"""Archives inside archives."""
+LARGEST_NUMBER_DIGITS = 19
+"""Decimal digits of a coefficient: all of int64."""
+
+
+def check_rank(format_: Format, rank: int) -> None:
+    """Refuse ranks that no search meets, before anything of that size is allocated.
+
+    Raises
+    ------
+    FormatError
+        More than twice the naive rank (a walk that splits stays far below), or no term at all.
+    """
+    if rank < 1:
+        raise FormatError("it has no products")
+    if rank > 2 * format_.naive_rank + 16:
+        raise FormatError(
+            f"rank {rank} is absurd for {format_}: the naive scheme has {format_.naive_rank}"
+        )
+
+
+def check_sides(sides: object) -> tuple[int, int, int]:
+    """Return three sides in range.
+
+    Raises
+    ------
+    FormatError
+        They are not three integers from 1 to 16.
+    """
+    if not isinstance(sides, list | tuple) or len(sides) != 3:
+        raise FormatError("the sizes are not three integers n, m, p")
+    for side in sides:
+        if isinstance(side, bool) or not isinstance(side, int):
+            raise FormatError("the sizes are not three integers n, m, p")
+        if not 1 <= side <= LARGEST_SIDE:
+            shown = side if abs(side) < 10**6 else "huge"
+            raise FormatError(f"size {shown} is out of range: sides are 1 to {LARGEST_SIDE}")
+    n, m, p = sides
+    return n, m, p

@@ -1,0 +1,215 @@
+"""The readable text form of a scheme: what lies in ``schemes/`` and what people read and mail.
+
+A header of ``key: value`` lines, an empty line, then one product a line::
+
+    format: 2x2x2
+    ring: ZT
+    rank: 7
+    hash: 1f0c...
+
+    (a11 + a22) * (b11 + b22) * (c11 + c22)
+    1/2 * (a11 - a12) * (b21 + 2 b22) * (c21)
+
+Names are those of `Format.variable`: ``c21`` is the entry C[2, 1] of the output to which the
+product is added. A factor 1/d in front is the term's denominator. Any other header key is kept
+as provenance (found-by, seed, run, date, lifted-from, ...); lines that start with ``#`` are
+comments.
+
+Invariant: parse, print, parse is the identity on schemes, print is the identity on printed text,
+and the hash in the header is checked on reading, so that a file changed by accident is refused.
+Validity is not checked here: that is `flipsearch.verify`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from flipsearch.errors import FormatError, UsageError
+from flipsearch.files.terms import Reader, written
+from flipsearch.formats import Format, parse_format
+from flipsearch.rings import IntArray, parse_ring
+from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+
+RESERVED = ("format", "ring", "rank", "hash")
+_KEY = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
+
+
+def to_text(scheme: Scheme, meta: Mapping[str, str] | None = None) -> str:
+    """Return a scheme in the readable form, its terms in their order.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        What to write.
+    meta : mapping, optional
+        Provenance: lower-case keys with hyphens, one-line values; empty values are left out.
+
+    Raises
+    ------
+    FormatError
+        A key is reserved or ill-formed, or a value spans lines.
+    """
+    lines = [
+        f"format: {scheme.format}",
+        f"ring: {scheme.ring}",
+        f"rank: {scheme.rank}",
+        f"hash: {scheme.content_hash}",
+    ]
+    for key, value in (meta or {}).items():
+        text = str(value).strip()
+        if not _KEY.fullmatch(key) or key in RESERVED:
+            raise FormatError(f"{key!r} is no provenance key: use lower-case words and hyphens")
+        if not text.isprintable():
+            raise FormatError(f"the value of {key!r} must be one line of printable text")
+        if text:
+            lines.append(f"{key}: {text}")
+    lines.append("")
+    names = _names(scheme.format)
+    for *rows, denominator in zip(*scheme.factors, scheme.denominators.tolist(), strict=True):
+        factors = (
+            "(" + written({name[k]: int(row[k]) for k in np.flatnonzero(row)}) + ")"
+            for name, row in zip(names, rows, strict=True)
+        )
+        scale = "" if denominator == 1 else f"1/{denominator} * "
+        lines.append(scale + " * ".join(factors))
+    return "\n".join(lines) + "\n"
+
+
+def from_text(text: str) -> tuple[Scheme, dict[str, str]]:
+    """Return the scheme and the provenance of a text in the readable form.
+
+    Raises
+    ------
+    FormatError
+        The text is not of this form, its parts do not fit together, or the hash is another
+        scheme's.
+    """
+    header, products = _split(text)
+    try:
+        format_ = parse_format(header.pop("format"))
+        ring = parse_ring(header.pop("ring"))
+    except KeyError as missing:
+        raise FormatError(f"the header has no {missing.args[0]!r} line") from None
+    except UsageError as error:
+        raise FormatError(str(error)) from None
+    rank = header.pop("rank", str(len(products)))
+    if rank != str(len(products)):
+        raise FormatError(f"the header says rank {rank[:20]} but {len(products)} products follow")
+    if len(products) > format_.naive_rank + 1:
+        raise FormatError(
+            f"{len(products)} products are more than the {format_.naive_rank} of the naive scheme"
+        )
+    factors = [np.zeros((len(products), d), dtype=np.int64) for d in format_.dimensions]
+    denominators = np.ones(len(products), dtype=np.int64)
+    for row, (number, line) in enumerate(products):
+        try:
+            denominators[row] = _read_product(line, format_, factors, row)
+        except FormatError as error:
+            raise FormatError(f"line {number}: {error}") from None
+    scheme = Scheme(format_, ring, *factors, denominators=denominators)
+    expected = header.pop("hash", None)
+    if expected is not None and expected != scheme.content_hash:
+        raise FormatError(
+            f"the products hash to {scheme.content_hash[:12]} but the header says "
+            f"{expected[:12]}: the file was changed, or cut short"
+        )
+    return scheme, header
+
+
+def read_native(path: str | Path) -> tuple[Scheme, dict[str, str]]:
+    """Read a file in the readable form; see `from_text`.
+
+    Raises
+    ------
+    FormatError
+        The file is not UTF-8, or is not a scheme; the message names the file.
+    """
+    try:
+        return from_text(Path(path).read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise FormatError(f"{path}: not UTF-8 text") from None
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+
+
+def is_native(text: str) -> bool:
+    """Whether a text starts as the readable form does: with a ``format:`` line."""
+    for line in text[:2000].splitlines():
+        if line.strip() and not line.startswith("#"):
+            return line.startswith("format:")
+    return False
+
+
+def _split(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
+    """Return the header and the numbered product lines."""
+    header: dict[str, str] = {}
+    products: list[tuple[int, str]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        if not products and (match := _HEADER.fullmatch(stripped)):
+            key = match[1].lower()
+            if key in header:
+                raise FormatError(f"line {number}: {key!r} stands twice in the header")
+            header[key] = match[2]
+        else:
+            products.append((number, stripped))
+    return header, products
+
+
+def _read_product(line: str, format_: Format, factors: list[IntArray], row: int) -> int:
+    """Fill row `row` of the factors from one line and return its denominator."""
+    reader = Reader(line)
+    denominator = 1
+    if reader.kind == "number":
+        scale = reader.number()
+        if scale.numerator != 1:
+            raise FormatError("the factor in front of a product is 1/d")
+        denominator = scale.denominator
+        reader.expect("*")
+    for slot, matrix in enumerate(factors):
+        if slot:
+            reader.expect("*")
+        reader.expect("(")
+        places = _places(format_)[slot]
+
+        def index_of(name: str, places: dict[str, int] = places, slot: int = slot) -> int:
+            if name not in places:
+                raise FormatError(
+                    f"{name[:20]!r} is no entry of {'ABC'[slot]} in {format_.name}"
+                )
+            return places[name]
+
+        for index, coefficient in reader.combination(index_of).items():
+            if coefficient.denominator != 1:
+                raise FormatError("fractions stand in front of a product, as 1/d")
+            if abs(coefficient) >= LARGEST_COEFFICIENT:
+                raise FormatError("a coefficient is 2^62 or more in absolute value")
+            matrix[row, index] = int(coefficient)
+        reader.expect(")")
+    if reader.kind != "end":
+        raise FormatError(f"unexpected {reader.text!r} after the third factor")
+    if denominator >= LARGEST_COEFFICIENT:
+        raise FormatError("a denominator is 2^62 or more")
+    return denominator
+
+
+@lru_cache(maxsize=64)
+def _names(format_: Format) -> tuple[list[str], list[str], list[str]]:
+    u, v, w = (
+        [format_.variable(slot, index) for index in range(dimension)]
+        for slot, dimension in enumerate(format_.dimensions)
+    )
+    return u, v, w
+
+
+@lru_cache(maxsize=64)
+def _places(format_: Format) -> tuple[dict[str, int], ...]:
+    return tuple({name: k for k, name in enumerate(names)} for names in _names(format_))

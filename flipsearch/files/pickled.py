@@ -1,0 +1,247 @@
+"""Object arrays of numpy, as their pickles spell them, read without unpickling anything.
+
+AlphaTensor's ``.npz`` members are pickled arrays of arrays. Unpickling runs what the file says;
+this module instead walks the opcodes (`pickletools.genops` only decodes them) on a stack of plain
+values and knows three names: numpy's ``_reconstruct``, ``ndarray`` and ``dtype``. Calling any of
+them only fills in a record here. The writer emits the same few opcodes by hand.
+
+Invariant: no object is created other than integers, text, bytes, lists, tuples and `_Array`
+records; any other opcode or name is a `FormatError`.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flipsearch.errors import FormatError
+
+_MARK = object()
+_GLOBALS = {
+    ("numpy.core.multiarray", "_reconstruct"): "reconstruct",
+    ("numpy._core.multiarray", "_reconstruct"): "reconstruct",
+    ("numpy", "ndarray"): "ndarray",
+    ("numpy", "dtype"): "dtype",
+}
+_PUSHED = frozenset(
+    "BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE BINBYTES SHORT_BINBYTES "
+    "BINBYTES8 BINSTRING SHORT_BINSTRING".split()
+)
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_DTYPE = re.compile(r"[<>|=]?[iuf][1248]")
+LARGEST_OPCODES = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Name:
+    name: str
+
+
+@dataclass
+class _Type:
+    code: str
+    order: str = "<"
+
+
+@dataclass
+class _Array:
+    shape: tuple[int, ...] = ()
+    code: str = ""
+    fortran: bool = False
+    data: Any = b""
+
+
+def read_object_array(data: bytes) -> list[Any]:
+    """Return the elements of a pickled one-level object array.
+
+    Parameters
+    ----------
+    data : bytes
+        The pickle, without numpy's header.
+
+    Returns
+    -------
+    list
+        Numeric arrays, or plain Python numbers.
+
+    Raises
+    ------
+    FormatError
+        It is anything else.
+    """
+    try:
+        result = _walk(data)
+    except FormatError:
+        raise
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error) as error:
+        raise FormatError(f"its pickled member is broken ({str(error)[:60]})") from None
+    if not isinstance(result, _Array) or not isinstance(result.data, list):
+        raise FormatError("its pickled member is no array of arrays")
+    return [_numeric(item) if isinstance(item, _Array) else item for item in result.data]
+
+
+def _walk(data: bytes) -> Any:
+    """Interpret the opcodes and return what is on the stack at the end."""
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+        name = opcode.name
+        if count > LARGEST_OPCODES:
+            raise FormatError("its pickled member is absurdly long")
+        if name in _PUSHED:
+            stack.append(argument)
+        elif name in _CONSTANTS:
+            stack.append(_CONSTANTS[name])
+        elif name in ("PROTO", "FRAME"):
+            continue
+        elif name == "STOP":
+            if len(stack) != 1:
+                raise FormatError("its pickled member is broken (values are left over)")
+            return stack[0]
+        elif name == "MARK":
+            stack.append(_MARK)
+        elif name == "EMPTY_LIST":
+            stack.append([])
+        elif name == "EMPTY_TUPLE":
+            stack.append(())
+        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
+            size = int(name[-1])
+            if len(stack) < size:
+                raise IndexError("stack too short")
+            stack[-size:] = [tuple(stack[-size:])]
+        elif name == "TUPLE":
+            stack.append(tuple(_to_mark(stack)))
+        elif name == "APPEND":
+            item = stack.pop()
+            _list(stack).append(item)
+        elif name == "APPENDS":
+            items = _to_mark(stack)
+            _list(stack).extend(items)
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            memo[argument] = stack[-1]
+        elif name == "MEMOIZE":
+            memo[len(memo)] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(memo[argument])
+        elif name == "GLOBAL":
+            stack.append(_name(*argument.split(" ", 1)))
+        elif name == "STACK_GLOBAL":
+            attribute, module = stack.pop(), stack.pop()
+            stack.append(_name(module, attribute))
+        elif name == "REDUCE":
+            arguments = stack.pop()
+            stack.append(_reduced(stack.pop(), arguments))
+        elif name == "BUILD":
+            state = stack.pop()
+            _build(stack[-1], state)
+        else:
+            raise FormatError(f"its pickled member uses {name}, which numeric arrays never need")
+    raise FormatError("its pickled member does not end")
+
+
+def _to_mark(stack: list[Any]) -> list[Any]:
+    for depth in range(len(stack) - 1, -1, -1):
+        if stack[depth] is _MARK:
+            items = stack[depth + 1 :]
+            del stack[depth:]
+            return items
+    raise IndexError("no mark")
+
+
+def _list(stack: list[Any]) -> list[Any]:
+    if not isinstance(stack[-1], list):
+        raise TypeError("append to something that is no list")
+    return stack[-1]
+
+
+def _name(module: Any, attribute: Any) -> _Name:
+    known = _GLOBALS.get((module, attribute)) if isinstance(module, str) else None
+    if known is None:
+        shown = f"{str(module)[:30]}.{str(attribute)[:30]}"
+        raise FormatError(f"its pickled member asks for {shown!r}, which is refused")
+    return _Name(known)
+
+
+def _reduced(function: Any, arguments: Any) -> Any:
+    """Return the record that calling one of the known names stands for."""
+    if function == _Name("reconstruct"):
+        if not isinstance(arguments, tuple) or arguments[:1] != (_Name("ndarray"),):
+            raise TypeError("not an array")
+        return _Array()
+    if function == _Name("dtype") and isinstance(arguments, tuple) and arguments:
+        code = arguments[0]
+        if isinstance(code, str) and (code in ("O", "O8") or _DTYPE.fullmatch(code)):
+            return _Type(code)
+    raise FormatError("its pickled member calls something that is no array")
+
+
+def _build(target: Any, state: Any) -> None:
+    """Fill in a record from its state."""
+    if isinstance(target, _Type) and isinstance(state, tuple) and len(state) >= 2:
+        if state[1] not in ("<", ">", "|", "="):
+            raise ValueError("unknown byte order")
+        target.order = state[1]
+        return
+    if not isinstance(target, _Array) or not isinstance(state, tuple) or len(state) != 5:
+        raise TypeError("state of something that is no array")
+    _, shape, kind, fortran, data = state
+    if not isinstance(shape, tuple) or not isinstance(kind, _Type) or len(shape) > 3:
+        raise TypeError("state of something that is no array")
+    if not all(type(side) is int and 0 <= side < 2**31 for side in shape):
+        raise ValueError("sizes out of range")
+    target.shape, target.fortran, target.data = shape, bool(fortran), data
+    target.code = kind.code if kind.code[:1] in "<>|=O" else kind.order + kind.code
+
+
+def _numeric(array: _Array) -> npt.NDArray[Any]:
+    """Return the numbers of a record, its length checked against its shape."""
+    if isinstance(array.data, list):
+        if not all(type(item) in (int, float) for item in array.data):
+            raise FormatError("its pickled member nests arrays too deeply")
+        if any(type(item) is int and abs(item) >= 2**62 for item in array.data):
+            raise FormatError("it has a coefficient of 2^62 or more")
+        flat = np.array(array.data)
+    elif isinstance(array.data, bytes) and not array.code.startswith("O"):
+        flat = np.frombuffer(array.data, dtype=np.dtype(array.code))
+    else:
+        raise FormatError("its pickled member holds an array without numbers")
+    if flat.size != int(np.prod(array.shape, dtype=object)):
+        raise FormatError("a pickled array is not as long as its shape says")
+    return flat.reshape(array.shape, order="F" if array.fortran else "C")
+
+
+def write_object_array(arrays: Sequence[npt.NDArray[Any]]) -> bytes:
+    """Return the pickle (protocol 3) of an object array of int64 or float64 arrays."""
+    out = [b"\x80\x03", _new_array(), b"(K\x01", _integer(len(arrays)), b"\x85"]
+    out += [_new_type("O8", "|"), b"\x89]("]
+    for array in arrays:
+        code = "f8" if array.dtype.kind == "f" else "i8"
+        body = np.ascontiguousarray(array, dtype=f"<{code}").tobytes()
+        sides = b"".join(_integer(side) for side in array.shape)
+        out += [_new_array(), b"(K\x01(", sides, b"t", _new_type(code, "<"), b"\x89"]
+        out += [b"B", struct.pack("<I", len(body)), body, b"tb"]
+    out.append(b"etb.")
+    return b"".join(out)
+
+
+def _new_array() -> bytes:
+    return b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
+
+
+def _new_type(code: str, order: str) -> bytes:
+    text = code.encode()
+    flags = b"K\x3f" if code == "O8" else b"K\x00"
+    head = b"cnumpy\ndtype\nX" + struct.pack("<I", len(text)) + text + b"\x89\x88\x87R"
+    state = b"(K\x03X\x01\x00\x00\x00" + order.encode() + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff"
+    return head + state + flags + b"tb"
+
+
+def _integer(value: int) -> bytes:
+    return b"J" + struct.pack("<i", value)

@@ -1,0 +1,177 @@
+"""Reading schemes: content decides what a piece is, verification decides what it says.
+
+`read_schemes` is the one door for foreign files. Each piece of the path (a file, an archive
+member, an element of a collection) gives one `Read`: a proved scheme, or the reason why not.
+
+Invariant: every scheme that comes out satisfies the Brent equations over its ring, exactly; no
+input makes anything but a rejection with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flipsearch.errors import FormatError, InvalidSchemeError
+from flipsearch.files import arrays, braces, fmm, maple, native, numeric, products
+from flipsearch.files.claims import TRANSPOSED, Claim, Settled, settle
+from flipsearch.files.pieces import Piece, pieces_of
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+from flipsearch.verify import verify
+
+
+@dataclass(frozen=True)
+class Read:
+    """What one piece of input turned out to be.
+
+    Parameters
+    ----------
+    source : str
+        Path, ``!member`` of an archive, ``#k`` of a collection.
+    kind : str
+        The file format: ``json``, ``text``, ``braces``, ``maple``, ``products``, ``npz``, ``npy``,
+        ``scheme`` (our own readable form), or empty if it is none.
+    scheme : Scheme or None
+        Proved, over the ring that was found.
+    reason : str
+        Why there is no scheme; empty if there is one.
+    w_order : str
+        The orientation in which the file held W: ``C transposed`` or ``C``.
+    meta : mapping
+        Provenance that the file carried.
+    """
+
+    source: str
+    kind: str
+    scheme: Scheme | None
+    reason: str = ""
+    w_order: str = ""
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_schemes(path: str | Path, ring: Ring | None = None) -> Iterator[Read]:
+    """Read every scheme of a file, folder or archive, each verified exactly.
+
+    Parameters
+    ----------
+    path : path
+        A file of any supported format, a folder (searched through), a zip or tar archive.
+    ring : Ring, optional
+        Accept schemes over this ring only. Without it the ring is what the file says, else found
+        from the coefficients: characteristic 0 first, then F2, then F3.
+
+    Yields
+    ------
+    Read
+        One a scheme or rejected piece, in a fixed order.
+
+    Raises
+    ------
+    NotFoundError
+        There is nothing at that path.
+    """
+    for piece in pieces_of(path):
+        yield from read_piece(piece, ring)
+
+
+def read_scheme(path: str | Path, ring: Ring | None = None) -> Scheme:
+    """Return the one scheme of a file, verified exactly.
+
+    Raises
+    ------
+    FormatError
+        It is no scheme file, not valid, or holds several schemes.
+    NotFoundError
+        There is nothing at that path.
+    """
+    found = list(read_schemes(path, ring))
+    if len(found) != 1:
+        raise FormatError(f"{path}: it holds {len(found)} schemes instead of one")
+    if found[0].scheme is None:
+        raise FormatError(f"{found[0].source}: {found[0].reason}")
+    return found[0].scheme
+
+
+def read_piece(piece: Piece, ring: Ring | None = None) -> list[Read]:
+    """Read one piece; numeric text may hold several schemes.
+
+    No exception is raised for any content: what is wrong is the `reason` of the result.
+    """
+    if piece.error:
+        return [Read(piece.source, "", None, piece.error)]
+    kind = ""
+    found: list[Read] = []
+    try:
+        for kind, label, settled in _settled(piece.data, piece.source, ring):
+            source = piece.source + label
+            if isinstance(settled, Settled):
+                found.append(
+                    Read(source, kind, settled.scheme, "", settled.order, dict(settled.meta))
+                )
+            else:
+                found.append(Read(source, kind, None, str(settled)))
+    except (FormatError, InvalidSchemeError) as error:
+        found.append(Read(piece.source, kind, None, str(error)))
+    except (RecursionError, MemoryError):
+        found.append(Read(piece.source, kind, None, "it needs too much memory or nesting"))
+    return found
+
+
+def _settled(
+    data: bytes, source: str, ring: Ring | None
+) -> Iterator[tuple[str, str, Settled | Exception]]:
+    """Yield (kind, label, outcome) of each scheme of a piece."""
+    if data[:6] == arrays.MAGIC:
+        member = source.rpartition("!")[2] if "!" in source else ""
+        if member:
+            claim = arrays.claim_of_member(member.rpartition("/")[2], data)
+            yield "npz", "", _outcome(iter([claim]), ring)
+        else:
+            yield "npy", "", _outcome(arrays.claims_of_vector(data), ring)
+        return
+    text = _text(data)
+    if native.is_native(text):
+        yield "scheme", "", _native(text, ring)
+        return
+    start = text.lstrip()
+    if start.startswith("{") and start[1:].lstrip()[:1] in ('"', "}"):
+        yield "json", "", _outcome(iter([fmm.claim_of(fmm.load_json(text))]), ring)
+    elif start.startswith("{"):
+        yield "braces", "", _outcome(iter([braces.claim_of(text)]), ring)
+    elif numeric.is_numeric(text):
+        for label, claim in numeric.claims_in(text):
+            yield "text", label, _outcome(iter([claim]), ring)
+    elif maple.is_maple(text):
+        yield "maple", "", _outcome(iter([maple.claim_of(text)]), ring)
+    elif products.is_products(text):
+        yield "products", "", _outcome(products.claims_in(text), ring)
+    else:
+        raise FormatError("it is in no scheme format that is known here" if start else "it is empty")
+
+
+def _outcome(claims: Iterator[Claim], ring: Ring | None) -> Settled | Exception:
+    try:
+        return settle(claims, ring)
+    except (FormatError, InvalidSchemeError) as error:
+        return error
+
+
+def _native(text: str, ring: Ring | None) -> Settled | Exception:
+    try:
+        scheme, meta = native.from_text(text)
+        verify(scheme)
+        return Settled(scheme if ring is None else scheme.over(ring), TRANSPOSED, meta)
+    except (FormatError, InvalidSchemeError) as error:
+        return error
+
+
+def _text(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FormatError("it is neither UTF-8 text nor a binary format known here") from None
+    if "\0" in text:
+        raise FormatError("it is neither UTF-8 text nor a binary format known here")
+    return text

@@ -1,0 +1,54 @@
+"""Which formats fit a file that does not name its own: all of them, by their dimensions.
+
+Invariant: the answer depends on numbers in the file only, never on its name; small and square
+formats come first, so that the likely ones are tried first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from flipsearch.formats import LARGEST_SIDE, OPERANDS, MatrixProduct
+
+
+@lru_cache(maxsize=1)
+def all_formats() -> tuple[tuple[MatrixProduct, tuple[int, int, int]], ...]:
+    """Return every format of sides 1 to 16 with its dimensions, likely ones first."""
+    found = []
+    for operands in OPERANDS:
+        left, right = operands
+        for n in range(1, LARGEST_SIDE + 1):
+            for m in (n,) if left != "g" else range(1, LARGEST_SIDE + 1):
+                if right == "t":
+                    thirds: range | tuple[int, ...] = (n,)
+                else:
+                    thirds = (m,) if right != "g" else range(1, LARGEST_SIDE + 1)
+                for p in thirds:
+                    square = n == m == p
+                    for corner in ("", "a", "b", "c") if square else ("",):
+                        form = MatrixProduct(n, m, p, operands, corner)
+                        found.append((form, form.dimensions))
+    found.sort(key=lambda item: (len(set(item[0].sides)), item[0].corner, item[0].n * item[0].m))
+    return tuple(found)
+
+
+def formats_of_length(total: int) -> Iterator[tuple[MatrixProduct, int]]:
+    """Yield (format, rank) for which R (dU + dV + dW) is `total` and the rank is possible.
+
+    A rank below a dimension is impossible: the tensor is concise (up to two corners left out).
+    """
+    for form, dimensions in all_formats():
+        width = sum(dimensions)
+        if width and total % width == 0:
+            rank = total // width
+            if max(dimensions) - 2 <= rank <= form.n * form.m * form.p:
+                yield form, rank
+
+
+def formats_with(rank: int, u: int, v: int, outputs: int) -> Iterator[MatrixProduct]:
+    """Yield the formats of dU >= u, dV >= v, dW = outputs in which that rank is possible."""
+    for form, (du, dv, dw) in all_formats():
+        possible = max(du, dv, dw) - 2 <= rank <= form.n * form.m * form.p
+        if possible and du >= u and dv >= v and dw == outputs:
+            yield form

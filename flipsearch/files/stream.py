@@ -1,0 +1,125 @@
+"""Collections: many schemes in one text file, cut into pieces while it is read.
+
+A JSON collection is an array of objects, an object with such an array under ``schemes``, or one
+object after the other (JSON lines). A numeric collection is a count, then four lines a scheme.
+
+Invariant: memory is bounded by the largest single element, not by the file. Cutting needs only the
+braces outside strings; what a piece means is decided when it is parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import IO
+
+from flipsearch.errors import FormatError
+from flipsearch.files.limits import LARGEST_PIECE
+
+_CHUNK = 1 << 20
+_STRUCTURE = re.compile(rb'["{}]')
+_STRING_END = re.compile(rb'["\\]')
+_WRAPPER = re.compile(rb'\s*\{\s*(?:"[\w -]{1,40}"\s*:\s*(?:"[^"\\]{0,500}"|[-\w.]{1,30})\s*,\s*)*'
+                      rb'"(?:schemes|results|collection)"\s*:\s*\[')
+
+
+def json_objects(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
+    """Yield the text of each top-level object of a JSON file, or of its collection's array.
+
+    Parameters
+    ----------
+    stream : binary file
+        What follows `head`.
+    head : bytes
+        The first bytes of the file.
+
+    Raises
+    ------
+    FormatError
+        An element is larger than `LARGEST_PIECE`, or the file ends within one.
+    """
+    wrapper = _WRAPPER.match(head[:4096])
+    if wrapper:
+        head = head[wrapper.end() :]
+    buffer = bytearray(head)
+    depth = position = 0
+    start = -1
+    in_string = False
+    while True:
+        while True:
+            match = (_STRING_END if in_string else _STRUCTURE).search(buffer, position)
+            if match is None:
+                position = len(buffer)
+                break
+            position = match.end()
+            sign = match[0]
+            if in_string:
+                if sign == b"\\":
+                    position += 1
+                else:
+                    in_string = False
+            elif sign == b'"':
+                in_string = True
+            elif sign == b"{":
+                if depth == 0:
+                    start = match.start()
+                depth += 1
+            else:
+                depth -= 1
+                if depth < 0:
+                    if wrapper:
+                        return
+                    raise FormatError("its braces do not match")
+                if depth == 0:
+                    yield bytes(buffer[start:position])
+                    start = -1
+        cut = min(start if start >= 0 else position, len(buffer))
+        del buffer[:cut]
+        position -= cut
+        start = 0 if start >= 0 else -1
+        if len(buffer) > LARGEST_PIECE:
+            raise FormatError(f"an element is larger than {LARGEST_PIECE >> 20} MiB")
+        data = stream.read(_CHUNK)
+        if not data:
+            break
+        buffer += data
+    if depth or in_string:
+        raise FormatError("it ends within an object")
+
+
+def numeric_groups(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
+    """Yield four lines at a time of a numeric collection, the count left out.
+
+    Raises
+    ------
+    FormatError
+        There are fewer schemes than the count says, more lines, or one is absurdly long.
+    """
+    lines = _lines(stream, head)
+    first = next(lines, b"0").strip()
+    if not first.isdigit() or len(first) > 9:
+        raise FormatError("the first line is no count of schemes")
+    count = int(first)
+    for _ in range(count):
+        group = [line for line in (next(lines, b"") for _ in range(4)) if line]
+        if len(group) < 4:
+            raise FormatError(f"it ends before the last of {count} schemes")
+        yield b"\n".join(group) + b"\n"
+    if next(lines, None) is not None:
+        raise FormatError(f"something follows the {count} schemes it says it has")
+
+
+def _lines(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
+    """Yield the lines that are not blank."""
+    buffer = head
+    while True:
+        *lines, buffer = buffer.split(b"\n")
+        yield from (line for line in lines if line.strip())
+        if len(buffer) > LARGEST_PIECE:
+            raise FormatError(f"a line is larger than {LARGEST_PIECE >> 20} MiB")
+        data = stream.read(_CHUNK)
+        if not data:
+            if buffer.strip():
+                yield buffer
+            return
+        buffer += data

@@ -1,0 +1,40 @@
+"""Schemes as code: standalone numba modules that multiply matrices, and what they cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flipsearch.kernels.emit import KernelError, check_source, emit_kernel, write_kernel
+from flipsearch.kernels.load import find_scheme, import_kernel, load_kernel
+from flipsearch.kernels.stability import Growth, error_bound, growth
+from flipsearch.kernels.timing import Timing, time_against_numpy
+
+__all__ = [
+    "Growth",
+    "KernelError",
+    "Timing",
+    "check_source",
+    "emit_kernel",
+    "error_bound",
+    "find_scheme",
+    "growth",
+    "import_kernel",
+    "load_kernel",
+    "matmul",
+    "time_against_numpy",
+    "write_kernel",
+]
+
+
+def matmul(
+    a: Any, b: Any, out: Any = None, threads: int | None = None, levels: int | None = None
+) -> Any:
+    """Return the matrix product of `a` and `b`, as `numpy.matmul` does, by Strassen's scheme.
+
+    The number of levels and whether to leave the product to numpy are chosen by size and type;
+    see `flipsearch.kernels.runtime.driver.multiply` for what is supported and raised.
+    """
+    from flipsearch.kernels.builtin import strassen_algorithm
+    from flipsearch.kernels.runtime.driver import multiply
+
+    return multiply(strassen_algorithm(), a, b, out, threads, levels)

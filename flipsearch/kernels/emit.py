@@ -1,0 +1,263 @@
+"""A scheme written out as one standalone, readable Python module.
+
+The module holds the scheme as integers with a readable formula beside each product, its content
+hash and accuracy data in the header, a check of the Brent equations in plain Python, and the text
+of `flipsearch.kernels.runtime`. It imports numpy, numba and the standard library (threadpoolctl
+if it is there) and nothing of flipsearch.
+
+Invariant: everything that depends on the scheme is made of integers from a scheme verified in the
+same call; names are made from indices; the text is parsed again and refused unless all of its
+statements, imports and calls are on an allow-list.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+from flipsearch import __version__
+from flipsearch.errors import FlipsearchError, UsageError
+from flipsearch.formats import MatrixProduct
+from flipsearch.kernels.plan import algorithm_of
+from flipsearch.kernels.runtime.driver import Algorithm, Term
+from flipsearch.kernels.stability import growth
+from flipsearch.scheme import Scheme
+
+RUNTIME = ("microkernel", "products", "driver")
+ALLOWED_IMPORTS = {
+    "__future__", "concurrent", "dataclasses", "functools", "llvmlite", "numba", "numpy", "os",
+    "threading", "threadpoolctl", "typing",
+}  # fmt: skip
+FORBIDDEN_NAMES = {
+    "eval", "exec", "compile", "__import__", "open", "input", "globals", "locals", "setattr",
+    "delattr", "vars", "breakpoint", "pickle", "subprocess", "system", "popen", "__builtins__",
+    "__subclasses__", "__globals__", "__class__", "__bases__", "__code__",
+}  # fmt: skip
+
+
+class KernelError(FlipsearchError):
+    """A kernel that cannot be written, or a file that is no kernel."""
+
+
+def emit_kernel(scheme: Scheme) -> str:
+    """Return the source of a standalone module that multiplies matrices by a scheme.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        Over ZT, Z or Q; proved here before a line is written. With denominators the kernel serves
+        floating point; integer matrices are then left to numpy.
+
+    Returns
+    -------
+    str
+        A module with ``matmul(a, b, out=None, threads=None, levels=None)`` (``matmul(a, ...)``
+        for a matrix times its own transpose), ``prove()``, ``release()``, ``ALGORITHM``,
+        ``SCHEME`` (its content hash) and ``FORMAT``.
+
+    Raises
+    ------
+    UsageError, InvalidSchemeError
+        See `flipsearch.kernels.plan.algorithm_of`.
+    """
+    algorithm = algorithm_of(scheme)
+    format_ = scheme.format
+    assert isinstance(format_, MatrixProduct)
+    imports, runtime = _runtime_text()
+    text = "\n".join(
+        [
+            _header(scheme, format_),
+            "",
+            "from __future__ import annotations",
+            "",
+            *imports,
+            "",
+            f"FORMAT = {format_.name!r}",
+            f'SCHEME = "{scheme.content_hash}"',
+            f"SIDES = {algorithm.sides!r}",
+            "# A product is three tuples of terms (coefficient, block row, block column): what is",
+            "# combined from A, what from B, and the blocks of C it is added to.",
+            *_products(algorithm, format_.is_gram),
+            f"DENOMINATORS = {_denominators(algorithm)}",
+            "",
+            _GRAM if format_.is_gram else _GENERAL,
+            _PROVE.format(upper="i <= k" if format_.is_packed_output else "True",
+                          left=_present(format_, 0), right=_present(format_, 1)),
+            runtime,
+            "",
+            "ALGORITHM = Algorithm(SIDES, PRODUCTS, DENOMINATORS)",
+            "",
+        ]
+    )  # fmt: skip
+    check_source(text)
+    return text
+
+
+def write_kernel(scheme: Scheme, path: str | os.PathLike[str]) -> Path:
+    """Write `emit_kernel` to a file, whole or not at all, and return its path.
+
+    Raises
+    ------
+    UsageError
+        The file name is no Python module's, or is in a folder that does not exist.
+    """
+    path = Path(path)
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise UsageError(f"{path.name}: a kernel is imported, so call it something like mm.py")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path.parent} is no folder: create it first")
+    text = emit_kernel(scheme)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp", delete=False, encoding="utf8"
+    ) as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    return path
+
+
+def check_source(text: str) -> None:
+    """Raise KernelError unless a kernel's source is made of allowed parts only.
+
+    At the top level: a docstring, imports from `ALLOWED_IMPORTS`, assignments, functions and
+    classes; nowhere a name of `FORBIDDEN_NAMES`.
+    """
+    tree = ast.parse(text)
+    top = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.ClassDef)
+    for statement in tree.body:
+        text_only = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        if not isinstance(statement, top) and not text_only:
+            raise KernelError(f"line {statement.lineno}: no such statement belongs in a kernel")
+    for node in ast.walk(tree):
+        modules: list[str] = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [node.module or ""]
+        for module in modules:
+            if module.split(".")[0] not in ALLOWED_IMPORTS:
+                raise KernelError(f"a kernel does not import {module}")
+        name = getattr(node, "id", getattr(node, "attr", None))
+        if name in FORBIDDEN_NAMES:
+            raise KernelError(f"a kernel does not use {name}")
+
+
+def _header(scheme: Scheme, format_: MatrixProduct) -> str:
+    factors = growth(scheme)
+    return f'''"""Matrix product by a scheme of rank {scheme.rank} for {format_.name} over {scheme.natural_ring}.
+
+scheme       {scheme.content_hash}
+additions    {scheme.additions} as written, {scheme.nonzeros} nonzero coefficients
+growth       emax {factors.emax:g}, qmax {factors.qmax}, gamma2 {factors.gamma2:.3f} a level
+written by   flipsearch {__version__}
+
+All Brent equations of the scheme were verified exactly before this file was written, and
+`prove()` verifies them again from the integers below. Blocks of A are {format_.n} x {format_.m},
+of B {format_.m} x {format_.p}. The rest of the file is the same for every scheme.
+"""'''
+
+
+def _formula(terms: tuple[Term, ...], letter: str, transposed: bool = False) -> str:
+    text = ""
+    for coefficient, i, j in terms:
+        sign = "-" if coefficient < 0 else "+"
+        size = "" if abs(coefficient) == 1 else f"{abs(coefficient)} "
+        where = f"{letter}{j + 1}_{i + 1}^T" if transposed else f"{letter}{i + 1}_{j + 1}"
+        text += f" {sign} {size}{where}" if text else f"{'-' * (sign == '-')}{size}{where}"
+    return f"({text})"
+
+
+def _products(algorithm: Algorithm, gram: bool) -> list[str]:
+    lines = ["PRODUCTS = ("]
+    for (left, right, out), d in zip(algorithm.products, algorithm.denominators, strict=True):
+        right_letter = "A" if gram else "B"
+        formula = f"{_formula(left, 'A')} {_formula(right, right_letter, gram)}"
+        into = f"{_formula(out, 'C')}{'' if d == 1 else f' / {d}'}"
+        lines += [f"    # {formula} -> {into}", f"    ({left!r},", f"     {right!r},"]
+        lines += [f"     {out!r}),"]
+    return [*lines, ")"]
+
+
+def _denominators(algorithm: Algorithm) -> str:
+    if algorithm.integral:
+        return f"(1,) * {len(algorithm.denominators)}"
+    return repr(algorithm.denominators)
+
+
+def _present(format_: MatrixProduct, slot: int) -> str:
+    """Return the condition under which an entry (x, y) of an operand is not zero."""
+    letter = "g" if slot and format_.is_gram else format_.operands[slot]
+    if slot and format_.is_gram and format_.operands[0] != "g":
+        letter = {"u": "l", "l": "u"}[format_.operands[0]]
+    return {"g": "True", "u": "{0} <= {1}", "l": "{0} >= {1}"}[letter].format(*("ij", "jk")[slot])
+
+
+def _runtime_text() -> tuple[list[str], str]:
+    """Return the merged imports and the bodies of the runtime modules."""
+    imports: set[str] = set()
+    bodies = []
+    folder = resources.files("flipsearch.kernels.runtime")
+    for name in RUNTIME:
+        text = folder.joinpath(f"{name}.py").read_text(encoding="utf8")
+        lines = text.splitlines()
+        tree = ast.parse(text)
+        dropped: set[int] = set()
+        for node in tree.body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                dropped.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+                module = getattr(node, "module", None) or ""
+                if module != "__future__" and not module.startswith("flipsearch"):
+                    imports.add(ast.unparse(node))
+        docstring = tree.body[0]
+        dropped.update(range(1, (docstring.end_lineno or 1) + 1))
+        said = (ast.get_docstring(tree) or "").splitlines()
+        body = [line for number, line in enumerate(lines, 1) if number not in dropped]
+        comment = [f"# {line}".rstrip() for line in said]
+        bodies.append("\n".join(["", f"# ---- {name} ----", "#", *comment, "", "", *body]).rstrip())
+    return sorted(imports, key=lambda line: (line.startswith("from"), line)), "\n".join(bodies)
+
+
+_GENERAL = '''
+def matmul(a: Any, b: Any, out: Any = None, threads: Any = None, levels: Any = None) -> Any:
+    """Return the matrix product of `a` and `b`; see `multiply`."""
+    return multiply(ALGORITHM, a, b, out, threads, levels)
+'''
+
+_GRAM = '''
+def matmul(a: Any, out: Any = None, threads: Any = None, levels: Any = None) -> Any:
+    """Return the product of `a` and its transpose; see `multiply_gram`."""
+    return multiply_gram(ALGORITHM, a, out, threads, levels)
+'''
+
+_PROVE = '''
+def prove() -> None:
+    """Verify all Brent equations of the scheme in exact integers; ValueError if one fails."""
+    n, m, p = SIDES
+    common = 1
+    for d in DENOMINATORS:
+        common *= d
+    sums: dict[Any, int] = {{}}
+    for (left, right, output), d in zip(PRODUCTS, DENOMINATORS, strict=True):
+        for x, i, j in left:
+            for y, k, l in right:
+                for z, s, t in output:
+                    place = (i, j, k, l, s, t)
+                    sums[place] = sums.get(place, 0) + x * y * z * (common // d)
+    for i in range(n):
+        for j in range(m):
+            for k in range(p):
+                if ({upper}) and ({left}) and ({right}):
+                    place = (i, j, j, k, i, k)
+                    sums[place] = sums.get(place, 0) - common
+    if any(sums.values()):
+        raise ValueError("the scheme in this file is not valid: it was changed")
+'''

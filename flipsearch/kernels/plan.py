@@ -1,0 +1,72 @@
+"""From a proved scheme to the tables a kernel runs by.
+
+Invariant: what leaves here was verified exactly in the same call, and consists of integers only;
+no text of a scheme's file or name reaches a kernel.
+"""
+
+from __future__ import annotations
+
+from flipsearch.errors import FormatError, UsageError
+from flipsearch.formats import MatrixProduct
+from flipsearch.kernels.runtime.driver import Algorithm, Term
+from flipsearch.scheme import Scheme
+from flipsearch.verify import verify
+
+BLOCKWISE_LETTERS = "gul"
+
+
+def algorithm_of(scheme: Scheme) -> Algorithm:
+    """Return the tables of a scheme, after proving it.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        Over ZT, Z or Q. Its operands are general or triangular matrices, or a matrix and its
+        own transpose: those whose blocks multiply as their entries do.
+
+    Raises
+    ------
+    UsageError
+        The scheme is over a finite field, or its format does not hold for blocks.
+    InvalidSchemeError
+        A Brent equation fails.
+    """
+    format_ = scheme.format
+    if scheme.ring.characteristic:
+        raise UsageError(
+            f"a kernel needs a scheme over ZT, Z or Q: lift this one over {scheme.ring} first"
+        )
+    if not isinstance(format_, MatrixProduct):
+        raise UsageError(f"{format_} is not a product of matrices: no kernel can be written")
+    if format_.corner or any(
+        letter not in BLOCKWISE_LETTERS for letter in format_.operands.replace("t", "g")
+    ):
+        raise UsageError(
+            f"{format_} holds for numbers, not for blocks: kernels are written for general and "
+            "triangular operands and for a matrix times its transpose, without corner suffix"
+        )
+    verify(scheme)
+    form = scheme.canonical
+    if max(abs(int(x)) for matrix in form.factors for x in matrix.flat) >= 2**31:
+        raise FormatError("a coefficient is 2^31 or more in absolute value: no kernel for that")
+    products = tuple(
+        tuple(_terms(format_, slot, row) for slot, row in enumerate(rows))
+        for rows in zip(*form.factors, strict=True)
+    )
+    denominators = tuple(int(d) for d in form.denominators)
+    return Algorithm(format_.sides, products, denominators)  # type: ignore[arg-type]
+
+
+def _terms(format_: MatrixProduct, slot: int, row: object) -> tuple[Term, ...]:
+    """Return the nonzero coefficients of a factor as (coefficient, block row, block column)."""
+    terms = []
+    for index, coefficient in enumerate(row):  # type: ignore[arg-type,var-annotated]
+        if coefficient:
+            if slot == 2:
+                i, j = format_.output_position(index)
+            else:
+                i, j = (format_.left, format_.right)[slot].position(index)
+                if slot == 1 and format_.is_gram:
+                    i, j = j, i
+            terms.append((int(coefficient), i, j))
+    return tuple(terms)

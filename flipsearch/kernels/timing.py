@@ -1,0 +1,114 @@
+"""Kernels timed against numpy, fairly: same threads, warm, alternating, memory touched alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of a kernel and of numpy on the same operands, and the median ratio of pairs."""
+
+    shape: tuple[int, int, int]
+    dtype: str
+    threads: int
+    kernel_seconds: float
+    numpy_seconds: float
+    ratio: float
+    error: float
+
+    def __str__(self) -> str:
+        size = "x".join(map(str, self.shape))
+        return (
+            f"{size} {self.dtype}, {self.threads} thread{'s' * (self.threads > 1)}: "
+            f"{self.kernel_seconds:.3f} s, numpy {self.numpy_seconds:.3f} s, "
+            f"ratio {self.ratio:.2f}"
+        )
+
+
+def operands(shape: tuple[int, int, int], dtype: npt.DTypeLike, seed: int = 0) -> tuple[Any, Any]:
+    """Return random operands: uniform in [-1, 1), integers from -100 to 99."""
+    generator = np.random.default_rng(seed)
+    kind = np.dtype(dtype).kind
+    m, k, n = shape
+
+    def one(rows: int, columns: int) -> Any:
+        if kind in "iu":
+            low = 0 if kind == "u" else -100
+            return generator.integers(low, 100, (rows, columns)).astype(dtype)
+        matrix = generator.random((rows, columns)) * 2 - 1
+        if kind == "c":
+            matrix = matrix + 1j * (generator.random((rows, columns)) * 2 - 1)
+        return matrix.astype(dtype)
+
+    return one(m, k), one(k, n)
+
+
+def time_against_numpy(
+    kernel: ModuleType | Any,
+    size: int | tuple[int, int, int] = 2048,
+    dtype: npt.DTypeLike = np.float64,
+    threads: int | None = None,
+    pairs: int = 5,
+    levels: int | None = None,
+) -> Timing:
+    """Time a kernel against numpy on the same random operands.
+
+    Parameters
+    ----------
+    kernel : module or function
+        A kernel module, or a function with its signature.
+    size : int or (m, k, n)
+        Sides of the operands.
+    dtype : dtype
+        Type of the operands.
+    threads : int, optional
+        Threads for both; by default what numpy uses.
+    pairs : int
+        Timed pairs, in alternating order, after one of each that is not timed.
+    levels : int, optional
+        Levels of the kernel; by default its own choice.
+
+    Returns
+    -------
+    Timing
+        Medians, the median over pairs of numpy's time / kernel's time, and the largest difference
+        from numpy's result relative to its largest element.
+    """
+    from flipsearch.kernels.runtime.driver import default_threads
+
+    shape = (size, size, size) if isinstance(size, int) else size
+    multiply = getattr(kernel, "matmul", kernel)
+    threads = threads or default_threads()
+    a, b = operands(shape, dtype)
+    ours, theirs = (np.zeros((shape[0], shape[2]), dtype) for _ in range(2))
+    with threadpool_limits(limits=threads, user_api="blas"):
+        multiply(a, b, out=ours, threads=threads, levels=levels)
+        np.matmul(a, b, out=theirs)
+        kernel_seconds, numpy_seconds = [], []
+        for _ in range(pairs):
+            start = time.perf_counter()
+            np.matmul(a, b, out=theirs)
+            middle = time.perf_counter()
+            multiply(a, b, out=ours, threads=threads, levels=levels)
+            numpy_seconds.append(middle - start)
+            kernel_seconds.append(time.perf_counter() - middle)
+    largest = float(np.abs(theirs).max(initial=0)) or 1.0
+    difference = np.abs(ours.astype(complex) - theirs).max(initial=0) / largest
+    return Timing(
+        shape,
+        np.dtype(dtype).name,
+        threads,
+        statistics.median(kernel_seconds),
+        statistics.median(numpy_seconds),
+        statistics.median(n / k for n, k in zip(numpy_seconds, kernel_seconds, strict=True)),
+        float(difference),
+    )

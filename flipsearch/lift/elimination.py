@@ -1,0 +1,325 @@
+"""Linear systems mod 2 and mod 3, eliminated once and solved for many right sides.
+
+Rows come packed in bit planes, in batches, each with an identifier. A batch is reduced by the
+pivot rows known so far, then factored in blocks of up to 64 pivot rows; what was subtracted from
+a pivot row is kept, so that a later right side costs two triangular products of packed words and
+no elimination.
+
+Invariant: each pivot row has a one in its own pivot column, zeros in those of its block and of
+all earlier blocks, and its pivot column is the first where it is not zero. So the set of pivot
+columns is the set of leading columns of the row space (that of its reduced echelon form): it
+depends on the order of the columns alone, not on the order or choice of the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+
+from flipsearch.lift import packed2, packed3
+from flipsearch.rings import IntArray
+
+WordArray = npt.NDArray[np.uint64]
+Residues = npt.NDArray[np.int8]
+
+STRIP = 512
+_CANDIDATES = 96
+
+
+def kernels_of(p: int) -> ModuleType:
+    """Return the compiled row operations mod p (2 or 3)."""
+    return {2: packed2, 3: packed3}[p]
+
+
+def strips_of(columns: int) -> int:
+    """Return the number of 512-column strips of a row."""
+    return max(1, -(-columns // STRIP))
+
+
+def aligned_words(*shape: int) -> WordArray:
+    """Return zeroed words on a 64-byte boundary, so that eight of them fill a cache line."""
+    size = int(np.prod(shape))
+    buffer = np.zeros(size + 8, dtype=np.uint64)
+    start = (-buffer.ctypes.data // 8) % 8
+    return buffer[start : start + size].reshape(shape)
+
+
+def packed(residues: npt.NDArray[np.generic], p: int) -> WordArray:
+    """Pack rows of residues into strips.
+
+    Parameters
+    ----------
+    residues : integer array, shape (m, columns)
+        Residues 0..p-1.
+    p : int
+        2 or 3.
+
+    Returns
+    -------
+    uint64 array, shape (planes, S, m, 8)
+    """
+    rows, columns = residues.shape
+    strips = strips_of(columns)
+    out = aligned_words(p - 1, strips, rows, 8)
+    for plane in range(p - 1):
+        octets = np.zeros((rows, strips * STRIP // 8), dtype=np.uint8)
+        bits = np.packbits(residues == plane + 1, axis=1, bitorder="little")
+        octets[:, : bits.shape[1]] = bits
+        out[plane] = octets.view("<u8").reshape(rows, strips, 8).swapaxes(0, 1)
+    return out
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Up to 64 pivot rows that were found together."""
+
+    rows: WordArray  # (planes, S, k, 8)
+    pivots: IntArray  # (k,) columns
+    identifiers: IntArray  # (k,)
+    multipliers: WordArray  # (planes, k, earlier blocks): what was subtracted from them
+    combination: WordArray  # (planes, k, 1): the transformation within the block
+    first_strip: int
+
+
+@dataclass
+class Elimination:
+    """A growing system of equations mod p in packed echelon form.
+
+    Parameters
+    ----------
+    p : int
+        2 or 3.
+    columns : int
+        Unknowns.
+    """
+
+    p: int
+    columns: int
+    rank: int = 0
+    _blocks: list[_Block] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._kernels = kernels_of(self.p)
+        self._tables = aligned_words(self._kernels.TABLE_WORDS)
+
+    @property
+    def pivots(self) -> IntArray:
+        """Pivot columns in the order they were found; shape (rank,)."""
+        parts = [block.pivots for block in self._blocks]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+    @property
+    def identifiers(self) -> IntArray:
+        """Identifiers of the pivot rows, in the same order; shape (rank,)."""
+        parts = [block.identifiers for block in self._blocks]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+    def add(
+        self, matrix: WordArray, identifiers: IntArray, right: Residues, known: Residues
+    ) -> int | None:
+        """Add equations; return the identifier of one that contradicts the others, or None.
+
+        Parameters
+        ----------
+        matrix : uint64 array, shape (planes, S, m, 8)
+            Packed rows (see `packed`); overwritten.
+        identifiers : int64 array, shape (m,)
+            Names of the rows, which right sides are later asked by.
+        right : int8 array, shape (m,)
+            A right side, residues 0..p-1; overwritten. It decides nothing but whether there is a
+            contradiction, at which the elimination stops.
+        known : int8 array, shape (rank,)
+            The same right side at the pivot rows so far, in the order of `identifiers`.
+
+        Returns
+        -------
+        int or None
+            Where a combination of rows is zero and that of their right sides is not.
+        """
+        height = len(identifiers)
+        planes = self.p - 1
+        active = np.arange(height, dtype=np.int64)
+        capacity = len(self._blocks) + -(-height // packed2.BLOCK) + 1
+        multipliers = np.zeros((planes, height, capacity), dtype=np.uint64)
+        sides = self._forward(known)
+        for index, block in enumerate(self._blocks):
+            multipliers[:, :, index] = self._subtract(
+                matrix, active, right, block, sides[:, index]
+            )
+        lead = np.zeros(height, dtype=np.int64)
+        self._kernels.leading_columns(matrix, active, lead, self.columns)
+        while True:
+            ends = lead[active] >= self.columns
+            wrong = active[ends & (right[active] != 0)]
+            if wrong.size:
+                return int(identifiers[wrong[0]])
+            active = active[~ends]
+            if not active.size:
+                return None
+            used, pivot_sides, bad = self._factor(
+                matrix, active, lead, right, identifiers, multipliers
+            )
+            if bad is not None:
+                return bad
+            active = np.setdiff1d(active, used, assume_unique=True)
+            count = len(self._blocks)
+            if count > multipliers.shape[2]:
+                multipliers = np.concatenate([multipliers, np.zeros_like(multipliers)], axis=2)
+            here = self._subtract(
+                matrix, active, right, self._blocks[-1], packed_words(pivot_sides, self.p)[:, 0]
+            )
+            multipliers[:, active, count - 1] = here
+            touched = active[here.any(axis=0)]
+            self._kernels.leading_columns(matrix, touched, lead, self.columns)
+
+    def _factor(
+        self,
+        matrix: WordArray,
+        active: IntArray,
+        lead: IntArray,
+        right: Residues,
+        identifiers: IntArray,
+        multipliers: WordArray,
+    ) -> tuple[IntArray, Residues, int | None]:
+        """Make a block of the active rows with the leftmost leads.
+
+        Returns the rows used up, the right sides of the block and any contradiction.
+        """
+        take = min(_CANDIDATES, len(active))
+        if take < len(active):
+            nearest = np.argpartition(lead[active], take - 1)[:take]
+            candidates = active[np.sort(nearest)]
+        else:
+            candidates = active
+        candidates = candidates[np.argsort(lead[candidates], kind="stable")]
+        planes, strips = matrix.shape[:2]
+        rows = np.ascontiguousarray(matrix[:, :, candidates].swapaxes(1, 2)).reshape(
+            planes, take, strips * 8
+        )
+        sides = right[candidates]
+        pivots = np.zeros(packed2.BLOCK, dtype=np.int64)
+        chosen = np.zeros(packed2.BLOCK, dtype=np.int64)
+        combination = np.zeros((planes, packed2.BLOCK), dtype=np.uint64)
+        k, scanned, bad = self._kernels.factor_block(rows, sides, pivots, chosen, combination)
+        if bad >= 0:
+            return candidates[:scanned], sides, int(identifiers[candidates[bad]])
+        block_rows = aligned_words(planes, strips, k, 8)
+        block_rows[:] = rows[:, :k].reshape(planes, k, strips, 8).swapaxes(1, 2)
+        which = candidates[chosen[:k]]
+        self._blocks.append(
+            _Block(
+                block_rows,
+                pivots[:k].copy(),
+                identifiers[which],
+                multipliers[:, which, : len(self._blocks)].copy(),
+                combination[:, :k, None].copy(),
+                int(pivots[:k].min()) // STRIP,
+            )
+        )
+        self.rank += k
+        return candidates[:scanned], sides[:k], None
+
+    def _subtract(
+        self,
+        matrix: WordArray,
+        active: IntArray,
+        right: Residues,
+        block: _Block,
+        sides: WordArray,
+    ) -> WordArray:
+        """Clear a block's pivot columns in the active rows; return the multipliers (planes, n)."""
+        multipliers = np.zeros((self.p - 1, len(active)), dtype=np.uint64)
+        if not len(active) or not len(block.pivots):
+            return multipliers
+        self._kernels.gather_multipliers(matrix, active, block.pivots, multipliers)
+        self._kernels.subtract_block(
+            matrix, active, multipliers, block.rows, block.first_strip, self._tables
+        )
+        here = right[active]
+        self._kernels.combine(multipliers[:, :, None], sides[:, None], here)
+        right[active] = here
+        return multipliers
+
+    def _forward(self, right: Residues) -> WordArray:
+        """Apply the kept row operations to a right side at the pivot rows.
+
+        Parameters
+        ----------
+        right : int8 array, shape (rank,)
+
+        Returns
+        -------
+        uint64 array, shape (planes, blocks)
+            A word of residues a block.
+        """
+        out = np.zeros((self.p - 1, len(self._blocks)), dtype=np.uint64)
+        start = 0
+        for index, block in enumerate(self._blocks):
+            k = len(block.pivots)
+            side = right[start : start + k].astype(np.int8)
+            start += k
+            self._kernels.combine(block.multipliers, out[:, :index], side)
+            negated = np.zeros(k, dtype=np.int8)
+            self._kernels.combine(block.combination, packed_words(side, self.p), negated)
+            out[:, index] = packed_words((-negated) % self.p, self.p)[:, 0]
+        return out
+
+    def solve(self, right: Residues, free: Residues) -> Residues:
+        """Solve for one right side, with given values of the free unknowns.
+
+        Parameters
+        ----------
+        right : int8 array, shape (rank,)
+            The right side at the pivot rows, in the order of `identifiers`; residues 0..p-1.
+        free : int8 array, shape (columns,)
+            Values of the unknowns without a pivot; entries at pivots are ignored.
+
+        Returns
+        -------
+        int8 array, shape (columns,)
+            The one solution of the pivot rows with these free values. Rows that were found to
+            depend on them hold as well if the system is consistent for this right side: the
+            caller checks every row.
+        """
+        sides = self._forward(right)
+        values = free.astype(np.int8)
+        values[self.pivots] = 0
+        vector = packed(values[None, :], self.p)[:, :, 0]
+        for index in range(len(self._blocks) - 1, -1, -1):
+            block = self._blocks[index]
+            k = len(block.pivots)
+            found = unpacked_words(sides[:, index : index + 1], k)
+            self._kernels.combine_strips(block.rows, vector, found)
+            values[block.pivots] = found
+            columns = block.pivots.astype(np.uint64)
+            for plane in range(self.p - 1):
+                here = columns[found == plane + 1]
+                np.bitwise_or.at(
+                    vector[plane].reshape(-1), here // 64, np.left_shift(np.uint64(1), here % 64)
+                )
+        return values
+
+
+def packed_words(residues: Residues, p: int) -> WordArray:
+    """Pack a vector of residues 0..p-1 into words: shape (planes, ceil(n / 64))."""
+    words = -(-len(residues) // 64)
+    out = np.zeros((p - 1, words), dtype=np.uint64)
+    for plane in range(p - 1):
+        octets = np.zeros(words * 8, dtype=np.uint8)
+        bits = np.packbits(residues == plane + 1, bitorder="little")
+        octets[: len(bits)] = bits
+        out[plane] = octets.view("<u8")
+    return out
+
+
+def unpacked_words(words: WordArray, count: int) -> Residues:
+    """Return the first `count` residues of a packed vector (planes, n)."""
+    out = np.zeros(count, dtype=np.int8)
+    for plane, line in enumerate(words):
+        octets = np.ascontiguousarray(line).astype("<u8").view(np.uint8)
+        bits = np.unpackbits(octets, bitorder="little")[:count]
+        out += (plane + 1) * bits.astype(np.int8)
+    return out

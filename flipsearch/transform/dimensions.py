@@ -1,0 +1,372 @@
+"""Moves between formats of different sizes: project, extend, merge, product, corners filled in.
+
+All but the product rest on one operation, `assemble`: embed the terms of smaller schemes into a
+larger format along increasing index maps, and append naive products for whatever the target still
+lacks. A result is therefore a scheme of its format whenever the given ones are.
+
+Sizes that a structured operand ties together (the rows and columns of a triangular matrix, both
+outer sides of A times its transpose) move together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from flipsearch.errors import FormatError, UsageError
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import IntArray, Ring
+from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+from flipsearch.transform.reduce import reduced
+from flipsearch.transform.terms import normal_terms
+
+DIMENSIONS = "nmp"
+Indices = Sequence[int]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A scheme and where its rows, inner indices and columns lie in a larger format."""
+
+    scheme: Scheme
+    rows: Indices
+    inner: Indices
+    columns: Indices
+
+
+def matrix_format(scheme: Scheme) -> MatrixProduct:
+    """Return the scheme's format if it is a matrix product.
+
+    Raises
+    ------
+    UsageError
+        The format is another bilinear map, which has no dimensions to move along.
+    """
+    if not isinstance(scheme.format, MatrixProduct):
+        raise UsageError(f"{scheme.format} is not a matrix product: it has no sides n, m, p")
+    return scheme.format
+
+
+def dimension_number(dimension: int | str) -> int:
+    """Return 0, 1 or 2 for a dimension given as such or as ``n``, ``m``, ``p``."""
+    if isinstance(dimension, str) and dimension in tuple(DIMENSIONS):
+        return DIMENSIONS.index(dimension)
+    if isinstance(dimension, int) and 0 <= dimension <= 2:
+        return dimension
+    raise UsageError(f"unknown dimension {dimension!r}: use 0, 1, 2 or n, m, p")
+
+
+def tied_dimensions(format_: MatrixProduct, dimension: int | str) -> tuple[int, ...]:
+    """Return the dimensions that must change together with the given one, itself included."""
+    classes = [{0}, {1}, {2}]
+
+    def tie(first: int, second: int) -> None:
+        one = next(c for c in classes if first in c)
+        two = next(c for c in classes if second in c)
+        if one is not two:
+            one |= two
+            classes.remove(two)
+
+    left, right = format_.operands[0], format_.operands[1]
+    if left != "g":
+        tie(0, 1)
+    if right == "t":
+        tie(0, 2)
+    elif right != "g":
+        tie(1, 2)
+    if format_.corner:
+        tie(0, 1)
+        tie(1, 2)
+    number = dimension_number(dimension)
+    return tuple(sorted(next(c for c in classes if number in c)))
+
+
+def free_dimensions(format_: MatrixProduct) -> list[int]:
+    """Return one dimension for each class of tied ones: those to loop over."""
+    return sorted({tied_dimensions(format_, d)[0] for d in range(3)})
+
+
+def resized(
+    format_: MatrixProduct, dimension: int | str, change: int, corner: str | None = None
+) -> MatrixProduct:
+    """Return the format with a dimension, and those tied to it, larger by `change`."""
+    sides = list(format_.sides)
+    for d in tied_dimensions(format_, dimension):
+        sides[d] += change
+    corner = format_.corner if corner is None else corner
+    n, m, p = sides
+    return MatrixProduct(n, m, p, format_.operands, corner)
+
+
+def injection(
+    small: MatrixProduct, large: MatrixProduct, rows: Indices, inner: Indices, columns: Indices
+) -> tuple[tuple[IntArray, IntArray], ...]:
+    """Return, for each slot, where each coordinate of `small` lies in `large`, and its sign.
+
+    Parameters
+    ----------
+    small, large : MatrixProduct
+        The formats; an operand entry of `small` must be a nonzero entry of `large` and an
+        output of `small` an output of `large`.
+    rows, inner, columns : sequences of int
+        Increasing; the index in `large` of each row, inner index and column of `small`.
+
+    Returns
+    -------
+    three pairs of int64 arrays, shapes (d,)
+        Coordinates (-1 where `large` does not compute the output) and signs.
+
+    Raises
+    ------
+    UsageError
+        The maps do not fit.
+    """
+    for name, indices, side, limit in zip(
+        DIMENSIONS, (rows, inner, columns), small.sides, large.sides, strict=True
+    ):
+        if len(indices) != side or any(a >= b for a, b in pairwise(indices)):
+            raise UsageError(f"{small} needs {side} increasing indices for {name} in {large}")
+        if side and not 0 <= indices[0] <= indices[-1] < limit:
+            raise UsageError(f"indices for {name} of {small} lie outside {large}")
+    places = [np.full(d, -1, dtype=np.int64) for d in small.dimensions]
+    signs = [np.ones(d, dtype=np.int64) for d in small.dimensions]
+
+    def put(slot: int, here: tuple[int, int], there: tuple[int, int] | None) -> None:
+        if there is None:
+            raise UsageError(f"an entry of {small} is zero in {large}")
+        found = there[0], here[1] * there[1]
+        if places[slot][here[0]] not in (-1, found[0]):
+            raise UsageError(f"the symmetry of {small} is not that of its place in {large}")
+        places[slot][here[0]], signs[slot][here[0]] = found
+
+    for i in range(small.n):
+        for j in range(small.m):
+            left = small.left.entry(i, j)
+            if left is not None:
+                put(0, left, large.left.entry(rows[i], inner[j]))
+    for j in range(small.m):
+        for k in range(small.p):
+            right = small.right_entry(j, k)
+            if right is not None:
+                put(1, right, large.right_entry(inner[j], columns[k]))
+    for i in range(small.n):
+        for k in range(small.p):
+            output = small.output_index(i, k)
+            if output is not None:
+                place = large.output_index(rows[i], columns[k])
+                places[2][output] = -1 if place is None else place
+    return tuple(zip(places, signs, strict=True))
+
+
+def assemble(format_: MatrixProduct, ring: Ring, parts: Sequence[Part]) -> Scheme:
+    """Return a scheme made of embedded schemes and of naive products for the rest.
+
+    Parameters
+    ----------
+    format_ : MatrixProduct
+        What to compute.
+    ring : Ring
+        The ring of all the parts.
+    parts : sequence of Part
+        Valid schemes and where they lie. They need not be disjoint: what is computed twice is
+        subtracted by naive products.
+
+    Returns
+    -------
+    Scheme
+        Zero terms dropped and terms agreeing in two factors merged.
+
+    Raises
+    ------
+    UsageError
+        A part does not fit into the format.
+    FormatError
+        The rest has a coefficient outside the ring.
+    """
+    p = ring.characteristic
+    rest: dict[tuple[int, int, int], int] = {
+        (a, b, c): value for a, b, c, value in format_.target.tolist()
+    }
+    pieces: list[list[IntArray]] = [[], [], [], []]
+    for part in parts:
+        if part.scheme.ring is not ring:
+            raise UsageError(f"{part.scheme!r} is not over {ring}: map it with over() first")
+        maps = injection(matrix_format(part.scheme), format_, part.rows, part.inner, part.columns)
+        for a, b, c, value in part.scheme.format.target.tolist():
+            key = tuple(int(places[x]) for (places, _), x in zip(maps, (a, b, c), strict=True))
+            if -1 not in key:
+                sign = int(maps[0][1][a] * maps[1][1][b] * maps[2][1][c])
+                rest[key] = rest.get(key, 0) - sign * value  # type: ignore[index,arg-type]
+        for slot, (places, signs) in enumerate(maps):
+            large = np.zeros((part.scheme.rank, format_.dimensions[slot]), dtype=np.int64)
+            kept = places >= 0
+            large[:, places[kept]] = part.scheme.factors[slot][:, kept] * signs[kept]
+            pieces[slot].append(ring.balanced(large))
+        pieces[3].append(part.scheme.denominators)
+    naive = [(key, value) for key, value in sorted(rest.items()) if (value % p if p else value)]
+    for slot in range(3):
+        rows = np.zeros((len(naive), format_.dimensions[slot]), dtype=np.int64)
+        for r, (key, value) in enumerate(naive):
+            rows[r, key[slot]] = value if slot == 2 else 1
+        pieces[slot].append(ring.balanced(rows))
+    pieces[3].append(np.ones(len(naive), dtype=np.int64))
+    u, v, w, denominators = (np.concatenate(piece) for piece in pieces)
+    scheme = Scheme(format_, ring, u, v, w, denominators)
+    return reduced(format_, ring, normal_terms(scheme))
+
+
+def project(scheme: Scheme, dimension: int | str, index: int) -> Scheme:
+    """Delete one index of a dimension (and of those tied to it).
+
+    Variables with that index become zero; zero terms are dropped and terms that then agree in
+    two factors merged, to a fixpoint.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        A scheme of a matrix product.
+    dimension : int or str
+        0, 1, 2 or ``n``, ``m``, ``p``.
+    index : int
+        From 0 to the side minus 1.
+
+    Returns
+    -------
+    Scheme
+        For the format with that side smaller by one; a corner suffix stays only while its
+        corner does.
+
+    Raises
+    ------
+    UsageError
+        The side is 1 already, or the index is outside.
+    """
+    format_ = matrix_format(scheme)
+    tied = tied_dimensions(format_, dimension)
+    side = format_.sides[tied[0]]
+    if side == 1 or not 0 <= index < side:
+        raise UsageError(f"cannot delete index {index} of a side {side} of {format_}")
+    corner = format_.corner
+    if corner:
+        first = corner in "ac" and index != 0
+        last = corner in "bc" and index != side - 1
+        corner = {(1, 1): "c", (1, 0): "a", (0, 1): "b", (0, 0): ""}[int(first), int(last)]
+    small = resized(format_, dimension, -1, corner)
+    kept = [
+        [i for i in range(s) if d not in tied or i != index] for d, s in enumerate(format_.sides)
+    ]
+    maps = injection(small, format_, *kept)
+    u, v, w = (
+        matrix[:, places] * signs * (places >= 0)
+        for matrix, (places, signs) in zip(scheme.factors, maps, strict=True)
+    )
+    cut = Scheme(small, scheme.ring, u, v, w, scheme.denominators)
+    return reduced(small, scheme.ring, normal_terms(cut))
+
+
+def extend(scheme: Scheme, dimension: int | str) -> Scheme:
+    """Append one index to a dimension (and to those tied to it) with naive products."""
+    format_ = matrix_format(scheme)
+    n, m, p = format_.sides
+    large = resized(format_, dimension, 1)
+    return assemble(large, scheme.ring, [Part(scheme, range(n), range(m), range(p))])
+
+
+def merge(first: Scheme, second: Scheme, dimension: int | str) -> Scheme:
+    """Direct sum of two schemes along one dimension, the other two being equal.
+
+    Splitting n or p puts outputs side by side, splitting m adds products. For structured
+    formats the dimension must be free: p of ``ug``, ``sg``, ``kg``, ``wg``; m of ``gt``.
+
+    Returns
+    -------
+    Scheme
+        Rank at most the sum of the two.
+
+    Raises
+    ------
+    UsageError
+        Operands, rings or the other two sides differ, or the dimension is not free.
+    """
+    d = dimension_number(dimension)
+    one, two = matrix_format(first), matrix_format(second)
+    sides = [list(one.sides), list(two.sides)]
+    for other in range(3):
+        if other != d and sides[0][other] != sides[1][other]:
+            raise UsageError(f"{one} and {two} differ in more than dimension {DIMENSIONS[d]}")
+    if one.operands != two.operands or one.corner or two.corner:
+        raise UsageError(f"{one} and {two} do not add up along a dimension")
+    if len(tied_dimensions(one, d)) > 1:
+        raise UsageError(f"{DIMENSIONS[d]} is tied to another dimension of {one}: use assemble()")
+    total = list(one.sides)
+    total[d] += two.sides[d]
+    shifted = [
+        range(one.sides[e], one.sides[e] + two.sides[e]) if e == d else range(two.sides[e])
+        for e in range(3)
+    ]
+    n, m, p = one.sides
+    parts = [Part(first, range(n), range(m), range(p)), Part(second, *shifted)]
+    n, m, p = total
+    return assemble(MatrixProduct(n, m, p, one.operands), first.ring, parts)
+
+
+def complete(scheme: Scheme) -> Scheme:
+    """Return the scheme with the corners its format leaves out filled in by naive products.
+
+    For block recursion these products are the calls that compute the corner.
+    """
+    format_ = matrix_format(scheme)
+    n, m, p = format_.sides
+    full = MatrixProduct(n, m, p, format_.operands)
+    return assemble(full, scheme.ring, [Part(scheme, range(n), range(m), range(p))])
+
+
+def product(first: Scheme, second: Scheme) -> Scheme:
+    """Kronecker product of two schemes for general formats: sides and ranks multiply.
+
+    Row ``row1 * n2 + row2`` of the result is row2 within block row1, and so on.
+
+    Raises
+    ------
+    UsageError
+        A format is structured, the rings differ, or a side exceeds the limit.
+    FormatError
+        A coefficient reaches 2^62.
+    """
+    one, two = matrix_format(first), matrix_format(second)
+    for format_ in (one, two):
+        if not format_.is_general or format_.corner:
+            raise UsageError(f"{format_} is structured: its blocks are not, so it has no product")
+    if first.ring is not second.ring:
+        raise UsageError(f"cannot multiply a scheme over {first.ring} by one over {second.ring}")
+    format_ = MatrixProduct(one.n * two.n, one.m * two.m, one.p * two.p)
+    shapes = [[(f.n, f.m), (f.m, f.p), (f.p, f.n)] for f in (one, two)]
+    rank = first.rank * second.rank
+    u, v, w = (
+        kronecker_rows(left, right, shape1, shape2).reshape(rank, -1)
+        for left, right, shape1, shape2 in zip(first.factors, second.factors, *shapes, strict=True)
+    )
+    denominators = checked_product(first.denominators[:, None], second.denominators[None, :])
+    return Scheme(format_, first.ring, u, v, w, denominators.reshape(rank)).canonical
+
+
+def kronecker_rows(
+    left: IntArray, right: IntArray, shape1: tuple[int, int], shape2: tuple[int, int]
+) -> IntArray:
+    """Return the Kronecker products of all rows read as matrices, shape (R1, R2, d1 * d2)."""
+    products = checked_product(
+        left.reshape(-1, 1, shape1[0], 1, shape1[1], 1),
+        right.reshape(1, -1, 1, shape2[0], 1, shape2[1]),
+    )
+    return products.reshape(len(left), len(right), -1)
+
+
+def checked_product(left: IntArray, right: IntArray) -> IntArray:
+    """Return left * right (broadcast), refusing what would not fit 62 bits."""
+    bound = int(np.abs(left).max(initial=0)) * int(np.abs(right).max(initial=0))
+    if bound >= LARGEST_COEFFICIENT:
+        raise FormatError("a coefficient of the result is 2^62 or more in absolute value")
+    return left * right

@@ -1,0 +1,313 @@
+"""Sandwiching: the continuous symmetries U -> P U Q^-1, V -> Q V R^-1, W -> R W P^-1.
+
+With A -> P^T A Q^-T and so on for the matrices themselves, tr(A B C) does not change, so neither
+does the target of a general product. A structured format keeps its target when the maps send
+structured matrices to structured ones: lower triangular P and Q for ``u``, Q = P^-T for ``s`` and
+``k``. What is applied are the induced linear maps on the parameters, and for structured formats
+the target is checked to be fixed by them.
+
+Invariant: exact in every ring, and the result is valid exactly when the argument is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from flipsearch.errors import FormatError, UsageError
+from flipsearch.formats import Layout, MatrixProduct
+from flipsearch.rings import IntArray, Ring
+from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+from flipsearch.transform.dimensions import matrix_format
+from flipsearch.transform.linear import integral, inverse
+from flipsearch.transform.symmetry import dual
+
+Matrix = Sequence[Sequence[int | Fraction]] | IntArray
+_EXACT = 2**62
+
+
+def sandwich(scheme: Scheme, P: Matrix, Q: Matrix, R: Matrix) -> Scheme:
+    """Return the scheme with factors P U Q^-1, Q V R^-1, R W P^-1.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        For a matrix product, general or structured.
+    P, Q, R : square matrices of int or Fraction, sides n, m, p
+        Invertible over the ring's field: mod 2 or 3, or over the rationals. For a structured
+        format they must keep the structure (see `random_sandwich`).
+
+    Returns
+    -------
+    Scheme
+        Over F2 and F3 the same ring; otherwise the smallest of ZT, Z and Q that holds the
+        result, so that a ZT scheme may come back over Z or Q.
+
+    Raises
+    ------
+    UsageError
+        A matrix is singular or of the wrong size, or the target is not kept.
+    FormatError
+        A coefficient reaches 2^62.
+    """
+    format_ = matrix_format(scheme)
+    p = scheme.ring.characteristic
+    given = [_rows(matrix, side) for matrix, side in zip((P, Q, R), format_.sides, strict=True)]
+    inverses = [inverse(rows, p) for rows in given]
+    maps, scale = _parameter_maps(format_, given, inverses, p)
+    if not (format_.is_general and not format_.corner):
+        _check_target(format_, maps, scale, p)
+    factors = []
+    for factor, image in zip(scheme.factors, maps, strict=True):
+        rows = _exact_product(factor, image)
+        factors.append(scheme.ring.balanced(rows % p) if p else rows)
+    u, v, w = factors
+    if p:
+        return Scheme(format_, scheme.ring, u, v, w)
+    denominators = scheme.denominators.astype(object) * scale
+    if int(denominators.max(initial=1)) >= LARGEST_COEFFICIENT:
+        raise FormatError("a denominator of the result is 2^62 or more")
+    result = Scheme(format_, Ring.Q, u, v, w, denominators.astype(np.int64)).canonical
+    return result.over(result.natural_ring)
+
+
+def random_sandwich(
+    scheme: Scheme, generator: np.random.Generator, steps: int | None = None
+) -> Scheme:
+    """Sandwich by random matrices that suit the format and the ring.
+
+    Over F2 and F3 the free matrices are uniform invertible ones (triangular or monomial where the
+    structure asks for it); in characteristic 0 they are products of `steps` elementary unimodular
+    matrices and signed permutations, so that everything stays integral.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        For a matrix product without corner suffix (corners keep only what fixes them).
+    generator : numpy.random.Generator
+        The source of randomness.
+    steps : int, optional
+        Elementary row operations a matrix in characteristic 0; default: its side.
+    """
+    format_ = matrix_format(scheme)
+    if format_.operands == "ut" and not format_.corner:
+        return dual(random_sandwich(dual(scheme), generator, steps))
+    return sandwich(scheme, *structured_triple(format_, scheme.ring, generator, steps))
+
+
+def structured_triple(
+    format_: MatrixProduct,
+    ring: Ring,
+    generator: np.random.Generator,
+    steps: int | None = None,
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Return random (P, Q, R) that keep the structure of a format.
+
+    With A -> P^T A Q^-T and B -> Q^T B R^-T: an operand ``u`` wants lower triangular P and Q here,
+    ``l`` upper triangular, ``s`` and ``k`` one the inverse transpose of the other, ``w`` the same
+    with a signed permutation; a packed output wants triangular matrices too. Corner suffixes and
+    the other Gram formats get signs only.
+    """
+    p = ring.characteristic
+    left, right = format_.operands[0], format_.operands[1]
+
+    def general(side: int) -> IntArray:
+        if p:
+            return random_invertible(side, p, generator)
+        return random_unimodular(side, generator, side if steps is None else steps)
+
+    def triangular(side: int) -> IntArray:
+        matrix = np.tril(generator.integers(-1, 2, (side, side)), -1)
+        if not p:
+            # sparse, so that coefficients stay small
+            matrix *= generator.random((side, side)) < 1 / max(1, side)
+        signs = generator.choice([-1, 1], side)
+        return np.asarray(matrix + np.diag(signs), dtype=np.int64)
+
+    def against(matrix: IntArray) -> IntArray:
+        inverted, _ = integral(inverse(matrix.tolist(), p))
+        return np.array(inverted, dtype=np.int64).T
+
+    n, m, side_p = format_.sides
+    if format_.is_gram and left == "g" and not format_.corner:
+        return triangular(n).T.copy(), general(m), triangular(n).T.copy()
+    if format_.corner or format_.is_gram:
+        P, Q, R = (np.diag(generator.choice([-1, 1], side)) for side in format_.sides)
+        if left in "skw":
+            P = Q
+        return P, Q, Q if right in "skw" or (right == "t" and left in "skw") else R
+    middle: IntArray
+    if "w" in format_.operands:
+        middle = signed_permutation(m, generator)
+        if left in "ul" or right in "ul":
+            middle = np.diag(generator.choice([-1, 1], m)).astype(np.int64)
+    elif format_.operands == "ul":
+        middle = np.diag(generator.choice([-1, 1], m)).astype(np.int64)
+    elif left == "u" or right == "u":
+        middle = triangular(m)
+    else:
+        middle = general(m)
+    P = {"u": lambda: triangular(n), "g": lambda: general(n)}.get(left, lambda: against(middle))()
+    R = {
+        "u": lambda: triangular(side_p),
+        "l": lambda: triangular(side_p).T.copy(),
+        "g": lambda: general(side_p),
+    }.get(right, lambda: against(middle))()
+    return P, middle, R
+
+
+def random_invertible(side: int, p: int, generator: np.random.Generator) -> IntArray:
+    """Return a uniformly random invertible matrix mod p, entries 0 to p - 1."""
+    while True:
+        matrix = generator.integers(0, p, (side, side), dtype=np.int64)
+        try:
+            inverse(matrix.tolist(), p)
+        except UsageError:
+            continue
+        return matrix
+
+
+def random_unimodular(side: int, generator: np.random.Generator, steps: int) -> IntArray:
+    """Return a signed permutation times `steps` random row additions; its inverse is integral."""
+    matrix = signed_permutation(side, generator)
+    for _ in range(steps if side > 1 else 0):
+        i, j = generator.choice(side, 2, replace=False)
+        matrix[i] += int(generator.choice([-1, 1])) * matrix[j]
+    return matrix
+
+
+def signed_permutation(side: int, generator: np.random.Generator) -> IntArray:
+    """Return a random permutation matrix with random signs, shape (side, side)."""
+    matrix = np.zeros((side, side), dtype=np.int64)
+    matrix[np.arange(side), generator.permutation(side)] = generator.choice([-1, 1], side)
+    return matrix
+
+
+def _rows(matrix: Matrix, side: int) -> list[list[int | Fraction]]:
+    rows = matrix.tolist() if isinstance(matrix, np.ndarray) else [list(row) for row in matrix]
+    if len(rows) != side or any(len(row) != side for row in rows):
+        raise UsageError(f"a matrix of the sandwich must be {side}x{side}")
+    return rows
+
+
+def _parameter_maps(
+    format_: MatrixProduct,
+    given: list[list[list[int | Fraction]]],
+    inverses: list[list[list[Fraction]]],
+    p: int,
+) -> tuple[list[IntArray], int]:
+    """Return the matrices by which factor rows are multiplied from the right, times `scale`.
+
+    Row t of a map is the functional "parameter t of the image" read off on the parameters of the
+    argument, so that <u M, a> = <u, image of a>.
+    """
+    forward: list[IntArray] = []
+    backward: list[IntArray] = []
+    scale = 1
+    for rows, inverted in zip(given, inverses, strict=True):
+        for into, matrix in ((forward, rows), (backward, inverted)):
+            numerators, denominator = integral([[Fraction(x) for x in row] for row in matrix])
+            into.append(np.array(numerators, dtype=np.int64 if p else object))
+            scale *= denominator
+    (P, Q, R), (P_, Q_, R_) = forward, backward
+    # the operands go A -> P^T A Q^-T, B -> Q^T B R^-T, C^T -> R^T C^T P^-T; a Gram format's right
+    # layout is that of B^T -> R^-1 B^T Q
+    left = _operand_map(format_.left, P.T, Q_.T, p)
+    right = _operand_map(format_.right, *((R_, Q) if format_.is_gram else (Q.T, R_.T)), p)
+    maps = [left, right, _output_map(format_, R.T, P_.T)]
+    return [m % p if p else m for m in maps], scale
+
+
+def _operand_map(layout: Layout, before: IntArray, after: IntArray, p: int) -> IntArray:
+    """Return M with M[s, t] = parameter s of before E_t after, E_t the t-th basis matrix."""
+    d = layout.parameters
+    if layout.letter == "g":
+        return np.kron(before, after.T)
+    result = np.zeros((d, d), dtype=before.dtype)
+    cells = [
+        (i, j, entry)
+        for i in range(layout.rows)
+        for j in range(layout.columns)
+        if (entry := layout.entry(i, j)) is not None
+    ]
+    zero = [
+        (i, j)
+        for i in range(layout.rows)
+        for j in range(layout.columns)
+        if layout.entry(i, j) is None
+    ]
+    positions = [layout.position(t) for t in range(d)]
+    for t in range(d):
+        image = np.zeros((layout.rows, layout.columns), dtype=before.dtype)
+        for i, j, (parameter, sign) in cells:
+            if parameter == t:
+                image += sign * np.outer(before[:, i], after[j, :])
+        if p:
+            image %= p
+        for s, (i, j) in enumerate(positions):
+            result[s, t] = image[i, j]
+        expected = all(
+            (image[i, j] - sign * result[parameter, t]) % p == 0
+            if p
+            else image[i, j] == sign * result[parameter, t]
+            for i, j, (parameter, sign) in cells
+        )
+        if not expected or any(image[i, j] for i, j in zero):
+            raise UsageError(
+                f"these matrices do not keep a {layout.rows}x{layout.columns} operand "
+                f"'{layout.letter}' in its structure"
+            )
+    return result
+
+
+def _output_map(format_: MatrixProduct, before: IntArray, after: IntArray) -> IntArray:
+    """Return M with M[s, t] = coordinate s of before E_t after, E_t a basis matrix of C^T."""
+    d = format_.dimensions[2]
+    if format_.is_general and not format_.corner:
+        return np.kron(before, after.T)
+    positions = [format_.output_position(t) for t in range(d)]
+    result = np.zeros((d, d), dtype=before.dtype)
+    for t, (i, k) in enumerate(positions):
+        for s, (i2, k2) in enumerate(positions):
+            result[s, t] = before[k2, k] * after[i, i2]
+    for t in range(d):
+        i, k = positions[t]
+        if format_.output_index(i, k) is None:
+            result[:, t] = result[t, :] = 0
+    return result
+
+
+def _check_target(format_: MatrixProduct, maps: list[IntArray], scale: int, p: int) -> None:
+    """Check that sum t_abc (a M_u) (b M_v) (c M_w) is scale times the target."""
+    bound = len(format_.target) * max(1, scale)
+    for m in maps:
+        bound *= max(1, max((abs(int(x)) for x in m.ravel()), default=0))
+    dtype = np.int64 if bound < _EXACT else object
+    maps = [m.astype(dtype) for m in maps]
+    image = np.zeros(format_.dimensions, dtype=dtype)
+    for a, b, c, value in format_.target.tolist():
+        rows = [np.flatnonzero(m[x]) for m, x in zip(maps, (a, b, c), strict=True)]
+        block = (
+            maps[0][a, rows[0]][:, None, None]
+            * maps[1][b, rows[1]][None, :, None]
+            * maps[2][c, rows[2]][None, None, :]
+        )
+        image[np.ix_(*rows)] += value * block
+    for a, b, c, value in format_.target.tolist():
+        image[a, b, c] -= scale * value
+    if (image % p if p else image).any():
+        raise UsageError(f"these matrices do not keep the target of {format_}")
+
+
+def _exact_product(factor: IntArray, image: IntArray) -> IntArray:
+    """Return factor @ image over the integers, refusing entries of 2^62 or more."""
+    largest = max((abs(int(x)) for x in image.ravel()), default=0)
+    bound = int(np.abs(factor).max(initial=0)) * largest * max(1, factor.shape[1])
+    if bound < _EXACT:
+        return factor @ image.astype(np.int64)
+    exact = factor.astype(object) @ image
+    if max((abs(int(x)) for x in exact.ravel()), default=0) >= LARGEST_COEFFICIENT:
+        raise FormatError("a coefficient of the result is 2^62 or more in absolute value")
+    return exact.astype(np.int64)

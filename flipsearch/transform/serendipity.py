@@ -1,0 +1,251 @@
+"""Serendipitous products: a Kronecker product that exploits terms sharing a factor.
+
+In the product of a scheme with <a, b, c>, a term u (x) v (x) w stands for one a x b by b x c
+product. k terms that share u compute A_u [B_1 ... B_k]: one a x b by b x kc product; terms that
+share v stack their A, a (ka) x b by b x c product; terms that share w sum A_1 B_1 + ... + A_k B_k,
+an a x (kb) by (kb) x c product. Where R(a, b, kc) < k R(a, b, c) the product gets cheaper than R1
+times R2 (arXiv 2606.02480; compare 2602.11041). Which groups exist depends on the scheme and not
+only on its rank, so several schemes of a rank are worth keeping.
+
+Invariant: `serendipitous_rank` is the rank `serendipitous_product` gives for the same groups, up
+to coincidental merges.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import IntArray, Ring
+from flipsearch.scheme import Scheme
+from flipsearch.transform.dimensions import checked_product, kronecker_rows, matrix_format
+from flipsearch.transform.reduce import reduced
+from flipsearch.transform.terms import Term, Vector, normal_terms
+
+Sides = tuple[int, int, int]
+RankTable = Callable[[int, int, int], int | None]
+SchemeTable = Callable[[int, int, int], Scheme]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Terms multiplied together: the slot whose factor they share, and their row numbers."""
+
+    slot: int
+    members: tuple[int, ...]
+
+
+def grown(inner: Sides, slot: int, count: int) -> Sides:
+    """Return the sides of the inner product that a group of `count` terms sharing a slot needs."""
+    a, b, c = inner
+    return ((a, b, count * c), (count * a, b, c), (a, count * b, c))[slot]
+
+
+def shared_factors(scheme: Scheme) -> list[Group]:
+    """Return all maximal groups of two or more terms that share a factor up to a scalar.
+
+    Row numbers refer to ``scheme.canonical``. Groups of different slots may overlap.
+    """
+    terms = normal_terms(scheme.canonical)
+    groups = []
+    for slot in range(3):
+        found: dict[Vector, list[int]] = {}
+        for number, term in enumerate(terms):
+            found.setdefault(term.factors[slot], []).append(number)
+        groups += [Group(slot, tuple(rows)) for rows in found.values() if len(rows) > 1]
+    return groups
+
+
+def choose_groups(
+    scheme: Scheme,
+    inner: Sides,
+    rank_of: RankTable,
+    generator: np.random.Generator,
+    tries: int = 25,
+) -> tuple[int, tuple[Group, ...]]:
+    """Return (rank, groups) of the cheapest partition of the terms found.
+
+    Groups are taken greedily in random orders weighted towards those that save most; within a
+    group the best split into smaller ones is computed exactly.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        The outer scheme; row numbers in the result refer to its canonical form.
+    inner : (a, b, c)
+        Sides of the inner product.
+    rank_of : callable
+        ``rank_of(n, m, p)``: the best known rank, or None if the format is not to be used.
+    generator : numpy.random.Generator
+        The source of randomness.
+    tries : int
+        Random orders tried.
+
+    Raises
+    ------
+    UsageError
+        There is no rank for the inner product itself.
+    """
+    single = rank_of(*inner)
+    if single is None:
+        raise UsageError(f"no rank is known for the inner product {'x'.join(map(str, inner))}")
+    rank = scheme.canonical.rank
+    available = shared_factors(scheme)
+    best: tuple[int, tuple[Group, ...]] = (rank * single, ())
+    savings = [
+        len(g.members) * single - _split(g.slot, len(g.members), inner, rank_of)[0]
+        for g in available
+    ]
+    worthwhile = [k for k, saved in enumerate(savings) if saved > 0]
+    for attempt in range(tries if worthwhile else 0):
+        noise = generator.random(len(worthwhile)) if attempt else np.ones(len(worthwhile))
+        order = sorted(range(len(worthwhile)), key=lambda k: -savings[worthwhile[k]] * noise[k])
+        free = set(range(rank))
+        chosen: list[Group] = []
+        total = 0
+        for k in order:
+            group = available[worthwhile[k]]
+            members = [r for r in group.members if r in free]
+            cost, sizes = _split(group.slot, len(members), inner, rank_of)
+            if cost >= len(members) * single:
+                continue
+            start = 0
+            for size in sizes:
+                if size > 1:
+                    chosen.append(Group(group.slot, tuple(members[start : start + size])))
+                start += size
+            total += cost - sizes.count(1) * single
+            free -= {r for piece in chosen for r in piece.members}
+        total += len(free) * single
+        if total < best[0]:
+            best = total, tuple(chosen)
+    return best
+
+
+def _split(slot: int, count: int, inner: Sides, rank_of: RankTable) -> tuple[int, tuple[int, ...]]:
+    """Return (cost, sizes) of the cheapest way to cut `count` terms sharing a slot into groups."""
+    costs: list[tuple[int, tuple[int, ...]]] = [(0, ())]
+    for k in range(1, count + 1):
+        options = []
+        for size in range(1, k + 1):
+            rank = rank_of(*grown(inner, slot, size))
+            if rank is not None:
+                cost, sizes = costs[k - size]
+                options.append((cost + rank, (*sizes, size)))
+        costs.append(min(options))
+    return costs[count]
+
+
+def serendipitous_rank(
+    scheme: Scheme, inner: Sides, groups: Sequence[Group], rank_of: RankTable
+) -> int:
+    """Return the rank of the product with these groups, by arithmetic alone."""
+    total = 0
+    grouped = 0
+    for group in groups:
+        rank = rank_of(*grown(inner, group.slot, len(group.members)))
+        if rank is None:
+            raise UsageError("a group needs a format of which no rank is known")
+        total += rank
+        grouped += len(group.members)
+    single = rank_of(*inner)
+    if single is None:
+        raise UsageError("no rank is known for the inner product")
+    return total + (scheme.canonical.rank - grouped) * single
+
+
+def serendipitous_product(
+    scheme: Scheme, inner: Sides, groups: Sequence[Group], scheme_of: SchemeTable
+) -> Scheme:
+    """Return the product of a scheme with <a, b, c>, the given groups multiplied together.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        The outer scheme, for a general format.
+    inner : (a, b, c)
+        Sides of the inner product.
+    groups : sequence of Group
+        Disjoint, rows of ``scheme.canonical``; rows in none of them are multiplied singly.
+    scheme_of : callable
+        ``scheme_of(n, m, p)``: a scheme for those sides over the same ring.
+
+    Returns
+    -------
+    Scheme
+        For the format of sides n a, m b, p c.
+
+    Raises
+    ------
+    UsageError
+        Groups overlap or do not share their slot, or formats or rings do not fit.
+    """
+    outer = matrix_format(scheme)
+    if not outer.is_general or outer.corner:
+        raise UsageError(f"{outer} is structured: only general formats have a product")
+    terms = normal_terms(scheme.canonical)
+    used = [r for group in groups for r in group.members]
+    if len(set(used)) != len(used):
+        raise UsageError("groups of a serendipitous product must be disjoint")
+    singles = [Group(0, (r,)) for r in range(len(terms)) if r not in set(used)]
+    target = MatrixProduct(outer.n * inner[0], outer.m * inner[1], outer.p * inner[2])
+    pieces: list[list[IntArray]] = [[], [], [], []]
+    for group in (*groups, *singles):
+        members = [terms[r] for r in group.members]
+        if any(t.factors[group.slot] != members[0].factors[group.slot] for t in members):
+            raise UsageError("the terms of a group do not share its factor")
+        piece = _multiplied(members, scheme.ring, outer, group.slot, inner, scheme_of)
+        for into, rows in zip(pieces, piece, strict=True):
+            into.append(rows)
+    u, v, w, denominators = (np.concatenate(rows) for rows in pieces)
+    result = Scheme(target, scheme.ring, u, v, w, denominators)
+    return reduced(target, scheme.ring, normal_terms(result))
+
+
+def _multiplied(
+    terms: Sequence[Term],
+    ring: Ring,
+    outer: MatrixProduct,
+    slot: int,
+    inner: Sides,
+    scheme_of: SchemeTable,
+) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """Return U, V, W and denominators of terms sharing a slot times the inner scheme that fits."""
+    sides = grown(inner, slot, len(terms))
+    block = scheme_of(*sides)
+    if block.ring is not ring or matrix_format(block).sides != sides:
+        raise UsageError(f"{block!r} is not a scheme for {sides} over {ring}")
+    n, m, p = outer.sides
+    a, b, c = inner
+    outer_shapes, inner_shapes = ((n, m), (m, p), (p, n)), ((a, b), (b, c), (c, a))
+    # the shared factor stays in normal form, so that it is the same in all terms: scalars go into
+    # another slot, over a common denominator
+    common = math.lcm(*(term.scalar.denominator for term in terms))
+    scaled = (slot + 1) % 3
+    factors = []
+    for place in range(3):
+        grid = block.factors[place].reshape(block.rank, sides[place], sides[(place + 1) % 3])
+        axis = 1 if sides[place] != inner[place] else 2
+        step = inner_shapes[place][axis - 1]
+        shape = (block.rank, outer.dimensions[place] * math.prod(inner_shapes[place]))
+        total = np.zeros(shape, dtype=np.int64)
+        for k, term in enumerate(terms[:1] if place == slot else terms):
+            cut = grid
+            if place != slot:
+                window = slice(k * step, (k + 1) * step)
+                cut = grid[:, window] if axis == 1 else grid[:, :, window]
+            scalar = int(term.scalar * common) if place == scaled else 1
+            vector = np.array([[scalar * x for x in term.factors[place]]], dtype=np.int64)
+            rows = kronecker_rows(
+                vector, cut.reshape(block.rank, -1), outer_shapes[place], inner_shapes[place]
+            )
+            # the blocks of different terms are disjoint for all but the shared side
+            total += rows[0]
+        factors.append(ring.balanced(total))
+    u, v, w = factors
+    return u, v, w, checked_product(block.denominators, np.array([common], dtype=np.int64))

@@ -1,0 +1,153 @@
+"""Symmetries: one scheme becomes another of the same rank.
+
+- `permute`: the six orders of the sides of a general product, from the cyclic shift
+  (U, V, W) -> (V, W, U) and the transposition (U, V, W) -> (V^T, U^T, W^T), both exact because W
+  holds the output transposed.
+- `transpose`: (A B)^T = B^T A^T where the operands allow it; `dual`: the two tensors that
+  structured formats share (``ug`` with ``gt``, ``uu`` with ``ut``).
+
+The continuous symmetries are in `flipsearch.transform.sandwich`.
+
+Invariant: a result is valid exactly when its argument is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import Layout, MatrixProduct
+from flipsearch.rings import IntArray
+from flipsearch.scheme import Scheme
+from flipsearch.transform.dimensions import matrix_format
+
+Order = tuple[int, int, int]
+ORDERS: tuple[Order, ...] = (
+    (0, 1, 2),
+    (1, 2, 0),
+    (2, 0, 1),
+    (0, 2, 1),
+    (1, 0, 2),
+    (2, 1, 0),
+)
+DUALS = {"ug": "gt", "gt": "ug", "uu": "ut", "ut": "uu"}
+
+
+def permute(scheme: Scheme, order: Order) -> Scheme:
+    """Return the scheme for the format whose sides are (n, m, p) in another order.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        For a general format without corner suffix.
+    order : tuple of int
+        A permutation of (0, 1, 2): the new sides are ``sides[order[0]]`` and so on.
+
+    Raises
+    ------
+    UsageError
+        The format is structured, or the order no permutation.
+    """
+    format_ = matrix_format(scheme)
+    if tuple(order) not in ORDERS:
+        raise UsageError(f"{order} is no order of the three sides")
+    if format_.corner:
+        raise UsageError(f"{format_}: a format without its corner does not permute")
+    target = format_.permuted(order)
+    n, m, p = format_.sides
+    matrices = [
+        factor.reshape(-1, *shape)
+        for factor, shape in zip(scheme.factors, ((n, m), (m, p), (p, n)), strict=True)
+    ]
+    shift = order[0]
+    if order in ((0, 2, 1), (1, 0, 2), (2, 1, 0)):
+        # transposed, the sides are (p, m, n): bring the wanted first side to the front
+        left, right, output = (matrix.transpose(0, 2, 1) for matrix in matrices)
+        matrices = [right, left, output]
+        shift = {2: 0, 1: 1, 0: 2}[order[0]]
+    u, v, w = (matrices[(k + shift) % 3].reshape(scheme.rank, -1) for k in range(3))
+    return Scheme(target, scheme.ring, u, v, w, scheme.denominators)
+
+
+def cyclic(scheme: Scheme, steps: int = 1) -> Scheme:
+    """Return the scheme turned: (U, V, W) -> (V, W, U), sides (n, m, p) -> (m, p, n)."""
+    return permute(scheme, ((0, 1, 2), (1, 2, 0), (2, 0, 1))[steps % 3])
+
+
+def transpose(scheme: Scheme) -> Scheme:
+    """Return the scheme for (A B)^T = B^T A^T.
+
+    General formats become p x m x n; ``ss``, ``kk``, ``ww``, ``ul`` and (with all indices
+    reversed) ``uu`` stay what they are.
+
+    Raises
+    ------
+    UsageError
+        The transposed product has other operands.
+    """
+    format_ = matrix_format(scheme)
+    if format_.is_general:
+        return permute(scheme, (2, 1, 0))
+    if format_.operands not in ("ss", "kk", "ww", "ul", "uu"):
+        raise UsageError(f"the transposed product of {format_} is no format")
+    if format_.operands == "uu" and format_.corner in ("a", "b"):
+        raise UsageError(f"reversing indices moves the corner of {format_}")
+    n = format_.n
+
+    def flip(i: int) -> int:
+        return n - 1 - i if format_.operands == "uu" else i
+
+    u = _relaid(scheme.v, format_.right, format_.left, flip)
+    v = _relaid(scheme.u, format_.left, format_.right, flip)
+    w = np.zeros_like(scheme.w)
+    for index in range(format_.dimensions[2]):
+        i, k = format_.output_position(index)
+        place = format_.output_index(flip(k), flip(i))
+        if place is not None:
+            w[:, place] = scheme.w[:, index]
+    return Scheme(format_, scheme.ring, u, v, w, scheme.denominators)
+
+
+def _relaid(factor: IntArray, old: Layout, new: Layout, flip: Callable[[int], int]) -> IntArray:
+    """Return factor rows of X as rows of its transpose, indices mapped by `flip`."""
+    result = np.zeros((len(factor), new.parameters), dtype=np.int64)
+    for parameter in range(old.parameters):
+        i, j = old.position(parameter)
+        place = new.entry(flip(j), flip(i))
+        if place is None:
+            raise UsageError("the transposed operand has another structure")
+        result[:, place[0]] = factor[:, parameter] * place[1]
+    return result
+
+
+def dual(scheme: Scheme) -> Scheme:
+    """Return the scheme of the format with the same tensor up to the order of factors.
+
+    sum u_ij b_jk c_ki over i <= j (``ug`` n x n x p) is sum x_ij y_kj c_ik over i <= k (``gt``
+    n x p x n) with the roles of u and c exchanged; likewise ``uu`` and ``ut``. Ranks agree;
+    recursive calls need not, because a Gram format can also use products of a matrix with its own
+    transpose.
+
+    Raises
+    ------
+    UsageError
+        The format is none of ``ug``, ``gt``, ``uu``, ``ut`` without corner suffix.
+    """
+    format_ = matrix_format(scheme)
+    partner = DUALS.get(format_.operands)
+    if partner is None or format_.corner:
+        raise UsageError(f"{format_} has no dual: only ug, gt, uu and ut have one")
+    n, m, p = format_.sides
+    u, v, w = scheme.factors
+    if format_.operands == "ug":
+        sides = (n, p, n)
+        u, w = w.reshape(-1, p, n).transpose(0, 2, 1).reshape(scheme.rank, -1), u
+    elif format_.operands == "gt":
+        sides = (n, n, m)
+        u, w = w, u.reshape(-1, n, m).transpose(0, 2, 1).reshape(scheme.rank, -1)
+    else:
+        sides = (n, n, n)
+        u, w = w, u
+    return Scheme(MatrixProduct(*sides, partner), scheme.ring, u, v, w, scheme.denominators)

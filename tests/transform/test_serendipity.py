@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.transform import (
+    Group,
+    choose_groups,
+    extend,
+    random_sandwich,
+    serendipitous_product,
+    serendipitous_rank,
+    shared_factors,
+)
+from flipsearch.verify import is_valid
+
+KNOWN = {(2, 2, 2): 7, (2, 2, 3): 11, (2, 2, 4): 14, (2, 2, 5): 18, (2, 2, 6): 21}
+
+
+def rank_of(n: int, m: int, p: int) -> int | None:
+    """The naive rank, but for the few formats of the table above."""
+    return KNOWN.get(tuple(sorted((n, m, p))), n * m * p if max(n, m, p) <= 8 else None)  # type: ignore[arg-type]
+
+
+@given(
+    ring=st.sampled_from(list(Ring)),
+    slot=st.integers(0, 2),
+    inner=st.tuples(*[st.integers(1, 3)] * 3),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=40, deadline=None)
+def test_product_of_any_groups_is_valid(
+    strassen: Scheme, ring: Ring, slot: int, inner: tuple[int, int, int], seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    outer = extend(strassen, "p").over(ring)
+    if ring is not Ring.ZT:
+        outer = random_sandwich(outer, generator)
+        outer = outer if ring.characteristic else outer.over(Ring.Q)
+    groups = [group for group in shared_factors(outer) if group.slot == slot]
+    assert groups or slot
+
+    def scheme_of(n: int, m: int, p: int) -> Scheme:
+        return naive_scheme(MatrixProduct(n, m, p), outer.ring)
+
+    big = serendipitous_product(outer, inner, groups, scheme_of)
+    assert is_valid(big)
+    assert big.format.sides == tuple(a * b for a, b in zip((2, 2, 3), inner, strict=True))
+    assert big.rank <= outer.rank * inner[0] * inner[1] * inner[2]
+
+
+def test_grouping_pays(strassen: Scheme) -> None:
+    # terms of the naive 1x1x2 scheme share u: two of <2,2,1> (4 each) become one <2,2,2> (7)
+    outer = naive_scheme(parse_format("1x1x2"), Ring.ZT)
+    groups = shared_factors(outer)
+    assert groups == [Group(0, (0, 1))]
+    table = {(2, 2, 1): 4, (2, 2, 2): 7}
+    rank, chosen = choose_groups(
+        outer, (2, 2, 1), lambda *s: table.get(s), np.random.default_rng(0)
+    )
+    assert (rank, chosen) == (7, tuple(groups))
+
+    def scheme_of(n: int, m: int, p: int) -> Scheme:
+        if (n, m, p) == (2, 2, 2):
+            return strassen
+        return naive_scheme(MatrixProduct(n, m, p), Ring.ZT)
+
+    big = serendipitous_product(outer, (2, 2, 1), chosen, scheme_of)
+    assert is_valid(big)
+    assert big.rank == 7 == serendipitous_rank(outer, (2, 2, 1), chosen, lambda *s: table.get(s))
+
+
+def test_choice_never_costs_more_than_the_plain_product(strassen: Scheme) -> None:
+    outer = extend(extend(strassen, "p"), "n")
+    generator = np.random.default_rng(3)
+    rank, groups = choose_groups(outer, (2, 2, 1), rank_of, generator)
+    assert rank <= outer.rank * 4
+    assert rank == serendipitous_rank(outer, (2, 2, 1), groups, rank_of)
+    members = [r for group in groups for r in group.members]
+    assert len(set(members)) == len(members)
+
+
+def test_splitting_a_group_uses_the_cheapest_cut() -> None:
+    outer = naive_scheme(parse_format("1x1x4"), Ring.F2)
+    table = {(2, 2, 1): 4, (2, 2, 2): 7, (2, 2, 3): 11, (2, 2, 4): 15}
+    rank, groups = choose_groups(
+        outer, (2, 2, 1), lambda *s: table.get(s), np.random.default_rng(0)
+    )
+    assert rank == 14
+    assert sorted(len(group.members) for group in groups) == [2, 2]
+
+
+def test_refusals(strassen: Scheme) -> None:
+    def scheme_of(n: int, m: int, p: int) -> Scheme:
+        return naive_scheme(MatrixProduct(n, m, p), Ring.ZT)
+
+    with pytest.raises(UsageError, match="disjoint"):
+        serendipitous_product(strassen, (1, 1, 1), [Group(0, (0, 0))], scheme_of)
+    with pytest.raises(UsageError, match="do not share"):
+        serendipitous_product(strassen, (1, 1, 1), [Group(0, (0, 1))], scheme_of)
+    with pytest.raises(UsageError, match="no rank"):
+        choose_groups(strassen, (9, 9, 9), rank_of, np.random.default_rng(0))
+    with pytest.raises(UsageError, match="structured"):
+        serendipitous_product(
+            naive_scheme(parse_format("ug:2x2x2"), Ring.ZT), (1, 1, 1), [], scheme_of
+        )

@@ -2,9 +2,9 @@
 
 A scheme is valid when sum_r (1/d_r) u_r (x) v_r (x) w_r equals the target tensor over its ring:
 dU*dV*dW equations, the Brent equations. Here they are all evaluated, exactly, whatever the size
-of the coefficients. The bound on every partial sum is computed first; below 2^53 the sums run in
-float64 matrix products, which are then exact whatever the order of summation; otherwise in
-Python integers.
+of the coefficients. The bound on every partial sum is computed first; below 2^24 the sums run in
+float32 matrix products, below 2^53 in float64, which are then exact whatever the order of
+summation; otherwise in Python integers.
 
 Invariant: this module shares no code with the search or the lift; it imports values only.
 `flipsearch.paranoid` is a second, independent checker with no code in common even with this one.
@@ -14,14 +14,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from flipsearch.errors import InvalidSchemeError
+from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
 
-_EXACT_FLOAT = 2**53
-_BLOCK_BYTES = 1 << 25
+Floats = npt.NDArray[np.floating[Any]]
+_EXACT_FLOAT32 = 2**24
+_EXACT_FLOAT64 = 2**53
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Defect:
 def defect(scheme: Scheme) -> Defect | None:
     """Return the first Brent equation that fails, in order (a, b, c), or None if none does.
 
-    Cost: dU dV dW R multiply-adds; 8x8x8 at rank 343 about 90 million.
+    Cost: one multiply-add for each nonzero of U and each of the dV dW coordinates of the others;
+    at most dU dV dW R, about 90 million for 8x8x8 at rank 343.
     """
     scale = math.lcm(1, *scheme.denominators.tolist())
     weights = [scale // d for d in scheme.denominators.tolist()]
@@ -52,8 +57,8 @@ def defect(scheme: Scheme) -> Defect | None:
         largest = [[int(x) for x in np.abs(matrix).max(axis=1)] for matrix in scheme.factors]
         bound = sum(a * b * c * weight for a, b, c, weight in zip(*largest, weights, strict=True))
     target_bound = scale * int(np.abs(scheme.format.target[:, 3]).max(initial=0))
-    if bound + target_bound < _EXACT_FLOAT:
-        return _defect_float(scheme, weights, scale)
+    if bound + target_bound < _EXACT_FLOAT64:
+        return _defect_float(scheme, weights, scale, bound + target_bound)
     return _defect_integers(scheme, weights, scale)
 
 
@@ -87,31 +92,39 @@ def _ratio(numerator: int, denominator: int) -> str:
     return str(numerator) if denominator == 1 else f"{numerator}/{denominator}"
 
 
-def _defect_float(scheme: Scheme, weights: list[int], scale: int) -> Defect | None:
-    """Evaluate the equations in float64, exact because every partial sum is below 2^53."""
+def _defect_float(scheme: Scheme, weights: list[int], scale: int, bound: int) -> Defect | None:
+    """Evaluate the equations in floating point, exact because of the bound on partial sums.
+
+    One coordinate a of the first factor at a time: only the terms whose u has a coefficient there
+    take part, which is a fraction of the rank in sparse schemes.
+    """
     p = scheme.ring.characteristic
-    du, dv, dw = scheme.format.dimensions
-    u = scheme.u.astype(np.float64)
-    v = scheme.v.astype(np.float64)
-    w = scheme.w * np.array(weights, dtype=np.float64)[:, None]
+    kind: Any = np.float32 if bound < _EXACT_FLOAT32 else np.float64
+    u: Floats = scheme.u.astype(kind)
+    v: Floats = scheme.v.astype(kind)
+    w: Floats = (scheme.w * np.array(weights, dtype=np.int64)[:, None]).astype(kind)
     target = scheme.format.target
-    step = max(1, _BLOCK_BYTES // (8 * dv * max(scheme.rank, dw, 1)))
-    for start in range(0, du, step):
-        rows = u[:, start : start + step]
-        products = (rows.T[:, None, :] * v.T[None, :, :]).reshape(-1, scheme.rank)
-        sums = (products @ w).reshape(-1, dv, dw)
-        here = target[(target[:, 0] >= start) & (target[:, 0] < start + step)]
-        sums[here[:, 0] - start, here[:, 1], here[:, 2]] -= here[:, 3] * float(scale)
-        wrong = np.remainder(sums, p) != 0 if p else sums != 0
-        if wrong.any():
-            a, b, c = (int(x) for x in np.argwhere(wrong)[0])
-            at = (here[:, 0] - start == a) & (here[:, 1] == b) & (here[:, 2] == c)
-            expected = int(here[at, 3].sum()) * scale
-            found = int(sums[a, b, c]) + expected
-            if p:
-                found, expected = found % p, expected % p
-            return Defect(a + start, b, c, found, expected, scale)
+    starts = np.searchsorted(target[:, 0], np.arange(u.shape[1] + 1))
+    for a in range(u.shape[1]):
+        terms = np.flatnonzero(u[:, a])
+        sums: Floats = v[terms].T @ (w[terms] * u[terms, a, None])
+        here = target[starts[a] : starts[a + 1]]
+        sums[here[:, 1], here[:, 2]] -= here[:, 3] * kind(scale)
+        if (sums.astype(np.int64) % p).any() if p else sums.any():
+            return _first_of(sums, here, a, scale, p)
     return None
+
+
+def _first_of(sums: Floats, here: IntArray, a: int, scale: int, p: int) -> Defect:
+    """Return the first nonzero difference of one coordinate a as a defect."""
+    differences = sums.astype(np.int64)
+    b, c = (int(x) for x in np.argwhere(differences % p if p else differences)[0])
+    at = (here[:, 1] == b) & (here[:, 2] == c)
+    expected = int(here[at, 3].sum()) * scale
+    found = int(differences[b, c]) + expected
+    if p:
+        found, expected = found % p, expected % p
+    return Defect(a, b, c, found, expected, scale)
 
 
 def _defect_integers(scheme: Scheme, weights: list[int], scale: int) -> Defect | None:
@@ -130,5 +143,6 @@ def _defect_integers(scheme: Scheme, weights: list[int], scale: int) -> Defect |
     for key in sorted(sums.keys() | expected.keys()):
         difference = sums.get(key, 0) - expected.get(key, 0)
         if difference % p if p else difference:
-            return Defect(*key, sums.get(key, 0), expected.get(key, 0), scale)
+            a, b, c = key
+            return Defect(a, b, c, sums.get(key, 0), expected.get(key, 0), scale)
     return None

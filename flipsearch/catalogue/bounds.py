@@ -1,0 +1,212 @@
+"""Known bounds: ranks that the literature claims, in versioned tables with their sources.
+
+A bound is cited, never proved here, and never mixed with the schemes that are. Tables are kept in
+the order in which they were loaded; for each format and ring the newest table that covers it is
+the one that counts.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import hashlib
+import io
+import re
+from importlib import resources
+from pathlib import Path
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import aliased
+
+from flipsearch.catalogue.models import BoundRow, BoundTableRow
+from flipsearch.catalogue.records import Bound
+from flipsearch.errors import FlipsearchError, FormatError
+from flipsearch.formats import LARGEST_SIDE, MatrixProduct, parse_format
+from flipsearch.rings import Ring
+
+LARGEST_TABLE_BYTES = 1 << 24
+_STRUCTURED_SOURCE = "arXiv 2511.10786 (flip-cpd)"
+_LATER = re.compile(r"ZT\s+(\d*)\s*any\s*(\d*)\s*\((.*)\)")
+
+Entry = tuple[str, Ring, int, str]
+
+
+def parse_table(text: str, name: str) -> list[Entry]:
+    """Return the bounds of a CSV table as (format, ring, value, source).
+
+    Parameters
+    ----------
+    text : str
+        Columns ``format,ZT,Z,Q,F2,F3,source`` and optionally ``later``, empty cells where nothing
+        is known; or the columns of ``structured_ranks.csv``.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    FormatError
+        It is not such a table; the message names the line.
+    """
+    reader = csv.DictReader(io.StringIO(text))
+    columns = set(reader.fieldnames or ())
+    if {"format", "source", *Ring} <= columns:
+        parse = _general_row
+    elif {"format", "n", "best_rank", "best_ring", "best_rank_Z"} <= columns:
+        parse = _structured_row
+    else:
+        raise FormatError(
+            f"{name} is not a table of bounds: its first line must be format,ZT,Z,Q,F2,F3,source"
+        )
+    entries: dict[tuple[str, Ring], Entry] = {}
+    try:
+        for row in reader:
+            for entry in parse(row):
+                if entry[2] < 1:
+                    raise FormatError("a bound must be positive")
+                entries[entry[:2]] = entry
+    except (FlipsearchError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise FormatError(f"{name}, line {reader.line_num}: {error}") from None
+    return list(entries.values())
+
+
+def _general_row(row: dict[str, str]) -> list[Entry]:
+    format_ = parse_format(row["format"]).sorted.name
+    base, *others = row["source"].split("; ")
+    sources = dict.fromkeys(Ring, base)
+    for other in others:
+        ring, _, source = other.partition(": ")
+        if ring in Ring.__members__:
+            sources[Ring(ring)] = source
+    values = {ring: int(row[ring]) for ring in Ring if row[ring].strip()}
+    if later := (row.get("later") or "").strip():
+        match = _LATER.fullmatch(later)
+        if match is None:
+            raise FormatError(f"cannot read {later!r}: write ZT 1364 any 1364 (source)")
+        _improve(values, sources, *match.groups())
+    return [(format_, ring, value, sources[ring]) for ring, value in values.items()]
+
+
+def _improve(
+    values: dict[Ring, int], sources: dict[Ring, str], ternary: str, any_: str, source: str
+) -> None:
+    """Apply a later improvement: over ZT it holds in every ring, over an unknown ring in Q."""
+    claims = [(ring, int(ternary)) for ring in Ring] if ternary else []
+    claims += [(Ring.Q, int(any_))] if any_ else []
+    for ring, value in claims:
+        if ring not in values or value < values[ring]:
+            values[ring], sources[ring] = value, source
+
+
+def _structured_row(row: dict[str, str]) -> list[Entry]:
+    n = int(row["n"])
+    format_ = MatrixProduct(n, n, n, row["format"]).name
+    if row["format"] == "gg":
+        return []  # tabulated with the general formats
+    best, whole = int(row["best_rank"]), int(row["best_rank_Z"])
+    if row["best_ring"] not in ("Z", "Z[1/2]"):
+        raise FormatError(f"unknown best_ring {row['best_ring']!r}")
+    values = {Ring.Z: whole, Ring.Q: min(best, whole), Ring.F2: whole, Ring.F3: min(best, whole)}
+    return [(format_, ring, value, _STRUCTURED_SOURCE) for ring, value in values.items()]
+
+
+def trivial_bounds() -> list[Entry]:
+    """Return the bounds of formats with a side 1, whose naive scheme is optimal."""
+    source = "a side is 1: the naive scheme is optimal"
+    return [
+        (f"1x{m}x{p}", ring, m * p, source)
+        for m in range(1, LARGEST_SIDE + 1)
+        for p in range(m, LARGEST_SIDE + 1)
+        for ring in Ring
+    ]
+
+
+def shipped_table() -> tuple[str, str, list[Entry]]:
+    """Return (name, SHA-256, entries) of the bounds that ship with the program."""
+    digest, entries = hashlib.sha256(), trivial_bounds()
+    for name in ("known_ranks.csv", "structured_ranks.csv"):
+        data = resources.files("flipsearch.data").joinpath(name).read_bytes()
+        digest.update(data)
+        entries += parse_table(data.decode(), name)
+    return "shipped with flipsearch", digest.hexdigest(), entries
+
+
+def read_table(path: Path) -> tuple[str, str, list[Entry]]:
+    """Return (name, SHA-256, entries) of a table in a file.
+
+    Raises
+    ------
+    FormatError
+        The file is not such a table.
+    """
+    with path.open("rb") as file:
+        data = file.read(LARGEST_TABLE_BYTES + 1)
+    if len(data) > LARGEST_TABLE_BYTES:
+        raise FormatError(f"{path.name} is too large for a table of bounds")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FormatError(f"{path.name} is not UTF-8 text") from None
+    return path.name, hashlib.sha256(data).hexdigest(), parse_table(text, path.name)
+
+
+def load(connection: Connection, name: str, sha256: str, entries: list[Entry]) -> int | None:
+    """Make a table the newest one; return its version, or None if it is the newest already."""
+    newest = connection.execute(
+        select(BoundTableRow.version, BoundTableRow.sha256)
+        .order_by(BoundTableRow.version.desc())
+        .limit(1)
+    ).first()
+    if newest is not None and newest.sha256 == sha256:
+        return None
+    version = 1 + (connection.execute(select(func.max(BoundTableRow.version))).scalar() or 0)
+    connection.execute(
+        insert(BoundTableRow).values(
+            version=version, name=name, sha256=sha256, loaded=dt.datetime.now(dt.UTC)
+        )
+    )
+    if entries:
+        connection.execute(
+            insert(BoundRow),
+            [
+                {
+                    "format": format_,
+                    "ring": ring.value,
+                    "version": version,
+                    "value": value,
+                    "source": source,
+                    "current": True,
+                }
+                for format_, ring, value, source in entries
+            ],
+        )
+    newer = aliased(BoundRow)
+    covered = (
+        select(newer.value)
+        .where(newer.version == version)
+        .where(newer.format == BoundRow.format, newer.ring == BoundRow.ring)
+        .exists()
+    )
+    connection.execute(
+        update(BoundRow)
+        .where(BoundRow.version < version, BoundRow.current, covered)
+        .values(current=False)
+    )
+    return version
+
+
+def current_bounds(
+    connection: Connection, tabulated: str | None = None
+) -> dict[tuple[str, Ring], Bound]:
+    """Return the bounds that count, of one tabulated format or of all."""
+    statement = (
+        select(BoundRow.format, BoundRow.ring, BoundRow.value, BoundRow.source, BoundTableRow.name)
+        .join(BoundTableRow, BoundTableRow.version == BoundRow.version)
+        .where(BoundRow.current)
+    )
+    if tabulated is not None:
+        statement = statement.where(BoundRow.format == tabulated)
+    return {
+        (format_, Ring(ring)): Bound(format_, Ring(ring), value, source, name)
+        for format_, ring, value, source, name in connection.execute(statement)
+    }

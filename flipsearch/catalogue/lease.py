@@ -1,0 +1,178 @@
+"""One writer: the lease a process takes before it writes to an SQLite catalogue.
+
+SQLite would let two programs write in turn, each waiting for the other; long searches then fail
+at some random commit. Here the second one is refused at its first write, by name. The lease is a
+lock of the operating system on a file beside the database, so it goes when its process does,
+however it ends.
+
+Invariant: at most one process holds the lease of a path. Within a process it is shared and
+counted; SQLite's own transactions keep its threads apart.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from flipsearch.errors import CatalogueError
+
+_POLL_SECONDS = 0.05
+_guard = threading.Lock()
+_held: dict[Path, _Held] = {}
+
+
+@dataclass
+class _Held:
+    descriptor: int
+    count: int
+
+
+def _try_lock(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            os.lseek(descriptor, 1 << 20, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _forget_in_child() -> None:
+    """Give up what a forked child inherited: the lease stays with its parent."""
+    global _guard
+    _guard = threading.Lock()
+    for held in _held.values():
+        os.close(held.descriptor)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
+
+
+class Lease:
+    """The right to write to the database beside `path`, until `release`.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file; made if it is not there.
+    what : str
+        What is being written, for the message.
+    wait : float
+        Seconds to wait for another process to finish.
+
+    Raises
+    ------
+    CatalogueError
+        Another process holds it, or the folder cannot be written.
+    """
+
+    def __init__(self, path: Path, what: str, wait: float = 5.0) -> None:
+        self.path = path.resolve()
+        self._released = False
+        deadline = time.monotonic() + wait
+        while True:
+            with _guard:
+                if self._take():
+                    return
+            if time.monotonic() >= deadline:
+                raise CatalogueError(
+                    f"{what} is being written by {holder(self.path) or 'another process'}: wait "
+                    "until it ends, or choose another catalogue with --db (several writers at "
+                    "once need PostgreSQL)"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _take(self) -> bool:
+        held = _held.get(self.path)
+        if held is not None:
+            held.count += 1
+            return True
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise CatalogueError(
+                f"cannot write to {self.path.parent}: {error.strerror or error}; choose another "
+                "catalogue with --db"
+            ) from None
+        if not _try_lock(descriptor):
+            os.close(descriptor)
+            return False
+        with suppress(OSError):  # a full disk: the lock holds, only the message says less
+            _sign(descriptor)
+        _held[self.path] = _Held(descriptor, 1)
+        return True
+
+    def release(self) -> None:
+        """Give the lease back; later calls do nothing."""
+        with _guard:
+            held = _held.get(self.path)
+            if self._released or held is None:
+                return
+            self._released = True
+            held.count -= 1
+            if held.count == 0:
+                del _held[self.path]
+                os.close(held.descriptor)
+
+
+def _sign(descriptor: int) -> None:
+    command = " ".join([Path(sys.argv[0] or "python").name, *sys.argv[1:]])[:120]
+    text = json.dumps(
+        {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "command": command,
+            "since": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        }
+    )
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, text.encode())
+
+
+def holder(path: Path) -> str | None:
+    """Return who signed the lock file, for a message, or None if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            signed = json.loads(file.read(4096))
+        return (
+            f"process {int(signed['pid'])} on {signed['host']} ({signed['command']}, since "
+            f"{signed['since']})"
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process, this one included, holds the lease of a lock file."""
+    path = path.resolve()
+    with _guard:
+        if path in _held:
+            return True
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            return not _try_lock(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Alembic environment and versions; packaged, so that an installed program can migrate too."""

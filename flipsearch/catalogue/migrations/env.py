@@ -1,0 +1,42 @@
+"""Alembic's entry: run the versions on the connection we are given, or on the usual catalogue.
+
+The program passes its own connection, inside its own transaction. Developers run alembic with
+``db/alembic.ini``, which finds the catalogue as the program does, or ``-x db=URL``.
+"""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy.engine import Connection
+
+from flipsearch.catalogue.models import VERSION_TABLE, Base
+
+
+def _run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        version_table=VERSION_TABLE,
+        transactional_ddl=True,
+        render_as_batch=True,
+    )
+    context.run_migrations()
+
+
+def _main() -> None:
+    given = context.config.attributes.get("connection")
+    if given is not None:
+        _run(given)
+        return
+    from flipsearch.catalogue.database import Database
+    from flipsearch.catalogue.places import resolve
+
+    database = Database(resolve(context.get_x_argument(as_dictionary=True).get("db")))
+    try:
+        with database.writing() as connection:
+            _run(connection)
+    finally:
+        database.close()
+
+
+_main()

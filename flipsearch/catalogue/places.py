@@ -1,0 +1,129 @@
+"""Where a catalogue lies: from what a user types to a database address.
+
+A path is an SQLite file. Without anything the catalogue is ``db/catalogue.sqlite`` of the
+checkout the package runs from, or, once installed, a file in the user's data folder. Other
+databases are given by URL; PostgreSQL is supported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+import flipsearch
+from flipsearch.errors import UsageError
+
+FILE_NAME = "catalogue.sqlite"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The address of a catalogue.
+
+    Parameters
+    ----------
+    url : sqlalchemy.URL
+        Where to connect.
+    path : Path or None
+        The file, for an SQLite catalogue on disk.
+    """
+
+    url: URL
+    path: Path | None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is an SQLite database, on disk or in memory."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def label(self) -> str:
+        """What messages call it: the path, or the URL without its password."""
+        return str(self.path) if self.path else self.url.render_as_string(hide_password=True)
+
+    @property
+    def lock(self) -> Path | None:
+        """The lock file of its one writer, for an SQLite catalogue on disk."""
+        return None if self.path is None else self.path.with_name(self.path.name + ".lock")
+
+    @property
+    def spools(self) -> list[tuple[Path, str]]:
+        """Folders, and the beginning of file names there, for what cannot be stored.
+
+        In order of preference: beside the database, the user's data folder, the temporary one.
+        """
+        digest = hashlib.sha256(self.label.encode()).hexdigest()[:12]
+        name = f"flipsearch-{digest}.spool-"
+        user = f"flipsearch-{getattr(os, 'getuid', lambda: 'user')()}"
+        places = [(data_folder(), name), (Path(tempfile.gettempdir()) / user, name)]
+        if self.path is not None:
+            places.insert(0, (self.path.parent, f"{self.path.name}.spool-"))
+        return places
+
+
+def checkout() -> Path | None:
+    """Return the root of the checkout this package runs from, or None when installed."""
+    root = Path(flipsearch.__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").is_file() and (root / "db").is_dir() else None
+
+
+def data_folder() -> Path:
+    """Return the user's data folder for this program; it need not exist yet."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("flipsearch", appauthor=False))
+
+
+def resolve(address: str | os.PathLike[str] | None = None) -> Place:
+    """Return the place of a catalogue.
+
+    Parameters
+    ----------
+    address : str, path or None
+        A path, an SQLAlchemy URL, or None for FLIPSEARCH_DB and then the usual place.
+
+    Raises
+    ------
+    UsageError
+        A URL that cannot be read, or of a database that is not supported.
+    """
+    if address is None:
+        address = os.environ.get("FLIPSEARCH_DB") or None
+    if address is None:
+        root = checkout()
+        return _file((root / "db" if root else data_folder()) / FILE_NAME)
+    text = os.fspath(address)
+    if text in (":memory:", "sqlite://", "sqlite:///:memory:"):
+        return Place(URL.create("sqlite"), None)
+    if "://" not in text:
+        if not text.strip():
+            raise UsageError("an empty catalogue address: give a path or a URL")
+        return _file(Path(text))
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise UsageError(
+            "cannot read that catalogue URL: write a path, or postgresql://user@host/database"
+        ) from None
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        if not url.database:
+            raise UsageError("an SQLite URL needs a path: sqlite:///catalogue.sqlite")
+        return _file(Path(url.database))
+    if backend in ("postgresql", "postgres"):
+        return Place(url.set(drivername="postgresql+psycopg"), None)
+    raise UsageError(
+        f"catalogues lie in SQLite files or PostgreSQL, not in {backend}: write a path, or "
+        "postgresql://user@host/database"
+    )
+
+
+def _file(path: Path) -> Place:
+    path = Path(os.path.abspath(path.expanduser()))
+    return Place(URL.create("sqlite", database=str(path)), path)

@@ -1,0 +1,324 @@
+"""Questions to the catalogue: filters, order, pages, and the table of the best.
+
+Invariant: reading only. General formats are looked up under their sides in order, so a scheme
+stored as 4x5x3 answers a question about 3x4x5; ZT counts as Z, and both as Q.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import aliased
+
+from flipsearch.catalogue.bounds import current_bounds
+from flipsearch.catalogue.models import BoundRow, ProvenanceRow, RunRow, SchemeRow
+from flipsearch.catalogue.records import Best
+from flipsearch.errors import UsageError
+from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.rings import Ring, parse_ring
+
+Range = int | tuple[int | None, int | None]
+
+INCLUDED = {
+    Ring.F2: (Ring.F2,),
+    Ring.F3: (Ring.F3,),
+    Ring.ZT: (Ring.ZT,),
+    Ring.Z: (Ring.ZT, Ring.Z),
+    Ring.Q: (Ring.ZT, Ring.Z, Ring.Q),
+}
+"""The stored rings that count as each ring, without changing a scheme."""
+
+IMPLIED = {
+    **INCLUDED,
+    Ring.F2: (Ring.F2, Ring.ZT, Ring.Z),
+    Ring.F3: (Ring.F3, Ring.ZT, Ring.Z),
+}
+"""The stored rings that give a scheme of the same rank over each ring, reduction included."""
+
+_bound = aliased(BoundRow)
+_LABEL = (
+    select(ProvenanceRow.label)
+    .where(ProvenanceRow.scheme_id == SchemeRow.id)
+    .order_by(ProvenanceRow.id)
+    .limit(1)
+    .correlate(SchemeRow)
+    .scalar_subquery()
+)
+_GAP = SchemeRow.rank - _bound.value
+SORTS: dict[str, tuple[Any, ...]] = {
+    "format": (func.length(SchemeRow.tabulated), SchemeRow.tabulated, SchemeRow.format),
+    "ring": (SchemeRow.ring,),
+    "rank": (SchemeRow.rank,),
+    "gap": (_GAP,),
+    "additions": (SchemeRow.additions,),
+    "nonzeros": (SchemeRow.nonzeros,),
+    "growth": (SchemeRow.growth,),
+    "omega": (SchemeRow.omega,),
+    "stored": (SchemeRow.stored,),
+    "verified": (SchemeRow.verified,),
+    "scheme": (SchemeRow.hash,),
+}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What schemes to find; every condition given must hold.
+
+    Parameters
+    ----------
+    format : str or MatrixProduct
+        In any order of its sides, unless `exact`.
+    ring : str or Ring
+        Z includes ZT, and Q both.
+    rank, gap, additions : int or (low, high)
+        A value, or a range with either end None; gap is rank minus known bound.
+    growth : float
+        Growth factor at most this; excludes finite fields, which have none.
+    source : str
+        Any part of a source, whatever the case.
+    run : int or str
+        Number or name of a run that found it.
+    since, until : datetime or date
+        Stored on or after; before.
+    """
+
+    format: str | MatrixProduct | None = None
+    ring: str | Ring | None = None
+    rank: Range | None = None
+    gap: Range | None = None
+    additions: Range | None = None
+    growth: float | None = None
+    source: str | None = None
+    run: int | str | None = None
+    since: dt.date | None = None
+    until: dt.date | None = None
+    exact: bool = False
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return the conditions in SQL.
+
+        Raises
+        ------
+        UsageError
+            Unknown format or ring.
+        """
+        found: list[ColumnElement[bool]] = []
+        if self.format is not None:
+            format_ = as_format(self.format)
+            if self.exact:
+                found.append(SchemeRow.format == format_.name)
+            else:
+                found.append(SchemeRow.tabulated == format_.sorted.name)
+        if self.ring is not None:
+            found.append(SchemeRow.ring.in_([r.value for r in INCLUDED[as_ring(self.ring)]]))
+        for column, asked in (
+            (SchemeRow.rank, self.rank),
+            (_GAP, self.gap),
+            (SchemeRow.additions, self.additions),
+        ):
+            if asked is not None:
+                found += _between(column, asked)
+        if self.growth is not None:
+            found.append(SchemeRow.growth <= self.growth)
+        if self.source is not None:
+            found.append(_came_from(ProvenanceRow.label.icontains(self.source, autoescape=True)))
+        if self.run is not None:
+            found.append(_came_from(_of_run(self.run)))
+        if self.since is not None:
+            found.append(SchemeRow.stored >= _moment(self.since))
+        if self.until is not None:
+            found.append(SchemeRow.stored < _moment(self.until))
+        return found
+
+
+def as_format(given: str | MatrixProduct) -> MatrixProduct:
+    """Return the format, parsed if it is text."""
+    return _parsed(given) if isinstance(given, str) else given
+
+
+def as_ring(given: str | Ring) -> Ring:
+    """Return the ring, parsed if it is text."""
+    return given if isinstance(given, Ring) else parse_ring(given)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(name: str) -> MatrixProduct:
+    return parse_format(name)
+
+
+def _between(column: Any, asked: Range) -> list[ColumnElement[bool]]:
+    low, high = (asked, asked) if isinstance(asked, int) else asked
+    ends = [] if low is None else [column >= low]
+    return ends if high is None else [*ends, column <= high]
+
+
+def _came_from(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return (
+        select(ProvenanceRow.id).where(ProvenanceRow.scheme_id == SchemeRow.id, condition).exists()
+    )
+
+
+def _of_run(run: int | str) -> ColumnElement[bool]:
+    if isinstance(run, int) or run.isdecimal():
+        return ProvenanceRow.run_id == int(run)
+    return ProvenanceRow.run_id.in_(select(RunRow.id).where(RunRow.name == run))
+
+
+def _moment(day: dt.date) -> dt.datetime:
+    if not isinstance(day, dt.datetime):
+        day = dt.datetime(day.year, day.month, day.day)
+    return day if day.tzinfo else day.replace(tzinfo=dt.UTC)
+
+
+def _joined(statement: Any) -> Select[Any]:
+    joined: Select[Any] = statement.outerjoin(
+        _bound,
+        and_(_bound.format == SchemeRow.tabulated, _bound.ring == SchemeRow.ring, _bound.current),
+    )
+    return joined
+
+
+def select_schemes() -> Select[Any]:
+    """Return the statement whose rows `Catalogue` makes records of."""
+    return _joined(
+        select(
+            SchemeRow.id,
+            SchemeRow.hash,
+            SchemeRow.format,
+            SchemeRow.ring,
+            SchemeRow.rank,
+            SchemeRow.nonzeros,
+            SchemeRow.additions,
+            SchemeRow.growth,
+            SchemeRow.omega,
+            SchemeRow.stored,
+            SchemeRow.verified,
+            _LABEL.label("source"),
+            _bound.value.label("known_bound"),
+        ).select_from(SchemeRow)
+    )
+
+
+def order(sort: str | Sequence[str]) -> list[Any]:
+    """Return the SQL order for names such as ``rank,-additions``; ties go by row number.
+
+    Raises
+    ------
+    UsageError
+        Unknown column.
+    """
+    names = sort.split(",") if isinstance(sort, str) else list(sort)
+    columns: list[Any] = []
+    for name in names:
+        bare = name.strip().removeprefix("-")
+        if bare not in SORTS:
+            raise UsageError(f"cannot sort by {bare!r}: choose from {', '.join(SORTS)}")
+        for column in SORTS[bare]:
+            ordered = column.desc() if name.strip().startswith("-") else column.asc()
+            columns.append(ordered.nulls_last())
+    return [*columns, SchemeRow.id]
+
+
+def find(
+    connection: Connection,
+    filters: Filters,
+    *,
+    sort: str | Sequence[str] = "format,ring,rank,additions",
+    limit: int | None = None,
+    offset: int = 0,
+) -> Iterator[Row[Any]]:
+    """Yield the rows that pass, in order; memory does not grow with their number."""
+    statement = select_schemes().where(*filters.conditions()).order_by(*order(sort))
+    if limit is not None:
+        statement = statement.limit(limit)
+    if offset:
+        statement = statement.limit(-1 if limit is None and _is_sqlite(connection) else limit)
+        statement = statement.offset(offset)
+    streaming = connection.execution_options(yield_per=1000)
+    yield from streaming.execute(statement)
+
+
+def _is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"
+
+
+def count(connection: Connection, filters: Filters) -> int:
+    """Return how many schemes pass."""
+    statement = _joined(select(func.count()).select_from(SchemeRow))
+    if filters.gap is None:
+        statement = select(func.count()).select_from(SchemeRow)
+    number: int = connection.execute(statement.where(*filters.conditions())).scalar_one()
+    return number
+
+
+def best_row(
+    connection: Connection, format_: MatrixProduct, ring: Ring, *, exact: bool
+) -> Row[Any] | None:
+    """Return the row of least rank; then the asked order of the sides, then fewest additions."""
+    filters = Filters(format=format_, ring=ring, exact=exact)
+    as_asked = (SchemeRow.format != format_.name).asc()
+    statement = (
+        select_schemes()
+        .where(*filters.conditions())
+        .order_by(SchemeRow.rank, as_asked, SchemeRow.additions, SchemeRow.id)
+        .limit(1)
+    )
+    return connection.execute(statement).first()
+
+
+def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> list[Best]:
+    """Return the least stored rank for every tabulated format and ring, beside the known bound.
+
+    Formats come in order of size, those without any scheme included; over F2 and F3 a scheme over
+    ZT or Z counts, because it reduces to one of the same rank.
+    """
+    group = (
+        select(SchemeRow.tabulated, SchemeRow.ring, func.min(SchemeRow.rank).label("rank"))
+        .group_by(SchemeRow.tabulated, SchemeRow.ring)
+        .subquery()
+    )
+    first = aliased(SchemeRow)
+    witness = (
+        select(first.hash)
+        .where(first.tabulated == group.c.tabulated, first.ring == group.c.ring)
+        .where(first.rank == group.c.rank)
+        .order_by(first.additions, first.id)
+        .limit(1)
+        .correlate(group)
+        .scalar_subquery()
+    )
+    statement = select(group.c.tabulated, group.c.ring, group.c.rank, witness)
+    ours: dict[str, dict[str, tuple[int, str]]] = {}
+    for tabulated, ring, rank, name in connection.execute(statement):
+        ours.setdefault(tabulated, {})[ring] = rank, name
+    bounds = {
+        (key[0], key[1].value): bound.value for key, bound in current_bounds(connection).items()
+    }
+    formats = sorted(ours.keys() | {name for name, _ in bounds}, key=format_order)
+    table = []
+    for name in formats:
+        here = ours.get(name, {})
+        for ring in rings:
+            found = min(
+                ((*here[r], r) for r in IMPLIED[ring] if r in here),
+                key=lambda item: item[0],
+                default=None,
+            )
+            known = bounds.get((name, ring.value))
+            if found is not None or known is not None:
+                rank, witness_hash, over = found or (None, None, None)
+                table.append(Best(name, ring, rank, witness_hash, over, known))
+    return table
+
+
+def format_order(name: str) -> tuple[str, tuple[int, ...], str]:
+    """Return a key that sorts formats as people do: general ones first, then by their sides."""
+    operands, _, sizes = name.rpartition(":")
+    sides = sizes.rstrip("abc").split("x")
+    return operands, tuple(int(side) for side in sides), name

@@ -1,0 +1,256 @@
+"""What can be asked of a catalogue.
+
+Invariant: reading takes no lock and changes nothing; what comes out has its hash checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from flipsearch.catalogue import bounds, queries
+from flipsearch.catalogue.database import Database
+from flipsearch.catalogue.models import FactorsRow, ProvenanceRow, QuarantineRow, SchemeRow
+from flipsearch.catalogue.packing import unpack_scheme
+from flipsearch.catalogue.places import Place
+from flipsearch.catalogue.queries import Filters, as_format, as_ring
+from flipsearch.catalogue.records import (
+    SHORT,
+    Best,
+    Bound,
+    Provenance,
+    Quarantined,
+    Record,
+)
+from flipsearch.errors import CatalogueError, FormatError, NotFoundError, UsageError
+from flipsearch.formats import Format, MatrixProduct
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+
+SHORTEST_PREFIX = 6
+
+
+class Reader:
+    """The reading half of `flipsearch.catalogue.Catalogue`."""
+
+    database: Database
+
+    @property
+    def place(self) -> Place:
+        """Where the catalogue lies."""
+        return self.database.place
+
+    def get(self, scheme: str | int) -> Record:
+        """Return a stored scheme.
+
+        Parameters
+        ----------
+        scheme : str or int
+            The first 6 or more digits of its hash, or its row number.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        UsageError
+            No hash, too short, or the beginning of several.
+        """
+        with self.database.reading() as connection:
+            if isinstance(scheme, int):
+                condition = SchemeRow.id == scheme
+            else:
+                prefix = scheme.strip().lower()
+                if len(prefix) < SHORTEST_PREFIX or set(prefix) - set("0123456789abcdef"):
+                    raise UsageError(
+                        f"{scheme!r} is no ID: give {SHORTEST_PREFIX} or more hexadecimal digits "
+                        "of a scheme's hash, as flipsearch list shows them"
+                    )
+                condition = SchemeRow.hash.between(prefix, prefix + "g")
+            statement = queries.select_schemes().where(condition).limit(3)
+            rows = connection.execute(statement).all()
+        if not rows:
+            raise NotFoundError(f"there is no scheme {scheme} in catalogue {self.place.label}")
+        if len(rows) > 1:
+            names = ", ".join(row.hash[: len(str(scheme)) + SHORT] for row in rows)
+            raise UsageError(f"{scheme} is the beginning of several schemes: {names}, ...")
+        return self._record(rows[0])
+
+    def best(
+        self, format_: str | MatrixProduct, ring: str | Ring | None = None, *, exact: bool = False
+    ) -> Record | None:
+        """Return the stored scheme of least rank for a format, or None.
+
+        Parameters
+        ----------
+        format_ : str or MatrixProduct
+            In any order of its sides: a scheme stored for 4x5x3 is found for 3x4x5 (use
+            `flipsearch.transform` to turn it). Among equal ranks the asked order comes first,
+            then fewer additions.
+        ring : str or Ring, optional
+            Z includes ZT, and Q both; None is Q: whatever works on real numbers.
+        exact : bool
+            Only this order of the sides.
+        """
+        wanted = Ring.Q if ring is None else as_ring(ring)
+        with self.database.reading() as connection:
+            row = queries.best_row(connection, as_format(format_), wanted, exact=exact)
+        return None if row is None else self._record(row)
+
+    def best_table(self, rings: Sequence[Ring] = tuple(Ring)) -> list[Best]:
+        """Return ours and the known bound for every format and ring; see `queries.best_table`."""
+        with self.database.reading() as connection:
+            return queries.best_table(connection, rings)
+
+    def records(
+        self,
+        filters: Filters | None = None,
+        *,
+        sort: str | Sequence[str] = "format,ring,rank,additions",
+        limit: int | None = None,
+        offset: int = 0,
+        **conditions: Any,
+    ) -> Iterator[Record]:
+        """Iterate over the schemes that pass the filters, in order.
+
+        Parameters
+        ----------
+        filters : Filters, optional
+            Or its fields as keyword arguments: ``records(format="4x5x6", ring="ZT", gap=0)``.
+        sort : str or sequence of str
+            Columns, a minus before one for descending; see `queries.SORTS`.
+        limit, offset : int
+            A page.
+        """
+        filters = filters or Filters(**conditions)
+        with self.database.reading() as connection:
+            for row in queries.find(connection, filters, sort=sort, limit=limit, offset=offset):
+                yield self._record(row)
+
+    def query(self, filters: Filters | None = None, **arguments: Any) -> list[Record]:
+        """Return the schemes that pass, as a list; takes what `records` takes."""
+        return list(self.records(filters, **arguments))
+
+    def to_records(self, filters: Filters | None = None, **arguments: Any) -> list[dict[str, Any]]:
+        """Return them as dictionaries of scalars: ``pandas.DataFrame(catalogue.to_records())``."""
+        return [record.to_dict() for record in self.records(filters, **arguments)]
+
+    def count(self, filters: Filters | None = None, **conditions: Any) -> int:
+        """Return how many schemes pass the filters."""
+        with self.database.reading() as connection:
+            return queries.count(connection, filters or Filters(**conditions))
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __contains__(self, scheme: Scheme | str) -> bool:
+        name = scheme.content_hash if isinstance(scheme, Scheme) else scheme
+        with self.database.reading() as connection:
+            statement = select(SchemeRow.id).where(SchemeRow.hash == name)
+            return connection.execute(statement).first() is not None
+
+    def provenance(self, record: Record | int) -> list[Provenance]:
+        """Return every way in which a scheme came here, first one first."""
+        number = record if isinstance(record, int) else record.id
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(ProvenanceRow.__table__)
+                .where(ProvenanceRow.scheme_id == number)
+                .order_by(ProvenanceRow.id)
+            ).all()
+        return [
+            Provenance(
+                run=row.run_id,
+                seed=None if row.seed is None else int(row.seed),
+                task=row.task,
+                parent=row.parent,
+                lifted_from=row.lifted_from,
+                source=row.source,
+                method=row.method,
+                details=row.details,
+            )
+            for row in rows
+        ]
+
+    def invariants(self, record: Record | int) -> dict[str, Any] | None:
+        """Return what `annotate` added to a scheme, or None."""
+        number = record if isinstance(record, int) else record.id
+        with self.database.reading() as connection:
+            statement = select(SchemeRow.invariants).where(SchemeRow.id == number)
+            return connection.execute(statement).scalar()
+
+    def known_bound(self, format_: str | Format, ring: str | Ring) -> Bound | None:
+        """Return the known bound of a format, in any order of its sides, or None."""
+        if isinstance(format_, str):
+            format_ = as_format(format_)
+        if not isinstance(format_, MatrixProduct):
+            return None
+        name = format_.sorted.name
+        with self.database.reading() as connection:
+            return bounds.current_bounds(connection, name).get((name, as_ring(ring)))
+
+    def known_bounds(self) -> dict[tuple[str, Ring], Bound]:
+        """Return the bounds that count, by tabulated format (sides in order) and ring."""
+        with self.database.reading() as connection:
+            return bounds.current_bounds(connection)
+
+    def quarantined(self, limit: int | None = None) -> list[Quarantined]:
+        """Return the rejected results, latest first."""
+        statement = select(QuarantineRow.__table__).order_by(QuarantineRow.id.desc()).limit(limit)
+        with self.database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return [
+            Quarantined(
+                row.id, row.reason, row.run_id, row.source, row.task, row.payload, row.recorded
+            )
+            for row in rows
+        ]
+
+    def _record(self, row: Row[Any]) -> Record:
+        return Record(
+            id=row.id,
+            hash=row.hash,
+            format=as_format(row.format),
+            ring=Ring(row.ring),
+            rank=row.rank,
+            nonzeros=row.nonzeros,
+            additions=row.additions,
+            growth=row.growth,
+            omega=row.omega,
+            stored=row.stored,
+            verified=row.verified,
+            source=row.source or "unknown",
+            known_bound=row.known_bound,
+            _load=self._load,
+        )
+
+    def _load(self, record: Record) -> Scheme:
+        """Return the scheme of a record, its hash checked."""
+        with self.database.reading() as connection:
+            statement = select(FactorsRow.data).where(FactorsRow.scheme_id == record.id)
+            data = connection.execute(statement).scalar()
+        return restored(data, record.format, record.ring, record.rank, record.hash)
+
+
+def restored(
+    data: bytes | None, format_: MatrixProduct, ring: Ring, rank: int, name: str
+) -> Scheme:
+    """Return the scheme of a row, its hash checked.
+
+    Raises
+    ------
+    CatalogueError
+        The row is damaged.
+    """
+    try:
+        scheme = unpack_scheme(data or b"", format_, ring, rank)
+        if scheme.content_hash == name:
+            return scheme
+        reason = "its content has another hash"
+    except FormatError as error:
+        reason = str(error)
+    raise CatalogueError(
+        f"scheme {name[:SHORT]} is damaged in the catalogue ({reason}): run flipsearch doctor "
+        "--catalogue, then import it again or restore a backup"
+    )

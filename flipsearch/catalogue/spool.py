@@ -1,0 +1,130 @@
+"""What could not be stored, kept as files until the catalogue can be written again.
+
+When a commit fails (disk full, locked, read-only), its schemes go to a spool file: JSON lines, a
+scheme with its provenance on each. Opening the catalogue for writing takes them in, proved again
+like any others.
+
+Invariant: a spool file appears complete or not at all, is never changed afterwards, and is
+removed only after its content is committed. Taking the same file in twice does no harm, because
+schemes are keyed by their content.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flipsearch.catalogue.places import Place
+from flipsearch.catalogue.records import Provenance
+from flipsearch.errors import CatalogueError, FlipsearchError, FormatError
+from flipsearch.formats import parse_format
+from flipsearch.rings import parse_ring
+from flipsearch.scheme import Scheme
+
+LARGEST_LINE_BYTES = 1 << 26
+
+
+class SpooledError(CatalogueError):
+    """Schemes could not be stored; `spool` is the file that keeps them (None: nowhere to)."""
+
+    def __init__(self, message: str, spool: Path | None) -> None:
+        super().__init__(message)
+        self.spool = spool
+
+
+def scheme_to_json(scheme: Scheme, provenance: Provenance | None = None) -> dict[str, Any]:
+    """Return a scheme and its provenance as JSON values."""
+    record: dict[str, Any] = {
+        "format": str(scheme.format),
+        "ring": scheme.ring.value,
+        "u": scheme.u.tolist(),
+        "v": scheme.v.tolist(),
+        "w": scheme.w.tolist(),
+    }
+    if (scheme.denominators != 1).any():
+        record["denominators"] = scheme.denominators.tolist()
+    if provenance is not None:
+        record["provenance"] = {
+            key: value
+            for key, value in dataclasses.asdict(provenance).items()
+            if value is not None
+        }
+    return record
+
+
+def scheme_from_json(record: Any) -> tuple[Scheme, Provenance | None]:
+    """Return what `scheme_to_json` described.
+
+    Raises
+    ------
+    FormatError
+        It describes no scheme.
+    """
+    try:
+        u, v, w = (np.array(record[key]) for key in "uvw")
+        denominators = np.array(record.get("denominators", [1] * len(u)))
+        format_ = parse_format(record["format"])
+        scheme = Scheme(format_, parse_ring(record["ring"]), u, v, w, denominators)
+        given = record.get("provenance")
+        provenance = None if given is None else Provenance(**given)
+    except FlipsearchError as error:
+        raise FormatError(str(error)) from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise FormatError(f"not a scheme ({error})") from None
+    return scheme, provenance
+
+
+def write_spool(place: Place, schemes: Iterable[tuple[Scheme, Provenance | None]]) -> Path | None:
+    """Keep schemes in a new spool file; return it, or None if no folder takes it."""
+    lines = [json.dumps(scheme_to_json(*item)) + "\n" for item in schemes]
+    for folder, prefix in place.spools:
+        name = f"{prefix}{time.time_ns():020d}-{os.getpid()}-{os.urandom(3).hex()}"
+        part = folder / f"{name}.part"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with part.open("x", encoding="ascii") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+            final = folder / f"{name}.jsonl"
+            os.replace(part, final)
+        except OSError:
+            part.unlink(missing_ok=True)
+            continue
+        return final
+    return None
+
+
+def pending(place: Place) -> list[Path]:
+    """Return the spool files of a catalogue, oldest first."""
+    found = []
+    for folder, prefix in place.spools:
+        try:
+            entries = [entry.name for entry in os.scandir(folder)]
+        except OSError:
+            continue
+        found += [
+            folder / name
+            for name in sorted(entries)
+            if name.startswith(prefix) and name.endswith(".jsonl")
+        ]
+    return found
+
+
+def read_spool(path: Path) -> Iterator[tuple[Scheme, Provenance | None] | str]:
+    """Yield the schemes of a spool file; for a line that is none, the reason."""
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(LARGEST_LINE_BYTES):
+            number += 1
+            try:
+                yield scheme_from_json(json.loads(line))
+            except (FormatError, ValueError, RecursionError) as error:
+                yield f"line {number} of {path.name}: {error}"

@@ -1,0 +1,241 @@
+"""What can be put into a catalogue.
+
+Invariant: a scheme is acknowledged only after it was proved and durably committed; what was
+proved but could not be committed is in a spool file.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import update
+
+from flipsearch.catalogue import bounds, shipped, spool, writing
+from flipsearch.catalogue.models import SchemeRow
+from flipsearch.catalogue.reader import Reader
+from flipsearch.catalogue.records import Provenance, Run, Stored
+from flipsearch.errors import CatalogueError, UsageError
+from flipsearch.scheme import Scheme
+
+_log = logging.getLogger(__name__)
+
+Item = Scheme | tuple[Scheme, Provenance | None]
+
+
+class Writer(Reader):
+    """The writing half of `flipsearch.catalogue.Catalogue`."""
+
+    def add(self, scheme: Scheme, provenance: Provenance | None = None) -> Stored:
+        """Prove a scheme and store it durably.
+
+        Returns
+        -------
+        Stored
+            Where it is, and whether it is new; a scheme that is there already is not stored
+            again.
+
+        Raises
+        ------
+        InvalidSchemeError
+            A Brent equation fails; nothing is stored.
+        SpooledError
+            It is valid but could not be stored; a spool file keeps it for the next start.
+        """
+        return self.add_many([(scheme, provenance)])[0]
+
+    def add_many(
+        self,
+        schemes: Iterable[Item],
+        provenance: Provenance | None = None,
+        *,
+        on_invalid: str = "raise",
+        batch: int = 1000,
+        workers: int = 1,
+    ) -> list[Stored]:
+        """Prove many schemes and store them, a durable commit a batch.
+
+        Parameters
+        ----------
+        schemes : iterable of Scheme, or of (Scheme, Provenance)
+            What to store.
+        provenance : Provenance, optional
+            Of those that bring none.
+        on_invalid : str
+            ``raise`` the first `InvalidSchemeError`, after storing the valid ones of its batch;
+            or ``quarantine`` the invalid ones with their reason and go on.
+        batch : int
+            Schemes a commit.
+        workers : int
+            Threads to prove them in.
+
+        Returns
+        -------
+        list of Stored
+            In the order given.
+        """
+        if on_invalid not in ("raise", "quarantine"):
+            raise UsageError("on_invalid must be 'raise' or 'quarantine'")
+        stored: list[Stored] = []
+        items = iter(schemes)
+        while chunk := list(islice(items, batch)):
+            pairs = [(i, provenance) if isinstance(i, Scheme) else i for i in chunk]
+            pairs = [(s, provenance if p is None else p) for s, p in pairs]
+            prepared = writing.prepare_many([scheme for scheme, _ in pairs], workers)
+            stored += self._commit(pairs, prepared, quarantine=on_invalid == "quarantine")
+            failed = next((p for p in prepared if isinstance(p, Exception)), None)
+            if failed is not None and on_invalid == "raise":
+                raise failed
+        return stored
+
+    def _commit(
+        self,
+        pairs: list[tuple[Scheme, Provenance | None]],
+        prepared: list[writing.Prepared | Exception],
+        *,
+        quarantine: bool,
+    ) -> list[Stored]:
+        good = [
+            (p, provenance)
+            for p, (_, provenance) in zip(prepared, pairs, strict=True)
+            if isinstance(p, writing.Prepared)
+        ]
+        bad = [
+            (scheme, provenance, str(p))
+            for p, (scheme, provenance) in zip(prepared, pairs, strict=True)
+            if not isinstance(p, writing.Prepared)
+        ]
+        if not good and not (bad and quarantine):
+            return []
+        try:
+            with self.database.writing() as connection:
+                stored = iter(writing.insert(connection, good))
+                for scheme, provenance, reason in bad if quarantine else []:
+                    writing.quarantine(
+                        connection,
+                        reason,
+                        run=provenance.run if provenance else None,
+                        source=provenance.describe() if provenance else None,
+                        payload=spool.scheme_to_json(scheme, provenance),
+                    )
+        except CatalogueError as error:
+            raise self._spooled(
+                error, [(p.scheme, provenance) for p, provenance in good]
+            ) from error
+        rejections = iter(bad)
+        result = []
+        for p in prepared:
+            if isinstance(p, writing.Prepared):
+                result.append(next(stored))
+            else:
+                scheme, _, reason = next(rejections)
+                result.append(Stored(0, scheme.content_hash, False, reason))
+        return result
+
+    def _spooled(
+        self, error: CatalogueError, items: list[tuple[Scheme, Provenance | None]]
+    ) -> spool.SpooledError:
+        path = spool.write_spool(self.place, items) if items else None
+        count = f"{len(items)} scheme{'s' if len(items) != 1 else ''}"
+        if path is None:
+            return spool.SpooledError(f"{error}; {count} could not be kept anywhere", None)
+        return spool.SpooledError(
+            f"{error}; {count} not stored are kept in {path} and go in when the catalogue is "
+            "next opened for writing",
+            path,
+        )
+
+    def absorb(self) -> int:
+        """Take in what spool files hold, prove it, remove them; return how many were new."""
+        new = 0
+        for path in spool.pending(self.place):
+            with suppress(FileNotFoundError):  # another process was quicker
+                new += self._absorb_file(path)
+        return new
+
+    def _absorb_file(self, path: Path) -> int:
+        new, lines = 0, spool.read_spool(path)
+        while chunk := list(islice(lines, 500)):
+            schemes = [item for item in chunk if not isinstance(item, str)]
+            with self.database.writing() as connection:
+                for reason in (item for item in chunk if isinstance(item, str)):
+                    writing.quarantine(connection, reason, source=str(path))
+                numbers = {p.run for _, p in schemes if p is not None and p.run is not None}
+                known = writing.known_runs(connection, numbers)
+                ours = [
+                    (s, p if p is None or p.run in known else replace(p, run=None))
+                    for s, p in schemes
+                ]
+                new += writing.insert_proved(connection, ours, str(path))
+        path.unlink()
+        return new
+
+    def _absorb_if_free(self) -> None:
+        try:
+            new = self.absorb()
+            _log.info("%d schemes taken in from spool files", new)
+        except (CatalogueError, OSError) as error:
+            _log.warning("spool files stay for later: %s", error)
+        finally:
+            self.database.release()
+
+    def quarantine(
+        self,
+        reason: str,
+        *,
+        run: int | Run | None = None,
+        source: str | None = None,
+        task: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Keep a rejected result with its reason, as JSON values; return its number."""
+        with self.database.writing() as connection:
+            return writing.quarantine(
+                connection,
+                reason,
+                run=run.id if isinstance(run, Run) else run,
+                source=source,
+                task=None if task is None else dict(task),
+                payload=None if payload is None else dict(payload),
+            )
+
+    def annotate(self, scheme: str | int, invariants: Mapping[str, Any]) -> None:
+        """Add to the invariants of a stored scheme; JSON values, equal names replaced."""
+        record = self.get(scheme)
+        merged = {**(self.invariants(record.id) or {}), **invariants}
+        with self.database.writing() as connection:
+            connection.execute(
+                update(SchemeRow).where(SchemeRow.id == record.id).values(invariants=merged)
+            )
+
+    def load_directory(self, folder: Path) -> list[Stored]:
+        """Store the schemes in the readable text files under a folder such as ``schemes/``."""
+        return self.add_many(shipped.read_folder(Path(folder)), on_invalid="quarantine")
+
+    def update_bounds(self, path: Path | None = None) -> int | None:
+        """Load a newer table of known bounds.
+
+        Parameters
+        ----------
+        path : Path, optional
+            A CSV file, see `flipsearch.catalogue.bounds.parse_table`; None is the shipped table.
+
+        Returns
+        -------
+        int or None
+            How many bounds it holds, None if it is the newest table already.
+
+        Raises
+        ------
+        FormatError
+            It is no such table.
+        """
+        table = bounds.shipped_table() if path is None else bounds.read_table(Path(path))
+        with self.database.writing() as connection:
+            version = bounds.load(connection, *table)
+        return None if version is None else len(table[2])

@@ -1,0 +1,232 @@
+"""The one way into the catalogue: prove, measure, pack, insert.
+
+Invariant: a row exists only for a scheme whose Brent equations `flipsearch.verify` evaluated in
+this process, under the hash of its content. Inserting the same scheme again changes nothing but
+may add a new provenance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from flipsearch.catalogue.models import (
+    Base,
+    FactorsRow,
+    ProvenanceRow,
+    QuarantineRow,
+    RunRow,
+    SchemeRow,
+)
+from flipsearch.catalogue.packing import pack_scheme
+from flipsearch.catalogue.records import Provenance, Stored
+from flipsearch.catalogue.spool import scheme_to_json
+from flipsearch.errors import InvalidSchemeError, UsageError
+from flipsearch.formats import MatrixProduct
+from flipsearch.scheme import Scheme
+from flipsearch.verify import verify
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A proved scheme with its columns and packed factors, ready to insert."""
+
+    scheme: Scheme
+    data: bytes
+    columns: dict[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """Content hash."""
+        return str(self.columns["hash"])
+
+
+def growth_factor(scheme: Scheme) -> float | None:
+    """Return max_k sum_r |u_r|_1 |v_r|_1 |w_rk| / d_r, or None over a finite field.
+
+    It bounds how one step of the scheme amplifies rounding errors (Bini and Lotti 1980, "Stability
+    of fast algorithms for matrix multiplication"): 12 for Strassen, 18 for Winograd's variant.
+    """
+    if scheme.ring.characteristic:
+        return None
+    u, v, w = (np.abs(matrix).astype(np.float64) for matrix in scheme.factors)
+    weights = u.sum(axis=1) * v.sum(axis=1) / scheme.denominators
+    return float((weights @ w).max(initial=0.0))
+
+
+def prepare(scheme: Scheme, now: dt.datetime | None = None) -> Prepared:
+    """Prove a scheme and return what its row needs.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        Over any ring; it is stored in canonical form over its natural ring.
+    now : datetime, optional
+        When it is proved.
+
+    Raises
+    ------
+    InvalidSchemeError
+        A Brent equation fails.
+    UsageError
+        Its format has no name to store it under.
+    """
+    format_ = scheme.format
+    if not isinstance(format_, MatrixProduct):
+        raise UsageError(f"{format_} is not a matrix product: the catalogue cannot keep it")
+    verify(scheme)
+    now = now or dt.datetime.now(dt.UTC)
+    stored = scheme.canonical.over(scheme.natural_ring)
+    if stored.rank == 0:
+        raise InvalidSchemeError(f"a scheme for {format_} without products computes nothing")
+    columns = {
+        "hash": scheme.content_hash,
+        "format": format_.name,
+        "tabulated": format_.sorted.name,
+        "ring": stored.ring.value,
+        "rank": stored.rank,
+        "nonzeros": stored.nonzeros,
+        "additions": stored.additions,
+        "growth": growth_factor(stored),
+        "omega": stored.omega,
+        "stored": now,
+        "verified": now,
+    }
+    return Prepared(stored, pack_scheme(stored), columns)
+
+
+def prepare_many(schemes: Sequence[Scheme], workers: int = 1) -> list[Prepared | Exception]:
+    """Prove many; an invalid one gives its exception. Proofs run in NumPy, hence in threads."""
+
+    def one(scheme: Scheme) -> Prepared | Exception:
+        try:
+            return prepare(scheme)
+        except (InvalidSchemeError, UsageError) as error:
+            return error
+
+    if workers <= 1 or len(schemes) < 2 * workers:
+        return [one(scheme) for scheme in schemes]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(one, schemes))
+
+
+def insert(
+    connection: Connection, items: Iterable[tuple[Prepared, Provenance | None]]
+) -> list[Stored]:
+    """Insert proved schemes; return, in order, where each one is and whether it is new."""
+    items = list(items)
+    known = _identifiers(connection, {prepared.hash for prepared, _ in items})
+    fresh = {p.hash: p for p, _ in items if p.hash not in known}
+    if fresh:
+        # in order of the hash, so that two servers' writers never wait for each other in a ring
+        ordered = [fresh[name] for name in sorted(fresh)]
+        _insert(connection, SchemeRow, [prepared.columns for prepared in ordered])
+        added = _identifiers(connection, set(fresh))
+        _insert(
+            connection, FactorsRow, [{"scheme_id": added[p.hash], "data": p.data} for p in ordered]
+        )
+    else:
+        added = {}
+    identifiers = known | added
+    rows, now = [], dt.datetime.now(dt.UTC)
+    for prepared, provenance in items:
+        if provenance is not None:
+            rows.append(_provenance_row(identifiers[prepared.hash], provenance, now))
+    if rows:
+        _insert(connection, ProvenanceRow, rows)
+    result, seen = [], set(known)
+    for prepared, _ in items:
+        name = prepared.hash
+        result.append(Stored(identifiers[name], name, name not in seen))
+        seen.add(name)
+    return result
+
+
+def insert_proved(
+    connection: Connection, schemes: Iterable[tuple[Scheme, Provenance | None]], source: str
+) -> int:
+    """Prove and insert schemes, quarantine those that fail; return how many were new."""
+    good = []
+    for scheme, provenance in schemes:
+        try:
+            good.append((prepare(scheme), provenance))
+        except (InvalidSchemeError, UsageError) as error:
+            quarantine(
+                connection,
+                str(error),
+                source=f"{source}: {provenance.describe() if provenance else 'unknown'}",
+                payload=scheme_to_json(scheme, provenance),
+            )
+    return sum(stored.new for stored in insert(connection, good))
+
+
+def quarantine(
+    connection: Connection,
+    reason: str,
+    *,
+    run: int | None = None,
+    source: str | None = None,
+    task: dict[str, Any] | None = None,
+    payload: dict[str, Any] | None = None,
+) -> int:
+    """Keep a rejected result with its reason; return its number."""
+    values = {
+        "reason": reason,
+        "run_id": run,
+        "source": source,
+        "task": task,
+        "payload": payload,
+        "recorded": dt.datetime.now(dt.UTC),
+    }
+    result = connection.execute(_table(QuarantineRow).insert().values(values))
+    return int(result.inserted_primary_key[0])  # type: ignore[index]
+
+
+def known_runs(connection: Connection, numbers: set[int]) -> set[int]:
+    """Return those of the run numbers that exist."""
+    return set(connection.execute(select(RunRow.id).where(RunRow.id.in_(numbers))).scalars())
+
+
+def _provenance_row(scheme: int, provenance: Provenance, now: dt.datetime) -> dict[str, Any]:
+    p = provenance
+    where = [p.run] if p.run is not None else [p.source, p.parent, p.lifted_from]
+    digest = hashlib.sha256(json.dumps([p.method, *where]).encode()).hexdigest()[:32]
+    row = dataclasses.asdict(p)
+    row["run_id"] = row.pop("run")
+    row["seed"] = None if p.seed is None else str(p.seed)
+    return {"scheme_id": scheme, "digest": digest, "label": p.describe(), "recorded": now, **row}
+
+
+def _table(model: type[Base]) -> Table:
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+def _insert(connection: Connection, model: type[Base], rows: list[dict[str, Any]]) -> None:
+    """Insert rows, leaving alone those that are there already."""
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(make(_table(model)).on_conflict_do_nothing(), rows)
+
+
+def _identifiers(connection: Connection, hashes: set[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    ordered = sorted(hashes)
+    for start in range(0, len(ordered), _CHUNK):
+        chunk = ordered[start : start + _CHUNK]
+        statement = select(SchemeRow.hash, SchemeRow.id).where(SchemeRow.hash.in_(chunk))
+        found.update((name, number) for name, number in connection.execute(statement))
+    return found

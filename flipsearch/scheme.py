@@ -69,7 +69,7 @@ class Scheme:
     u: IntArray
     v: IntArray
     w: IntArray
-    denominators: IntArray = field(default=None)  # type: ignore[assignment]
+    denominators: IntArray = field(default=None)  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -194,10 +194,9 @@ class Scheme:
         form = self.canonical if (self.denominators != 1).any() else self
         p = ring.characteristic
         if not p:
-            denominators = form.denominators if ring is Ring.Q else None
             if ring is not Ring.Q and (form.denominators != 1).any():
                 raise FormatError(f"a scheme with denominators is not over {ring}")
-            return Scheme(form.format, ring, *form.factors, denominators)
+            return Scheme(form.format, ring, *form.factors, form.denominators)
         if (form.denominators % p == 0).any():
             raise FormatError(
                 f"a denominator is divisible by {p}: the scheme has no image mod {p}"
@@ -260,7 +259,8 @@ def rational_scheme(
     largest = max((abs(x) for matrix in rows for row in matrix for x in row), default=0)
     if max(largest, *denominators, 1) >= LARGEST_COEFFICIENT:
         raise FormatError("a coefficient or denominator is 2^62 or more in absolute value")
-    scheme = Scheme(format_, Ring.Q, *(np.array(m, dtype=np.int64) for m in rows), denominators)  # type: ignore[arg-type]
+    factors = [np.array(matrix, dtype=np.int64) for matrix in (*rows, denominators)]
+    scheme = Scheme(format_, Ring.Q, factors[0], factors[1], factors[2], factors[3])
     return scheme.canonical.over(scheme.natural_ring)
 
 

@@ -1,13 +1,19 @@
-"""Community file formats, read and written: every scheme in is proved, every scheme out is exact."""
+"""Community file formats, read and written: schemes are proved on reading, exact on writing."""
 
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import Read, read_piece, read_scheme, read_schemes
+from flipsearch.files.write import SUFFIXES, file_name, to_bytes, write_atomically, write_scheme
 
 __all__ = [
+    "SUFFIXES",
     "Piece",
     "Read",
+    "file_name",
     "pieces_of",
     "read_piece",
     "read_scheme",
     "read_schemes",
+    "to_bytes",
+    "write_atomically",
+    "write_scheme",
 ]

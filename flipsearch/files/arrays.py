@@ -69,7 +69,24 @@ def read_npy(data: bytes) -> npt.NDArray[Any] | list[Any]:
     return np.frombuffer(body, dtype=kind).reshape(shape, order=order)
 
 
-def claim_of_member(key: str, data: bytes) -> Claim:
+def claims_in(key: str, data: bytes) -> tuple[str, Iterator[Claim]]:
+    """Return the kind (``npz`` or ``npy``) and the alternative claims of a ``.npy`` content.
+
+    Three matrices are a member of AlphaTensor's archive, whatever surrounds them; a flat array of
+    integers is flip-cpd's.
+
+    Raises
+    ------
+    FormatError
+        It is neither.
+    """
+    array = read_npy(data)
+    if isinstance(array, list) or array.ndim == 3:
+        return "npz", iter([claim_of_member(key, array)])
+    return "npy", claims_of_vector(array)
+
+
+def claim_of_member(key: str, array: npt.NDArray[Any] | list[Any]) -> Claim:
     """Return what one member of an ``.npz`` file claims.
 
     Parameters
@@ -77,15 +94,14 @@ def claim_of_member(key: str, data: bytes) -> Claim:
     key : str
         Name of the member without ``.npy``; ``"n,m,p"`` gives the sizes, otherwise they follow
         from the lengths of the factors.
-    data : bytes
-        The member, a ``.npy`` file.
+    array : array of shape (3, d, R), or three arrays of shape (d, R)
+        The member as `read_npy` returns it.
 
     Raises
     ------
     FormatError
         It holds no three factors that fit.
     """
-    array = read_npy(data)
     factors = list(array)
     if len(factors) != 3 or any(getattr(factor, "ndim", 0) != 2 for factor in factors):
         raise FormatError(f"member {key[:30]!r} does not hold three factor matrices")
@@ -116,7 +132,7 @@ def _sides(lengths: list[int]) -> tuple[int, int, int]:
     return check_sides((n, m, p))
 
 
-def claims_of_vector(data: bytes) -> Iterator[Claim]:
+def claims_of_vector(array: npt.NDArray[Any]) -> Iterator[Claim]:
     """Yield the alternative claims of a flip-cpd ``.npy`` file, one a format that fits.
 
     Raises
@@ -124,8 +140,7 @@ def claims_of_vector(data: bytes) -> Iterator[Claim]:
     FormatError
         It is no flat array of integer pairs.
     """
-    array = read_npy(data)
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iu":
         raise FormatError("the .npy file holds no flat array of integers")
     if array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape) or array.size % 2:
         raise FormatError(f"an array of shape {array.shape} is no list of integer pairs")

@@ -48,7 +48,9 @@ def nested(text: str, depth: int) -> list[Any]:
     while position < length:
         match = _TOKEN.match(text, position)
         if match is None:
-            raise FormatError(f"unexpected {text[position : position + 12].strip()!r} in the lists")
+            raise FormatError(
+                f"unexpected {text[position : position + 12].strip()!r} in the lists"
+            )
         position = match.end()
         sign, number = match.groups()
         if number is not None:
@@ -114,9 +116,7 @@ def claim_of_triples(triples: list[Any], sides: tuple[int, int, int] | None = No
             if _shape(matrix) != shapes[slot]:
                 raise FormatError("its matrices differ in shape from product to product")
             rows[slot].append([entry for row in matrix for entry in row])
-    factors = (
-        numbers.matrix(rows[slot], form.dimensions[slot], "UVW"[slot]) for slot in range(3)
-    )
+    factors = (numbers.matrix(rows[slot], form.dimensions[slot], "UVW"[slot]) for slot in range(3))
     return terms_of(form, *factors, order=TRANSPOSED if w == (p, n) else PLAIN)
 
 

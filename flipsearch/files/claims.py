@@ -89,7 +89,7 @@ def terms_of(
     check_rank(format_, lengths.pop())
     for matrix, _ in (u, v, w):
         if matrix.size and not (
-            -LARGEST_COEFFICIENT < matrix.min() and matrix.max() < LARGEST_COEFFICIENT
+            matrix.min() > -LARGEST_COEFFICIENT and matrix.max() < LARGEST_COEFFICIENT
         ):
             raise FormatError("a coefficient is 2^62 or more in absolute value")
     below = tuple(x * y * z for x, y, z in zip(u[1], v[1], w[1], strict=True))

@@ -1,4 +1,4 @@
-"""Maple files of the Lille catalogue: ``Tensor := TriadSet([Triad([Matrix(n, m, [[...]]), ...])])``.
+"""Maple files of the Lille catalogue: ``TriadSet([Triad([Matrix(n, m, [[...]]), ...]), ...])``.
 
 Only the triads are read. Coefficients are integers or fractions; files whose coefficients are
 symbols, and placeholders without triads, are told apart from broken ones. The third matrix is
@@ -10,6 +10,7 @@ Invariant: the text is tokenized, never evaluated.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from flipsearch.errors import FormatError
 from flipsearch.files.braces import claim_of_triples, nested
@@ -18,6 +19,7 @@ from flipsearch.files.claims import Claim
 _START = re.compile(r"TriadSet\s*\(\s*\[")
 _TRIAD = re.compile(r"\s*,?\s*Triad\s*\(\s*\[")
 _MATRIX = re.compile(r"\s*,?\s*Matrix\s*\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*")
+_CLOSING = re.compile(r"\s*\)")
 _END = re.compile(r"\s*\]\s*\)")
 _LISTS = re.compile(r"\[\s*\[[^A-Za-z_()]*?\]\s*\]")
 _SYMBOL = re.compile(r"\[\s*\[[^()]*?[A-Za-z_]")
@@ -25,7 +27,7 @@ _SYMBOL = re.compile(r"\[\s*\[[^()]*?[A-Za-z_]")
 
 def is_maple(text: str) -> bool:
     """Whether a text is a Maple worksheet of this kind (``:=`` or a triad set near its start)."""
-    return ":=" in text[:4000] or "TriadSet" in text[:4000]
+    return re.search(r"^\s*\w+\s*:=|TriadSet\s*\(", text[:4000], re.MULTILINE) is not None
 
 
 def claim_of(text: str) -> Claim:
@@ -42,10 +44,10 @@ def claim_of(text: str) -> Claim:
             raise FormatError("it is a placeholder: the tensor is not given")
         raise FormatError("it has no TriadSet")
     position = start.end()
-    triples = []
+    triples: list[list[Any]] = []
     while (triad := _TRIAD.match(text, position)) is not None:
         position = triad.end()
-        triple = []
+        triple: list[Any] = []
         for _ in range(3):
             head = _MATRIX.match(text, position)
             if head is None:
@@ -64,7 +66,7 @@ def claim_of(text: str) -> Claim:
                     f"a matrix of triad {len(triples) + 1} is not {head[1]}x{head[2]} as it says"
                 )
             triple.append(matrix)
-            closing = re.compile(r"\s*\)").match(text, lists.end())
+            closing = _CLOSING.match(text, lists.end())
             if closing is None:
                 raise FormatError(f"a matrix of triad {len(triples) + 1} does not close")
             position = closing.end()

@@ -30,6 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from flipsearch.errors import FormatError, UsageError
+from flipsearch.files.limits import check_rank
 from flipsearch.files.terms import Reader, written
 from flipsearch.formats import Format, parse_format
 from flipsearch.rings import IntArray, parse_ring
@@ -101,18 +102,15 @@ def from_text(text: str) -> tuple[Scheme, dict[str, str]]:
     rank = header.pop("rank", str(len(products)))
     if rank != str(len(products)):
         raise FormatError(f"the header says rank {rank[:20]} but {len(products)} products follow")
-    if len(products) > format_.naive_rank + 1:
-        raise FormatError(
-            f"{len(products)} products are more than the {format_.naive_rank} of the naive scheme"
-        )
-    factors = [np.zeros((len(products), d), dtype=np.int64) for d in format_.dimensions]
+    check_rank(format_, len(products))
+    u, v, w = (np.zeros((len(products), d), dtype=np.int64) for d in format_.dimensions)
     denominators = np.ones(len(products), dtype=np.int64)
     for row, (number, line) in enumerate(products):
         try:
-            denominators[row] = _read_product(line, format_, factors, row)
+            denominators[row] = _read_product(line, format_, [u, v, w], row)
         except FormatError as error:
             raise FormatError(f"line {number}: {error}") from None
-    scheme = Scheme(format_, ring, *factors, denominators=denominators)
+    scheme = Scheme(format_, ring, u, v, w, denominators)
     expected = header.pop("hash", None)
     if expected is not None and expected != scheme.content_hash:
         raise FormatError(
@@ -182,15 +180,13 @@ def _read_product(line: str, format_: Format, factors: list[IntArray], row: int)
 
         def index_of(name: str, places: dict[str, int] = places, slot: int = slot) -> int:
             if name not in places:
-                raise FormatError(
-                    f"{name[:20]!r} is no entry of {'ABC'[slot]} in {format_.name}"
-                )
+                raise FormatError(f"{name[:20]!r} is no entry of {'ABC'[slot]} in {format_.name}")
             return places[name]
 
         for index, coefficient in reader.combination(index_of).items():
             if coefficient.denominator != 1:
                 raise FormatError("fractions stand in front of a product, as 1/d")
-            if abs(coefficient) >= LARGEST_COEFFICIENT:
+            if abs(int(coefficient)) >= LARGEST_COEFFICIENT:
                 raise FormatError("a coefficient is 2^62 or more in absolute value")
             matrix[row, index] = int(coefficient)
         reader.expect(")")

@@ -30,9 +30,9 @@ _GLOBALS = {
     ("numpy", "ndarray"): "ndarray",
     ("numpy", "dtype"): "dtype",
 }
-_PUSHED = frozenset(
-    "BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE BINBYTES SHORT_BINBYTES "
-    "BINBYTES8 BINSTRING SHORT_BINSTRING".split()
+_PUSHED = (
+    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BINSTRING", "SHORT_BINSTRING"),
 )
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _DTYPE = re.compile(r"[<>|=]?[iuf][1248]")
@@ -91,6 +91,7 @@ def _walk(data: bytes) -> Any:
     """Interpret the opcodes and return what is on the stack at the end."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
+    argument: Any
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         name = opcode.name
         if count > LARGEST_OPCODES:

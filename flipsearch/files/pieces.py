@@ -148,7 +148,8 @@ def _joined(head: bytes, rest: IO[bytes]) -> IO[bytes]:
     if rest.seekable():
         rest.seek(0)
         return rest
-    return io.BufferedReader(_Joined(head, rest))
+    joined: IO[bytes] = io.BufferedReader(_Joined(head, rest))  # type: ignore[type-var]
+    return joined
 
 
 class _Joined(io.RawIOBase):

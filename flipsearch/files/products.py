@@ -170,8 +170,10 @@ def _listing(text: str) -> Iterator[Claim]:
         du, dv, dw = form.dimensions
         u = [_dense(product[0], du) for product in products]
         v = [_dense(product[1], dv) for product in products]
-        w = [_dense({c: row[r] for c, row in enumerate(outputs) if r in row}, dw)
-             for r in range(len(products))]
+        w = [
+            _dense({c: row[r] for c, row in enumerate(outputs) if r in row}, dw)
+            for r in range(len(products))
+        ]
         yield terms_of(
             form,
             numbers.matrix(u, du, "U"),

@@ -125,11 +125,8 @@ def _settled(
     """Yield (kind, label, outcome) of each scheme of a piece."""
     if data[:6] == arrays.MAGIC:
         member = source.rpartition("!")[2] if "!" in source else ""
-        if member:
-            claim = arrays.claim_of_member(member.rpartition("/")[2], data)
-            yield "npz", "", _outcome(iter([claim]), ring)
-        else:
-            yield "npy", "", _outcome(arrays.claims_of_vector(data), ring)
+        kind, claims = arrays.claims_in(member.rpartition("/")[2], data)
+        yield kind, "", _outcome(claims, ring)
         return
     text = _text(data)
     if native.is_native(text):
@@ -148,7 +145,9 @@ def _settled(
     elif products.is_products(text):
         yield "products", "", _outcome(products.claims_in(text), ring)
     else:
-        raise FormatError("it is in no scheme format that is known here" if start else "it is empty")
+        raise FormatError(
+            "it is in no scheme format that is known here" if start else "it is empty"
+        )
 
 
 def _outcome(claims: Iterator[Claim], ring: Ring | None) -> Settled | Exception:

@@ -17,7 +17,7 @@ def all_formats() -> tuple[tuple[MatrixProduct, tuple[int, int, int]], ...]:
     """Return every format of sides 1 to 16 with its dimensions, likely ones first."""
     found = []
     for operands in OPERANDS:
-        left, right = operands
+        left, right = operands[0], operands[1]
         for n in range(1, LARGEST_SIDE + 1):
             for m in (n,) if left != "g" else range(1, LARGEST_SIDE + 1):
                 if right == "t":
@@ -42,13 +42,13 @@ def formats_of_length(total: int) -> Iterator[tuple[MatrixProduct, int]]:
         width = sum(dimensions)
         if width and total % width == 0:
             rank = total // width
-            if max(dimensions) - 2 <= rank <= form.n * form.m * form.p:
+            if max(dimensions) - 2 <= rank <= form.naive_rank:
                 yield form, rank
 
 
 def formats_with(rank: int, u: int, v: int, outputs: int) -> Iterator[MatrixProduct]:
     """Yield the formats of dU >= u, dV >= v, dW = outputs in which that rank is possible."""
     for form, (du, dv, dw) in all_formats():
-        possible = max(du, dv, dw) - 2 <= rank <= form.n * form.m * form.p
-        if possible and du >= u and dv >= v and dw == outputs:
+        fits = du >= u and dv >= v and dw == outputs and max(du, dv, dw) - 2 <= rank
+        if fits and rank <= form.naive_rank:
             yield form

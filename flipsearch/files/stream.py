@@ -19,8 +19,10 @@ from flipsearch.files.limits import LARGEST_PIECE
 _CHUNK = 1 << 20
 _STRUCTURE = re.compile(rb'["{}]')
 _STRING_END = re.compile(rb'["\\]')
-_WRAPPER = re.compile(rb'\s*\{\s*(?:"[\w -]{1,40}"\s*:\s*(?:"[^"\\]{0,500}"|[-\w.]{1,30})\s*,\s*)*'
-                      rb'"(?:schemes|results|collection)"\s*:\s*\[')
+_WRAPPER = re.compile(
+    rb'\s*\{\s*(?:"[\w -]{1,40}"\s*:\s*(?:"[^"\\]{0,500}"|[-\w.]{1,30})\s*,\s*)*'
+    rb'"(?:schemes|results|collection)"\s*:\s*\['
+)
 
 
 def json_objects(stream: IO[bytes], head: bytes) -> Iterator[bytes]:

@@ -88,7 +88,9 @@ class Reader:
     def expect(self, text: str) -> None:
         """Go past the next token, which must be that one."""
         if not self.accept(text):
-            raise FormatError(f"expected {text!r} but found {self.text or 'the end of the line'!r}")
+            raise FormatError(
+                f"expected {text!r} but found {self.text or 'the end of the line'!r}"
+            )
 
     def number(self) -> Fraction | int:
         """Read ``3`` or ``3/2``."""

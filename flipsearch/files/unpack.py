@@ -61,7 +61,7 @@ class Inflated(io.RawIOBase):
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
 
     def readable(self) -> bool:
-        """Always true."""
+        """Return true."""
         return True
 
     def readinto(self, buffer: Any) -> int:

@@ -22,7 +22,10 @@ from flipsearch.formats.layout import Layout
 from flipsearch.rings import IntArray
 
 LARGEST_SIDE = 16
-OPERANDS = "gg ug sg kg wg uu us uk uw ul ss sk sw kk ww gt ut st kt wt".split()
+OPERANDS = (
+    *("gg", "ug", "sg", "kg", "wg", "uu", "us", "uk", "uw", "ul"),
+    *("ss", "sk", "sw", "kk", "ww", "gt", "ut", "st", "kt", "wt"),
+)
 CORNERS = {"": (), "a": ("first",), "b": ("last",), "c": ("first", "last")}
 
 
@@ -193,13 +196,16 @@ class MatrixProduct(Format):
         """Return the general format whose sides are (n, m, p) in another order."""
         if not self.is_general:
             raise UsageError(f"{self.name}: only general formats permute")
-        sides = tuple(self.sides[k] for k in order)
-        return MatrixProduct(*sides)
+        n, m, p = (self.sides[k] for k in order)
+        return MatrixProduct(n, m, p)
 
     @property
     def sorted(self) -> MatrixProduct:
         """The general format with n <= m <= p, under which ranks are tabulated."""
-        return MatrixProduct(*sorted(self.sides)) if self.is_general else self
+        if not self.is_general:
+            return self
+        n, m, p = sorted(self.sides)
+        return MatrixProduct(n, m, p)
 
 
 _NAME = re.compile(r"(?:([a-z]{2}):)?(\d{1,3})x(\d{1,3})x(\d{1,3})([abc]?)")

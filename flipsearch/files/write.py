@@ -1,0 +1,334 @@
+"""Writing schemes in every format that is read, whole or not at all.
+
+Rational terms carry their denominator into the entries of W. Formats that cannot hold a scheme
+(a structured product in a format that has sizes only, thirds in a binary fraction) refuse it.
+
+Invariant: reading what was written gives the same scheme. The ring of the text formats without a
+place for it is found from the coefficients again, so a scheme over F2 or F3 whose coefficients
+also satisfy the equations over the integers comes back as the stronger integer scheme, unless
+the reader is told the ring. Files appear under their name only when complete.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flipsearch.errors import FormatError, UsageError
+from flipsearch.files.native import to_text
+from flipsearch.files.pickled import write_object_array
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+
+SUFFIXES = {
+    "json": ".json",
+    "txt": ".txt",
+    "npz": ".npz",
+    "exp": ".exp",
+    "m": ".m",
+    "mpl": ".mpl",
+    "npy": ".npy",
+    "scheme": ".scheme.txt",
+}
+BINARY = ("npz", "npy")
+Row = list[Fraction | int]
+
+
+def to_bytes(scheme: Scheme, to: str = "json", meta: Mapping[str, str] | None = None) -> bytes:
+    """Return a scheme as the content of a file.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        What to write; it is not verified here.
+    to : str
+        One of `SUFFIXES`: ``json`` (FMM's, with format, ring and hash added), ``txt``
+        (ternary_flip_graph), ``npz`` (AlphaTensor), ``exp``, ``m`` (nested braces), ``mpl``
+        (Maple), ``npy`` (flip-cpd), ``scheme`` (our readable form).
+    meta : mapping, optional
+        Provenance, for the formats that have a place for it (``json``, ``scheme``).
+
+    Raises
+    ------
+    FormatError
+        That format cannot hold this scheme.
+    UsageError
+        There is no such format.
+    """
+    if to not in SUFFIXES:
+        raise UsageError(f"unknown file format {to!r}: choose one of {', '.join(SUFFIXES)}")
+    if to == "scheme":
+        return to_text(scheme, meta).encode()
+    if to == "json":
+        return _json(scheme, meta or {}).encode()
+    if to == "npy":
+        return _npy(scheme)
+    form = scheme.format
+    if not isinstance(form, MatrixProduct) or not form.is_general or form.corner:
+        raise FormatError(f"a .{to} file holds general products only, not {form}: use json")
+    if to == "npz":
+        return _npz(scheme, form)
+    writers = {"txt": _numbers, "exp": _products, "m": _braces, "mpl": _maple}
+    return writers[to](scheme, form).encode()
+
+
+def write_scheme(
+    scheme: Scheme, path: str | Path, to: str = "json", *, force: bool = False, **meta: str
+) -> Path:
+    """Write a scheme to a file, atomically.
+
+    Parameters
+    ----------
+    scheme, to
+        As for `to_bytes`.
+    path : path
+        The file; its folder must exist.
+    force : bool
+        Whether an existing file may be replaced.
+    **meta : str
+        Provenance; underscores in the names become hyphens.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    FormatError
+        That format cannot hold this scheme.
+    UsageError
+        There is no such format, or the file exists and `force` is not given.
+    OSError
+        The file cannot be written.
+    """
+    target = Path(path)
+    data = to_bytes(scheme, to, {key.replace("_", "-"): value for key, value in meta.items()})
+    write_atomically(target, data, force=force)
+    return target
+
+
+def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
+    """Write a file so that under its name stand all of the bytes or what stood there before.
+
+    Raises
+    ------
+    UsageError
+        The file exists and `force` is not given.
+    OSError
+        It cannot be written.
+    """
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already: add --force to replace it")
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        if force:
+            os.replace(name, path)
+        else:
+            _link(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _link(name: str, path: Path) -> None:
+    """Give a finished file its name, unless another process took it meanwhile."""
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already: add --force to replace it") from None
+    except OSError:  # no hard links on this file system
+        os.replace(name, path)
+        return
+    os.unlink(name)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def file_name(scheme: Scheme, to: str = "json") -> str:
+    """Return a telling name: ``4x4x4_m49_ZT_5eb9174c.json``."""
+    form = str(scheme.format).replace(":", "-")
+    return f"{form}_m{scheme.rank}_{scheme.ring}_{scheme.content_hash[:8]}{SUFFIXES[to]}"
+
+
+def fractions_of(scheme: Scheme) -> tuple[list[Row], list[Row], list[Row]]:
+    """Return U, V and W as lists, the denominators carried into W."""
+    u: list[Row] = scheme.u.tolist()
+    v: list[Row] = scheme.v.tolist()
+    w: list[Row] = []
+    for row, below in zip(scheme.w.tolist(), scheme.denominators.tolist(), strict=True):
+        if below == 1:
+            w.append(row)
+        else:
+            parts = [Fraction(entry, below) for entry in row]
+            w.append([int(x) if x.denominator == 1 else x for x in parts])
+    return u, v, w
+
+
+def _json(scheme: Scheme, meta: Mapping[str, str]) -> str:
+    form = scheme.format
+    u, v, w = fractions_of(scheme)
+    head: dict[str, Any] = {}
+    if isinstance(form, MatrixProduct):
+        head["n"] = list(form.sides)
+    head |= {
+        "m": scheme.rank,
+        "z2": scheme.ring is Ring.F2,
+        "format": str(form),
+        "ring": str(scheme.ring),
+        "hash": scheme.content_hash,
+    }
+    if meta:
+        head["provenance"] = dict(meta)
+    lines = [f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    for name, rows in zip("uvw", (u, v, w), strict=True):
+        body = ",\n".join(f"        {_json_row(row)}" for row in rows)
+        lines.append(f'    "{name}": [\n{body}\n    ]')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _json_row(row: Row) -> str:
+    return json.dumps([x if isinstance(x, int) else str(x) for x in row])
+
+
+def _numbers(scheme: Scheme, form: MatrixProduct) -> str:
+    factors = fractions_of(scheme)
+    paired = bool((scheme.denominators != 1).any())
+    lines = [f"{form.n} {form.m} {form.p} {scheme.rank}"]
+    for rows in factors:
+        entries = (entry for row in rows for entry in row)
+        if paired:
+            lines.append(" ".join(f"{x.numerator} {x.denominator}" for x in entries))
+        else:
+            lines.append(" ".join(map(str, entries)))
+    return "\n".join(lines) + "\n"
+
+
+def _products(scheme: Scheme, form: MatrixProduct) -> str:
+    separator = "_" if max(form.sides) > 9 else ""
+    columns = (form.m, form.p, form.n)
+    lines = []
+    for term in zip(*fractions_of(scheme), strict=True):
+        factors = []
+        for letter, width, row in zip("abc", columns, term, strict=True):
+            text = ""
+            for k, entry in enumerate(row):
+                if entry:
+                    name = f"{letter}{k // width + 1}{separator}{k % width + 1}"
+                    size = "" if abs(entry) == 1 else f"{abs(entry)}*"
+                    text += ("-" if entry < 0 else "+" if text else "") + size + name
+            factors.append(f"({text or '0*' + letter + '1' + separator + '1'})")
+        lines.append("*".join(factors))
+    return "\n".join(lines) + "\n"
+
+
+def _matrices(scheme: Scheme, form: MatrixProduct) -> list[list[list[Row]]]:
+    """Return each product as three lists of rows: n x m, m x p, p x n."""
+    columns = (form.m, form.p, form.n)
+    return [
+        [
+            [list(row[k : k + width]) for k in range(0, len(row), width)]
+            for row, width in zip(term, columns, strict=True)
+        ]
+        for term in zip(*fractions_of(scheme), strict=True)
+    ]
+
+
+def _braces(scheme: Scheme, form: MatrixProduct) -> str:
+    products = [
+        "{" + ", ".join(_nested(matrix, "{", "}") for matrix in product) + "}"
+        for product in _matrices(scheme, form)
+    ]
+    return "{\n  " + ",\n  ".join(products) + "\n}\n"
+
+
+def _nested(matrix: list[Row], left: str, right: str) -> str:
+    return left + ", ".join(left + ", ".join(map(str, row)) + right for row in matrix) + right
+
+
+def _maple(scheme: Scheme, form: MatrixProduct) -> str:
+    sizes = ((form.n, form.m), (form.m, form.p), (form.p, form.n))
+    lines = []
+    for letter, (rows, columns) in zip("ABC", sizes, strict=True):
+        names = [[f"{letter}_{i + 1}_{j + 1}" for j in range(columns)] for i in range(rows)]
+        body = "[" + ",".join("[" + ",".join(row) + "]" for row in names) + "]"
+        lines.append(f"{letter}:=Matrix({rows}, {columns}, {body}):")
+    triads = []
+    for product in _matrices(scheme, form):
+        matrices = (
+            f"Matrix({rows}, {columns}, {_nested(matrix, '[', ']').replace(' ', '')})"
+            for matrix, (rows, columns) in zip(product, sizes, strict=True)
+        )
+        triads.append("Triad([" + ", ".join(matrices) + "])")
+    lines.append("Tensor:=TriadSet([" + ", ".join(triads) + "]):")
+    return "\n".join(lines) + "\n"
+
+
+def _npz(scheme: Scheme, form: MatrixProduct) -> bytes:
+    w: Any = scheme.w
+    if (scheme.denominators != 1).any():
+        common = scheme.denominators
+        if (common & (common - 1)).any() or (np.abs(scheme.w) >= 2**52).any():
+            raise FormatError("a .npz file holds binary fractions only: use json")
+        w = scheme.w / common[:, None]
+    factors = [np.ascontiguousarray(matrix.T) for matrix in (scheme.u, scheme.v, w)]
+    if len({factor.shape for factor in factors}) == 1:
+        body = _npy_file(np.stack(factors))
+    else:
+        body = _npy_header("|O", (3,)) + write_object_array(factors)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        member = zipfile.ZipInfo(f"{form.n},{form.m},{form.p}.npy", (1980, 1, 1, 0, 0, 0))
+        archive.writestr(member, body, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
+
+
+def _npy(scheme: Scheme) -> bytes:
+    """Return flip-cpd's flat array: numerator and denominator alternating, W as C."""
+    form = scheme.format
+    w = scheme.w
+    if isinstance(form, MatrixProduct) and not form.is_packed_output:
+        w = w.reshape(-1, form.p, form.n).transpose(0, 2, 1).reshape(w.shape)
+    below = np.broadcast_to(scheme.denominators[:, None], w.shape)
+    shared = np.maximum(np.gcd(w, below), 1)
+    above = [scheme.u.ravel(), scheme.v.ravel(), (w // shared).ravel()]
+    ones = [np.ones(part.size, dtype=np.int64) for part in above[:2]]
+    flat = np.stack(
+        [np.concatenate(above), np.concatenate([*ones, (below // shared).ravel()])], axis=1
+    )
+    return _npy_file(flat.reshape(1, -1))
+
+
+def _npy_file(array: Any) -> bytes:
+    kind = "<f8" if array.dtype.kind == "f" else "<i8"
+    return _npy_header(kind, array.shape) + np.ascontiguousarray(array, dtype=kind).tobytes()
+
+
+def _npy_header(kind: str, shape: tuple[int, ...]) -> bytes:
+    sides = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': ({sides}), }}"
+    padding = -(len(text) + 11) % 64
+    return (
+        b"\x93NUMPY\x01\x00"
+        + (len(text) + 1 + padding).to_bytes(2, "little")
+        + (text + " " * padding + "\n").encode()
+    )

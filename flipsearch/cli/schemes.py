@@ -27,6 +27,7 @@ def register(commands: Any) -> None:
     )
     load.add_argument("--dry-run", action="store_true", help="read and verify, store nothing")
     load.add_argument("--source", metavar="TEXT", help="where the schemes come from")
+    load.add_argument("--ring", help="accept this ring only: F2, F3, ZT, Z or Q")
     load.add_argument("--rejects", metavar="FILE", help="also write the reject report to a file")
     load.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
 
@@ -60,19 +61,27 @@ def register(commands: Any) -> None:
 
 def run_verify(arguments: argparse.Namespace) -> int:
     """Prove files and stored schemes."""
-    raise NotImplementedError
+    from flipsearch.cli import _schemes
+
+    return _schemes.run_verify(arguments)
 
 
 def run_import(arguments: argparse.Namespace) -> int:
     """Read, verify and store scheme files."""
-    raise NotImplementedError
+    from flipsearch.cli import _schemes
+
+    return _schemes.run_import(arguments)
 
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Write stored schemes to files."""
-    raise NotImplementedError
+    from flipsearch.cli import _schemes
+
+    return _schemes.run_export(arguments)
 
 
 def run_lift(arguments: argparse.Namespace) -> int:
     """Lift stored schemes and store the result."""
-    raise NotImplementedError
+    from flipsearch.cli import _schemes
+
+    return _schemes.run_lift(arguments)

@@ -1,5 +1,6 @@
 """Community file formats, read and written: schemes are proved on reading, exact on writing."""
 
+from flipsearch.files.importing import Progress, read_many
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import Read, read_piece, read_scheme, read_schemes
 from flipsearch.files.write import SUFFIXES, file_name, to_bytes, write_atomically, write_scheme
@@ -7,9 +8,11 @@ from flipsearch.files.write import SUFFIXES, file_name, to_bytes, write_atomical
 __all__ = [
     "SUFFIXES",
     "Piece",
+    "Progress",
     "Read",
     "file_name",
     "pieces_of",
+    "read_many",
     "read_piece",
     "read_scheme",
     "read_schemes",

@@ -1,0 +1,299 @@
+"""What the commands of `flipsearch.cli.schemes` do; imported only when one of them runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from flipsearch import paranoid
+from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.cli.output import complain, print_json, print_table
+from flipsearch.errors import FlipsearchError, LiftError, NotFoundError, UsageError
+from flipsearch.files import Progress, Read, file_name, read_many, to_bytes, write_atomically
+from flipsearch.files.write import BINARY
+from flipsearch.rings import parse_ring
+from flipsearch.scheme import Scheme
+from flipsearch.verify import verify
+
+_BATCH = 1000
+_SHOWN = 20
+
+
+def run_verify(arguments: argparse.Namespace) -> int:
+    """Prove files and stored schemes; 1 if any does not hold."""
+    failed = 0
+    for name, scheme, reason in _verified(arguments):
+        if scheme is not None and arguments.paranoid:
+            try:
+                paranoid.check_text(to_bytes(scheme, "json").decode())
+            except paranoid.NotAScheme as error:
+                reason = f"the independent checker disagrees: {error}"
+        failed += bool(reason)
+        if arguments.json:
+            record: dict[str, Any] = {"source": name, "valid": not reason}
+            if scheme is not None:
+                record |= _described(scheme)
+            if reason:
+                record["reason"] = reason
+            print_json(record | ({"paranoid": True} if arguments.paranoid else {}))
+        elif reason:
+            print(f"{name}: NOT VALID: {reason}")
+        elif scheme is not None:
+            twice = ", by both checkers" if arguments.paranoid else ""
+            print(
+                f"{name}: {scheme.format} of rank {scheme.rank} over {scheme.ring}, proved{twice} "
+                f"({scheme.content_hash[:12]})"
+            )
+    return 1 if failed else 0
+
+
+def _verified(arguments: argparse.Namespace) -> Iterator[tuple[str, Scheme | None, str]]:
+    """Yield (name, scheme, reason) of each file, folder or stored scheme named."""
+    for what in arguments.what:
+        if Path(what).exists() or not _is_identifier(what):
+            for read in read_many([what], workers=1):
+                yield read.source, read.scheme, read.reason
+            continue
+        with Catalogue.open(arguments.db, read_only=True) as catalogue:
+            scheme = catalogue.get(what).scheme
+        try:
+            verify(scheme)
+            yield what, scheme, ""
+        except FlipsearchError as error:
+            yield what, scheme, str(error)
+
+
+def _is_identifier(text: str) -> bool:
+    return 6 <= len(text) <= 64 and all(c in "0123456789abcdef" for c in text.lower())
+
+
+def _described(scheme: Scheme) -> dict[str, Any]:
+    return {
+        "scheme": scheme.content_hash,
+        "format": str(scheme.format),
+        "ring": scheme.ring.value,
+        "rank": scheme.rank,
+    }
+
+
+def run_import(arguments: argparse.Namespace) -> int:
+    """Read, verify and store; 1 if something was rejected."""
+    ring = parse_ring(arguments.ring) if arguments.ring else None
+    if arguments.workers is not None and arguments.workers < 1:
+        raise UsageError("--workers must be 1 or more")
+    for path in arguments.paths:
+        if not Path(path).exists():
+            raise NotFoundError(f"there is no file or folder {path!r}")
+    bar = _Bar()
+    reads = read_many(arguments.paths, ring=ring, workers=arguments.workers, progress=bar.show)
+    tally = _Tally(arguments.equivalence)
+    try:
+        if arguments.dry_run:
+            for read in reads:
+                tally.add(read, None)
+        else:
+            with Catalogue.open(arguments.db) as catalogue:
+                if arguments.equivalence:
+                    tally.know(record.scheme for record in catalogue.records())
+                while batch := list(islice(reads, _BATCH)):
+                    _store(catalogue, batch, tally, arguments.source)
+    finally:
+        bar.clear()
+    tally.report(as_json=arguments.json, dry=arguments.dry_run)
+    if arguments.rejects:
+        text = "".join(f"{read.source}\t{read.reason}\n" for read in tally.rejects)
+        write_atomically(Path(arguments.rejects), text.encode(), force=True)
+    return 1 if tally.rejects else 0
+
+
+def _store(catalogue: Catalogue, batch: list[Read], tally: _Tally, source: str | None) -> None:
+    """Store the schemes of a batch in one commit and count what became of them."""
+    chosen: list[tuple[Read, Scheme]] = []
+    for read in batch:
+        if read.scheme is not None and not tally.is_equivalent(read.scheme):
+            chosen.append((read, read.scheme))
+        elif read.scheme is not None:
+            tally.add(read, "equivalent")
+        else:
+            tally.add(read, None)
+    items = [(scheme, _provenance(read, source)) for read, scheme in chosen]
+    for (read, _), stored in zip(chosen, catalogue.add_many(items), strict=True):
+        tally.add(read, "new" if stored.new else "duplicate")
+
+
+def _provenance(read: Read, source: str | None) -> Provenance:
+    details = {"file": read.source, "file_format": read.kind, "w_order": read.w_order}
+    return Provenance(
+        source=source or read.meta.get("source") or Path(read.source).name,
+        method="imported",
+        details=details | {key: str(value) for key, value in read.meta.items()},
+    )
+
+
+class _Bar:
+    """One line of progress on a terminal; a line each 30 s elsewhere, for long imports."""
+
+    def __init__(self) -> None:
+        self.start = self.last = time.monotonic()
+        self.live = sys.stderr.isatty()
+
+    def show(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self.last < (0.2 if self.live else 30):
+            return
+        self.last = now
+        text = (
+            f"{progress.accepted} schemes verified, {progress.rejected} rejected, "
+            f"{progress.bytes / 1e6:.0f} MB in {now - self.start:.0f} s"
+        )
+        print(
+            f"\r{text}\x1b[K" if self.live else text,
+            end="" if self.live else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def clear(self) -> None:
+        """Remove the line from the terminal."""
+        if self.live:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+class _Tally:
+    """Counts by format, ring and rank; rejects with their reasons."""
+
+    def __init__(self, by_equivalence: bool) -> None:
+        self.rows: dict[tuple[str, str, int], Counter[str]] = {}
+        self.rejects: list[Read] = []
+        self.classes: set[str] | None = set() if by_equivalence else None
+
+    def know(self, schemes: Iterator[Scheme]) -> None:
+        """Take in the equivalence classes that are stored already."""
+        for scheme in schemes:
+            self.is_equivalent(scheme)
+
+    def is_equivalent(self, scheme: Scheme) -> bool:
+        """Whether another scheme of the same class was seen; never without --equivalence."""
+        if self.classes is None:
+            return False
+        from flipsearch.equivalence import class_key
+
+        key = class_key(scheme)
+        if key is None:
+            return False
+        known = key in self.classes
+        self.classes.add(key)
+        return known
+
+    def add(self, read: Read, outcome: str | None) -> None:
+        """Count one read scheme, or keep a reject."""
+        scheme = read.scheme
+        if scheme is None:
+            self.rejects.append(read)
+            return
+        key = (str(scheme.format), scheme.ring.value, scheme.rank)
+        counter = self.rows.setdefault(key, Counter())
+        counter["read"] += 1
+        if outcome is not None:
+            counter[outcome] += 1
+
+    def report(self, *, as_json: bool, dry: bool) -> None:
+        """Print the summary table and the rejects."""
+        columns = ["read"] if dry else ["read", "new", "duplicate"]
+        if self.classes is not None and not dry:
+            columns.append("equivalent")
+        rows = sorted(self.rows.items(), key=lambda item: (len(item[0][0]), item[0]))
+        if as_json:
+            for (form, ring, rank), counter in rows:
+                counts = {name: counter[name] for name in columns}
+                print_json({"format": form, "ring": ring, "rank": rank, **counts})
+            for read in self.rejects:
+                print_json({"rejected": read.source, "reason": read.reason})
+            total = Counter[str]()
+            for counter in self.rows.values():
+                total.update(counter)
+            summary = {name: total[name] for name in columns}
+            print_json({"summary": summary | {"rejected": len(self.rejects)}})
+            return
+        if rows:
+            print_table(
+                ["format", "ring", "rank", *columns],
+                [[*key, *(counter[name] for name in columns)] for key, counter in rows],
+            )
+        totals = [sum(counter[name] for _, counter in rows) for name in columns]
+        words = {
+            "read": "schemes proved",
+            "new": "stored",
+            "duplicate": "there already",
+            "equivalent": "equivalent to others",
+        }
+        parts = [f"{n} {words[name]}" for n, name in zip(totals, columns, strict=True)]
+        print(", ".join([*parts, f"{len(self.rejects)} rejected"]))
+        for read in self.rejects[:_SHOWN]:
+            complain(f"{read.source}: {read.reason}")
+        if len(self.rejects) > _SHOWN:
+            complain(f"... and {len(self.rejects) - _SHOWN} more: list them with --rejects FILE")
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    """Write stored schemes to files or to standard output."""
+    ids: Sequence[str] = arguments.ids
+    to: str = arguments.to
+    output = Path(arguments.output) if arguments.output else None
+    several = len(ids) > 1 or (output is not None and output.is_dir())
+    if output is None and to in BINARY:
+        raise UsageError(f"a .{to} file is binary: name it with -o FILE")
+    if output is not None and several:
+        output.mkdir(parents=True, exist_ok=True)
+    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+        for name in ids:
+            record = catalogue.get(name)
+            scheme = record.scheme
+            data = to_bytes(scheme, to, {"source": record.source})
+            if output is None:
+                sys.stdout.write(data.decode())
+                continue
+            path = output / file_name(scheme, to) if several else output
+            write_atomically(path, data, force=arguments.force)
+            if arguments.json:
+                print_json({"file": str(path), **_described(scheme)})
+            else:
+                print(path)
+    return 0
+
+
+def run_lift(arguments: argparse.Namespace) -> int:
+    """Lift stored schemes and store the results; 1 if one does not lift."""
+    from flipsearch.lift import lift
+
+    failed = 0
+    with Catalogue.open(arguments.db) as catalogue:
+        for name in arguments.ids:
+            record = catalogue.get(name)
+            try:
+                lifted = lift(record.scheme).scheme
+            except LiftError as error:
+                failed += 1
+                if arguments.json:
+                    print_json({"scheme": record.hash, "lifted": None, "reason": str(error)})
+                else:
+                    complain(f"{record.short}: {error}")
+                continue
+            provenance = Provenance(lifted_from=record.hash, method="Hensel lifting")
+            stored = catalogue.add(lifted, provenance)
+            if arguments.json:
+                print_json(
+                    {"scheme": record.hash, "lifted": _described(lifted), "new": stored.new}
+                )
+            else:
+                print(
+                    f"{record.short} over {record.ring} lifts to {stored.short} over {lifted.ring}"
+                    f" ({lifted.format} of rank {lifted.rank})"
+                )
+    return 1 if failed else 0

@@ -1,0 +1,184 @@
+"""Reading many files on several cores, in order, with flat memory.
+
+The main process cuts the input into pieces and hands batches of them to worker processes; each
+parses and verifies its batch. At most a few batches are under way at any time, so memory does not
+grow with the input, and results come out in the order of the input whatever the number of
+workers.
+
+Invariant: what comes out is what `read_piece` gives for each piece, in order.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flipsearch.errors import FormatError
+from flipsearch.files.pieces import Piece, pieces_of
+from flipsearch.files.read import Read, read_piece
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+
+_BATCH_BYTES = 1 << 20
+_BATCH_PIECES = 64
+_WORTH_IT = 4 << 20
+Factors = list[npt.NDArray[Any]]
+Packed = tuple[Read, str, str, Factors]
+
+
+@dataclass
+class Progress:
+    """How far an import has come; the numbers only grow."""
+
+    pieces: int = 0
+    bytes: int = 0
+    accepted: int = 0
+    rejected: int = 0
+
+
+def read_many(
+    paths: Iterable[str | Path],
+    *,
+    ring: Ring | None = None,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Iterator[Read]:
+    """Read files, folders and archives on several cores.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        What to read, in this order.
+    ring : Ring, optional
+        As for `flipsearch.files.read_schemes`.
+    workers : int, optional
+        Processes; 1 stays in this one, the default is one a core. Small inputs (4 MB) are read
+        in this process in any case, since starting others takes longer.
+    progress : callable, optional
+        Called after each batch.
+
+    Yields
+    ------
+    Read
+        One a scheme or rejected piece.
+
+    Raises
+    ------
+    NotFoundError
+        There is nothing at one of the paths.
+    """
+    count = workers if workers is not None else os.cpu_count() or 1
+    done = Progress()
+    pieces = chain.from_iterable(pieces_of(path) for path in paths)
+    batches = _batches(pieces)
+    first: list[list[Piece]] = []
+    if count > 1:
+        size = 0
+        for batch in batches:
+            first.append(batch)
+            size += sum(len(piece.data) for piece in batch)
+            if size > _WORTH_IT:
+                break
+        if size <= _WORTH_IT:
+            count = 1
+    source = chain(first, batches)
+    results = _serial(source, ring) if count <= 1 else _parallel(source, ring, count)
+    for batch, reads in results:
+        done.pieces += len(batch)
+        done.bytes += sum(len(piece.data) for piece in batch)
+        good = sum(read.scheme is not None for read in reads)
+        done.accepted += good
+        done.rejected += len(reads) - good
+        yield from reads
+        if progress is not None:
+            progress(done)
+
+
+def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
+    """Group pieces up to a megabyte or 64 of them."""
+    batch: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        batch.append(piece)
+        size += len(piece.data)
+        if size >= _BATCH_BYTES or len(batch) >= _BATCH_PIECES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _serial(
+    batches: Iterator[list[Piece]], ring: Ring | None
+) -> Iterator[tuple[list[Piece], list[Read]]]:
+    for batch in batches:
+        yield batch, [read for piece in batch for read in read_piece(piece, ring)]
+
+
+def _parallel(
+    batches: Iterator[list[Piece]], ring: Ring | None, workers: int
+) -> Iterator[tuple[list[Piece], list[Read]]]:
+    context = multiprocessing.get_context("spawn")
+    waiting: deque[tuple[list[Piece], Future[list[Packed]]]] = deque()
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
+        try:
+            for batch in islice(batches, workers + 1):
+                waiting.append((batch, pool.submit(_read_batch, batch, ring)))
+            while waiting:
+                batch, future = waiting.popleft()
+                reads = [_unpacked(packed) for packed in future.result()]
+                for following in islice(batches, 1):
+                    waiting.append((following, pool.submit(_read_batch, following, ring)))
+                yield batch, reads
+        except BrokenProcessPool:
+            raise FormatError(
+                "a reading process was killed, perhaps for lack of memory: try --workers 1"
+            ) from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _quiet() -> None:
+    """Leave Ctrl-C to the main process, and BLAS to one thread a worker."""
+    import signal
+
+    from threadpoolctl import threadpool_limits
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(limits=1)
+
+
+def _read_batch(batch: list[Piece], ring: Ring | None) -> list[Packed]:
+    return [_packed(read) for piece in batch for read in read_piece(piece, ring)]
+
+
+def _packed(read: Read) -> Packed:
+    """Return a read as little data as it needs between processes."""
+    if read.scheme is None:
+        return read, "", "", []
+    scheme = read.scheme
+    arrays: Factors = [*scheme.factors, scheme.denominators]
+    small = [
+        array.astype(np.int8) if np.abs(array).max(initial=0) < 127 else array for array in arrays
+    ]
+    return replace(read, scheme=None), str(scheme.format), scheme.ring.value, small
+
+
+def _unpacked(packed: Packed) -> Read:
+    read, name, ring, arrays = packed
+    if not name:
+        return read
+    u, v, w, below = (array.astype(np.int64) for array in arrays)
+    return replace(read, scheme=Scheme(parse_format(name), Ring(ring), u, v, w, below))

@@ -5,7 +5,7 @@ Invariant: reading takes no lock and changes nothing; what comes out has its has
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -135,6 +135,17 @@ class Reader:
     def to_records(self, filters: Filters | None = None, **arguments: Any) -> list[dict[str, Any]]:
         """Return them as dictionaries of scalars: ``pandas.DataFrame(catalogue.to_records())``."""
         return [record.to_dict() for record in self.records(filters, **arguments)]
+
+    def by_hash(self, hashes: Iterable[str]) -> dict[str, Record]:
+        """Return the schemes of these content hashes, those that are stored."""
+        wanted = sorted(set(hashes))
+        found = {}
+        with self.database.reading() as connection:
+            for start in range(0, len(wanted), 500):
+                condition = SchemeRow.hash.in_(wanted[start : start + 500])
+                rows = connection.execute(queries.select_schemes().where(condition))
+                found.update({row.hash: self._record(row) for row in rows})
+        return found
 
     def count(self, filters: Filters | None = None, **conditions: Any) -> int:
         """Return how many schemes pass the filters."""

@@ -10,8 +10,10 @@ Invariant: what comes out was proved when it went in, and its hash is checked on
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Self
 
+from flipsearch.catalogue import audit as auditing
 from flipsearch.catalogue import bounds, schema, shipped, spool, writing
 from flipsearch.catalogue.database import PATIENCE_SECONDS, Database
 from flipsearch.catalogue.places import resolve
@@ -78,6 +80,23 @@ class Catalogue(Writer, RunLog):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def health(self) -> auditing.Health:
+        """Look at structure, sizes, spool files, the writer and free space."""
+        return auditing.health(self.database)
+
+    def audit(
+        self,
+        *,
+        workers: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> auditing.Audit:
+        """Check every scheme's hash, proof and columns again; see `flipsearch.catalogue.audit`."""
+        return auditing.audit(self.database, workers=workers, progress=progress)
+
+    def record_verified(self, result: auditing.Audit) -> None:
+        """Record that the schemes an audit found sound were proved again now."""
+        auditing.record_verified(self.database, result.sound)
 
     def __repr__(self) -> str:
         return f"<Catalogue {self.place.label}>"

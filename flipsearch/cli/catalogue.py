@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import csv
+import dataclasses
+import datetime as dt
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flipsearch.cli.output import complain, print_json, print_table
+from flipsearch.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from flipsearch.catalogue import Best, Catalogue, Record
 
 PAGE = 50
+KEYS = (
+    "scheme",
+    "format",
+    "ring",
+    "rank",
+    "known_bound",
+    "additions",
+    "verified",
+    "source",
+)
 
 
 def register(commands: Any) -> None:
@@ -22,7 +44,6 @@ def register(commands: Any) -> None:
     show = commands.add_parser("show", help="everything about one scheme")
     show.add_argument("scheme", metavar="ID", help="hash prefix, 6 digits or more")
     show.add_argument("--products", action="store_true", help="write out its products")
-    show.add_argument("--orbit", action="store_true", help="its symmetries and equivalence class")
     _add_common(show)
     show.set_defaults(handler=run_show)
 
@@ -86,36 +107,276 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="DATE", help="stored before")
 
 
+def _filters(arguments: argparse.Namespace) -> Any:
+    """Return the `Filters` that the options mean."""
+    from flipsearch.catalogue import Filters
+
+    given = vars(arguments)
+    return Filters(
+        format=arguments.format,
+        ring=arguments.ring,
+        rank=_range(given.get("rank"), "rank"),
+        gap=_range(given.get("gap"), "gap"),
+        additions=_range(given.get("additions"), "additions"),
+        growth=given.get("growth"),
+        source=given.get("source"),
+        run=given.get("run"),
+        since=_date(given.get("since"), "since"),
+        until=_date(given.get("until"), "until"),
+        exact=arguments.exact,
+    )
+
+
+def _range(text: str | None, name: str) -> tuple[int | None, int | None] | None:
+    """Return (low, high) of ``47``, ``47-49``, ``47-`` or ``-49``; for gaps ``-2..0`` too."""
+    if text is None:
+        return None
+    separator = ".." if ".." in text else "-"
+    low, found, high = text.strip().partition(separator)
+    try:
+        if not found:
+            return int(low), int(low)
+        return (int(low) if low else None), (int(high) if high else None)
+    except ValueError:
+        raise UsageError(
+            f"cannot read --{name} {text!r}: write a number or a range, as 47, 47-49, 47- or -2..0"
+        ) from None
+
+
+def _date(text: str | None, name: str) -> dt.datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"cannot read --{name} {text!r}: write a date, as 2026-01-31") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
 def run_list(arguments: argparse.Namespace) -> int:
     """Print a page of schemes, or with ``--best`` the table of formats by rings."""
-    from flipsearch.cli import _catalogue
+    from flipsearch.catalogue import Catalogue
 
-    return _catalogue.run_list(arguments)
+    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+        if arguments.best:
+            return _print_best(catalogue, arguments)
+        filters = _filters(arguments)
+        for_people = not (arguments.json or arguments.csv)
+        limit = PAGE if arguments.limit is None and for_people else arguments.limit
+        page = catalogue.records(
+            filters, sort=arguments.sort, limit=limit, offset=arguments.offset
+        )
+        if not for_people:
+            full = arguments.command == "query"
+            _print_objects((_object(record, full) for record in page), arguments.csv)
+            return 0
+        records = list(page)
+        print_table(
+            ("scheme", "format", "ring", "rank", "known", "gap", "additions", "growth", "source"),
+            [
+                (
+                    record.short,
+                    record.format,
+                    record.ring,
+                    record.rank,
+                    record.known_bound,
+                    _signed(record.gap),
+                    record.additions,
+                    None if record.growth is None else f"{record.growth:g}",
+                    record.source[:60],
+                )
+                for record in records
+            ],
+        )
+        beyond = catalogue.count(filters) - arguments.offset - len(records)
+        if beyond > 0:
+            following = arguments.offset + len(records)
+            complain(f"{beyond} more: --offset {following}, or --limit {following + beyond}")
+        return 0
+
+
+def _object(record: Record, full: bool = False) -> dict[str, Any]:
+    """Return what ``--json`` prints of a scheme; `query` adds the columns it filters by."""
+    everything = record.to_dict()
+    return everything if full else {key: everything[key] for key in KEYS}
+
+
+def _print_objects(objects: Iterable[dict[str, Any]], as_csv: bool) -> None:
+    if not as_csv:
+        for item in objects:
+            print_json(item)
+        return
+    writer = None
+    for item in objects:
+        if writer is None:
+            writer = csv.DictWriter(sys.stdout, list(item), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(item)
+
+
+def _signed(gap: int | None) -> str | None:
+    return None if gap is None else f"{gap:+d}" if gap else "0"
+
+
+def _print_best(catalogue: Catalogue, arguments: argparse.Namespace) -> int:
+    """Print formats by rings: our rank, the known bound, the gap."""
+    from flipsearch.catalogue.queries import as_format, as_ring
+    from flipsearch.rings import Ring
+
+    rings = tuple(Ring) if arguments.ring is None else (as_ring(arguments.ring),)
+    cells = catalogue.best_table(rings)
+    if arguments.format is not None:
+        wanted = as_format(arguments.format).sorted.name
+        cells = [cell for cell in cells if cell.format == wanted]
+    shown = {cell.format for cell in cells if arguments.all or cell.rank is not None}
+    formats = list(dict.fromkeys(cell.format for cell in cells if cell.format in shown))
+    end = None if arguments.limit is None else arguments.offset + arguments.limit
+    formats = formats[arguments.offset : end]
+    here = {(cell.format, cell.ring): cell for cell in cells if cell.format in set(formats)}
+    if arguments.json or arguments.csv:
+        records = catalogue.by_hash(cell.hash for cell in here.values() if cell.hash)
+        chosen = [cell for cell in here.values() if arguments.all or cell.rank is not None]
+        _print_objects((_best_object(cell, records) for cell in chosen), arguments.csv)
+        return 0
+    print_table(
+        ("format", *(ring.value for ring in rings)),
+        [(name, *(_cell(here.get((name, ring))) for ring in rings)) for name in formats],
+    )
+    complain("each cell: our rank/known bound, and the gap")
+    return 0
+
+
+def _cell(best: Best | None) -> str:
+    if best is None:
+        return ""
+    ours = "-" if best.rank is None else str(best.rank)
+    known = "?" if best.known_bound is None else str(best.known_bound)
+    return f"{ours}/{known}" + (f" {best.gap:+d}" if best.gap else "")
+
+
+def _best_object(best: Best, records: dict[str, Record]) -> dict[str, Any]:
+    record = records.get(best.hash or "")
+    found = dict.fromkeys(KEYS) if record is None else _object(record)
+    return {
+        **found,
+        "format": best.format,
+        "ring": best.ring.value,
+        "rank": best.rank,
+        "known_bound": best.known_bound,
+        "gap": best.gap,
+        "over": None if best.over is None else best.over.value,
+    }
 
 
 def run_show(arguments: argparse.Namespace) -> int:
-    """Print one scheme."""
-    from flipsearch.cli import _catalogue
+    """Print everything about one scheme."""
+    from flipsearch.catalogue import Catalogue
 
-    return _catalogue.run_show(arguments)
+    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+        record = catalogue.get(arguments.scheme)
+        scheme = record.scheme  # its hash is checked whether or not the products are shown
+        facts = record.to_dict()
+        facts["provenance"] = [
+            {key: value for key, value in dataclasses.asdict(p).items() if value is not None}
+            for p in catalogue.provenance(record)
+        ]
+        facts["invariants"] = catalogue.invariants(record)
+    if arguments.products:
+        from flipsearch.files.native import to_text
+
+        products = to_text(scheme).partition("\n\n")[2].splitlines()
+    if arguments.json:
+        print_json({**facts, "products": products} if arguments.products else facts)
+        return 0
+    provenance = facts.pop("provenance")
+    for key, value in facts.items():
+        if value is not None and key != "source":
+            print(f"{key + ':':14}{value}")
+    for entry in provenance:
+        details = ", ".join(f"{key} {value}" for key, value in entry.items())
+        print(f"{'from:':14}{details}")
+    if arguments.products:
+        print()
+        for number, product in enumerate(products, start=1):
+            print(f"m{number} = {product}")
+    return 0
 
 
 def run_runs(arguments: argparse.Namespace) -> int:
     """Print the runs, or what was quarantined."""
-    from flipsearch.cli import _catalogue
+    from flipsearch.catalogue import Catalogue
 
-    return _catalogue.run_runs(arguments)
+    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+        if arguments.quarantine:
+            return _print_quarantine(catalogue, arguments)
+        runs = catalogue.runs(arguments.limit)
+    if arguments.json:
+        for run in runs:
+            print_json(run.to_dict())
+        return 0
+    print_table(
+        ("run", "name", "format", "ring", "status", "rank", "flips", "seconds", "heartbeat"),
+        [
+            (
+                run.id,
+                run.name,
+                run.format,
+                run.ring,
+                run.status,
+                run.best_rank,
+                run.flips,
+                f"{run.seconds:.0f}",
+                run.heartbeat.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            )
+            for run in runs
+        ],
+    )
+    if any(run.status == "interrupted" for run in runs):
+        complain("flipsearch resume RUN goes on with an interrupted run")
+    return 0
+
+
+def _print_quarantine(catalogue: Catalogue, arguments: argparse.Namespace) -> int:
+    for item in catalogue.quarantined(arguments.limit):
+        if arguments.json:
+            print_json(dataclasses.asdict(item))
+        else:
+            moment = item.recorded.astimezone().strftime("%Y-%m-%d %H:%M")
+            print(f"{item.id}  {moment}  {item.source or ''}  {item.reason}")
+    return 0
 
 
 def run_bounds_update(arguments: argparse.Namespace) -> int:
     """Load a table of known bounds."""
-    from flipsearch.cli import _catalogue
+    from flipsearch.catalogue import Catalogue
 
-    return _catalogue.run_bounds_update(arguments)
+    with Catalogue.open(arguments.db) as catalogue:
+        loaded = catalogue.update_bounds(None if arguments.file is None else Path(arguments.file))
+    if arguments.json:
+        print_json({"bounds": loaded or 0, "changed": loaded is not None})
+    elif loaded is None:
+        print("that table is the newest already")
+    else:
+        print(f"{loaded} bounds loaded")
+    return 0
 
 
 def run_bounds_list(arguments: argparse.Namespace) -> int:
     """Print the known bounds of one format."""
-    from flipsearch.cli import _catalogue
+    from flipsearch.catalogue import Catalogue
+    from flipsearch.rings import Ring
 
-    return _catalogue.run_bounds_list(arguments)
+    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+        found = [catalogue.known_bound(arguments.format, ring) for ring in Ring]
+    known = [bound for bound in found if bound is not None]
+    if not known:
+        raise NotFoundError(f"no bound is known for {arguments.format}")
+    if arguments.json:
+        for bound in known:
+            print_json(dataclasses.asdict(bound))
+        return 0
+    print_table(
+        ("ring", "rank", "source", "table"),
+        [(bound.ring, bound.value, bound.source, bound.version) for bound in known],
+    )
+    return 0

@@ -3,7 +3,38 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from flipsearch.cli.output import complain, print_json
+from flipsearch.errors import CatalogueError
+
+if TYPE_CHECKING:
+    from flipsearch.catalogue import Catalogue
+
+PACKAGES = (
+    "numpy",
+    "numba",
+    "scipy",
+    "galois",
+    "sqlalchemy",
+    "alembic",
+    "threadpoolctl",
+    "platformdirs",
+)
+OPTIONAL = {
+    "ray": "clusters: pip install 'flipsearch[ray]'",
+    "psycopg": "PostgreSQL: pip install 'flipsearch[postgresql]'",
+    "matplotlib": "plots: pip install 'flipsearch[plot]'",
+}
+_PROGRESS_SECONDS = 30.0
 
 
 def register(commands: Any) -> None:
@@ -16,14 +47,151 @@ def register(commands: Any) -> None:
         action="store_true",
         help="check every row's hash and proof again, on all cores; repairs nothing",
     )
-    doctor.add_argument("--workers", type=int, help="processes for --catalogue; default all cores")
+    doctor.add_argument(
+        "--workers", type=int, metavar="N", help="processes for --catalogue; default all cores"
+    )
     doctor.add_argument("--json", action="store_true", help="one JSON object")
     database_argument(doctor)
     doctor.set_defaults(handler=run_doctor)
 
 
 def run_doctor(arguments: argparse.Namespace) -> int:
-    """Print the state of installation, machine and catalogue."""
-    from flipsearch.cli import _doctor
+    """Print the state of installation, machine and catalogue; 1 if the catalogue is unsound."""
+    from flipsearch import __version__
 
-    return _doctor.run_doctor(arguments)
+    report: dict[str, Any] = {
+        "flipsearch": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "packages": {name: _version(name) for name in (*PACKAGES, *OPTIONAL)},
+        "gpu": _gpu(),
+    }
+    if not arguments.json:
+        _print_installation(report)
+    report["catalogue"] = _catalogue(arguments)
+    if arguments.json:
+        print_json(report)
+    else:
+        _print_catalogue(report["catalogue"])
+    return 0 if report["catalogue"]["sound"] else 1
+
+
+def _version(name: str) -> str | None:
+    """Return the installed version without importing the package."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _gpu() -> dict[str, Any]:
+    """Return the CUDA devices, as cupy sees them or else as the driver lists them."""
+    cupy = next(
+        (d.version for d in importlib.metadata.distributions() if _is_cupy(d.metadata["Name"])),
+        None,
+    )
+    found: dict[str, Any] = {"cupy": cupy, "devices": [], "usable": False}
+    if cupy is not None:
+        try:
+            import cupy as cp
+
+            count = cp.cuda.runtime.getDeviceCount()
+            found["devices"] = [
+                cp.cuda.runtime.getDeviceProperties(k)["name"].decode() for k in range(count)
+            ]
+            found["usable"] = count > 0
+        except Exception as error:  # a broken driver shows itself in many ways
+            found["problem"] = " ".join(str(error).split())[:200]
+    elif command := shutil.which("nvidia-smi"):
+        try:
+            listed = subprocess.run(
+                [command, "-L"], capture_output=True, text=True, timeout=10, check=False
+            )
+            found["devices"] = [
+                line.partition(" (UUID")[0] for line in listed.stdout.splitlines() if line
+            ]
+        except (OSError, subprocess.TimeoutExpired) as error:
+            found["problem"] = str(error)[:200]
+    return found
+
+
+def _is_cupy(name: str | None) -> bool:
+    return name is not None and (name == "cupy" or name.startswith("cupy-cuda"))
+
+
+def _catalogue(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the state of the catalogue; with ``--catalogue`` after a complete audit."""
+    from flipsearch.catalogue import Catalogue
+
+    try:
+        with Catalogue.open(arguments.db, read_only=not arguments.catalogue) as catalogue:
+            found = dataclasses.asdict(catalogue.health())
+            if arguments.catalogue:
+                _audit(catalogue, arguments.workers, found)
+    except CatalogueError as error:
+        return {"sound": False, "problems": [str(error)]}
+    return {**found, "sound": not found["problems"]}
+
+
+def _audit(catalogue: Catalogue, workers: int | None, found: dict[str, Any]) -> None:
+    start = last = time.monotonic()
+    terminal = sys.stderr.isatty()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if terminal and (now - last > 0.2 or done == total):
+            last = now
+            end = "\n" if done == total else ""
+            print(f"\r{done} of {total} schemes checked", end=end, file=sys.stderr, flush=True)
+        elif not terminal and now - last > _PROGRESS_SECONDS:
+            last = now
+            complain(f"{done} of {total} schemes checked")
+
+    result = catalogue.audit(workers=workers, progress=progress)
+    found["checked"] = result.checked
+    found["damaged"] = [{"scheme": name, "reason": why} for name, why in result.damaged]
+    found["seconds"] = round(time.monotonic() - start, 3)
+    found["problems"] += [f"scheme {name[:12]}: {why}" for name, why in result.damaged]
+    try:
+        catalogue.record_verified(result)
+    except CatalogueError as error:
+        complain(f"the date of this check is not recorded: {error}")
+
+
+def _print_installation(report: dict[str, Any]) -> None:
+    from flipsearch.cli.output import print_table
+
+    print(
+        f"flipsearch {report['flipsearch']}, Python {report['python']}, {report['system']}, ",
+        end="",
+    )
+    print(f"{report['cores']} cores")
+    rows = [
+        (name, version or "not installed", "" if version else OPTIONAL.get(name, "needed"))
+        for name, version in report["packages"].items()
+    ]
+    print_table(("package", "version", ""), rows)
+    gpu = report["gpu"]
+    devices = ", ".join(gpu["devices"]) or "none found"
+    note = "" if gpu["usable"] or not gpu["devices"] else "; pip install 'flipsearch[gpu]' to use"
+    print(f"GPU: {devices}{note}" + (f" ({gpu['problem']})" if "problem" in gpu else ""))
+
+
+def _print_catalogue(state: dict[str, Any]) -> None:
+    if "place" in state:
+        counts = ", ".join(f"{number} {name}" for name, number in state["counts"].items())
+        print(f"catalogue: {state['place']}, schema {state['revision']}: {counts}")
+        print(f"known bounds: {state['bounds'] or 'none'}")
+        if state["writer"]:
+            print(f"being written by {state['writer']}")
+        for path in state["spool_files"]:
+            print(f"waiting to be taken in: {path}")
+    if "checked" in state:
+        print(f"{state['checked']} schemes proved again in {state['seconds']:.1f} s")
+    for problem in state["problems"]:
+        print(f"problem: {problem}")
+    print("the catalogue is sound" if state["sound"] else "the catalogue is not sound")

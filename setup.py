@@ -1,0 +1,28 @@
+"""The one thing pyproject.toml cannot say: ``schemes/`` travels inside the package.
+
+The folder lies at the root, where people look for it; an installed program finds the copy beside
+its modules (see `flipsearch.catalogue.shipped`). Everything else is in pyproject.toml.
+"""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+
+class BuildWithSchemes(build_py):
+    """Build the package, then copy the scheme files into it."""
+
+    def run(self) -> None:
+        """Copy every text file of ``schemes/``, except into an editable install."""
+        super().run()
+        if self.editable_mode:
+            return
+        root = Path(__file__).resolve().parent / "schemes"
+        for path in sorted(root.rglob("*.txt")):
+            target = Path(self.build_lib, "flipsearch", "schemes", path.relative_to(root))
+            self.mkpath(str(target.parent))
+            self.copy_file(str(path), str(target))
+
+
+setup(cmdclass={"build_py": BuildWithSchemes})

@@ -1,0 +1,215 @@
+"""Decoders of least growth, by linear programming, made exact.
+
+The growth of a decoder D is gamma = max over outputs c of sum_r |D_cr| |u_r|_1 |v_r|_1: how much
+the products' rounding errors can be magnified. The outputs are independent, so each row of D is
+the solution of one linear programme: least weighted 1-norm among the rows that vanish at the lost
+products and differ from D0 by relations. Its vertex has linearly independent support, on which
+the row is then solved exactly.
+
+Invariant: every decoder returned satisfies the Brent equations, exactly: it is verified as a
+scheme before it is returned.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linprog
+
+from flipsearch.errors import InvalidSchemeError
+from flipsearch.faults import exact
+from flipsearch.faults.union import FaultTolerantScheme
+from flipsearch.rings import IntArray
+from flipsearch.verify import verify
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How the outputs are combined from the products that arrived.
+
+    Parameters
+    ----------
+    lost : tuple of int
+        Products it does without.
+    rows : int64 array, shape (dW, n)
+        Numerators; zero at the lost products. Output c is ``rows[c] . products / scales[c]``.
+    scales : int64 array, shape (dW,)
+        Positive denominators.
+    growth : float
+        gamma, the largest factor by which errors of the products can grow.
+    """
+
+    lost: tuple[int, ...]
+    rows: IntArray
+    scales: IntArray
+    growth: float
+
+
+def product_weights(union: FaultTolerantScheme) -> IntArray:
+    """Return |u_r|_1 |v_r|_1 of each product; int64, shape (n,)."""
+    weights: IntArray = np.abs(union.u).sum(axis=1) * np.abs(union.v).sum(axis=1)
+    return weights
+
+
+def least_growth_row(
+    union: FaultTolerantScheme, output: int, lost: Iterable[int] = ()
+) -> tuple[IntArray, int] | None:
+    """Return the row of least growth for one output, exactly.
+
+    Parameters
+    ----------
+    union : FaultTolerantScheme
+    output : int
+        Coordinate of the third factor.
+    lost : product indices
+        Where the row has to vanish.
+
+    Returns
+    -------
+    (int64 array (n,), int) or None
+        Numerators and a positive denominator; None if the output cannot be decoded.
+    """
+    n = union.workers
+    gone = sorted(set(lost))
+    checks = union.relations.astype(np.float64)
+    weights = product_weights(union).astype(np.float64)
+    start, scale = union.decoder[output].astype(np.float64), union._decoder[1][output]
+    h = len(checks)
+    # variables: multipliers of the relations (free), then positive and negative parts of the row
+    equalities = np.concatenate([-checks.T, np.eye(n), -np.eye(n)], axis=1)
+    bounds = [(None, None)] * h + [(0, 0 if r in gone else None) for r in range(n)] * 2
+    solution = linprog(
+        np.concatenate([np.zeros(h), weights, weights]),
+        A_eq=equalities,
+        b_eq=start / scale,
+        bounds=bounds,
+        method="highs-ds",
+    )
+    if solution.status == 0:
+        row = solution.x[h : h + n] - solution.x[h + n :]
+        support = np.flatnonzero(np.abs(row) > 1e-7)
+        found = exact.combination(union.products[support], union.targets[[output]])
+        if found is not None:
+            exact_row = np.zeros(n, dtype=np.int64)
+            exact_row[support] = found[0][0]
+            return exact_row, int(found[1][0])
+    keep = np.setdiff1d(np.arange(n), gone)  # no optimum: infeasible, or badly conditioned
+    found = exact.combination(union.products[keep], union.targets[[output]])
+    if found is None:
+        return None
+    exact_row = np.zeros(n, dtype=np.int64)
+    exact_row[keep] = found[0][0]
+    return exact_row, int(found[1][0])
+
+
+def decoder(union: FaultTolerantScheme, lost: Iterable[int] = ()) -> Decoder:
+    """Return the decoder of least growth without the lost products, verified.
+
+    Raises
+    ------
+    InvalidSchemeError
+        The pattern is fatal; the message names it.
+    """
+    gone = tuple(sorted(set(lost)))
+    rows, scales = [], []
+    for output in range(union.format.dimensions[2]):
+        found = least_growth_row(union, output, gone)
+        if found is None:
+            raise InvalidSchemeError(
+                f"without products {list(gone)} the outputs of {union.format} cannot be decoded"
+            )
+        rows.append(found[0])
+        scales.append(found[1])
+    matrix = np.stack(rows)
+    verify(union.decoding_scheme(matrix, scales, gone))
+    return Decoder(
+        gone, matrix, np.array(scales, dtype=np.int64), _growth(union, matrix, scales)
+    )
+
+
+def worst_growth(union: FaultTolerantScheme, losses: int) -> float:
+    """Return the largest least growth over the decodable patterns of exactly that many losses.
+
+    Rows are shared: a row computed for fewer losses serves every pattern its support avoids.
+    """
+    book = RowBook(union)
+    worst = 0.0
+    for lost in itertools.combinations(range(union.workers), losses):
+        rows = [book.row(output, lost) for output in range(union.format.dimensions[2])]
+        if all(row is not None for row in rows):
+            worst = max(worst, *(book.growth(row) for row in rows if row is not None))
+    return worst
+
+
+class RowBook:
+    """Least-growth rows of a union, each computed once and shared by the patterns it serves.
+
+    If a row is best for a lost set E and vanishes at r as well, it is best for E with r. So only
+    losses within the support of the best row so far need a new programme.
+    """
+
+    def __init__(self, union: FaultTolerantScheme) -> None:
+        self._union = union
+        self._weights = product_weights(union)
+        self._rows: dict[tuple[int, frozenset[int]], tuple[IntArray, int] | None] = {}
+
+    def row(self, output: int, lost: Iterable[int]) -> tuple[IntArray, int] | None:
+        """Return the row of least growth for the output without the lost products."""
+        relevant: frozenset[int] = frozenset()
+        gone = frozenset(lost)
+        while True:
+            key = (output, relevant)
+            if key not in self._rows:
+                self._rows[key] = least_growth_row(self._union, output, relevant)
+            found = self._rows[key]
+            if found is None:
+                return None
+            hit = gone & frozenset(np.flatnonzero(found[0]).tolist())
+            if not hit:
+                return found
+            relevant |= {min(hit)}
+
+    def growth(self, row: tuple[IntArray, int]) -> float:
+        """Return the weighted 1-norm of a row."""
+        return float((np.abs(row[0]) * self._weights).sum() / row[1])
+
+    def fill(self, output: int, losses: int) -> None:
+        """Compute the rows that any `losses` lost products can ask for."""
+        self._descend(output, (), losses)
+
+    def rows(self, output: int) -> list[tuple[IntArray, int]]:
+        """Return the distinct rows computed for an output, least growth first."""
+        distinct = {
+            (row[0].tobytes(), row[1]): row
+            for (which, _), row in self._rows.items()
+            if which == output and row is not None
+        }
+        return sorted(distinct.values(), key=lambda row: (self.growth(row), row[0].tolist()))
+
+    def _descend(self, output: int, lost: tuple[int, ...], left: int) -> None:
+        found = self.row(output, lost)
+        key = (output, frozenset(lost))
+        self._rows.setdefault(key, found)
+        if found is None or left == 0:
+            return
+        for r in np.flatnonzero(found[0]).tolist():
+            if (output, frozenset((*lost, r))) not in self._rows:
+                self._descend(output, (*lost, r), left - 1)
+
+
+def verify_decoder(union: FaultTolerantScheme, found: Decoder) -> None:
+    """Prove a decoder against the Brent equations; see `flipsearch.verify.verify`."""
+    verify(union.decoding_scheme(found.rows, found.scales.tolist(), found.lost))
+
+
+def _growth(union: FaultTolerantScheme, rows: IntArray, scales: Iterable[int]) -> float:
+    weights = product_weights(union)
+    per_output = (np.abs(rows) * weights).sum(axis=1)
+    return max(
+        (float(total) / scale for total, scale in zip(per_output.tolist(), scales, strict=True)),
+        default=math.nan,
+    )

@@ -1,0 +1,285 @@
+"""A fault-tolerant scheme as one readable, standalone Python module.
+
+The module holds the products, the parity checks and the decoders of least growth as integers, and
+the sources of `flipsearch.faults.runtime`; it needs numpy alone, and Ray where it is asked for.
+
+Invariant: every number written comes from a verified scheme, and every decoder has been verified
+against the Brent equations before it is written; the module can prove itself again (`prove()`).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+from flipsearch import __version__
+from flipsearch.errors import UsageError
+from flipsearch.faults.decoders import RowBook
+from flipsearch.faults.union import Certificate, FaultTolerantScheme
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import IntArray
+from flipsearch.verify import verify
+
+_PARTS = ("code", "work", "checks", "transports", "processes", "product")
+_ROWS_FILLED = 20_000
+
+_HEADER = '''"""{title}
+
+C = AB on {n} workers that may be lost, late, dead or wrong. Written by flipsearch {version}.
+
+Format {format}; {n} products, rank {rank}; scheme {hash}.
+Survives any {survives} lost workers, detects any {survives} silently wrong ones, corrects any
+{corrects} without a check. Undecodable sets of 0, 1, 2, ... lost products: {counts}.
+Growth of rounding errors in decoding, with nothing lost: {growth:g}.
+
+    from {module} import matmul, multiply, workers
+
+    c = matmul(a, b)                           # on threads
+    with workers(8) as pool:                   # on processes that die alone
+        outcome = multiply(a, b, executor=pool, check=True)
+        print(outcome)                         # what was lost, how it was decoded
+    c = matmul(a, b, executor="ray")           # on Ray tasks without retries
+
+`prove()` checks all relations and decoders of this file against the definition, exactly.
+The process that calls holds A, B and C: its loss is the one loss that nothing here survives.
+"""
+'''
+
+_TAIL = '''
+
+def multiply(
+    a: Any,
+    b: Any,
+    *,
+    executor: Any = None,
+    check: bool = False,
+    correct: int = 0,
+    deadline: float | None = None,
+    retries: int = 1,
+    leaf: Any = None,
+    drill: Mapping[int, Drill] | None = None,
+    ray_options: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Return C = AB with a report of what was lost and how it was decoded.
+
+    Parameters
+    ----------
+    a, b : arrays, shapes (N, K) and (K, P)
+        Any sizes; integers (exact, modulo 2^64 as in numpy), floats or complex numbers.
+    executor : None, "threads", "ray", a concurrent.futures executor, or `workers()`
+        Where the products are computed.
+    check : bool
+        Check each product (Freivalds) and treat wrong ones as lost.
+    correct : int
+        Find up to that many wrong products from the parity checks alone, without `check`; waits
+        for as many products as that takes.
+    deadline : float, optional
+        Seconds after which what has not arrived counts as lost.
+    retries : int
+        How often a smallest repairing set of products is started again when too much is lost.
+    leaf : callable, "module:function", or None
+        Multiplies a worker's two operands; BLAS by default.
+    drill : dict, optional
+        Rehearsed faults by product, on the first try: "kill", "raise", "wrong", "lose", or
+        seconds of delay.
+    ray_options : dict, optional
+        Options of the Ray tasks, such as ``{"num_cpus": 4}``.
+
+    Raises
+    ------
+    LostProductsError
+        Too much was lost; the error names the pattern.
+    """
+    return run(
+        CODE,
+        a,
+        b,
+        executor=executor,
+        check=check,
+        correct=correct,
+        deadline=deadline,
+        retries=retries,
+        leaf=leaf,
+        drill=drill,
+        ray_options=ray_options,
+    )
+
+
+def matmul(a: Any, b: Any, **options: Any) -> Any:
+    """Return C = AB; options are those of `multiply`."""
+    return multiply(a, b, **options).product
+
+
+def workers(count: int | None = None, threads: int = 1) -> ProcessWorkers:
+    """Return a pool of `count` processes, each with `threads` BLAS threads; close it after use."""
+    return ProcessWorkers([sys.executable, str(Path(__file__).resolve()), "--worker"], count, threads)
+
+
+def prove() -> None:
+    """Check every relation and decoder of this file exactly; AssertionError if one is wrong."""
+    CODE.prove()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--worker"]:
+        serve(CODE)
+    else:
+        prove()
+        print("all relations and decoders hold")
+'''
+
+
+def emit_fault_tolerant_kernel(
+    union: FaultTolerantScheme, *, losses: int | None = None, module: str = "kernel"
+) -> str:
+    """Return the source of a standalone fault-tolerant module.
+
+    Parameters
+    ----------
+    union : FaultTolerantScheme
+        Of a general format.
+    losses : int, optional
+        Decoders of least growth are written for every pattern of up to that many lost products;
+        others are solved when needed, exactly, with growth reduced but not always least. By
+        default kmin - 1 for small unions, fewer for large ones.
+    module : str
+        The module's name, for the usage lines in its header.
+
+    Raises
+    ------
+    UsageError
+        The format is structured.
+    """
+    if not isinstance(union.format, MatrixProduct) or not union.format.is_general:
+        raise UsageError(f"{union.format}: fault-tolerant kernels are for general formats")
+    certificate = union.certificate()
+    if losses is None:
+        losses = certificate.survives if union.workers <= 16 else min(certificate.survives, 2)
+        while losses > 1 and union.workers**losses * union.format.dimensions[2] > _ROWS_FILLED**1.5:
+            losses -= 1
+    books = _books(union, losses)
+    imports, bodies = _runtime()
+    growth = max(
+        float((np.abs(book[0][1]) * _weights(union)).sum() / book[0][0]) for book in books
+    )
+    header = _HEADER.format(
+        title=f"Fault-tolerant multiplication of {union.format} on {union.workers} workers.",
+        n=union.workers,
+        version=__version__,
+        format=union.format,
+        rank=union.rank,
+        hash=union.content_hash,
+        survives=certificate.survives,
+        corrects=certificate.corrects,
+        counts=_counts(certificate),
+        growth=growth,
+        module=module,
+    )
+    return "\n".join([header, imports, *bodies, _data(union, certificate, books), _TAIL.strip()]) + "\n"
+
+
+def write_fault_tolerant_kernel(
+    union: FaultTolerantScheme, path: str | Path, *, losses: int | None = None
+) -> Path:
+    """Write the module of `emit_fault_tolerant_kernel` and return its path."""
+    target = Path(path)
+    source = emit_fault_tolerant_kernel(union, losses=losses, module=target.stem)
+    target.write_text(source, encoding="utf-8")
+    return target
+
+
+def _weights(union: FaultTolerantScheme) -> IntArray:
+    weights: IntArray = np.abs(union.u).sum(axis=1) * np.abs(union.v).sum(axis=1)
+    return weights
+
+
+def _counts(certificate: Certificate) -> str:
+    text = " ".join(map(str, certificate.counts))
+    return text if certificate.is_complete else text + " (larger sets not enumerated)"
+
+
+def _books(
+    union: FaultTolerantScheme, losses: int
+) -> list[list[tuple[int, IntArray]]]:
+    """Decoder rows of each block of C, row-major, least growth first, all verified."""
+    assert isinstance(union.format, MatrixProduct)
+    n, _, p = union.format.sides
+    book = RowBook(union)
+    ordered: list[list[tuple[int, IntArray]]] = []
+    for i in range(n):
+        for k in range(p):
+            output = union.format.output_index(i, k)
+            assert output is not None
+            book.fill(output, losses)
+            ordered.append([(scale, row) for row, scale in book.rows(output)])
+    for which in range(max(map(len, ordered))):
+        rows = [entries[min(which, len(entries) - 1)] for entries in ordered]
+        transposed = [rows[_row_major(union.format, c)] for c in range(len(rows))]
+        verify(
+            union.decoding_scheme(
+                np.stack([row for _, row in transposed]), [scale for scale, _ in transposed]
+            )
+        )
+    return ordered
+
+
+def _row_major(format_: MatrixProduct, output: int) -> int:
+    i, k = format_.output_position(output)
+    return i * format_.p + k
+
+
+def _data(
+    union: FaultTolerantScheme,
+    certificate: Certificate,
+    books: list[list[tuple[int, IntArray]]],
+) -> str:
+    assert isinstance(union.format, MatrixProduct)
+    lines = ["CODE = Code(", f"    sides={union.format.sides},"]
+    for name, matrix in (("left", union.u), ("right", union.v), ("checks", union.relations)):
+        lines.append(f"    {name}=(")
+        lines += [f"        {_row(row)}," for row in matrix]
+        lines.append("    ),")
+    lines.append("    rows=(")
+    for book in books:
+        lines.append("        (")
+        lines += [f"            ({scale}, {_row(row)})," for scale, row in book]
+        lines.append("        ),")
+    lines += ["    ),", f"    kmin={certificate.kmin},", ")", "", ""]
+    return "\n".join(lines)
+
+
+def _row(row: IntArray) -> str:
+    entries = [int(x) for x in row]
+    return f"({entries[0]},)" if len(entries) == 1 else f"({', '.join(map(str, entries))})"
+
+
+def _runtime() -> tuple[str, list[str]]:
+    """Imports and bodies of the runtime's modules, those among each other left out."""
+    imports: set[str] = set()
+    bodies = []
+    for part in _PARTS:
+        spec = importlib.util.find_spec(f"flipsearch.faults.runtime.{part}")
+        assert spec is not None and spec.origin is not None
+        source = Path(spec.origin).read_text(encoding="utf-8")
+        lines = source.splitlines()
+        body_from = 0
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("flipsearch"):
+                pass
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                imports.add(ast.unparse(node))
+            elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+                break
+            body_from = node.end_lineno or 0
+        bodies.append("\n".join(lines[body_from:]).strip() + "\n\n")
+    imports.discard("from __future__ import annotations")
+    standard = sorted(line for line in imports if "numpy" not in line)
+    return (
+        "from __future__ import annotations\n\n"
+        + "\n".join([*standard, "", "import numpy as np"])
+        + "\n\n",
+        bodies,
+    )

@@ -1,0 +1,190 @@
+"""Is this product right? Freivalds' check of each product, and parity checks between them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from flipsearch.faults.runtime.code import Code
+from flipsearch.faults.runtime.work import blocks_of, combine
+
+
+class Freivalds:
+    """Checks P_r = S_r T_r by random vectors x: P_r x = S_r (T_r x).
+
+    All B_b x and all A_a (T_r x) are computed once, so that a product costs one pass over it.
+    For integers there is no tolerance. Bounded ones run through float64 BLAS, exactly; others
+    modulo 2^64. The chance to miss a wrong product is below 2^-30, except that an error which is
+    a multiple of a high power of two is missed with a somewhat higher chance where the product
+    itself may wrap. For floats the tolerance is the worst case of rounding in the
+    worker and here: 2 (K + p + terms) eps times the norms of the operands.
+    """
+
+    def __init__(self, code: Code, a: Any, b: Any, seed: int | None = None) -> None:
+        generator = np.random.default_rng(seed)
+        n, m, p = code.sides
+        self._lefts, self._rights = blocks_of(a, n, m), blocks_of(b, m, p)
+        self._shapes = (self._lefts[0].shape, self._rights[0].shape)
+        inner, columns = self._shapes[1]
+        self._code = code
+        self.is_exact = a.dtype.kind == "i"
+        self._bound: int | None = None
+        if self.is_exact:
+            sums = [max(sum(map(abs, row)) for row in side) for side in (code.left, code.right)]
+            largest = [
+                max(abs(int(side.max(initial=0))), abs(int(side.min(initial=0))), 1)
+                for side in (a, b)
+            ]
+            bound = inner * math.prod(sums) * math.prod(largest)
+            self._bound = bound if bound < 2**62 else None
+            bits = 53 - (bound * columns).bit_length()
+            if bits >= 2:
+                bits = min(bits, 30)
+                vectors = -(-30 // bits)
+                self._x = generator.integers(0, 2**bits, (columns, vectors)).astype(np.float64)
+            else:
+                free = 64 - (2 * bound).bit_length() if self._bound else 1
+                vectors = min(30, -(-30 // max(free, 1)))
+                self._x = generator.integers(
+                    -(2**63), 2**63 - 1, (columns, vectors), endpoint=True
+                )
+        else:
+            signs = generator.integers(0, 2, (columns, 1)) * 2 - 1
+            self._x = signs.astype(a.dtype)
+        kind = self._x.dtype
+        vectors = self._x.shape[1]
+        with np.errstate(over="ignore"):
+            images = [
+                block.astype(kind, copy=False) @ self._x[: block.shape[1]]
+                for block in self._rights
+            ]
+            wanted = []
+            for row in code.right:
+                used = [j for j, x in enumerate(row) if x]
+                wanted.append(
+                    combine((inner, vectors), [row[j] for j in used], [images[j] for j in used])
+                )
+            stacked = np.concatenate(wanted, axis=1)
+            self._through = [
+                block.astype(kind, copy=False) @ stacked[: block.shape[1]] for block in self._lefts
+            ]
+        if not self.is_exact:
+            self._norms()
+
+    def _norms(self) -> None:
+        """Norms for the tolerance: rows of the blocks of A, whole blocks of B."""
+        self._row_norms = [
+            np.sqrt(np.einsum("ij,ij->i", block, block.conj()).real) for block in self._lefts
+        ]
+        self._block_norms = [float(np.linalg.norm(block)) for block in self._rights]
+
+    def is_right(self, r: int, product: Any) -> bool:
+        """Whether product r passes."""
+        height, columns = self._shapes[0][0], self._shapes[1][1]
+        if product.shape != (height, columns):
+            return False
+        if self._bound is not None and product.size:
+            low, high = int(product.min()), int(product.max())
+            if low < -self._bound or high > self._bound:
+                return False
+        left, right = self._code.left[r], self._code.right[r]
+        used = [i for i, x in enumerate(left) if x]
+        vectors = self._x.shape[1]
+        here = slice(r * vectors, (r + 1) * vectors)
+        with np.errstate(over="ignore", invalid="ignore"):
+            expected = combine(
+                (height, vectors), [left[i] for i in used], [self._through[i][:, here] for i in used]
+            )
+            found = product.astype(self._x.dtype, copy=False) @ self._x
+            difference = found - expected
+        if self.is_exact:
+            return not difference.any()
+        eps = float(np.finfo(self._x.real.dtype).eps)
+        terms = len(used) + sum(1 for x in right if x)
+        norms = np.zeros(height)
+        for i in used:
+            norms[: len(self._row_norms[i])] += abs(left[i]) * self._row_norms[i]
+        other = sum(abs(x) * norm for x, norm in zip(right, self._block_norms, strict=True))
+        factor = 2 * (self._shapes[1][0] + columns + terms) * eps
+        limit = factor * math.sqrt(columns) * other * norms + np.finfo(self._x.real.dtype).tiny
+        return bool((np.abs(difference[:, 0]) <= limit).all())
+
+
+def error_bounds(code: Code, a: Any, b: Any) -> list[float]:
+    """Return a bound of each product's rounding error in the Frobenius norm; 0 for integers.
+
+    2 (K + terms) eps times the norms of the operands: conventional multiplication of operands
+    formed by `terms` additions.
+    """
+    if a.dtype.kind == "i":
+        return [0.0] * code.workers
+    n, m, p = code.sides
+    lefts = [float(np.linalg.norm(block)) for block in blocks_of(a, n, m)]
+    rights = [float(np.linalg.norm(block)) for block in blocks_of(b, m, p)]
+    inner = -(-a.shape[1] // m)
+    eps = float(np.finfo(a.real.dtype).eps)
+    bounds = []
+    for u, v in zip(code.left, code.right, strict=True):
+        terms = sum(map(bool, u)) + sum(map(bool, v))
+        x = sum(abs(c) * norm for c, norm in zip(u, lefts, strict=True))
+        y = sum(abs(c) * norm for c, norm in zip(v, rights, strict=True))
+        bounds.append(2 * (inner + terms) * eps * x * y)
+    return bounds
+
+
+def locate(
+    code: Code,
+    products: Mapping[int, Any],
+    most: int,
+    errors: Sequence[float],
+    seed: int | None = None,
+) -> tuple[int, ...] | None:
+    """Return the fewest products, at most `most`, that the parity checks accuse.
+
+    Each product is projected on random vectors first. A set is accused when all relations that
+    avoid it and what did not arrive hold, within the rounding `errors` of the products. None if
+    no set explains what was seen.
+    """
+    generator = np.random.default_rng(seed)
+    missing = frozenset(range(code.workers)) - frozenset(products)
+    first = next(iter(products.values()))
+    columns = first.shape[1]
+    if first.dtype.kind == "i":
+        x = generator.integers(-(2**63), 2**63 - 1, (columns, 2), endpoint=True)
+    else:
+        x = (generator.integers(0, 2, (columns, 1)) * 2 - 1).astype(first.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        images = {r: product @ x for r, product in products.items()}
+        own = {r: float(np.linalg.norm(image)) for r, image in images.items()}
+        for size in range(most + 1):
+            for accused in itertools.combinations(sorted(products), size):
+                relations = code.relations_without(missing | frozenset(accused))
+                if all(
+                    _holds(relation, images, own, errors, columns) for relation in relations
+                ):
+                    return accused
+    return None
+
+
+def _holds(
+    relation: tuple[int, ...],
+    images: Mapping[int, Any],
+    own: Mapping[int, float],
+    errors: Sequence[float],
+    columns: int,
+) -> bool:
+    used = [r for r, x in enumerate(relation) if x]
+    kind = images[used[0]].dtype
+    total = sum((images[r] * kind.type(relation[r]) for r in used), np.zeros((), kind))
+    if kind.kind == "i":
+        return not np.any(total)
+    eps = float(np.finfo(kind).eps)
+    limit = sum(
+        abs(relation[r]) * (math.sqrt(columns) * errors[r] + 2 * columns * eps * own[r])
+        for r in used
+    )
+    return bool(np.linalg.norm(total) <= limit) if math.isfinite(limit) else False

@@ -1,0 +1,194 @@
+"""The code: products, parity checks and decoders, and what can be decoded from what arrived."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """One way to combine the products that arrived into the blocks of C.
+
+    ``rows[c]`` holds integer numerators and ``scales[c]`` the denominator of output block c.
+    """
+
+    rows: tuple[tuple[int, ...], ...]
+    scales: tuple[int, ...]
+    growth: float
+
+    @property
+    def used(self) -> tuple[int, ...]:
+        """The products it reads."""
+        return tuple(r for r in range(len(self.rows[0])) if any(row[r] for row in self.rows))
+
+
+@dataclass(frozen=True)
+class Code:
+    """n products of blocks of A and B, and how C comes back from some of them.
+
+    Parameters
+    ----------
+    sides : (n, m, p)
+        A is cut into n x m blocks, B into m x p.
+    left, right : tuples of rows of int
+        Coefficients of the blocks of A and of B in each product.
+    checks : tuple of rows of int
+        Integer relations between the products.
+    rows : for each block of C a tuple of (denominator, numerators)
+        Decoders of that block, least growth first.
+    kmin : int
+        The fewest lost products that can be fatal.
+    """
+
+    sides: tuple[int, int, int]
+    left: tuple[tuple[int, ...], ...]
+    right: tuple[tuple[int, ...], ...]
+    checks: tuple[tuple[int, ...], ...]
+    rows: tuple[tuple[tuple[int, tuple[int, ...]], ...], ...]
+    kmin: int
+    _known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def workers(self) -> int:
+        """The number of products."""
+        return len(self.left)
+
+    @property
+    def weights(self) -> list[int]:
+        """|u_r|_1 |v_r|_1 of each product."""
+        return [
+            sum(map(abs, u)) * sum(map(abs, v))
+            for u, v in zip(self.left, self.right, strict=True)
+        ]
+
+    def decoding(self, lost: frozenset[int], odd: bool = False) -> Decoding | None:
+        """Return the decoder of least known growth without the lost products, or None.
+
+        With `odd` only odd denominators count: those can be divided by modulo 2^64.
+        """
+        key = (lost, odd)
+        if key not in self._known:
+            if len(self._known) > 100_000:
+                self._known.clear()
+            self._known[key] = self._decode(lost, odd)
+        found: Decoding | None = self._known[key]
+        return found
+
+    def _decode(self, lost: frozenset[int], odd: bool) -> Decoding | None:
+        weights = self.weights
+        rows, scales, worst = [], [], 0.0
+        for book in self.rows:
+            for scale, row in book:
+                if not (odd and scale % 2 == 0) and not any(row[r] for r in lost):
+                    break
+            else:
+                found = self._solve(book[0], lost, weights)
+                if found is None or (odd and found[0] % 2 == 0):
+                    return None
+                scale, row = found
+            rows.append(row)
+            scales.append(scale)
+            growth = sum(abs(x) * w for x, w in zip(row, weights, strict=True)) / scale
+            worst = max(worst, growth)
+        return Decoding(tuple(rows), tuple(scales), worst)
+
+    def _solve(
+        self, start: tuple[int, tuple[int, ...]], lost: frozenset[int], weights: list[int]
+    ) -> tuple[int, tuple[int, ...]] | None:
+        """Make a row vanish at the lost products by adding relations; exact.
+
+        Then walk down its weighted 1-norm along relations that keep it zero there.
+        """
+        scale, numerators = start
+        row = [Fraction(x, scale) for x in numerators]
+        free = [[Fraction(x) for x in check] for check in self.checks]
+        for r in sorted(lost):
+            pivot = next((check for check in free if check[r]), None)
+            if pivot is None:
+                if row[r]:
+                    return None
+                continue
+            free = [
+                _minus(check, pivot, check[r] / pivot[r]) for check in free if check is not pivot
+            ]
+            row = _minus(row, pivot, row[r] / pivot[r])
+        best = _norm(row, weights)
+        improved = True
+        while improved:
+            improved = False
+            for check in free:
+                for step in {x / y for x, y in zip(row, check, strict=True) if y and x}:
+                    candidate = _minus(row, check, step)
+                    size = _norm(candidate, weights)
+                    if size < best:
+                        row, best, improved = candidate, size, True
+        common = math.lcm(*(x.denominator for x in row))
+        return common, tuple(int(x * common) for x in row)
+
+    def repair(self, lost: frozenset[int], odd: bool = False) -> tuple[int, ...]:
+        """Return a smallest set of lost products that makes the others decodable again."""
+        for size in range(len(lost) + 1):
+            for chosen in itertools.combinations(sorted(lost), size):
+                if self.decoding(lost - frozenset(chosen), odd) is not None:
+                    return chosen
+        raise ValueError("the products do not span C even when all arrive")
+
+    def relations_without(self, products: frozenset[int]) -> list[tuple[int, ...]]:
+        """Return a basis of the relations that do not involve these products, integer rows."""
+        key = ("relations", products)
+        if key not in self._known:
+            free = [[Fraction(x) for x in check] for check in self.checks]
+            for r in sorted(products):
+                pivot = next((check for check in free if check[r]), None)
+                if pivot is not None:
+                    free = [
+                        _minus(check, pivot, check[r] / pivot[r])
+                        for check in free
+                        if check is not pivot
+                    ]
+            basis = []
+            for check in free:
+                common = math.lcm(*(x.denominator for x in check))
+                basis.append(tuple(int(x * common) for x in check))
+            self._known[key] = basis
+        found: list[tuple[int, ...]] = self._known[key]
+        return found
+
+    def prove(self) -> None:
+        """Check every decoder and relation of this module against the definition, exactly.
+
+        Raises
+        ------
+        AssertionError
+            Some identity fails: the file was damaged.
+        """
+        n, m, p = self.sides
+        left = np.array(self.left, dtype=object)
+        right = np.array(self.right, dtype=object)
+        forms = (left[:, :, None] * right[:, None, :]).reshape(self.workers, -1)
+        for check in self.checks:
+            if np.array(check, dtype=object).dot(forms).any():
+                raise AssertionError("a parity check does not hold")
+        for c, book in enumerate(self.rows):
+            i, k = divmod(c, p)
+            target = np.zeros((n * m, m * p), dtype=object)
+            for j in range(m):
+                target[i * m + j, j * p + k] = 1
+            for scale, row in book:
+                found = np.array(row, dtype=object).dot(forms)
+                if (found != scale * target.ravel()).any():
+                    raise AssertionError(f"a decoder of block {i},{k} of C is wrong")
+
+
+def _minus(row: list[Fraction], other: list[Fraction], factor: Fraction) -> list[Fraction]:
+    return [x - factor * y for x, y in zip(row, other, strict=True)] if factor else row
+
+
+def _norm(row: list[Fraction], weights: list[int]) -> Fraction:
+    return sum((abs(x) * w for x, w in zip(row, weights, strict=True)), Fraction(0))

@@ -1,0 +1,267 @@
+"""Processes that die alone: one killed process loses the one product it was computing.
+
+Each process runs the emitted module itself (``python FILE --worker``) and is spoken to in JSON
+lines. A and B lie once in a file that all map, in memory where the system has room for it; a
+worker maps and reads the blocks of its product, and writes the product into its slot of that
+file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from flipsearch.faults.runtime.code import Code
+from flipsearch.faults.runtime.transports import Operands, Report
+from flipsearch.faults.runtime.work import Drill, blocks_of, product_of_blocks
+
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class WorkerLostError(RuntimeError):
+    """A process ended before it had answered."""
+
+
+class _Process:
+    def __init__(self, command: list[str], threads: int) -> None:
+        environment = os.environ | dict.fromkeys(_THREADS, str(threads))
+        self.handle = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        assert self.handle.stdout is not None
+        self.out = self.handle.stdout.fileno()
+        os.set_blocking(self.out, False)
+        self.job: tuple[int, int] | None = None  # (call, product)
+        self.text = b""
+
+    def send(self, message: dict[str, Any]) -> None:
+        assert self.handle.stdin is not None
+        self.handle.stdin.write(json.dumps(message).encode() + b"\n")
+        self.handle.stdin.flush()
+
+    def stop(self) -> None:
+        for stream in (self.handle.stdin, self.handle.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:
+                    pass
+        self.handle.kill()
+        self.handle.wait()
+
+
+class ProcessWorkers:
+    """A pool of processes, kept between calls; a context manager.
+
+    Parameters
+    ----------
+    command : list of str
+        How to start one worker.
+    count : int, optional
+        How many; the number of cores by default. Products beyond that wait their turn.
+    threads : int
+        BLAS threads of each.
+    """
+
+    def __init__(self, command: list[str], count: int | None = None, threads: int = 1) -> None:
+        self._command, self._threads = command, threads
+        self.count = count or os.cpu_count() or 1
+        self.processes: list[_Process] = []
+        self.calls = 0
+        for _ in range(self.count):
+            self.processes.append(_Process(command, threads))
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers."""
+        return [process.handle.pid for process in self.processes]
+
+    def idle(self, call: int) -> _Process | None:
+        """Return a free worker for a call; stragglers of earlier calls are replaced."""
+        for i, process in enumerate(self.processes):
+            if process.handle.poll() is not None and process.job is None:
+                process.stop()
+                self.processes[i] = process = _Process(self._command, self._threads)
+            if process.job is None:
+                return process
+        for i, process in enumerate(self.processes):
+            if process.job is not None and process.job[0] != call:
+                process.stop()
+                self.processes[i] = _Process(self._command, self._threads)
+                return self.processes[i]
+        return None
+
+    def close(self) -> None:
+        """End all workers."""
+        for process in self.processes:
+            process.stop()
+        self.processes = []
+
+    def __enter__(self) -> ProcessWorkers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class ProcessTransport:
+    """One call on `ProcessWorkers`."""
+
+    def __init__(self, code: Code, a: Any, b: Any, pool: ProcessWorkers, leaf: Any) -> None:
+        if leaf is not None and not isinstance(leaf, str):
+            raise TypeError("on processes the leaf is a string, 'module:function'")
+        pool.calls += 1
+        self._pool, self._call, self._leaf = pool, pool.calls, leaf
+        operands = Operands(code, a, b)
+        height, columns = operands.shapes[0][0], operands.shapes[1][1]
+        size = a.nbytes + b.nbytes + code.workers * height * columns * a.itemsize
+        self._file = _shared_file(size)
+        self._layout = {
+            "file": str(self._file),
+            "dtype": a.dtype.str,
+            "a": list(a.shape),
+            "b": list(b.shape),
+            "product": [height, columns],
+        }
+        views = _views(code, self._layout, "r+")
+        views[0][...] = a
+        views[1][...] = b
+        self._slots = views[2]
+        self._waiting: deque[tuple[int, Drill]] = deque()
+
+    def start(self, r: int, drill: Drill) -> None:
+        """Hand product r to a free worker, or queue it."""
+        self._waiting.append((r, drill))
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        while self._waiting:
+            process = self._pool.idle(self._call)
+            if process is None:
+                return
+            r, drill = self._waiting.popleft()
+            process.job = (self._call, r)
+            try:
+                process.send(self._layout | {"r": r, "leaf": self._leaf, "drill": drill})
+            except OSError:
+                process.job = None
+                process.stop()
+                self._waiting.appendleft((r, drill))
+
+    def wait(self, timeout: float | None) -> list[Report]:
+        """Return reports of this call; a closed pipe is the loss of what its worker had."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            with selectors.DefaultSelector() as selector:
+                for process in self._pool.processes:
+                    if process.job is not None:
+                        selector.register(process.out, selectors.EVENT_READ, process)
+                if not selector.get_map():
+                    return []
+                left = None if until is None else max(0.0, until - time.monotonic())
+                events = selector.select(left)
+            if not events:
+                return []
+            reports = [report for key, _ in events for report in self._read(key.data)]
+            self._dispatch()
+            if reports:
+                return reports
+
+    def _read(self, process: _Process) -> list[Report]:
+        try:
+            data = os.read(process.out, 1 << 16)
+        except BlockingIOError:
+            return []
+        job = process.job
+        if not data:
+            process.job = None
+            process.stop()
+            if job is None or job[0] != self._call:
+                return []
+            return [(job[1], WorkerLostError("its process ended without an answer"))]
+        process.text += data
+        if b"\n" not in process.text:
+            return []
+        line, process.text = process.text.split(b"\n", 1)
+        process.job = None
+        if job is None or job[0] != self._call:
+            return []
+        error = json.loads(line).get("error")
+        return [(job[1], RuntimeError(error) if error else self._slots[job[1]])]
+
+    def close(self) -> None:
+        """Forget the rest; the file goes when its last user does."""
+        self._waiting.clear()
+        self._file.unlink(missing_ok=True)
+
+
+def _shared_file(size: int) -> Path:
+    """Create a sparse file of that size, in memory if the system offers a place with room."""
+    places = [Path("/dev/shm"), Path(tempfile.gettempdir())]
+    fit = [p for p in places if p.is_dir() and shutil.disk_usage(p).free > size + (1 << 20)]
+    if not fit:
+        raise OSError(f"no room for {size} bytes of operands in {' or '.join(map(str, places))}")
+    handle, name = tempfile.mkstemp(prefix="flipsearch-", dir=fit[0])
+    os.truncate(handle, max(size, 1))
+    os.close(handle)
+    return Path(name)
+
+
+def _views(code: Code, layout: dict[str, Any], mode: str) -> tuple[Any, Any, list[Any]]:
+    """Map A, B and one slot a product."""
+    kind = np.dtype(layout["dtype"])
+    everything: Any = np.memmap(layout["file"], dtype=np.uint8, mode=mode)  # type: ignore[call-overload]
+    position = 0
+
+    def take(shape: list[int]) -> Any:
+        nonlocal position
+        size = int(np.prod(shape)) * kind.itemsize
+        part = everything[position : position + size].view(kind).reshape(shape)
+        position += size
+        return part.view(np.ndarray)
+
+    a, b = take(layout["a"]), take(layout["b"])
+    return a, b, [take(layout["product"]) for _ in range(code.workers)]
+
+
+def serve(code: Code) -> None:
+    """Answer jobs on standard input until it closes: the body of a worker process."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # nothing else may write among the answers
+    sys.path.insert(0, os.getcwd())
+    for line in sys.stdin:
+        job = json.loads(line)
+        answer: dict[str, Any] = {}
+        try:
+            a, b, slots = _views(code, job, "r+")
+            n, m, p = code.sides
+            lefts, rights = blocks_of(a, n, m), blocks_of(b, m, p)
+            u, v = code.left[job["r"]], code.right[job["r"]]
+            blocks = [lefts[i] for i, x in enumerate(u) if x]
+            blocks += [rights[i] for i, x in enumerate(v) if x]
+            slots[job["r"]][...] = product_of_blocks(
+                (lefts[0].shape, rights[0].shape),
+                [x for x in u if x],
+                [x for x in v if x],
+                job["leaf"],
+                job["drill"],
+                *blocks,
+            )
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()

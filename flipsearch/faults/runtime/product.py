@@ -1,0 +1,323 @@
+"""The product C = AB on workers that may be lost, late or wrong."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flipsearch.faults.runtime.checks import Freivalds, error_bounds, locate
+from flipsearch.faults.runtime.code import Code, Decoding
+from flipsearch.faults.runtime.processes import ProcessTransport, ProcessWorkers
+from flipsearch.faults.runtime.transports import (
+    Operands,
+    PoolTransport,
+    RayTransport,
+    Transport,
+)
+from flipsearch.faults.runtime.work import Drill, blocks_of
+
+
+class LostProductsError(RuntimeError):
+    """Too much was lost or wrong to decode; `lost` and `wrong` name the pattern."""
+
+    def __init__(self, message: str, lost: Mapping[int, str], wrong: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.lost, self.wrong = dict(lost), wrong
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A product and what became of its workers.
+
+    Parameters
+    ----------
+    product : array
+        C.
+    lost : dict
+        Products whose worker failed, and how.
+    wrong : tuple of int
+        Products that arrived and were found wrong.
+    late : tuple of int
+        Products that were not waited for.
+    resubmitted : tuple of int
+        Products that were started again.
+    used : tuple of int
+        Products C was decoded from.
+    growth : float
+        How much the products' rounding errors can have grown in decoding.
+    decode_seconds, check_seconds : float
+        Spent here, apart from waiting.
+    """
+
+    product: Any
+    lost: dict[int, str]
+    wrong: tuple[int, ...]
+    late: tuple[int, ...]
+    resubmitted: tuple[int, ...]
+    used: tuple[int, ...]
+    growth: float
+    decode_seconds: float
+    check_seconds: float
+
+    def __str__(self) -> str:
+        parts = [f"decoded from products {list(self.used)} with growth {self.growth:g}"]
+        parts += [f"lost {r}: {why}" for r, why in sorted(self.lost.items())]
+        for name in ("wrong", "late", "resubmitted"):
+            if getattr(self, name):
+                parts.append(f"{name}: {list(getattr(self, name))}")
+        return "; ".join(parts)
+
+
+def run(
+    code: Code,
+    a: Any,
+    b: Any,
+    *,
+    executor: Any = None,
+    check: bool = False,
+    correct: int = 0,
+    deadline: float | None = None,
+    retries: int = 1,
+    leaf: Any = None,
+    drill: Mapping[int, Drill] | None = None,
+    ray_options: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Return C = AB and what was lost on the way; see the emitted module's `multiply`."""
+    a, b, kind = _operands(a, b)
+    if not 0 <= correct <= (code.kmin - 1) // 2:
+        raise ValueError(
+            f"this code corrects up to {(code.kmin - 1) // 2} wrong products, not {correct}"
+        )
+    if 0 in (*a.shape, b.shape[1]):
+        return Outcome(np.zeros((a.shape[0], b.shape[1]), kind), {}, (), (), (), (), 0.0, 0.0, 0.0)
+    transport = _transport(code, a, b, executor, leaf, ray_options or {})
+    try:
+        return _Call(code, a, b, kind, transport, check, correct).finish(
+            deadline, retries, dict(drill or {})
+        )
+    finally:
+        transport.close()
+
+
+def _operands(a: Any, b: Any) -> tuple[Any, Any, np.dtype[Any]]:
+    a, b = np.asarray(a), np.asarray(b)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+        raise ValueError(f"cannot multiply shapes {a.shape} and {b.shape}: need (N, K) and (K, P)")
+    kind = np.result_type(a, b)
+    if kind.kind in "iu":
+        return a.astype(np.int64, copy=False), b.astype(np.int64, copy=False), kind
+    if kind.kind not in "fc":
+        raise TypeError(f"cannot multiply matrices of dtype {kind}: use integers or floats")
+    inside = np.result_type(kind, np.float32)
+    return a.astype(inside, copy=False), b.astype(inside, copy=False), kind
+
+
+def _transport(
+    code: Code, a: Any, b: Any, executor: Any, leaf: Any, options: Mapping[str, Any]
+) -> Transport:
+    if isinstance(executor, ProcessWorkers):
+        return ProcessTransport(code, a, b, executor, leaf)
+    operands = Operands(code, a, b)
+    if executor == "ray" or getattr(executor, "__name__", "") == "ray":
+        return RayTransport(operands, leaf, options)
+    if executor is None or executor == "threads":
+        return PoolTransport(operands, None, leaf)
+    if isinstance(executor, concurrent.futures.Executor):
+        return PoolTransport(operands, executor, leaf)
+    raise TypeError(
+        "executor is None, 'threads', 'ray', a concurrent.futures executor or workers()"
+    )
+
+
+class _Call:
+    """One product under way."""
+
+    def __init__(
+        self,
+        code: Code,
+        a: Any,
+        b: Any,
+        kind: np.dtype[Any],
+        transport: Transport,
+        check: bool,
+        correct: int,
+    ) -> None:
+        self._code, self._a, self._b, self._kind = code, a, b, kind
+        self._transport, self._correct, self._check = transport, correct, check
+        self._everything = frozenset(range(code.workers))
+        self._arrived: dict[int, Any] = {}
+        self._lost: dict[int, str] = {}
+        self._wrong: set[int] = set()
+        self._pending: set[int] = set()
+        self._again: list[int] = []
+        self._odd = a.dtype.kind == "i" and not self._is_bounded()
+        self._check_seconds = 0.0
+        self._errors = error_bounds(code, a, b) if correct else []
+
+    def _is_bounded(self) -> bool:
+        """Whether all integers of the decoding stay below 2^63, denominators included."""
+        largest = [max(abs(int(x.max())), abs(int(x.min()))) for x in (self._a, self._b)]
+        weights = self._code.weights
+        rows = max(
+            sum(abs(x) * w for x, w in zip(row, weights, strict=True))
+            for book in self._code.rows
+            for _, row in book
+        )
+        return math.prod(largest) * self._a.shape[1] * rows < 2**62
+
+    def finish(self, deadline: float | None, retries: int, drill: dict[int, Drill]) -> Outcome:
+        """Start all products and return as soon as what has arrived decodes."""
+        until = None if deadline is None else time.monotonic() + deadline
+        for r in range(self._code.workers):
+            self._pending.add(r)
+            self._transport.start(r, drill.get(r))
+        checks = self._timed_checks() if self._check else None
+        while True:
+            found = self._ready()
+            if found is not None:
+                return self._decode(found)
+            left = None if until is None else until - time.monotonic()
+            if not self._pending or (left is not None and left <= 0):
+                self._resubmit(retries)
+                retries -= 1
+                until = None if deadline is None else time.monotonic() + deadline
+                continue
+            reports = self._transport.wait(left)
+            if not reports and left is None:  # nothing can report any more
+                self._lost |= dict.fromkeys(self._pending, "never reported")
+                self._pending.clear()
+            for r, result in reports:
+                self._take(r, result, checks)
+
+    def _timed_checks(self) -> Freivalds:
+        begin = time.perf_counter()
+        checks = Freivalds(self._code, self._a, self._b)
+        self._check_seconds += time.perf_counter() - begin
+        return checks
+
+    def _take(self, r: int, result: Any, checks: Freivalds | None) -> None:
+        self._pending.discard(r)
+        if r in self._arrived:
+            return
+        if isinstance(result, BaseException):
+            self._lost[r] = f"{type(result).__name__}: {result}".splitlines()[0][:200]
+            return
+        begin = time.perf_counter()
+        right = checks is None or checks.is_right(r, result)
+        self._check_seconds += time.perf_counter() - begin
+        if right:
+            self._arrived[r] = result
+            self._lost.pop(r, None)
+        else:
+            self._wrong.add(r)
+
+    def _ready(self) -> Decoding | None:
+        """Return a decoder of what has arrived, once it may be trusted."""
+        missing = self._everything - frozenset(self._arrived)
+        if self._correct == 0:
+            return self._code.decoding(missing, self._odd)
+        allowed = (self._code.kmin - 1 - len(missing)) // 2
+        if allowed < self._correct and (self._pending or allowed < 0):
+            return None
+        begin = time.perf_counter()
+        accused = locate(self._code, self._arrived, min(allowed, self._correct), self._errors)
+        self._check_seconds += time.perf_counter() - begin
+        if accused is None:
+            return None
+        for r in accused:
+            self._wrong.add(r)
+            del self._arrived[r]
+        return self._code.decoding(missing | frozenset(accused), self._odd)
+
+    def _resubmit(self, retries: int) -> None:
+        missing = self._everything - frozenset(self._arrived)
+        wanted = missing if self._correct else frozenset(self._code.repair(missing, self._odd))
+        names = ", ".join(
+            f"{r} ({'wrong' if r in self._wrong else self._lost.get(r, 'late')})"
+            for r in sorted(missing)
+        )
+        if retries <= 0 or not wanted:
+            raise LostProductsError(
+                f"C cannot be decoded without products {names or 'that are right'}; again needed: "
+                f"{sorted(wanted)}",
+                {r: self._lost.get(r, "late") for r in sorted(missing - self._wrong)},
+                tuple(sorted(self._wrong)),
+            )
+        for r in sorted(wanted):
+            self._again.append(r)
+            self._pending.add(r)
+            self._transport.start(r, None)
+
+    def _decode(self, decoding: Decoding) -> Outcome:
+        begin = time.perf_counter()
+        product = decode(self._code, decoding, self._arrived, self._a, self._b)
+        seconds = time.perf_counter() - begin
+        return Outcome(
+            product.astype(self._kind, copy=False),
+            {r: why for r, why in self._lost.items() if r not in self._arrived},
+            tuple(sorted(self._wrong)),
+            tuple(sorted(self._pending)),
+            tuple(self._again),
+            decoding.used,
+            decoding.growth,
+            seconds,
+            self._check_seconds,
+        )
+
+
+def decode(code: Code, decoding: Decoding, products: Mapping[int, Any], a: Any, b: Any) -> Any:
+    """Combine the products into C, a few rows at a time so that they stay in cache."""
+    n, _, p = code.sides
+    c = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype)
+    blocks = blocks_of(c, n, p)
+    height, width = blocks[0].shape
+    step = max(1, (1 << 17) // max(1, width * c.itemsize))
+
+    def combine_rows(start: int) -> None:
+        temporary = np.empty((step, width), dtype=c.dtype)
+        for block, row, scale in zip(blocks, decoding.rows, decoding.scales, strict=True):
+            into = block[start : start + step]
+            here = temporary[: into.shape[0], : into.shape[1]]
+            first = True
+            for r in decoding.used:
+                x = row[r]
+                if x == 0:
+                    continue
+                part = products[r][start : start + into.shape[0], : into.shape[1]]
+                if first:
+                    np.multiply(part, c.dtype.type(x), out=into)
+                    first = False
+                elif x in (1, -1):
+                    (np.add if x == 1 else np.subtract)(into, part, out=into)
+                else:
+                    np.multiply(part, c.dtype.type(x), out=here)
+                    into += here
+            if scale != 1:
+                _divide(into, scale)
+
+    starts = range(0, height, step)
+    if c.nbytes < 1 << 22:
+        for start in starts:
+            combine_rows(start)
+    else:
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+            list(threads.map(combine_rows, starts))
+    return c
+
+
+def _divide(block: Any, scale: int) -> None:
+    """Divide in place: exactly, for integers; modulo 2^64 where the denominator is odd."""
+    if block.dtype.kind != "i":
+        block /= scale
+    elif scale % 2:
+        inverse = pow(scale, -1, 2**64)
+        block *= np.array(inverse, dtype=np.uint64).astype(np.int64)
+    else:
+        block //= scale

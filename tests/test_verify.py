@@ -125,7 +125,10 @@ def test_random_terms_agree_with_the_definition(seed: int, ring: Ring) -> None:
     for matrix in (u, v, w):
         if generator.random() < 0.4:
             matrix[generator.integers(4), generator.integers(2)] += generator.integers(-1, 2)
-    scheme = Scheme(base.format, ring if ring is not Ring.ZT else Ring.Z,
-                    *(ring.balanced(m) for m in (u, v, w)))
+    scheme = Scheme(
+        base.format,
+        ring if ring is not Ring.ZT else Ring.Z,
+        *(ring.balanced(m) for m in (u, v, w)),
+    )
     found = defect(scheme)
     assert (found and (found.a, found.b, found.c)) == plain_defect(scheme)

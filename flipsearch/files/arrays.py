@@ -69,8 +69,8 @@ def read_npy(data: bytes) -> npt.NDArray[Any] | list[Any]:
     return np.frombuffer(body, dtype=kind).reshape(shape, order=order)
 
 
-def claims_in(key: str, data: bytes) -> tuple[str, Iterator[Claim]]:
-    """Return the kind (``npz`` or ``npy``) and the alternative claims of a ``.npy`` content.
+def claims_in(key: str, data: bytes) -> Iterator[Claim]:
+    """Yield the alternative claims of a ``.npy`` content.
 
     Three matrices are a member of AlphaTensor's archive, whatever surrounds them; a flat array of
     integers is flip-cpd's.
@@ -82,8 +82,9 @@ def claims_in(key: str, data: bytes) -> tuple[str, Iterator[Claim]]:
     """
     array = read_npy(data)
     if isinstance(array, list) or array.ndim == 3:
-        return "npz", iter([claim_of_member(key, array)])
-    return "npy", claims_of_vector(array)
+        yield claim_of_member(key, array)
+    else:
+        yield from claims_of_vector(array)
 
 
 def claim_of_member(key: str, array: npt.NDArray[Any] | list[Any]) -> Claim:

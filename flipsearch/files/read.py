@@ -31,8 +31,8 @@ class Read:
     source : str
         Path, ``!member`` of an archive, ``#k`` of a collection.
     kind : str
-        The file format: ``json``, ``text``, ``braces``, ``maple``, ``products``, ``npz``, ``npy``,
-        ``scheme`` (our own readable form), or empty if it is none.
+        The file format: ``json``, ``text``, ``braces``, ``maple``, ``products``, ``array`` (a
+        numpy file), ``scheme`` (our own readable form), or empty if it is none.
     scheme : Scheme or None
         Proved, over the ring that was found.
     reason : str
@@ -104,7 +104,8 @@ def read_piece(piece: Piece, ring: Ring | None = None) -> list[Read]:
     kind = ""
     found: list[Read] = []
     try:
-        for kind, label, settled in _settled(piece.data, piece.source, ring):
+        kind, text = _recognised(piece.data)
+        for label, settled in _settled(kind, text, piece, ring):
             source = piece.source + label
             if isinstance(settled, Settled):
                 found.append(
@@ -119,35 +120,55 @@ def read_piece(piece: Piece, ring: Ring | None = None) -> list[Read]:
     return found
 
 
-def _settled(
-    data: bytes, source: str, ring: Ring | None
-) -> Iterator[tuple[str, str, Settled | Exception]]:
-    """Yield (kind, label, outcome) of each scheme of a piece."""
+def _recognised(data: bytes) -> tuple[str, str]:
+    """Return the kind of a piece and its text, which is empty for arrays.
+
+    Raises
+    ------
+    FormatError
+        It is of no kind known here.
+    """
     if data[:6] == arrays.MAGIC:
-        member = source.rpartition("!")[2] if "!" in source else ""
-        kind, claims = arrays.claims_in(member.rpartition("/")[2], data)
-        yield kind, "", _outcome(claims, ring)
-        return
+        return "array", ""
     text = _text(data)
-    if native.is_native(text):
-        yield "scheme", "", _native(text, ring)
-        return
     start = text.lstrip()
-    if start.startswith("{") and start[1:].lstrip()[:1] in ('"', "}"):
-        yield "json", "", _outcome(iter([fmm.claim_of(fmm.load_json(text))]), ring)
-    elif start.startswith("{"):
-        yield "braces", "", _outcome(iter([braces.claim_of(text)]), ring)
-    elif numeric.is_numeric(text):
+    if not start:
+        raise FormatError("it is empty")
+    if native.is_native(text):
+        return "scheme", text
+    if start.startswith("{"):
+        return "json" if start[1:].lstrip()[:1] in ('"', "}") else "braces", text
+    for kind, matches in (
+        ("text", numeric.is_numeric),
+        ("maple", maple.is_maple),
+        ("products", products.is_products),
+    ):
+        if matches(text):
+            return kind, text
+    raise FormatError("it is in no scheme format known here")
+
+
+def _settled(
+    kind: str, text: str, piece: Piece, ring: Ring | None
+) -> Iterator[tuple[str, Settled | Exception]]:
+    """Yield (label, outcome) of each scheme of a piece."""
+    if kind == "text":
         for label, claim in numeric.claims_in(text):
-            yield "text", label, _outcome(iter([claim]), ring)
-    elif maple.is_maple(text):
-        yield "maple", "", _outcome(iter([maple.claim_of(text)]), ring)
-    elif products.is_products(text):
-        yield "products", "", _outcome(products.claims_in(text), ring)
+            yield label, _outcome(iter([claim]), ring)
+    elif kind == "scheme":
+        yield "", _native(text, ring)
+    elif kind == "array":
+        member = piece.source.rpartition("!")[2] if "!" in piece.source else ""
+        yield "", _outcome(arrays.claims_in(member.rpartition("/")[2], piece.data), ring)
+    elif kind == "products":
+        yield "", _outcome(products.claims_in(text), ring)
     else:
-        raise FormatError(
-            "it is in no scheme format that is known here" if start else "it is empty"
-        )
+        parse = {"json": _json, "braces": braces.claim_of, "maple": maple.claim_of}[kind]
+        yield "", _outcome(iter([parse(text)]), ring)
+
+
+def _json(text: str) -> Claim:
+    return fmm.claim_of(fmm.load_json(text))
 
 
 def _outcome(claims: Iterator[Claim], ring: Ring | None) -> Settled | Exception:

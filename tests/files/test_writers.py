@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scheme_samples import changed_basis, product, samples, strassen
+
+from flipsearch.errors import FormatError, UsageError
+from flipsearch.files import SUFFIXES, file_name, read_schemes, to_bytes, write_scheme
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme, naive_scheme
+
+KEEPS_RING = ("json", "scheme")
+
+
+@pytest.mark.parametrize("to", SUFFIXES)
+def test_export_then_import_is_the_identity(tmp_path: Path, to: str) -> None:
+    checked = 0
+    for number, scheme in enumerate(samples()):
+        try:
+            data = to_bytes(scheme, to, {"found-by": "a test"})
+        except FormatError as error:
+            assert "use json" in str(error)
+            continue
+        path = tmp_path / f"{number}.bin"
+        path.write_bytes(data)
+        (read,) = read_schemes(path)
+        assert read.reason == ""
+        if to in KEEPS_RING:
+            assert read.scheme == scheme
+            assert read.scheme.ring is scheme.ring
+            assert read.meta == {"found-by": "a test"}
+        else:
+            (told,) = read_schemes(path, ring=scheme.ring)
+            assert told.scheme == scheme
+            assert read.scheme is not None
+            if read.scheme.ring.characteristic == scheme.ring.characteristic:
+                assert read.scheme == scheme
+                assert read.scheme.ring is scheme.natural_ring
+            else:
+                assert read.scheme.over(scheme.ring) == scheme
+        checked += 1
+    assert checked >= 20
+
+
+def test_numpy_reads_what_is_written(tmp_path: Path) -> None:
+    square = write_scheme(strassen(), tmp_path / "s.npz", "npz")
+    with np.load(square) as archive:
+        assert (archive["2,2,2"][2] == strassen().w.T).all()
+    flat = write_scheme(strassen(), tmp_path / "s.npy", "npy")
+    assert np.load(flat).shape == (1, 2 * 7 * 12)
+
+
+def test_the_object_array_is_what_numpy_unpickles(tmp_path: Path) -> None:
+    """The hand-written opcodes, read by numpy's own unpickler: only here, on our own bytes."""
+    scheme = naive_scheme(parse_format("2x3x4"), Ring.Z)
+    path = write_scheme(scheme, tmp_path / "o.npz", "npz")
+    with np.load(path, allow_pickle=True) as archive:
+        u, v, w = archive["2,3,4"]
+    for written, matrix in zip((u, v, w), scheme.factors, strict=True):
+        assert (written == matrix.T).all()
+
+
+def test_json_is_the_community_form() -> None:
+    value = json.loads(to_bytes(changed_basis(strassen(Ring.Q), 5), "json"))
+    assert value["n"] == [2, 2, 2]
+    assert value["m"] == 7
+    assert value["z2"] is False
+    entries = {type(x) for row in value["w"] for x in row}
+    assert entries == {int, str}
+
+
+def test_names_and_refusals(tmp_path: Path) -> None:
+    name = file_name(strassen(), "json")
+    assert name.startswith("2x2x2_m7_ZT_")
+    assert ":" not in file_name(naive_scheme(parse_format("ug:2x2x2"), Ring.Z), "scheme")
+    with pytest.raises(UsageError, match="unknown file format"):
+        to_bytes(strassen(), "docx")
+    with pytest.raises(FormatError, match="binary fractions"):
+        to_bytes(Scheme(strassen().format, Ring.Q, strassen().u, strassen().v, strassen().w,
+                        np.full(7, 3)), "npz")  # fmt: skip
+    with pytest.raises(FormatError, match="general products only"):
+        to_bytes(naive_scheme(parse_format("ug:2x2x2"), Ring.Z), "exp")
+
+
+def test_files_are_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    write_scheme(strassen(), path, found_by="me")
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="--force"):
+        write_scheme(product(strassen(), strassen()), path)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_scheme(product(strassen(), strassen()), path, force=True)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.undo()
+    write_scheme(product(strassen(), strassen()), path, force=True)
+    assert path.read_bytes() != before

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def _matrix(text: str) -> IntArray:
     return np.array(rows, dtype=np.int64)
 
 
-@lru_cache(maxsize=None)
+@cache
 def strassen(ring: Ring = Ring.ZT) -> Scheme:
     """Return Strassen's scheme, 7 products."""
     u, v, w = (_matrix(text) for text in STRASSEN)
@@ -60,8 +61,6 @@ def changed_basis(scheme: Scheme, seed: int) -> Scheme:
     w = scheme.w.reshape(-1, form.p, form.n).astype(object)
     below = scheme.denominators.astype(object)[:, None, None]
     if scheme.ring is Ring.Q:
-        from fractions import Fraction
-
         w = w * np.vectorize(lambda d: Fraction(1, int(d)), otypes=[object])(below)
         factors = [Fraction(1, 2), Fraction(-1, 3), 2]
     else:
@@ -83,7 +82,7 @@ def changed_basis(scheme: Scheme, seed: int) -> Scheme:
     return Scheme(form, ring, *integers)
 
 
-@lru_cache(maxsize=None)
+@cache
 def samples() -> tuple[Scheme, ...]:
     """Return valid schemes over all rings, general and structured, rank 4 to 49."""
     found: list[Scheme] = []

@@ -82,7 +82,8 @@ def test_a_sum_that_wraps_around_64_bits_is_not_zero() -> None:
     x[:, 0] = 2**62 - 1
     one = np.zeros((4, 4), dtype=np.int64)
     one[:, 0] = 2**60
-    u, v, w = (np.concatenate([m, extra]) for m, extra in zip(base.factors, (x, one, one)))
+    pairs = zip(base.factors, (x, one, one), strict=True)
+    u, v, w = (np.concatenate([m, extra]) for m, extra in pairs)
     assert not is_valid(Scheme(base.format, Ring.Z, u, v, w))
 
 

@@ -97,9 +97,12 @@ def _format(value: dict[str, Any]) -> Format:
         if not isinstance(named, str):
             raise FormatError("'format' is no text")
         try:
-            return parse_format(named)
+            form = parse_format(named)
         except UsageError as error:
             raise FormatError(str(error)[:200]) from None
+        if "n" in value and check_sides(value["n"]) != form.sides:
+            raise FormatError(f"its sizes 'n' are not those of {form}")
+        return form
     if "n" not in value:
         raise FormatError("it has no sizes 'n'")
     return MatrixProduct(*check_sides(value["n"]))

@@ -27,7 +27,7 @@ _WELL_FORMED = re.compile(r"\s*(?:[+-]?\d{1,18}(?:\s+|\Z))+")
 
 def is_numeric(text: str) -> bool:
     """Whether a text starts with three integers or a count and three integers."""
-    return re.match(r"\s*\d{1,9}\s+\d{1,3}\s+\d{1,3}\s+\d{1,9}\s", text[:200]) is not None
+    return re.match(r"\s*\d{1,18}\s+\d{1,18}\s+\d{1,18}\s+\d{1,18}\s", text[:200]) is not None
 
 
 def claims_in(text: str) -> Iterator[tuple[str, Claim]]:

@@ -65,9 +65,14 @@ def pieces_of(path: str | Path) -> Iterator[Piece]:
 def _file(path: Path) -> Iterator[Piece]:
     try:
         with path.open("rb") as file:
-            yield from _guarded(str(path), file, 0)
+            yield from pieces_in(str(path), file)
     except OSError as error:
         yield Piece(str(path), b"", error.strerror or str(error))
+
+
+def pieces_in(source: str, file: IO[bytes]) -> Iterator[Piece]:
+    """Yield the pieces of an open binary file; nothing but `OSError` is raised."""
+    yield from _guarded(source, file, 0)
 
 
 def _guarded(source: str, file: IO[bytes], nesting: int) -> Iterator[Piece]:

@@ -53,11 +53,10 @@ def test_any_coefficients_come_back(data: st.DataObject) -> None:
     form = parse_format(data.draw(st.sampled_from(["1x2x2", "sk:2x2x2", "12x1x1"])))
     rank = data.draw(st.integers(1, 3))
     numbers = st.integers(-(2**62) + 1, 2**62 - 1) | st.integers(-3, 3)
-    factors = [
-        np.array(data.draw(st.lists(numbers, min_size=rank * d, max_size=rank * d)), dtype=np.int64)
-        .reshape(rank, d)
-        for d in form.dimensions
-    ]  # fmt: skip
+    factors = []
+    for d in form.dimensions:
+        entries = data.draw(st.lists(numbers, min_size=rank * d, max_size=rank * d))
+        factors.append(np.array(entries, dtype=np.int64).reshape(rank, d))
     below = data.draw(st.lists(st.integers(1, 10**6), min_size=rank, max_size=rank))
     try:
         scheme = Scheme(form, Ring.Q, *factors, denominators=np.array(below))

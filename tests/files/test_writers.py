@@ -19,12 +19,12 @@ KEEPS_RING = ("json", "scheme")
 
 @pytest.mark.parametrize("to", SUFFIXES)
 def test_export_then_import_is_the_identity(tmp_path: Path, to: str) -> None:
-    checked = 0
+    checked = refused = 0
     for number, scheme in enumerate(samples()):
         try:
             data = to_bytes(scheme, to, {"found-by": "a test"})
-        except FormatError as error:
-            assert "use json" in str(error)
+        except FormatError:
+            refused += 1
             continue
         path = tmp_path / f"{number}.bin"
         path.write_bytes(data)
@@ -45,6 +45,7 @@ def test_export_then_import_is_the_identity(tmp_path: Path, to: str) -> None:
                 assert read.scheme.over(scheme.ring) == scheme
         checked += 1
     assert checked >= 20
+    assert refused == 0 or to not in ("json", "scheme", "npy")
 
 
 def test_numpy_reads_what_is_written(tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ class SchemeRow(Base):
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)
     hash: Mapped[str] = mapped_column(String(64), unique=True)
-    format: Mapped[str] = mapped_column(String(32))
-    tabulated: Mapped[str] = mapped_column(String(32))
+    format: Mapped[str] = mapped_column(String(64))
+    tabulated: Mapped[str] = mapped_column(String(64))
     ring: Mapped[str] = mapped_column(String(2))
     rank: Mapped[int]
     nonzeros: Mapped[int]
@@ -123,7 +123,7 @@ class RunRow(Base):
 
     id: Mapped[int] = mapped_column(Identifier, primary_key=True)
     name: Mapped[str | None] = mapped_column(String(200), unique=True)
-    format: Mapped[str] = mapped_column(String(32))
+    format: Mapped[str] = mapped_column(String(64))
     ring: Mapped[str] = mapped_column(String(2))
     strategy: Mapped[str] = mapped_column(String(64))
     seed: Mapped[str | None] = mapped_column(String(64))
@@ -157,7 +157,7 @@ class BoundRow(Base):
 
     __tablename__ = "bounds"
 
-    format: Mapped[str] = mapped_column(String(32), primary_key=True)
+    format: Mapped[str] = mapped_column(String(64), primary_key=True)
     ring: Mapped[str] = mapped_column(String(2), primary_key=True)
     version: Mapped[int] = mapped_column(ForeignKey("bound_tables.version"), primary_key=True)
     value: Mapped[int]

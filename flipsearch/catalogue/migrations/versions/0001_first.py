@@ -19,8 +19,8 @@ def upgrade() -> None:
         "schemes",
         sa.Column("id", _identifier, nullable=False),
         sa.Column("hash", sa.String(64), nullable=False),
-        sa.Column("format", sa.String(32), nullable=False),
-        sa.Column("tabulated", sa.String(32), nullable=False),
+        sa.Column("format", sa.String(64), nullable=False),
+        sa.Column("tabulated", sa.String(64), nullable=False),
         sa.Column("ring", sa.String(2), nullable=False),
         sa.Column("rank", sa.Integer, nullable=False),
         sa.Column("nonzeros", sa.Integer, nullable=False),
@@ -47,7 +47,7 @@ def upgrade() -> None:
         "runs",
         sa.Column("id", _identifier, nullable=False),
         sa.Column("name", sa.String(200)),
-        sa.Column("format", sa.String(32), nullable=False),
+        sa.Column("format", sa.String(64), nullable=False),
         sa.Column("ring", sa.String(2), nullable=False),
         sa.Column("strategy", sa.String(64), nullable=False),
         sa.Column("seed", sa.String(64)),
@@ -98,7 +98,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "bounds",
-        sa.Column("format", sa.String(32), nullable=False),
+        sa.Column("format", sa.String(64), nullable=False),
         sa.Column("ring", sa.String(2), nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("value", sa.Integer, nullable=False),

@@ -1,0 +1,38 @@
+"""Schemes the catalogue's tests store."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme, naive_scheme
+
+# each product's row of A, B and C: the entries in order a11 a12 a21 a22
+STRASSEN = (
+    "1001 0011 1000 0001 1100 p010 010p",
+    "1001 1000 010p p010 0001 1100 0011",
+    "1001 010p 0011 1100 p010 0001 1000",
+)
+
+
+def strassen(ring: Ring = Ring.ZT) -> Scheme:
+    """Strassen's scheme; its third factor holds the output transposed."""
+    value = {"0": 0, "1": 1, "p": -1}
+    u, v, w = (np.array([[value[x] for x in row] for row in rows.split()]) for rows in STRASSEN)
+    return Scheme(MatrixProduct(2, 2, 2), Ring.ZT, u, v, w).over(ring)
+
+
+def variant(number: int, format_: str = "2x2x2", ring: Ring = Ring.Z) -> Scheme:
+    """A valid scheme, another one for every number: naive and a pair of terms that cancel."""
+    naive = naive_scheme(parse_format(format_), ring)
+    digits = np.random.default_rng(number)
+    extra = [digits.integers(1, 50, d) * 2 + 1 for d in naive.format.dimensions]
+    extra[0][0] = 2 * number + 51  # the numbers' own mark
+    extra[1][0], extra[2][0] = 1, 1
+    u, v, w = (
+        np.concatenate([matrix, [row], [row]])
+        for matrix, row in zip(naive.factors, extra, strict=True)
+    )
+    w[-1] *= -1
+    return Scheme(naive.format, ring, u, v, w)

@@ -1,0 +1,89 @@
+"""Checksum products: cheap protection for a scheme of any format.
+
+For vectors x and y, x^T C y = (x^T A)(B y) is an inner product of length m of blocks: m more
+products and one more relation, which involves every product r of the scheme whose third factor
+does not vanish there. f such checksums with generic x and y let a scheme of rank R survive any f
+losses with R + m f workers: f + 1 for each output would take plain copies R (f + 1). This is Huang
+and Abraham's checksum (1984) with its products made workers of their own.
+
+Whether given vectors are generic enough is not assumed: the certificate of the union says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.faults.union import FaultTolerantScheme, union_of
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import IntArray
+from flipsearch.scheme import Scheme
+
+Pair = tuple[Sequence[int], Sequence[int]]
+
+
+def checksum_products(format_: MatrixProduct, x: Sequence[int], y: Sequence[int]) -> tuple[
+    IntArray, IntArray
+]:
+    """Return the m products of x^T C y = sum_j (x^T A)_j (B y)_j.
+
+    Parameters
+    ----------
+    format_ : MatrixProduct
+        General, n x m x p.
+    x, y : n and p integers
+
+    Returns
+    -------
+    int64 arrays (m, nm) and (m, mp)
+    """
+    if not format_.is_general:
+        raise UsageError(f"{format_}: checksum products are for general formats")
+    n, m, p = format_.sides
+    u = np.zeros((m, n, m), dtype=np.int64)
+    v = np.zeros((m, m, p), dtype=np.int64)
+    for j in range(m):
+        u[j, :, j] = x
+        v[j, j, :] = y
+    return u.reshape(m, -1), v.reshape(m, -1)
+
+
+def with_checksums(
+    scheme: Scheme, pairs: Sequence[Pair], label: str = "scheme"
+) -> FaultTolerantScheme:
+    """Return a scheme of a general format with one checksum for each pair (x, y)."""
+    assert isinstance(scheme.format, MatrixProduct)
+    return union_of(
+        scheme.format,
+        [scheme, *(checksum_products(scheme.format, x, y) for x, y in pairs)],
+        [label, *(f"checksum {i + 1}" for i in range(len(pairs)))],
+        f"{label} with {len(pairs)} checksum{'s' if len(pairs) != 1 else ''}",
+    )
+
+
+def directions(length: int, largest: int) -> list[tuple[int, ...]]:
+    """Return the primitive integer vectors up to sign with entries up to `largest`."""
+    found = []
+    for vector in itertools.product(range(-largest, largest + 1), repeat=length):
+        leading = next((entry for entry in vector if entry), 0)
+        if leading > 0 and np.gcd.reduce(vector) == 1:
+            found.append(vector)
+    return found
+
+
+def random_pairs(
+    format_: MatrixProduct, count: int, largest: int, generator: np.random.Generator
+) -> Iterator[list[Pair]]:
+    """Yield random choices of `count` pairs with entries up to `largest`, for ever."""
+    n, _, p = format_.sides
+    while True:
+        yield [
+            tuple(
+                tuple(int(e) for e in generator.integers(-largest, largest + 1, size=side))
+                for side in (n, p)
+            )  # type: ignore[misc]
+            for _ in range(count)
+        ]

@@ -1,0 +1,142 @@
+"""The fewest workers within a pool of products: an exact covering programme.
+
+Products X decode iff every linear form that does not vanish on all outputs is nonzero on one of
+X; they survive any f losses iff every such form is nonzero on f + 1 of X. Forms that vanish on as
+many products of the pool as possible suffice. The programme is solved with the constraints found
+so far; what a solution violates is added, until the solution is certified, and is then optimal.
+
+Invariant: the bound returned is valid for the pool whatever stopped the search, and each
+constraint was derived exactly: a set of products on whose span some output does not lie.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array
+
+from flipsearch.faults import exact
+from flipsearch.faults.patterns import fatal_counts, fatal_patterns
+from flipsearch.faults.union import target_forms
+from flipsearch.formats import Format
+from flipsearch.rings import IntArray
+
+
+@dataclass(frozen=True)
+class FewestWorkers:
+    """What the covering programme proved about a pool.
+
+    Parameters
+    ----------
+    bound : int
+        No choice of fewer products of the pool survives; len(pool) + 1 if none does at all.
+    chosen : tuple of int or None
+        A choice of `bound` products that survives, when it was found.
+    constraints : int
+        How many constraints it took.
+    """
+
+    bound: int
+    chosen: tuple[int, ...] | None
+    constraints: int
+
+
+def fewest_workers(
+    format_: Format,
+    u: IntArray,
+    v: IntArray,
+    survive: int,
+    *,
+    budget: float = 30.0,
+    seed: int = 0,
+) -> FewestWorkers:
+    """Return the fewest products of a pool that survive any `survive` losses.
+
+    Parameters
+    ----------
+    format_ : Format
+    u, v : int64 arrays, shapes (N, dU), (N, dV)
+        The pool; a product twice in it may be chosen twice.
+    survive : int
+        f.
+    budget : float
+        Seconds; when they are spent the bound proved so far is returned.
+    seed : int
+        Of the order in which constraints are made as sharp as possible.
+    """
+    products = (u[:, :, None] * v[:, None, :]).reshape(len(u), -1)
+    targets = target_forms(format_)
+    size = len(products)
+    if not _survives(products, targets, survive):
+        return FewestWorkers(size + 1, None, 0)
+    generator = np.random.default_rng(seed)
+    cuts: list[IntArray] = []
+    known: set[bytes] = set()
+    chosen: list[int] = []
+    end = time.monotonic() + budget
+    bound = 1
+    while True:
+        for lost in _violations(products, targets, chosen, survive):
+            rest = [r for i, r in enumerate(chosen) if i not in set(lost)]
+            for _ in range(4):
+                cut = _cut(products, targets, rest, generator)
+                if cut.tobytes() not in known:
+                    known.add(cut.tobytes())
+                    cuts.append(cut)
+        left = end - time.monotonic()
+        if left <= 0:
+            return FewestWorkers(bound, None, len(cuts))
+        solution = milp(
+            np.ones(size),
+            constraints=LinearConstraint(csr_array(np.stack(cuts)), lb=survive + 1),
+            integrality=np.ones(size),
+            bounds=Bounds(0, 1),
+            options={"time_limit": left},
+        )
+        if solution.mip_dual_bound is not None and np.isfinite(solution.mip_dual_bound):
+            bound = max(bound, int(np.ceil(solution.mip_dual_bound - 1e-6)))
+        if solution.x is None or solution.status != 0:
+            return FewestWorkers(bound, None, len(cuts))
+        chosen = np.flatnonzero(solution.x > 0.5).tolist()
+        if _survives(products[chosen], targets, survive):
+            return FewestWorkers(len(chosen), tuple(chosen), len(cuts))
+
+
+def _survives(products: IntArray, targets: IntArray, survive: int) -> bool:
+    found = exact.combination(products, targets)
+    if found is None:
+        return False
+    return not any(fatal_counts(exact.relations(products), found[0], survive))
+
+
+def _violations(
+    products: IntArray, targets: IntArray, chosen: list[int], survive: int, most: int = 20
+) -> list[tuple[int, ...]]:
+    """Return fatal sets of the choice, as positions in it, smallest size first."""
+    if not chosen:
+        return [()]
+    found = exact.combination(products[chosen], targets)
+    if found is None:
+        return [()]
+    checks = exact.relations(products[chosen])
+    for size in range(1, survive + 1):
+        patterns = fatal_patterns(checks, found[0], size)
+        if patterns:
+            return patterns[:: max(1, len(patterns) // most)][:most]
+    return []
+
+
+def _cut(
+    products: IntArray, targets: IntArray, rest: list[int], generator: np.random.Generator
+) -> IntArray:
+    """Extend products that do not decode as far as possible; return the indicator of the others."""
+    inside = list(rest)
+    for r in generator.permutation(len(products)):
+        if r not in inside and exact.combination(products[[*inside, r]], targets) is None:
+            inside.append(int(r))
+    cut = np.ones(len(products), dtype=np.int64)
+    cut[inside] = 0
+    return cut

@@ -29,6 +29,7 @@ from flipsearch.catalogue.places import Place
 from flipsearch.errors import CatalogueError, UsageError
 
 PATIENCE_SECONDS = 60.0
+LEASE_SECONDS = 5.0
 _READER_PATIENCE_SECONDS = 30.0
 
 
@@ -66,10 +67,16 @@ class Database:
                 self._reader = self._make_reader()
             engine = self._reader
         with self.translating(), engine.connect() as connection:
-            yield connection
+            try:
+                yield connection
+            except (ValueError, TypeError, OverflowError) as error:  # from converting columns
+                raise CatalogueError(
+                    f"catalogue {self.place.label} is damaged, a value cannot be read ({error}): "
+                    "run flipsearch doctor, or restore a backup"
+                ) from error
 
     @contextmanager
-    def writing(self, *, lease_seconds: float = 5.0) -> Iterator[Connection]:
+    def writing(self, *, lease_seconds: float = LEASE_SECONDS) -> Iterator[Connection]:
         """Give a connection in a transaction, committed durably when the block ends well.
 
         Raises
@@ -82,9 +89,8 @@ class Database:
             raise UsageError(f"catalogue {self.place.label} was opened read-only")
         with self._turn:
             if self._lease is None and self.place.lock is not None:
-                self._lease = Lease(
-                    self.place.lock, f"catalogue {self.place.label}", lease_seconds
-                )
+                what = f"catalogue {self.place.label}"
+                self._lease = Lease(self.place.lock, what, min(lease_seconds, self.patience))
             if self._writer is None:
                 self._writer = self._make_writer()
             with self.translating(), self._writer.begin() as connection:

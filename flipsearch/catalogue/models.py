@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -77,8 +78,8 @@ class SchemeRow(Base):
     rank: Mapped[int]
     nonzeros: Mapped[int]
     additions: Mapped[int]
-    growth: Mapped[float | None]
-    omega: Mapped[float]
+    growth: Mapped[float | None] = mapped_column(Double)
+    omega: Mapped[float] = mapped_column(Double)
     stored: Mapped[dt.datetime] = mapped_column(Moment)
     verified: Mapped[dt.datetime] = mapped_column(Moment)
     invariants: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
@@ -133,7 +134,7 @@ class RunRow(Base):
     heartbeat: Mapped[dt.datetime] = mapped_column(Moment)
     finished: Mapped[dt.datetime | None] = mapped_column(Moment)
     flips: Mapped[int] = mapped_column(BigInteger)
-    seconds: Mapped[float]
+    seconds: Mapped[float] = mapped_column(Double)
     best_rank: Mapped[int | None]
     message: Mapped[str | None] = mapped_column(Text)
     process: Mapped[str | None] = mapped_column(String(300))

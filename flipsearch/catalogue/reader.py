@@ -219,11 +219,15 @@ class Reader:
         ]
 
     def _record(self, row: Row[Any]) -> Record:
+        try:
+            format_, ring = as_format(row.format), Ring(row.ring)
+        except (UsageError, ValueError) as error:
+            raise _damaged(str(row.hash), str(error)) from None
         return Record(
             id=row.id,
             hash=row.hash,
-            format=as_format(row.format),
-            ring=Ring(row.ring),
+            format=format_,
+            ring=ring,
             rank=row.rank,
             nonzeros=row.nonzeros,
             additions=row.additions,
@@ -261,7 +265,11 @@ def restored(
         reason = "its content has another hash"
     except FormatError as error:
         reason = str(error)
-    raise CatalogueError(
+    raise _damaged(name, reason)
+
+
+def _damaged(name: str, reason: str) -> CatalogueError:
+    return CatalogueError(
         f"scheme {name[:SHORT]} is damaged in the catalogue ({reason}): run flipsearch doctor "
         "--catalogue, then import it again or restore a backup"
     )

@@ -16,6 +16,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,8 @@ def write_spool(place: Place, schemes: Iterable[tuple[Scheme, Provenance | None]
             final = folder / f"{name}.jsonl"
             os.replace(part, final)
         except OSError:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             continue
         return final
     return None

@@ -131,8 +131,9 @@ def insert(
     known = _identifiers(connection, {prepared.hash for prepared, _ in items})
     fresh = {p.hash: p for p, _ in items if p.hash not in known}
     if fresh:
-        # in order of the hash, so that two servers' writers never wait for each other in a ring
-        ordered = [fresh[name] for name in sorted(fresh)]
+        ordered = list(fresh.values())
+        if connection.dialect.name != "sqlite":  # two writers never wait for each other in a ring
+            ordered.sort(key=lambda prepared: prepared.hash)
         _insert(connection, SchemeRow, [prepared.columns for prepared in ordered])
         added = _identifiers(connection, set(fresh))
         _insert(

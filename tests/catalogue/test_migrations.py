@@ -1,0 +1,110 @@
+"""A catalogue written by every earlier schema opens, upgraded, with nothing lost."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from catalogue_schemes import strassen, variant
+from sqlalchemy import inspect
+
+from flipsearch.catalogue import Catalogue
+from flipsearch.catalogue import schema as schemas
+from flipsearch.catalogue.database import Database
+from flipsearch.catalogue.models import VERSION_TABLE, Base
+from flipsearch.catalogue.places import resolve
+from flipsearch.rings import Ring
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    path = tmp_path / "old.sqlite"
+    connection = sqlite3.connect(path)
+    connection.executescript((HERE / "schema_0001.sql").read_text("utf-8"))
+    connection.close()
+    return path
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_schema_0001_is_upgraded(old: Path, read_only: bool) -> None:
+    with Catalogue.open(old, read_only=read_only) as catalogue:
+        assert catalogue.health().revision == schemas.NEWEST
+        assert {r.scheme for r in catalogue.records()} == {strassen(), strassen(Ring.F2)}
+        (provenance,) = catalogue.provenance(2)
+        assert (provenance.run, provenance.seed) == (1, 12)
+        run = catalogue.run("night")
+        assert (run.status, run.flips, run.best_rank) == ("interrupted", 1000, 7)
+        assert catalogue.load_checkpoint(run) == {"level": 7}
+        bound = catalogue.known_bound("2x2x2", "F2")
+        assert bound is not None
+        assert (bound.value, bound.source, bound.version) == (7, "Winograd 1971", "an old table")
+        assert catalogue.audit().damaged == []
+        assert catalogue.health().problems == []
+
+
+def test_an_upgraded_catalogue_takes_everything_new(old: Path) -> None:
+    with Catalogue.open(old) as catalogue:
+        catalogue.add(variant(1))
+        catalogue.annotate(1, {"type": "a"})
+        catalogue.quarantine("why not", run=1)
+        assert catalogue.resume_run("night").status == "running"
+        assert catalogue.update_bounds() is not None
+        assert catalogue.known_bound("4x4x4", "Z").value == 49  # type: ignore[union-attr]
+
+
+def test_every_revision_is_known_and_in_order() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(schemas.MIGRATIONS))
+    revisions = [s.revision for s in ScriptDirectory.from_config(config).walk_revisions()]
+    assert tuple(reversed(revisions)) == schemas.REVISIONS
+
+
+def test_every_earlier_schema_has_an_upgrade_test() -> None:
+    for revision in schemas.REVISIONS[:-1]:
+        assert (HERE / f"schema_{revision}.sql").exists()
+
+
+def test_the_developers_configuration_finds_the_migrations() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    root = Path(schemas.MIGRATIONS).parents[2]
+    script = ScriptDirectory.from_config(Config(str(root / "db" / "alembic.ini")))
+    assert script.get_current_head() == schemas.NEWEST
+
+
+def test_migrations_and_models_agree(address: str) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with Catalogue.open(address) as catalogue, catalogue.database.reading() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+        names = set(inspect(connection).get_table_names())
+        assert names == {*Base.metadata.tables, VERSION_TABLE}
+
+
+def test_a_migration_that_fails_changes_nothing(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(connection: object, to: str = "") -> None:
+        migrate(connection, to)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    migrate = schemas.migrate
+    monkeypatch.setattr(schemas, "migrate", lambda connection: fail(connection, schemas.NEWEST))
+    with pytest.raises(KeyboardInterrupt):
+        Catalogue.open(old)
+    database = Database(resolve(old), read_only=True)
+    with database.reading() as connection:
+        assert schemas.revision_of(connection, database.place) == "0001"
+        assert "quarantine" not in inspect(connection).get_table_names()
+    database.close()

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from catalogue_schemes import strassen, variant
+
+from flipsearch.catalogue import Catalogue
+from flipsearch.catalogue.places import checkout, resolve
+from flipsearch.errors import CatalogueError, UsageError
+
+
+def test_the_default_lies_in_the_checkout() -> None:
+    root = checkout()
+    assert root is not None
+    assert resolve().path == root / "db" / "catalogue.sqlite"
+
+
+def test_installed_it_lies_in_the_data_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("flipsearch.catalogue.places.checkout", lambda: None)
+    monkeypatch.setattr("flipsearch.catalogue.places.data_folder", lambda: tmp_path / "user")
+    assert resolve().path == tmp_path / "user" / "catalogue.sqlite"
+    with Catalogue.open() as catalogue:
+        assert len(catalogue) == 0
+
+
+def test_the_environment_names_a_catalogue(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FLIPSEARCH_DB", str(tmp_path / "mine.sqlite"))
+    assert resolve().path == tmp_path / "mine.sqlite"
+    assert resolve(tmp_path / "other.sqlite").path == tmp_path / "other.sqlite"
+
+
+def test_addresses() -> None:
+    assert resolve("sqlite:////a/b.sqlite").path == Path("/a/b.sqlite")
+    assert resolve("b.sqlite").path == Path.cwd() / "b.sqlite"
+    assert resolve("sqlite://").path is None
+    url = resolve("postgresql://user:secret@host/base")
+    assert url.url.drivername == "postgresql+psycopg"
+    assert "secret" not in url.label
+    for bad in ("mysql://host/base", "://", "postgresql:/\\", "", "sqlite:///"):
+        if "://" in bad or not bad:
+            with pytest.raises(UsageError):
+                resolve(bad)
+
+
+def test_a_catalogue_in_memory() -> None:
+    with Catalogue.open("sqlite://") as catalogue:
+        catalogue.add(strassen())
+        assert catalogue.best("2x2x2").scheme == strassen()  # type: ignore[union-attr]
+
+
+def test_strange_but_legal_paths(tmp_path: Path) -> None:
+    path = tmp_path / "a folder, new" / "50% ?mode=rw#ü.sqlite"
+    for expected in (True, False):
+        with Catalogue.open(path) as catalogue:
+            assert catalogue.add(strassen()).new is expected
+    assert path.exists()
+
+
+def test_wal_and_full_synchronous(tmp_path: Path) -> None:
+    with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
+        with catalogue.database.writing() as connection:
+            values = {
+                name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+                for name in ("journal_mode", "synchronous", "foreign_keys", "trusted_schema")
+            }
+        assert values == {
+            "journal_mode": "wal",
+            "synchronous": 2,
+            "foreign_keys": 1,
+            "trusted_schema": 0,
+        }
+        with (
+            catalogue.database.reading() as connection,
+            pytest.raises(Exception, match="readonly"),
+        ):
+            connection.exec_driver_sql("DELETE FROM schemes")
+
+
+def test_a_read_only_opening_makes_what_is_not_there(tmp_path: Path) -> None:
+    with Catalogue.open(tmp_path / "c.sqlite", read_only=True) as catalogue:
+        assert catalogue.known_bound("4x4x4", "Z").value == 49  # type: ignore[union-attr]
+
+
+def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "photos.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE photos (id INTEGER)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(CatalogueError, match="not a flipsearch catalogue"):
+        Catalogue.open(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["photos.sqlite"]
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Sir or Madam,\n" * 100, "utf-8")
+    with pytest.raises(CatalogueError, match="not an SQLite database"):
+        Catalogue.open(path)
+
+
+def test_a_folder_and_an_impossible_folder(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="is a folder"):
+        Catalogue.open(tmp_path)
+    (tmp_path / "file").write_text("x", "utf-8")
+    with pytest.raises(CatalogueError, match="cannot make the folder"):
+        Catalogue.open(tmp_path / "file" / "c.sqlite")
+
+
+def test_a_newer_schema_is_refused_with_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    Catalogue.open(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE flipsearch_version SET version_num='0099'")
+    connection.close()
+    with pytest.raises(CatalogueError, match=r"schema 0099.*schemas up to.*git pull"):
+        Catalogue.open(path)
+
+
+def test_an_empty_file_becomes_a_catalogue(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    path.touch()
+    with Catalogue.open(path) as catalogue:
+        assert len(catalogue) == 0
+
+
+def test_an_unreachable_server() -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(CatalogueError) as caught:
+        Catalogue.open("postgresql://nobody:secret@127.0.0.1:9/none")
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_closed_catalogue_says_so(tmp_path: Path) -> None:
+    catalogue = Catalogue.open(tmp_path / "c.sqlite")
+    stored = catalogue.add(strassen())
+    record = catalogue.get(stored.hash)
+    catalogue.close()
+    catalogue.close()
+    with pytest.raises(CatalogueError, match="closed"):
+        _ = record.scheme
+
+
+def test_opening_again_does_not_import_alembic(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with Catalogue.open(path) as catalogue:
+        catalogue.add(strassen())
+    code = (
+        "import sys; from flipsearch.catalogue import Catalogue\n"
+        f"with Catalogue.open({str(path)!r}) as c: assert len(c) == 1\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'alembic', 'mako', 'numba',"
+        " 'galois', 'psycopg', 'ray', 'scipy'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_shipped_schemes_fill_a_fresh_catalogue(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from flipsearch.files.native import to_text
+
+    folder = tmp_path / "schemes"
+    (folder / "2x2x2").mkdir(parents=True)
+    meta = {"found-by": "flip graph walk", "seed": "12"}
+    (folder / "2x2x2" / "7.txt").write_text(to_text(strassen(), meta), "utf-8")
+    (folder / "2x2x2" / "10.txt").write_text(to_text(variant(1)), "utf-8")
+    (folder / "2x2x2" / "torn.txt").write_text(to_text(variant(2))[:-20], "utf-8")
+    (folder / "2x2x2" / "notes.txt").write_text("not a scheme", "utf-8")
+    monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: folder)
+    with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
+        assert len(catalogue) == 2
+        record = catalogue.get(strassen().content_hash)
+        (provenance,) = catalogue.provenance(record)
+        assert provenance.source == "schemes/2x2x2/7.txt"
+        assert (provenance.seed, provenance.method) == (12, "flip graph walk")
+        assert [s.new for s in catalogue.load_directory(folder)] == [False, False]
+
+
+def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with Catalogue.open(path) as catalogue:
+        catalogue.add_many([variant(k) for k in range(50)])
+    raw = bytearray(path.read_bytes())
+    raw[4096:] = os.urandom(len(raw) - 4096)
+    path.write_bytes(raw)
+    with pytest.raises(CatalogueError) as caught, Catalogue.open(path) as catalogue:
+        list(catalogue.records())
+    assert "\n" not in str(caught.value)
+
+
+def test_health(tmp_path: Path) -> None:
+    with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
+        catalogue.add(strassen())
+        health = catalogue.health()
+        assert health.counts == {"schemes": 1, "provenance": 0, "runs": 0, "quarantine": 0}
+        assert str(os.getpid()) in (health.writer or "")
+        assert json.dumps(health.__dict__)

@@ -1,0 +1,167 @@
+"""What cannot be stored is kept and goes in later: full disks, locks, damaged spool files."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from catalogue_schemes import strassen, variant
+
+from flipsearch.catalogue import Catalogue, Provenance, SpooledError
+from flipsearch.catalogue.places import resolve
+from flipsearch.catalogue.spool import (
+    pending,
+    read_spool,
+    scheme_from_json,
+    scheme_to_json,
+    write_spool,
+)
+from flipsearch.errors import CatalogueError, FormatError
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme, rational_scheme
+
+
+def _fill_up(catalogue: Catalogue) -> None:
+    with catalogue.database.writing() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    schemes = [variant(k) for k in range(400)]
+    stored = 0
+    with Catalogue.open(path) as catalogue:
+        run = catalogue.start_run("2x2x2", "Z")
+        _fill_up(catalogue)
+        with pytest.raises(SpooledError, match="disk is full") as caught:  # noqa: PT012
+            for scheme in schemes:
+                catalogue.add(scheme, Provenance(run=run.id, task=3))
+                stored += 1
+        assert len(catalogue) == stored
+        assert caught.value.spool is not None
+        assert caught.value.spool.parent == tmp_path
+        with pytest.raises(SpooledError, match=r"kept in"):
+            catalogue.add_many(schemes[stored + 1 :], Provenance(run=run.id))
+    assert len(pending(resolve(path))) == 2
+    with Catalogue.open(path) as catalogue:
+        assert len(catalogue) == len(schemes)
+        assert {r.hash for r in catalogue.records(run=run.id)} == {
+            scheme.content_hash for scheme in schemes
+        }
+    assert pending(resolve(path)) == []
+
+
+def test_readers_leave_spool_files_alone(tmp_path: Path) -> None:
+    place = resolve(tmp_path / "c.sqlite")
+    Catalogue.open(place.path).close()
+    write_spool(place, [(strassen(), None)])
+    with Catalogue.open(place.path, read_only=True) as catalogue:
+        assert len(catalogue) == 0
+        assert len(catalogue.health().spool_files) == 1
+    with Catalogue.open(place.path) as catalogue:
+        assert len(catalogue) == 1
+
+
+def test_a_lock_by_another_program_is_waited_out(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with Catalogue.open(path) as catalogue:
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        threading.Timer(1.5, lambda: other.execute("ROLLBACK")).start()
+        assert catalogue.add(strassen()).new
+        other.close()
+
+
+def test_a_lock_that_does_not_go_spools(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with Catalogue.open(path, patience=0.1) as catalogue:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(SpooledError, match="locked by another program"):
+            catalogue.add(strassen())
+        with pytest.raises(CatalogueError, match="locked by another program"):
+            catalogue.start_run("2x2x2", "F2")
+        other.execute("ROLLBACK")
+        other.close()
+        assert catalogue.absorb() == 1
+        assert catalogue.get(strassen().content_hash).scheme == strassen()
+
+
+def test_spools_go_elsewhere_when_the_folder_is_full(tmp_path: Path) -> None:
+    (tmp_path / "blocked").write_text("", "utf-8")
+    place = resolve(tmp_path / "blocked" / "c.sqlite")
+    path = write_spool(place, [(strassen(), None)])
+    assert path is not None
+    assert path.is_relative_to(tmp_path / "data")
+    assert pending(place) == [path]
+
+
+def test_foreign_lines_in_a_spool_file_are_quarantined(tmp_path: Path) -> None:
+    place = resolve(tmp_path / "c.sqlite")
+    Catalogue.open(place.path).close()
+    u, v, w = strassen().factors
+    wrong = Scheme(strassen().format, Ring.Z, u, v, 2 * w)
+    path = write_spool(
+        place, [(strassen(), Provenance(run=77, source="x")), (wrong, None), (variant(1), None)]
+    )
+    assert path is not None
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"format": "2x2x2"}\nnonsense\n[]\n{"a": ' + "[" * 5000 + "\n")
+    with Catalogue.open(place.path) as catalogue:
+        assert len(catalogue) == 2
+        record = catalogue.get(strassen().content_hash)
+        assert catalogue.provenance(record) == [Provenance(source="x")]  # there is no run 77
+        reasons = sorted(item.reason for item in catalogue.quarantined())
+        assert len(reasons) == 5
+        assert any("not a scheme for 2x2x2" in reason for reason in reasons)
+    assert not path.exists()
+
+
+def test_the_json_form_is_exact() -> None:
+    u, v, w = (matrix.tolist() for matrix in strassen().factors)
+    from fractions import Fraction
+
+    v[0] = [Fraction(x, 7) for x in v[0]]
+    for scheme in (
+        strassen(Ring.F2),
+        variant(2**40),
+        rational_scheme(parse_format("2x2x2"), u, v, w),
+    ):
+        provenance = Provenance(run=3, seed=2**77, details={"a": [1]})
+        text = json.dumps(scheme_to_json(scheme, provenance))
+        assert scheme_from_json(json.loads(text)) == (scheme, provenance)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"u": [[1.5] * 4] * 7},
+        {"u": [[1]]},
+        {"u": [[10**30] * 4] * 7},
+        {"u": "abc"},
+        {"format": 3},
+        {"ring": "R"},
+        {"denominators": [0] * 7},
+        {"provenance": {"evil": 1}},
+        {"w": None},
+    ],
+)
+def test_malformed_json_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(FormatError):
+        scheme_from_json({**scheme_to_json(strassen()), **change})
+
+
+def test_reading_a_spool_says_which_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps(scheme_to_json(strassen())) + "\n{}\n", "utf-8")
+    good, bad = read_spool(path)
+    assert not isinstance(good, str)
+    np.testing.assert_array_equal(good[0].u, strassen().u)
+    assert isinstance(bad, str)
+    assert "line 2" in bad

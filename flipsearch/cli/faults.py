@@ -34,6 +34,6 @@ def register(commands: Any) -> None:
 
 def run_protect(arguments: argparse.Namespace) -> int:
     """Find, certify, print and store a fault-tolerant union."""
-    from flipsearch.faults.command import protect
+    from flipsearch.cli._faults import run
 
-    return protect(arguments)
+    return run(arguments)

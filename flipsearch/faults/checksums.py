@@ -12,7 +12,9 @@ Whether given vectors are generic enough is not assumed: the certificate of the 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -79,11 +81,19 @@ def random_pairs(
 ) -> Iterator[list[Pair]]:
     """Yield random choices of `count` pairs with entries up to `largest`, for ever."""
     n, _, p = format_.sides
+    left, right = directions_up_to(n, largest), directions_up_to(p, largest)
     while True:
         yield [
-            tuple(
-                tuple(int(e) for e in generator.integers(-largest, largest + 1, size=side))
-                for side in (n, p)
-            )  # type: ignore[misc]
+            (left[generator.integers(len(left))], right[generator.integers(len(right))])
             for _ in range(count)
         ]
+
+
+@lru_cache(maxsize=32)
+def directions_up_to(length: int, largest: int) -> list[tuple[int, ...]]:
+    """Return `directions`, or a sample of them where there are too many to list."""
+    if (2 * largest + 1) ** length <= 50_000:
+        return directions(length, largest)
+    generator = np.random.default_rng(length * 100 + largest)
+    sample = generator.integers(-largest, largest + 1, size=(20_000, length))
+    return sorted({tuple(row) for row in sample.tolist() if math.gcd(*row) == 1})

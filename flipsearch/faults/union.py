@@ -224,15 +224,16 @@ class FaultTolerantScheme:
         )
 
     def as_scheme(self) -> Scheme:
-        """Return all n products with the decoder D0 as a scheme over Q.
+        """Return all n products with the decoder D0 as a scheme over ZT, Z or Q.
 
         Products that D0 does not use have a zero third factor, so that the scheme's hash covers
         them; `from_scheme` gets the union back from a catalogue.
         """
         scheme = self.decoding_scheme(*self._decoder)
-        return scheme if (scheme.canonical.denominators != 1).any() else scheme.over(
-            scheme.natural_ring
-        )
+        if (scheme.denominators != 1).any():
+            return scheme
+        ternary = all(Ring.ZT.contains(factor) for factor in scheme.factors)
+        return Scheme(self.format, Ring.ZT if ternary else Ring.Z, *scheme.factors)
 
     def certificate(self, largest: int | None = None) -> Certificate:
         """Return the exact certificate up to sets of `largest` lost products.

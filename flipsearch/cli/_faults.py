@@ -1,0 +1,220 @@
+"""What `protect` does once its arguments are parsed: find, certify, compare, store, print."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flipsearch.cli.output import complain, print_json, print_table
+from flipsearch.errors import UsageError
+from flipsearch.faults import baselines
+from flipsearch.faults.base import base_schemes
+from flipsearch.faults.covering import fewest_workers
+from flipsearch.faults.decoders import decoder
+from flipsearch.faults.presets import header, union_text
+from flipsearch.faults.protect import Found, protect
+from flipsearch.faults.union import Certificate, FaultTolerantScheme
+from flipsearch.formats import MatrixProduct, parse_format
+
+_CHANCES = (0.01, 0.05, 0.1)
+_LARGEST_COVERING = 48
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; returns its exit code."""
+    format_ = parse_format(arguments.format)
+    if not format_.is_general:
+        raise UsageError(f"{format_}: protect works on general formats such as 2x2x2")
+    budget = seconds(arguments.budget)
+    bases = base_schemes(format_, arguments.db, stored=not arguments.no_store)
+    found = protect(
+        format_,
+        arguments.survive,
+        bases,
+        workers=arguments.workers,
+        budget=0.85 * budget,
+        seed=arguments.seed,
+        use_presets=not arguments.no_preset,
+        progress=(lambda text: print(f"  {text}", file=sys.stderr, flush=True))
+        if sys.stderr.isatty() or arguments.verbose
+        else None,
+    )
+    union = found.union
+    rank = min(scheme.rank for _, scheme in bases)
+    bound = lower_bound(union, bases, arguments.survive, 0.15 * budget)
+    stored = None if arguments.no_store else store(union, arguments.db, arguments.seed)
+    if arguments.output:
+        Path(arguments.output).write_text(union_text(union), encoding="utf-8")
+    if arguments.json:
+        print_json(summary(union, found, rank, bound, stored))
+    else:
+        page(union, found, rank, bound, stored)
+    return 0
+
+
+def seconds(text: str) -> float:
+    """Return a duration such as ``45``, ``45s``, ``5m`` or ``1h`` in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?", text.strip().lower())
+    if match is None:
+        raise UsageError(f"cannot read the duration {text!r}: write 45s, 5m or 1h")
+    return float(match[1]) * {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}[match[2]]
+
+
+def lower_bound(
+    union: FaultTolerantScheme, bases: list[tuple[str, Any]], survive: int, budget: float
+) -> tuple[int, int] | None:
+    """Return (bound, size of the pool): no fewer products of that pool survive as much.
+
+    The pool is the union's products and the base schemes'; None where it is too large.
+    """
+    rows = np.unique(
+        np.concatenate(
+            [
+                np.concatenate([part.u, part.v], axis=1)
+                for part in (union, *(scheme for _, scheme in bases))
+            ]
+        ),
+        axis=0,
+    )
+    if len(rows) > _LARGEST_COVERING or budget < 0.5:
+        return None
+    cut = union.u.shape[1]
+    result = fewest_workers(
+        union.format, rows[:, :cut], rows[:, cut:], survive, budget=budget
+    )
+    return result.bound, len(rows)
+
+
+def store(union: FaultTolerantScheme, address: str | None, seed: int) -> str:
+    """Store a union in the catalogue and return its hash."""
+    from flipsearch.catalogue import Catalogue, Provenance
+
+    with Catalogue.open(address) as catalogue:
+        stored = catalogue.add(
+            union.as_scheme(),
+            Provenance(seed=seed, method="protect", details=header(union)),
+        )
+    if stored.rejected:
+        complain(f"not stored: {stored.rejected}")
+    return stored.hash
+
+
+def comparison(
+    union: FaultTolerantScheme, rank: int, survive: int
+) -> list[tuple[str, Certificate, float | None]]:
+    """Return what else survives as much: (name, certificate, growth) of each, ours first."""
+    assert isinstance(union.format, MatrixProduct)
+    rows: list[tuple[str, Certificate, float | None]] = [
+        ("this union", union.certificate(), decoder(union).growth)
+    ]
+    rows.append((f"{survive + 1} copies", baselines.copies(rank, survive + 1), None))
+    threshold = baselines.polynomial_threshold(union.format)
+    for workers in sorted({threshold + survive, max(union.workers, threshold + survive)}):
+        rows.append(
+            (
+                f"entangled polynomial code, {workers} workers",
+                baselines.polynomial_code(union.format, workers),
+                None,
+            )
+        )
+    return rows
+
+
+def summary(
+    union: FaultTolerantScheme,
+    found: Found,
+    rank: int,
+    bound: tuple[int, int] | None,
+    stored: str | None,
+) -> dict[str, Any]:
+    """Return the result as one JSON object."""
+    certificate = union.certificate()
+    return {
+        "format": str(union.format),
+        "workers": union.workers,
+        "survives": certificate.survives,
+        "corrects": certificate.corrects,
+        "kmin": certificate.kmin,
+        "rank": union.rank,
+        "fatal_sets": list(certificate.counts),
+        "p_fail": {str(p): certificate.failure_bounds(p)[1] for p in _CHANCES},
+        "growth": decoder(union).growth,
+        "largest_coefficient": int(max(np.abs(union.u).max(), np.abs(union.v).max())),
+        "base_rank": rank,
+        "lower_bound_in_pool": None if bound is None else bound[0],
+        "pool": None if bound is None else bound[1],
+        "union": union.content_hash,
+        "scheme": stored or union.as_scheme().content_hash,
+        "tried": found.tried,
+        "seconds": round(found.seconds, 2),
+    }
+
+
+def page(
+    union: FaultTolerantScheme,
+    found: Found,
+    rank: int,
+    bound: tuple[int, int] | None,
+    stored: str | None,
+) -> None:
+    """Print the certificate and the comparison for people."""
+    certificate = union.certificate()
+    print(
+        f"{union.format} on {union.workers} workers ({union.name or 'union'}): survives any "
+        f"{certificate.survives} lost, corrects any {certificate.corrects} wrong"
+    )
+    print(f"{len(union.relations)} independent relations; scheme {union.as_scheme().content_hash}")
+    counts = " ".join(map(str, certificate.counts)) + (
+        "" if certificate.is_complete else " ..."
+    )
+    print(f"undecodable sets of 0, 1, 2, ... lost workers: {counts}")
+    for size in range(certificate.kmin, min(certificate.kmin + 1, len(certificate.counts))):
+        if certificate.counts[size] <= 4:
+            patterns = ", ".join(
+                "{" + " ".join(str(r + 1) for r in pattern) + "}"
+                for pattern in union.fatal_patterns(size)
+            )
+            print(f"fatal: products {patterns} (numbered from 1)")
+    print()
+    rows = []
+    for name, other, growth in comparison(union, rank, certificate.survives):
+        chances = [other.failure_bounds(p) for p in _CHANCES]
+        latency = (
+            [f"{x:.2f}" for x in baselines.latency(other)] if other.is_complete else ["", ""]
+        )
+        rows.append(
+            [
+                name,
+                other.workers,
+                other.survives,
+                *(_chance(low, high) for low, high in chances),
+                *latency,
+                "" if growth is None else f"{growth:g}",
+            ]
+        )
+    print_table(
+        ["", "workers", "survives", *(f"P_fail {p}" for p in _CHANCES), "mean", "p99", "growth"],
+        rows,
+    )
+    print("mean, p99: time until decodable when each worker takes 1 + Exp(1)")
+    if bound is not None:
+        least, pool = bound
+        word = "exactly" if least >= union.workers else "at least"
+        print(
+            f"within a pool of {pool} products {word} {min(least, union.workers)} are needed to "
+            f"survive any {certificate.survives}"
+            + (": proved" if least >= union.workers else " (bound so far)")
+        )
+    tried = ", ".join(f"{count} {how}" for how, count in found.tried.items())
+    print(f"looked at {tried} in {found.seconds:.1f} s")
+    if stored is not None:
+        print(f"stored as {stored[:12]}")
+
+
+def _chance(low: float, high: float) -> str:
+    return f"{high:.2e}" if high <= 1.01 * low + 1e-15 else f"{low:.1e}..{high:.1e}"

@@ -1,0 +1,83 @@
+"""The scheme that protection starts from: the best in the catalogue, or composed from Strassen's.
+
+Invariant: what is returned is over ZT, Z or Q and of the least rank known here.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from flipsearch.errors import UsageError
+from flipsearch.faults.classics import strassen
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.transform import merge, product
+
+
+@lru_cache(maxsize=8192)
+def _plan(n: int, m: int, p: int) -> tuple[int, str]:
+    """Return the least rank and how it comes about: ``naive``, ``product``, or ``side cut``."""
+    plans = [(n * m * p, "naive")]
+    if not (n % 2 or m % 2 or p % 2):
+        plans.append((7 * _plan(n // 2, m // 2, p // 2)[0], "product"))
+    for side, length in enumerate((n, m, p)):
+        for cut in (1, 2):
+            if cut < length:
+                halves = [[n, m, p], [n, m, p]]
+                halves[0][side], halves[1][side] = length - cut, cut
+                plans.append((sum(_plan(*half)[0] for half in halves), f"{side} {cut}"))
+    return min(plans)
+
+
+@lru_cache(maxsize=256)
+def composed(format_: MatrixProduct) -> Scheme:
+    """Return the scheme of least rank that splitting sides and Strassen's scheme give."""
+    if not format_.is_general:
+        raise UsageError(f"{format_}: protection is for general formats")
+    _, how = _plan(*format_.sides)
+    if how == "naive":
+        return naive_scheme(format_, Ring.ZT)
+    if how == "product":
+        n, m, p = (side // 2 for side in format_.sides)
+        return product(strassen(), composed(MatrixProduct(n, m, p)))
+    side, cut = map(int, how.split())
+    first, second = list(format_.sides), list(format_.sides)
+    first[side], second[side] = first[side] - cut, cut
+    parts = [composed(MatrixProduct(*sides)) for sides in (first, second)]
+    return merge(*parts, side)
+
+
+def base_schemes(format_: MatrixProduct, address: str | None, *, stored: bool = True) -> list[
+    tuple[str, Scheme]
+]:
+    """Return the schemes to protect, with a label, least rank first.
+
+    Parameters
+    ----------
+    format_ : MatrixProduct
+        General.
+    address : str or None
+        The catalogue; see `flipsearch.catalogue.Catalogue.open`.
+    stored : bool
+        Whether to look into the catalogue at all.
+    """
+    found: list[tuple[str, Scheme]] = [("composed", composed(format_))]
+    if format_.sides == (2, 2, 2):
+        from flipsearch.faults.classics import winograd
+
+        return [("Strassen", strassen()), ("Winograd", winograd())]
+    if stored:
+        from flipsearch.catalogue import Catalogue
+
+        with Catalogue.open(address, read_only=True) as catalogue:
+            for ring in (Ring.ZT, Ring.Z, Ring.Q):
+                record = catalogue.best(format_, ring)
+                if record is not None:
+                    found.append((f"scheme {record.short}", record.scheme))
+    least = min(scheme.rank for _, scheme in found)
+    kept: dict[str, tuple[str, Scheme]] = {}
+    for label, scheme in found:
+        if scheme.rank == least:
+            kept.setdefault(scheme.content_hash, (label, scheme))
+    return list(kept.values())

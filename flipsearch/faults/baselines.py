@@ -1,0 +1,96 @@
+"""What else could be done with the same workers: plain copies and entangled polynomial codes.
+
+Invariant: nothing here is a claim about our unions; these are the formulae they are compared with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.faults.union import Certificate
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import IntArray
+
+
+def copies(rank: int, count: int) -> Certificate:
+    """Return the certificate of `count` copies of a scheme of `rank` independent products.
+
+    A set of losses is fatal when it holds all copies of some product.
+    """
+    alive = [1]  # sets that lose no product entirely, by size
+    one = [math.comb(count, k) if k < count else 0 for k in range(count + 1)]
+    for _ in range(rank):
+        alive = [
+            sum(alive[i] * one[k - i] for i in range(len(alive)) if 0 <= k - i <= count)
+            for k in range(len(alive) + count)
+        ]
+    n = rank * count
+    return Certificate(n, tuple(math.comb(n, k) - alive[k] for k in range(n + 1)))
+
+
+def polynomial_threshold(format_: MatrixProduct) -> int:
+    """Return how many workers of an entangled polynomial code must answer: n m p + m - 1.
+
+    Yu, Maddah-Ali and Avestimehr 2018; any so many workers suffice, none fewer.
+    """
+    n, m, p = format_.sides
+    return n * m * p + m - 1
+
+
+def polynomial_code(format_: MatrixProduct, workers: int) -> Certificate:
+    """Return the certificate of the entangled polynomial code: an MDS threshold."""
+    threshold = polynomial_threshold(format_)
+    if workers < threshold:
+        raise UsageError(f"an entangled polynomial code of {format_} needs {threshold} workers")
+    return Certificate(
+        workers,
+        tuple(math.comb(workers, k) if k > workers - threshold else 0 for k in range(workers + 1)),
+    )
+
+
+def polynomial_products(
+    format_: MatrixProduct, points: Sequence[Fraction]
+) -> tuple[IntArray, IntArray]:
+    """Return the products of the entangled polynomial code at rational points, cleared.
+
+    A(x) = sum A_ij x^(j + i m), B(x) = sum B_jk x^(m - 1 - j + k n m); C_ik is the coefficient of
+    x^(m - 1 + i m + k n m) of the product.
+    """
+    n, m, p = format_.sides
+    left, right = [], []
+    for x in points:
+        row = [x ** (j + i * m) for i in range(n) for j in range(m)]
+        column = [x ** (m - 1 - j + k * n * m) for j in range(m) for k in range(p)]
+        for entries, rows in ((row, left), (column, right)):
+            scale = math.lcm(*(entry.denominator for entry in entries))
+            rows.append([int(entry * scale) for entry in entries])
+    return np.array(left, dtype=np.int64), np.array(right, dtype=np.int64)
+
+
+def latency(certificate: Certificate) -> tuple[float, float]:
+    """Return mean and 99th percentile of the time until what has arrived decodes.
+
+    The model: each worker takes 1 + Exp(1), all start at once, decoding begins as soon as it can.
+    At time 1 + t each worker is still out with probability e^-t, independently, so that
+    P(T > 1 + t) = P_fail(e^-t); integrated, E T = 1 + sum_k FC(k) / (k C(n, k)). Both are exact.
+
+    Raises
+    ------
+    UsageError
+        The certificate is not complete.
+    """
+    n = certificate.workers
+    low, high = 0.0, 60.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        if certificate.failure_probability(math.exp(-middle)) > 0.01:
+            low = middle
+        else:
+            high = middle
+    mean = 1 + sum(certificate.counts[k] / (k * math.comb(n, k)) for k in range(1, n + 1))
+    return mean, 1 + high

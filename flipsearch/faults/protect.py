@@ -1,0 +1,268 @@
+"""Finding a union that survives any F losses: checksums, orbit partners, free codes.
+
+Three searches share the time. Checksums with ever larger vectors are added to a scheme; a scheme
+is joined with partners from its orbit; for small formats free codes are improved by coordinate
+descent. The aim is the fewest workers, or, where the number of workers is given, the least
+probability of failure among the unions that survive F.
+
+Invariant: what is returned survives what it claims, by its exact certificate; the same seed and
+enough time give the same candidates.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flipsearch.errors import InvalidSchemeError, NotFoundError, UsageError
+from flipsearch.faults.checksums import random_pairs, with_checksums
+from flipsearch.faults.classics import (
+    random_invertible,
+    sandwich,
+    two_by_two_orbit,
+)
+from flipsearch.faults.descent import Descent, ternary_vectors
+from flipsearch.faults.presets import presets
+from flipsearch.faults.union import FaultTolerantScheme, union_of
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import IntArray
+from flipsearch.scheme import Scheme
+
+LARGEST_POOL = 20_000
+_P = 0.05
+
+
+@dataclass(frozen=True)
+class Found:
+    """What `protect` found: the union, and how many candidates each search looked at."""
+
+    union: FaultTolerantScheme
+    tried: dict[str, int]
+    seconds: float
+
+
+def merit(union: FaultTolerantScheme, survive: int, workers: int | None) -> tuple[float, ...]:
+    """Return what is minimised; first whether the demand is met at all.
+
+    Fewest workers, or least P_fail(0.05) where their number is given; then P_fail, then the sum
+    of all absolute coefficients.
+    """
+    largest = None if union.workers <= 20 else survive + 1
+    certificate = union.certificate(largest)
+    short = max(0, survive - certificate.survives)
+    fatal = certificate.counts[certificate.kmin] if certificate.kmin < len(
+        certificate.counts
+    ) else 0
+    chance = certificate.failure_bounds(_P)[0]
+    size = float(np.abs(union.u).sum() + np.abs(union.v).sum())
+    if workers is not None:
+        short += max(0, union.workers - workers)
+        return (short, chance, union.workers, size)
+    return (short, union.workers, fatal if short else chance, size)
+
+
+def protect(
+    format_: MatrixProduct,
+    survive: int,
+    bases: Sequence[tuple[str, Scheme]],
+    *,
+    workers: int | None = None,
+    budget: float = 60.0,
+    seed: int = 0,
+    use_presets: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> Found:
+    """Find products for a format that survive any `survive` lost workers.
+
+    Parameters
+    ----------
+    format_ : MatrixProduct
+        General.
+    survive : int
+        F, at least 1.
+    bases : (label, scheme) pairs
+        Schemes of the format to start from, over ZT, Z or Q.
+    workers : int, optional
+        At most so many; all of them may be used to lower P_fail.
+    budget : float
+        Seconds.
+    seed : int
+        Of all random choices.
+    use_presets : bool
+        Start from the shipped unions.
+    progress : callable, optional
+        Told of each improvement in one line.
+
+    Raises
+    ------
+    UsageError
+        F is not positive.
+    NotFoundError
+        Nothing within `workers` was found; the message says the best there is.
+    """
+    if survive < 1:
+        raise UsageError("--survive takes the number of lost workers to survive, 1 or more")
+    begin = time.monotonic()
+    best: FaultTolerantScheme | None = None
+    value: tuple[float, ...] = ()
+    tried: dict[str, int] = {}
+
+    def offer(union: FaultTolerantScheme, how: str) -> None:
+        nonlocal best, value
+        tried[how] = tried.get(how, 0) + 1
+        new = merit(union, survive, workers)
+        if best is None or new < value:
+            best, value = union, new
+            if progress is not None:
+                state = "survives" if not new[0] else "does not yet survive"
+                progress(f"{how}: {union.workers} workers, {state} any {survive}")
+
+    if use_presets:
+        for union in presets(format_, survive):
+            offer(union, "preset")
+    generator = np.random.default_rng(seed)
+    for how, share, source in (
+        ("checksums", 0.35, lambda: _checksums(format_, survive, bases, workers, generator)),
+        ("orbit", 0.25, lambda: _partners(format_, bases, workers, generator)),
+        (
+            "descent",
+            1.0,
+            lambda: _free(format_, survive, bases, lambda: best, lambda: value, workers, seed),
+        ),
+    ):
+        end = time.monotonic() + share * max(0.0, budget - (time.monotonic() - begin))
+        for candidate in source():
+            if candidate is not None:
+                offer(candidate, how)
+            if time.monotonic() > end:
+                break
+    assert best is not None
+    if value[0]:
+        raise NotFoundError(
+            f"no union of {format_} found that survives any {survive} losses"
+            + (f" with {workers} workers" if workers else "")
+            + f"; the best has {best.workers} workers and survives any "
+            f"{best.certificate(survive + 1).survives}: give more workers or a longer --budget"
+        )
+    return Found(best, tried, time.monotonic() - begin)
+
+
+def _checksums(
+    format_: MatrixProduct,
+    survive: int,
+    bases: Sequence[tuple[str, Scheme]],
+    workers: int | None,
+    generator: np.random.Generator,
+) -> Iterator[FaultTolerantScheme | None]:
+    """Add `survive` checksums, and more while the workers last, with ever larger vectors."""
+    counts = [survive]
+    if workers is not None:
+        rank = min(scheme.rank for _, scheme in bases)
+        counts = [max(1, min(survive + 2, (workers - rank) // format_.m))]
+    for largest in (1, 2, 3, 4, 6):
+        sources = [
+            (label, scheme, random_pairs(format_, count, largest, generator))
+            for label, scheme in bases
+            for count in counts
+        ]
+        rounds = 60 if largest < 6 else 1_000_000
+        for _ in range(rounds):
+            for label, scheme, pairs in sources:
+                yield with_checksums(scheme, next(pairs), label)
+
+
+def _partners(
+    format_: MatrixProduct,
+    bases: Sequence[tuple[str, Scheme]],
+    workers: int | None,
+    generator: np.random.Generator,
+) -> Iterator[FaultTolerantScheme | None]:
+    """Join each base with members of its orbit, if there are workers for two schemes."""
+    label, scheme = bases[0]
+    if workers is not None and 2 * scheme.rank > workers:
+        return
+    if format_.sides == (2, 2, 2):
+        for largest in (1, 2):
+            for partner in two_by_two_orbit(largest):
+                yield union_of(
+                    format_, [scheme, partner], [label, "orbit"], f"{label} and an orbit partner"
+                )
+        return
+    while True:
+        changes = [random_invertible(side, generator) for side in format_.sides]
+        partner = sandwich(scheme.u, scheme.v, format_, *changes)
+        yield union_of(
+            format_, [scheme, partner], [label, "orbit"], f"{label} and an orbit partner"
+        )
+
+
+def _pool(format_: MatrixProduct) -> tuple[IntArray, IntArray] | None:
+    """Ternary factors of all candidates of a free code, or None for formats too large."""
+    du, dv, _ = format_.dimensions
+    most = max(du, dv)
+    while most > 1:
+        if 3 ** min(du, most) * 3 ** min(dv, most) < 4 * 40 * LARGEST_POOL:
+            left, right = ternary_vectors(du, most), ternary_vectors(dv, most)
+            if len(left) * len(right) <= LARGEST_POOL:
+                return left, right
+        most -= 1
+    return None
+
+
+def _free(
+    format_: MatrixProduct,
+    survive: int,
+    bases: Sequence[tuple[str, Scheme]],
+    best: Callable[[], FaultTolerantScheme | None],
+    value: Callable[[], tuple[float, ...]],
+    workers: int | None,
+    seed: int,
+) -> Iterator[FaultTolerantScheme | None]:
+    """Descend on free ternary codes, one worker fewer whenever that many suffice."""
+    pool = _pool(format_)
+    if pool is None:
+        return
+    generator = np.random.default_rng(seed)
+    for attempt in range(1_000_000):
+        present = best()
+        _, scheme = bases[attempt % len(bases)]
+        size = workers
+        if size is None:
+            size = scheme.rank + survive * format_.m
+            if present is not None and not value()[0]:
+                size = present.workers - 1
+        if size < scheme.rank + 1:
+            return
+        u, v = _start(scheme, size, pool, generator)
+        depth = survive + (workers is not None)
+        descent = Descent(
+            format_, *pool, p=0.01 if workers is None else _P, depth=depth, seed=seed + attempt
+        )
+        score, idle = np.inf, 0
+        for code in descent.run(u, v):
+            idle += 1
+            yield None
+            if code.score < score * (1 - 1e-9):
+                score, idle = code.score, 0
+                try:
+                    yield FaultTolerantScheme(format_, code.u, code.v, (), "free ternary code")
+                except InvalidSchemeError:
+                    continue
+                if workers is None and not value()[0] and (best() or present) is not present:
+                    break
+            if idle > 40 * size * size:
+                break
+
+
+def _start(
+    scheme: Scheme, size: int, pool: tuple[IntArray, IntArray], generator: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Return the scheme's products and random candidates, `size` in all."""
+    more = size - scheme.rank
+    left, right = pool
+    u = np.concatenate([scheme.u, left[generator.integers(len(left), size=more)]])
+    v = np.concatenate([scheme.v, right[generator.integers(len(right), size=more)]])
+    return u, v

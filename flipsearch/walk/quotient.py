@@ -1,0 +1,224 @@
+"""Symmetric walks: flips of whole orbits under C3, or C3 x Z2, over F2.
+
+In the trilinear convention the tensor of n x n x n is fixed by the cyclic shift u v w -> v w u,
+and by the reversal of all indices (entry k of a factor becomes entry n^2 - 1 - k). A symmetric
+scheme is a set of cubes x x x fixed by the shift and of orbits; the walk keeps one triple an orbit
+(a triple and its mirror image with Z2) and flips whole orbits together (Moosbauer and Poole, "Flip
+graphs with symmetry"). All the vectors of all orbits share one index of equal factors. For equal
+vectors at places p and q of different orbits
+
+    next(p) <- next(p) + next(q),        prev(q) <- prev(q) + prev(p),
+
+cyclically in the orbit, together with the mirror images. A zero vector drops the orbit; with Z2 so
+does an orbit equal to its mirror image (the two cancel mod 2); an orbit u u u is three times the
+cube, so over F2 the cube alone.
+
+Invariant: the sum of all orbits and cubes never changes; the rank is the number of terms written
+out, 3 or 6 an orbit and 1 a cube.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import Ring
+from flipsearch.walk.index import allocate, layout
+from flipsearch.walk.quotient_kernel import make_walk
+from flipsearch.walk.task import WalkOutcome, WalkTask, Words
+
+LARGEST_PLACES = 1024
+HISTORY = 1024
+REASONS = ("budget", "reached", "stuck")
+
+
+@dataclass(frozen=True, eq=False)
+class QuotientTask(WalkTask):
+    """A walk in the quotient by C3 or C3 x Z2.
+
+    Parameters
+    ----------
+    start : uint64 array, shape (G, 3, 1)
+        One triple an orbit; with `mirrored` its mirror image belongs to the orbit too.
+    cubes : uint64 array, shape (C,)
+        Vectors x of the fixed cubes x x x.
+    mirrored : bool
+        Whether the group is C3 x Z2.
+    plus_below : int
+        Plus transitions are made only below this rank (0: no such limit).
+    """
+
+    cubes: Words = field(default_factory=lambda: np.zeros(0, np.uint64))
+    mirrored: bool = False
+    plus_below: int = 0
+
+    @property
+    def rank(self) -> int:
+        """Terms of the start written out."""
+        return len(self.start) * (6 if self.mirrored else 3) + len(self.cubes)
+
+
+@dataclass(frozen=True, eq=False)
+class QuotientOutcome(WalkOutcome):
+    """What a symmetric walk brings back: `best` and `final` written out, and as orbits.
+
+    Parameters
+    ----------
+    best_orbits, final_orbits : uint64 arrays, shape (G, 3, 1)
+        One triple an orbit.
+    best_cubes, final_cubes : uint64 arrays, shape (C,)
+        The fixed cubes.
+    """
+
+    best_orbits: Words
+    best_cubes: Words
+    final_orbits: Words
+    final_cubes: Words
+
+
+def mirror(vectors: Words, n: int) -> Words:
+    """Return the vectors with the bits of their n^2 entries in reverse order."""
+    result = np.zeros_like(vectors)
+    for entry in range(n * n):
+        bit = (vectors >> np.uint64(entry)) & np.uint64(1)
+        result = result | (bit << np.uint64(n * n - 1 - entry))
+    return result
+
+
+def write_out(orbits: Words, cubes: Words, n: int, mirrored: bool) -> Words:
+    """Return the packed state, shape (R, 3, 1), of orbits and cubes."""
+    triples = orbits.reshape(-1, 3)
+    if mirrored:
+        triples = np.concatenate([triples, mirror(triples, n)])
+    turned = [np.roll(triples, -k, axis=1) for k in range(3)]
+    fixed = np.repeat(cubes.reshape(-1, 1), 3, axis=1)
+    return np.ascontiguousarray(np.concatenate([*turned, fixed])[:, :, None])
+
+
+def naive_orbits(
+    n: int, parts: tuple[tuple[int, ...], ...], mirrored: bool = False
+) -> tuple[Words, Words]:
+    """Return (orbits, cubes): the naive symmetric scheme with chosen fixed cubes.
+
+    Parameters
+    ----------
+    n : int
+        Side, 2 to 8.
+    parts : tuple of tuples of int
+        Disjoint sets of indices 0 to n - 1; each gives the cube of the sum of its E_ii. Indices in
+        none of them give no cube, so each E_ii of theirs is a cube of its own.
+    mirrored : bool
+        Whether to keep one orbit of each mirrored pair.
+
+    Returns
+    -------
+    orbits : uint64 array, shape (G, 3, 1)
+    cubes : uint64 array, shape (C,)
+
+    Raises
+    ------
+    UsageError
+        The parts overlap, or are not fixed by the reversal though it is asked for.
+    """
+    if not 2 <= n <= 8:
+        raise UsageError(f"symmetric walks take sides 2 to 8, not {n}")
+    flat = [i for part in parts for i in part]
+    if len(set(flat)) != len(flat) or any(not 0 <= i < n for i in flat):
+        raise UsageError(f"{parts} are not disjoint sets of indices below {n}")
+    everything = [set(part) for part in parts] + [{i} for i in range(n) if i not in flat]
+    if mirrored and any({n - 1 - i for i in part} not in everything for part in everything):
+        raise UsageError(f"{parts} are not fixed by reversing the indices")
+    found: dict[tuple[int, int, int], None] = {}
+    triples = [
+        (i * n + j, j * n + k, k * n + i) for i in range(n) for j in range(n) for k in range(n)
+    ]
+    for part in everything:
+        triples += [(i * n + i, j * n + j, k * n + k) for i in part for j in part for k in part]
+    for triple in triples:
+        if len(set(triple)) == 1:
+            continue  # a cube of one E_ii: once in the tensor, once in a part's cube
+        a, b, c = triple
+        form = min((a, b, c), (b, c, a), (c, a, b))
+        last = n * n - 1
+        d, e, f = last - a, last - b, last - c
+        image = min((d, e, f), (e, f, d), (f, d, e))
+        if not mirrored or form < image:
+            found[form] = None
+        elif form == image:
+            raise UsageError(f"an orbit of the naive scheme for {parts} is its own mirror image")
+    triples_ = [[1 << entry for entry in triple] for triple in found]
+    orbits = np.array(triples_, dtype=np.uint64)
+    cubes = np.array([sum(1 << (i * n + i) for i in part) for part in everything], dtype=np.uint64)
+    return orbits.reshape(-1, 3, 1), cubes
+
+
+def symmetric_walk(task: QuotientTask) -> QuotientOutcome:
+    """Carry out a symmetric walk; the same task gives the same outcome.
+
+    Raises
+    ------
+    UsageError
+        The format is not square and general with side at most 8, or the ring is not F2.
+    """
+    format_ = task.format
+    if (
+        not isinstance(format_, MatrixProduct)
+        or not format_.is_general
+        or len(set(format_.sides)) != 1
+        or format_.n > 8
+        or format_.corner
+        or task.ring is not Ring.F2
+    ):
+        raise UsageError("symmetric walks take n x n x n, n at most 8, over F2")
+    n, size = format_.n, 6 if task.mirrored else 3
+    triples = np.ascontiguousarray(task.start.reshape(-1, 3))
+    if task.mirrored:
+        triples = np.concatenate([triples, mirror(triples, n)], axis=1)
+    places = triples.size
+    blocks = 1
+    while 64 * blocks < places + 8 * size:
+        blocks *= 2
+    if 64 * blocks > LARGEST_PLACES:
+        raise UsageError(f"a symmetric walk holds {LARGEST_PLACES} vectors at most, not {places}")
+    at = layout(2, 1, blocks)
+    vectors = np.zeros(64 * blocks, dtype=np.uint64)
+    vectors[:places] = triples.reshape(-1)
+    # every orbit may become a cube (two with Z2), beside those there are
+    cubes = np.zeros(len(task.cubes) + 64 * blocks, dtype=np.uint64)
+    cubes[: len(task.cubes)] = task.cubes
+    numbers = np.array([places, len(task.cubes)], dtype=np.uint64)
+    best = np.zeros_like(vectors), np.zeros_like(cubes), np.zeros_like(numbers)
+    history = np.zeros((HISTORY, 2), dtype=np.uint64)
+    wide, narrow = allocate(at)
+    policy = task.policy
+    limits = (n * n, task.seed, task.steps, policy.plus_after, policy.band, policy.stop_rank)
+    result = make_walk(at, size)(
+        *(vectors, cubes, numbers, best),
+        *(np.array([*limits, task.plus_below], dtype=np.uint64), wide, narrow, history),
+    )
+    steps, made, reductions, escapes, records, reason = map(int, result)
+
+    def state(v: Words, c: Words, count: Words) -> tuple[Words, Words]:
+        orbits = v[: int(count[0])].reshape(-1, size)[:, :3].copy()[:, :, None]
+        return orbits, c[: int(count[1])].copy()
+
+    best_orbits, best_cubes = state(*best)
+    final_orbits, final_cubes = state(vectors, cubes, numbers)
+    return QuotientOutcome(
+        number=task.number,
+        best=(write_out(best_orbits, best_cubes, n, task.mirrored),),
+        final=write_out(final_orbits, final_cubes, n, task.mirrored),
+        history=tuple((int(s), int(r)) for s, r in history[:records]),
+        steps=steps,
+        flips=made,
+        reductions=reductions,
+        escapes=escapes,
+        reason=REASONS[reason],
+        best_orbits=best_orbits,
+        best_cubes=best_cubes,
+        final_orbits=final_orbits,
+        final_cubes=final_cubes,
+    )

@@ -1,0 +1,227 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import njit
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+from flipsearch.transform import cyclic
+from flipsearch.verify import is_valid
+from flipsearch.walk.index import THREE, U, allocate, layout
+from flipsearch.walk.quotient import (
+    QuotientTask,
+    mirror,
+    naive_orbits,
+    symmetric_walk,
+    write_out,
+)
+from flipsearch.walk.quotient_kernel import _build, _next, _previous, _reverse, _set, _tidy
+from flipsearch.walk.task import Policy, unpack
+
+AT = layout(2, 1, 1)
+
+
+@njit
+def change(wide, narrow, place, value):  # type: ignore[no-untyped-def]
+    """Compile `_set`, which is only ever inlined, for the smallest index."""
+    _set(AT, wide, narrow, place, value)
+
+
+PARTS = {
+    2: ((0,), (1,)),
+    3: ((0, 2), (1,)),
+    4: ((0, 3), (1, 2)),
+    5: ((0, 4), (1, 3), (2,)),
+}
+
+
+def scheme_of(orbits: np.ndarray, cubes: np.ndarray, n: int, mirrored: bool) -> Scheme:
+    return unpack(parse_format(f"{n}x{n}x{n}"), Ring.F2, write_out(orbits, cubes, n, mirrored))
+
+
+def task(n: int, mirrored: bool, seed: int, steps: int, **policy: int) -> QuotientTask:
+    orbits, cubes = naive_orbits(n, PARTS[n], mirrored)
+    return QuotientTask(
+        parse_format(f"{n}x{n}x{n}"),
+        Ring.F2,
+        orbits,
+        seed,
+        steps,
+        Policy(**policy),
+        cubes=cubes,
+        mirrored=mirrored,
+    )
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+def test_naive_orbits_are_a_scheme(n: int, mirrored: bool) -> None:
+    orbits, cubes = naive_orbits(n, PARTS[n], mirrored)
+    scheme = scheme_of(orbits, cubes, n, mirrored)
+    assert is_valid(scheme)
+    assert cyclic(scheme) == scheme
+    extra = sum(len(part) ** 3 - len(part) for part in PARTS[n])
+    assert scheme.rank == n**3 - n + extra + len(PARTS[n])
+
+
+@pytest.mark.parametrize(
+    ("n", "parts"),
+    [(4, ((0, 1, 2), (3,))), (5, ((0, 1, 2, 3, 4),)), (3, ()), (6, ((0, 1), (2, 3), (4, 5)))],
+)
+def test_other_partitions(n: int, parts: tuple[tuple[int, ...], ...]) -> None:
+    orbits, cubes = naive_orbits(n, parts)
+    assert is_valid(scheme_of(orbits, cubes, n, False))
+
+
+def test_ill_chosen_parts() -> None:
+    with pytest.raises(UsageError, match="disjoint"):
+        naive_orbits(3, ((0, 1), (1, 2)))
+    with pytest.raises(UsageError, match="not fixed"):
+        naive_orbits(3, ((0, 1),), mirrored=True)
+    with pytest.raises(UsageError, match="2 to 8"):
+        naive_orbits(9, ())
+
+
+def test_mirror_is_reversal() -> None:
+    words = np.array([1, 0b1011, (1 << 36) - 2], dtype=np.uint64)
+    image = mirror(words, 6)
+    assert image[0] == 1 << 35
+    assert np.array_equal(mirror(image, 6), words)
+    for word, expected in zip(words, image, strict=True):
+        assert _reverse(word, U(36)) == expected
+
+
+@given(
+    n=st.sampled_from([2, 3]),
+    mirrored=st.booleans(),
+    seed=st.integers(0, 2**64 - 1),
+    steps=st.integers(0, 3000),
+    plus_after=st.sampled_from([0, 50, 400]),
+)
+@settings(max_examples=40, deadline=None)
+def test_every_state_is_a_symmetric_scheme(
+    n: int, mirrored: bool, seed: int, steps: int, plus_after: int
+) -> None:
+    walked = task(n, mirrored, seed, steps, plus_after=plus_after, band=15)
+    outcome = symmetric_walk(walked)
+    for orbits, cubes, rank in (
+        (outcome.best_orbits, outcome.best_cubes, outcome.rank),
+        (outcome.final_orbits, outcome.final_cubes, len(outcome.final)),
+    ):
+        scheme = scheme_of(orbits, cubes, n, mirrored)
+        assert is_valid(scheme)
+        assert cyclic(scheme) == scheme
+        assert scheme.rank == rank
+    assert outcome.rank <= walked.rank
+    assert outcome.steps <= steps
+    assert outcome.flips <= outcome.steps
+    again = symmetric_walk(walked)
+    assert np.array_equal(again.final, outcome.final)
+    assert again.history == outcome.history
+
+
+def test_a_walk_reaches_23() -> None:
+    outcome = symmetric_walk(task(3, False, 0, 400_000, plus_after=5_000, band=6, stop_rank=23))
+    assert outcome.reason == "reached"
+    assert outcome.rank == 23
+    assert outcome.history[-1] == (outcome.steps, 23)
+
+
+def test_a_walk_goes_on_from_where_another_stopped() -> None:
+    first = symmetric_walk(task(4, False, 5, 20_000, plus_after=2_000, band=9))
+    second = symmetric_walk(
+        QuotientTask(
+            parse_format("4x4x4"),
+            Ring.F2,
+            first.final_orbits,
+            6,
+            20_000,
+            Policy(2_000, 9),
+            cubes=first.final_cubes,
+        )
+    )
+    assert is_valid(scheme_of(second.final_orbits, second.final_cubes, 4, False))
+
+
+def test_refused_formats() -> None:
+    orbits, cubes = naive_orbits(2, ())
+    for name in ("2x2x3", "ss:2x2x2"):
+        wrong = QuotientTask(parse_format(name), Ring.F2, orbits, 0, 1, cubes=cubes)
+        with pytest.raises(UsageError, match="n x n x n"):
+            symmetric_walk(wrong)
+
+
+def tidied(triples: list[list[int]], cubes: list[int], size: int) -> tuple[list[int], list[int]]:
+    """Plain counterpart of `_tidy`: sorted vectors of the orbits left, sorted cubes left."""
+    kept: list[int] = []
+    fixed = list(cubes)
+    for row in triples:
+        triple, image = row[:3], row[3:]
+        if 0 in triple:
+            continue
+        if size == 6 and any(triple == image[k:] + image[:k] for k in range(3)):
+            continue
+        if len(set(triple)) == 1:
+            fixed += [triple[0]] + ([image[0]] if size == 6 else [])
+        else:
+            kept += row
+    return sorted(kept), sorted(x for x in set(fixed) if fixed.count(x) % 2)
+
+
+@given(data=st.data(), size=st.sampled_from([3, 6]))
+@settings(max_examples=200, deadline=None)
+def test_tidy_against_plain_python(data: st.DataObject, size: int) -> None:
+    # 2 x 2 matrices with mirror images: reversal of four bits
+    words = data.draw(st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), max_size=8))
+    cubes = data.draw(st.lists(st.integers(1, 3), max_size=5))
+    reverse = [int(f"{x:04b}"[::-1], 2) for x in range(16)]
+    triples = [row + ([reverse[x] for x in row] if size == 6 else []) for row in words]
+    vectors = np.zeros(64, dtype=np.uint64)
+    vectors[: size * len(triples)] = [x for row in triples for x in row]
+    fixed = np.zeros(64, dtype=np.uint64)
+    fixed[: len(cubes)] = cubes
+    numbers = np.array([size * len(triples), len(cubes)], dtype=np.uint64)
+    _tidy(vectors, fixed, numbers, U(size))
+    found = (
+        sorted(int(x) for x in vectors[: int(numbers[0])]),
+        sorted(int(x) for x in fixed[: int(numbers[1])]),
+    )
+    assert found == tidied(triples, cubes, size)
+
+
+def test_places_of_an_orbit() -> None:
+    assert [int(_next(U(k))) for k in range(6)] == [1, 2, 0, 4, 5, 3]
+    assert [int(_previous(U(k))) for k in range(6)] == [2, 0, 1, 5, 3, 4]
+    assert int(THREE) == 3
+
+
+@given(
+    st.lists(st.integers(1, 5), min_size=6, max_size=60),
+    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), max_size=40),
+)
+@settings(max_examples=60, deadline=None)
+def test_index_against_plain_python(values: list[int], changes: list[tuple[int, int]]) -> None:
+    at = AT
+    wide, narrow = allocate(at)
+    _build(at, np.array(values, dtype=np.uint64), U(len(values)), wide, narrow)
+    for place, value in changes:
+        if values[place] == value:
+            continue  # a flip always changes the vector
+        values[place] = value
+        change(wide, narrow, U(place), U(value))
+    stored = [int(wide[int(narrow[place])]) for place in range(len(values))]
+    assert stored == values
+    flippable = [place for place, value in enumerate(values) if values.count(value) > 1]
+    mask = int(wide[int(at.flippable)])
+    assert [place for place in range(64) if mask >> place & 1] == flippable
+    assert int(wide[int(at.live)]) == len(flippable)
+    for place, value in enumerate(values):
+        class_ = int(narrow[place])
+        rows = int(wide[int(at.bitmaps) + class_])
+        assert [k for k in range(64) if rows >> k & 1] == [
+            k for k, other in enumerate(values) if other == value
+        ]
+        assert int(narrow[int(at.counts) + class_]) == values.count(value)

@@ -206,7 +206,8 @@ def current_bounds(
     )
     if tabulated is not None:
         statement = statement.where(BoundRow.format == tabulated)
+    rings = {ring.value: ring for ring in Ring}
     return {
-        (format_, Ring(ring)): Bound(format_, Ring(ring), value, source, name)
+        (format_, rings[ring]): Bound(format_, rings[ring], value, source, name)
         for format_, ring, value, source, name in connection.execute(statement)
     }

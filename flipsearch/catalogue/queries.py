@@ -16,7 +16,6 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import aliased
 
-from flipsearch.catalogue.bounds import current_bounds
 from flipsearch.catalogue.models import BoundRow, ProvenanceRow, RunRow, SchemeRow
 from flipsearch.catalogue.records import Best
 from flipsearch.errors import UsageError
@@ -208,6 +207,8 @@ def select_schemes() -> Select[Any]:
 def order(sort: str | Sequence[str]) -> list[Any]:
     """Return the SQL order for names such as ``rank,-additions``; ties go by row number.
 
+    A minus before a name, or ``:desc`` behind it, means descending; what is empty comes last.
+
     Raises
     ------
     UsageError
@@ -216,11 +217,11 @@ def order(sort: str | Sequence[str]) -> list[Any]:
     names = sort.split(",") if isinstance(sort, str) else list(sort)
     columns: list[Any] = []
     for name in names:
-        bare = name.strip().removeprefix("-")
+        bare = name.strip().removeprefix("-").removesuffix(":desc")
         if bare not in SORTS:
             raise UsageError(f"cannot sort by {bare!r}: choose from {', '.join(SORTS)}")
         for column in SORTS[bare]:
-            ordered = column.desc() if name.strip().startswith("-") else column.asc()
+            ordered = column.asc() if name.strip() == bare else column.desc()
             columns.append(ordered.nulls_last())
     return [*columns, SchemeRow.id]
 
@@ -297,23 +298,22 @@ def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> l
     ours: dict[str, dict[str, tuple[int, str]]] = {}
     for tabulated, ring, rank, name in connection.execute(statement):
         ours.setdefault(tabulated, {})[ring] = rank, name
-    bounds = {
-        (key[0], key[1].value): bound.value for key, bound in current_bounds(connection).items()
-    }
-    formats = sorted(ours.keys() | {name for name, _ in bounds}, key=format_order)
+    current = select(BoundRow.format, BoundRow.ring, BoundRow.value).where(BoundRow.current)
+    known: dict[str, dict[str, int]] = {}
+    for tabulated, ring, value in connection.execute(current):
+        known.setdefault(tabulated, {})[ring] = value
     table = []
-    for name in formats:
-        here = ours.get(name, {})
+    for name in sorted(ours.keys() | known.keys(), key=format_order):
+        here, bounds = ours.get(name, {}), known.get(name, {})
         for ring in rings:
-            found = min(
-                ((*here[r], r) for r in IMPLIED[ring] if r in here),
-                key=lambda item: item[0],
-                default=None,
-            )
-            known = bounds.get((name, ring.value))
-            if found is not None or known is not None:
-                rank, witness_hash, over = found or (None, None, None)
-                table.append(Best(name, ring, rank, witness_hash, over, known))
+            rank, witness_hash, over = None, None, None
+            for candidate in IMPLIED[ring]:
+                found = here.get(candidate)
+                if found is not None and (rank is None or found[0] < rank):
+                    (rank, witness_hash), over = found, candidate
+            bound = bounds.get(ring)
+            if rank is not None or bound is not None:
+                table.append(Best(name, ring, rank, witness_hash, over, bound))
     return table
 
 

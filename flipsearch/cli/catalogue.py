@@ -88,7 +88,7 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sort",
         default="format,ring,rank,additions",
-        help="columns, comma-separated, a minus before one for descending",
+        help="columns, comma-separated, as rank,additions:desc",
     )
     parser.add_argument("--limit", type=_count, help=f"page size; {PAGE} for people")
     parser.add_argument("--offset", type=_count, default=0, help="where the page starts")

@@ -1,0 +1,162 @@
+"""Inserts and queries of the catalogue.
+
+- ``inserts_per_second``: durable inserts of proved schemes in batches, verification apart (and
+  once more with it), SQLite on a real disk, WAL with full synchronous.
+- ``query_milliseconds``: the best of every format and ring, of one format, a filtered page, and
+  opening an existing catalogue; over a catalogue of 100,000 rows. Those rows are drawn at random
+  and written straight into the table: queries read columns, never factors.
+
+python -m benchmarks.catalogue [--json] [--schemes 3000] [--rows 100000] [--folder DIR]
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import insert
+
+from benchmarks.common import benchmark_parser, emit, emit_dgemm, seconds_of
+from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.catalogue.models import SchemeRow
+from flipsearch.catalogue.writing import insert as insert_prepared
+from flipsearch.catalogue.writing import prepare
+from flipsearch.formats import LARGEST_SIDE, MatrixProduct
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme, naive_scheme
+
+SIDES = [(2, 2, 2), (2, 3, 4), (3, 3, 3), (3, 4, 5), (4, 4, 4), (4, 5, 6), (5, 5, 5), (6, 6, 6)]
+
+
+def distinct(number: int) -> Scheme:
+    """Return a valid scheme of a mixed format and ring, another one for every number."""
+    ring = (Ring.F2, Ring.F3, Ring.ZT)[number % 3]
+    naive = naive_scheme(MatrixProduct(*SIDES[number % len(SIDES)]), ring)
+    generator = np.random.default_rng(number)
+    factors = []
+    for matrix in naive.factors:
+        row = generator.integers(0, 2, matrix.shape[1])
+        row[generator.integers(len(row))] = 1
+        factors.append(np.concatenate([matrix, [row], [row]]))
+    factors[2][-1] = ring.balanced(-factors[2][-1])
+    return Scheme(naive.format, ring, *factors)
+
+
+def measure_inserts(arguments: Any, folder: Path) -> None:
+    schemes = [distinct(number) for number in range(arguments.schemes)]
+    prepared, preparing = [], 0.0
+    for scheme in schemes:
+        start = time.perf_counter()
+        prepared.append(prepare(scheme))
+        preparing += time.perf_counter() - start
+    for batch in (1, 100, 1000):
+        path = folder / f"inserts-{batch}.sqlite"
+        count = min(len(prepared), 200 * batch)
+        with Catalogue.open(path) as catalogue:
+            run = catalogue.start_run("2x2x2", "F2")
+            items = [(p, Provenance(run=run.id, task=k)) for k, p in enumerate(prepared[:count])]
+            start = time.perf_counter()
+            for at in range(0, count, batch):
+                with catalogue.database.writing() as connection:
+                    insert_prepared(connection, items[at : at + batch])
+            seconds = time.perf_counter() - start
+        emit(
+            arguments.json, "inserts_per_second", count / seconds, "1/s",
+            batch=batch, verification="apart", database="sqlite",
+        )  # fmt: skip
+        if batch == 1000:
+            emit(
+                arguments.json, "inserts_per_second", count / (seconds + preparing), "1/s",
+                batch=batch, verification="included", database="sqlite",
+            )  # fmt: skip
+
+
+def fill(catalogue: Catalogue, rows: int) -> None:
+    """Write random rows: sides 2 to 16, every ring, ranks near the bound."""
+    generator = random.Random(1)
+    now = dt.datetime.now(dt.UTC)
+    bounds = {key: bound.value for key, bound in catalogue.known_bounds().items()}
+    values = []
+    for number in range(rows):
+        sides = [generator.randint(2, LARGEST_SIDE) for _ in range(3)]
+        format_ = MatrixProduct(*sides)
+        ring = generator.choice(list(Ring))
+        rank = bounds[format_.sorted.name, ring] + generator.randint(0, 20)
+        values.append(
+            {
+                "hash": f"{number:064x}",
+                "format": format_.name,
+                "tabulated": format_.sorted.name,
+                "ring": ring.value,
+                "rank": rank,
+                "nonzeros": 20 * rank,
+                "additions": generator.randint(10 * rank, 20 * rank),
+                "growth": None if ring.characteristic else 5.0 * rank,
+                "omega": 2.8,
+                "stored": now,
+                "verified": now,
+            }
+        )
+    with catalogue.database.writing() as connection:
+        connection.execute(insert(SchemeRow.__table__), values)  # type: ignore[arg-type]
+
+
+def measure_queries(arguments: Any, folder: Path) -> None:
+    path = folder / "queries.sqlite"
+    with Catalogue.open(path) as catalogue:
+        fill(catalogue, arguments.rows)
+        page = {"sort": "gap,-additions", "limit": 50}
+        queries: dict[str, Callable[[], Any]] = {
+            "best per format and ring": catalogue.best_table,
+            "best of one format": lambda: catalogue.best("4x5x6", "Z"),
+            "page by gap": lambda: catalogue.query(ring="ZT", gap=(0, 2), **page),
+            "page of a format": lambda: catalogue.query(format="4x5x6", limit=50),
+        }
+        for name, query in queries.items():
+            query()
+            times = [seconds_of(query) for _ in range(arguments.repetitions)]
+            emit(
+                arguments.json, "query_milliseconds", 1000 * statistics.median(times), "ms",
+                query=name, rows=arguments.rows, database="sqlite",
+            )  # fmt: skip
+    for module, code in (
+        ("importing SQLAlchemy", "import sqlalchemy.orm"),
+        (
+            "importing and opening",
+            f"from flipsearch.catalogue import Catalogue\nCatalogue.open({str(path)!r}).close()",
+        ),
+    ):
+        command = [sys.executable, "-c", code]
+        run: Callable[[], Any] = lambda c=command: subprocess.run(c, check=True)  # noqa: E731
+        run()
+        times = [seconds_of(run) for _ in range(arguments.repetitions)]
+        emit(
+            arguments.json, "query_milliseconds", 1000 * statistics.median(times), "ms",
+            query=module, rows=arguments.rows, database="sqlite",
+        )  # fmt: skip
+
+
+def main() -> None:
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--schemes", type=int, default=3000, help="to insert")
+    parser.add_argument("--rows", type=int, default=100_000, help="to query")
+    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--folder", help="where the databases go; default the temporary folder")
+    arguments = parser.parse_args()
+    emit_dgemm(arguments.json)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        measure_inserts(arguments, Path(folder))
+        measure_queries(arguments, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

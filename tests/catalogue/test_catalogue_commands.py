@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catalogue_schemes import strassen, variant
+
+from flipsearch import cli
+from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import naive_scheme
+
+Run = Callable[..., tuple[int, str, str]]
+KEYS = ["scheme", "format", "ring", "rank", "known_bound", "additions", "verified", "source"]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "c.sqlite"
+    with Catalogue.open(path) as catalogue:
+        run = catalogue.start_run("2x2x2", "ZT", name="night", seed=4)
+        catalogue.add(strassen(), Provenance(run=run.id, task=2))
+        catalogue.add(naive_scheme(parse_format("3x2x2"), Ring.F2), Provenance(source="naive"))
+        catalogue.add_many([variant(k) for k in range(3)], Provenance(source="made up"))
+        catalogue.heartbeat(run, flips=123456, seconds=2.0, best_rank=7)
+        catalogue.finish_run(run)
+        catalogue.quarantine("wrong", run=run, source="worker 3", task={"seed": 1})
+    return path
+
+
+@pytest.fixture
+def run(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command against the catalogue; return exit code, output and errors."""
+    monkeypatch.setattr(cli, "GROUPS", ("catalogue", "doctor"))
+
+    def call(*words: str, db: bool = True) -> tuple[int, str, str]:
+        arguments = [*words, "--db", str(path)] if db else list(words)
+        code = cli.main(arguments)
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return call
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_list_for_programs(run: Run) -> None:
+    code, out, _ = run("list", "--json", "--sort", "rank")
+    assert code == 0
+    objects = _objects(out)
+    assert len(objects) == 5
+    assert all(list(item) == KEYS for item in objects)
+    assert objects[0]["scheme"] == strassen().content_hash
+    assert objects[0]["known_bound"] == 7
+    assert objects[0]["source"] == "run 1 task 2"
+    _, out, _ = run("list", "--csv", "--sort", "rank")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [row["scheme"] for row in rows] == [item["scheme"] for item in objects]
+
+
+def test_list_for_people_in_pages(run: Run) -> None:
+    code, out, err = run("list", "--limit", "2", "--sort", "rank:desc")
+    assert code == 0
+    assert [line.split()[3] for line in out.splitlines()[1:]] == ["12", "10"]
+    assert "3 more: --offset 2" in err
+    _, out, err = run("list", "--limit", "2", "--sort", "rank:desc", "--offset", "4")
+    assert len(out.splitlines()) == 2
+    assert err == ""
+
+
+def test_list_by_format_and_ring(run: Run) -> None:
+    _, out, _ = run("list", "2x2x3", "--json")
+    assert [item["format"] for item in _objects(out)] == ["3x2x2"]
+    assert run("list", "2x2x3", "--exact", "--json")[1] == ""
+    _, out, _ = run("list", "--ring", "zt", "--json")
+    assert [item["rank"] for item in _objects(out)] == [7]
+    assert len(_objects(run("list", "--ring", "Q", "--json")[1])) == 4
+
+
+def test_the_best_of_everything(run: Run) -> None:
+    _, out, _ = run("list", "--best")
+    lines = {line.split("  ")[0]: line for line in out.splitlines()}
+    assert "7/7" in lines["2x2x2"]
+    assert "12/11 +1" in lines["2x2x3"]
+    assert "-/11" in lines["2x2x3"]
+    assert "4x4x4" not in lines
+    _, out, _ = run("list", "--best", "--all")
+    assert "-/47" in next(line for line in out.splitlines() if line.startswith("4x4x4 "))
+    _, out, _ = run("list", "3x2x2", "--best", "--ring", "F2", "--json")
+    (item,) = _objects(out)
+    assert list(item)[: len(KEYS)] == KEYS
+    assert (item["rank"], item["known_bound"], item["gap"], item["over"]) == (12, 11, 1, "F2")
+
+
+def test_query_filters(run: Run) -> None:
+    def ranks(*words: str) -> list[int]:
+        code, out, _ = run("query", "--json", *words)
+        assert code == 0
+        return sorted(item["rank"] for item in _objects(out))
+
+    assert ranks("--gap", "0") == [7]
+    assert ranks("--gap=-5..0") == [7]
+    assert ranks("--gap", "1-") == [10, 10, 10, 12]
+    assert ranks("--rank", "8-11") == [10, 10, 10]
+    assert ranks("--rank=-9") == [7]
+    assert ranks("--source", "MADE") == [10, 10, 10]
+    assert ranks("--run", "night") == ranks("--run", "1") == [7]
+    assert ranks("--growth", "12") == [7]
+    assert ranks("--since", "2020-01-01", "--until", "2020-12-31") == []
+    assert ranks("2x2x2", "--additions", "18") == [7]
+    assert {"gap", "growth", "omega"} <= set(_objects(run("query", "--json")[1])[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("list", "4x4"), 2, "unknown format"),
+        (("list", "17x2x2"), 2, "out of range"),
+        (("list", "--ring", "R"), 2, "unknown ring"),
+        (("list", "--sort", "colour"), 2, "cannot sort by"),
+        (("query", "--rank", "few"), 2, "--rank"),
+        (("query", "--since", "yesterday"), 2, "--since"),
+        (("show", "xyz"), 2, "no ID"),
+        (("show", "abcdef012345"), 1, "no scheme"),
+        (("bounds", "list", "ss:9x9x9"), 1, "no bound"),
+        (("bounds", "update", "/nowhere/x.csv"), 1, "No such file"),
+    ],
+)
+def test_mistakes_get_one_line_and_a_code(
+    run: Run, words: tuple[str, ...], code: int, message: str
+) -> None:
+    found, out, err = run(*words)
+    assert found == code
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_show(run: Run) -> None:
+    name = strassen().content_hash
+    code, out, _ = run("show", name[:8], "--products")
+    assert code == 0
+    assert f"scheme:       {name}" in out
+    assert "run 1" in out
+    assert out.count("* (b") == 7
+    _, out, _ = run("show", name[:12], "--json", "--products")
+    (item,) = _objects(out)
+    assert item["provenance"] == [{"run": 1, "task": 2}]
+    assert len(item["products"]) == 7
+    assert item["growth"] == 12
+
+
+def test_runs(run: Run) -> None:
+    _, out, _ = run("runs")
+    assert out.splitlines()[1].split()[:7] == ["1", "night", "2x2x2", "ZT", "done", "7", "123456"]
+    (item,) = _objects(run("runs", "--json")[1])
+    assert (item["run"], item["status"], item["rank"], item["flips"]) == (1, "done", 7, 123456)
+    assert "wrong" in run("runs", "--quarantine")[1]
+    assert _objects(run("runs", "--quarantine", "--json")[1])[0]["task"] == {"seed": 1}
+
+
+def test_bounds(run: Run, tmp_path: Path) -> None:
+    rows = run("bounds", "list", "5x4x3")[1].splitlines()
+    assert [row.split()[:2] for row in rows[1:]] == [[ring, "47"] for ring in Ring]
+    assert "newest already" in run("bounds", "update")[1]
+    table = tmp_path / "t.csv"
+    table.write_text("format,ZT,Z,Q,F2,F3,source\n4x4x4,,,,46,,me\n", "utf-8")
+    assert run("bounds", "update", str(table))[1] == "1 bounds loaded\n"
+    assert "46" in run("bounds", "list", "4x4x4")[1].splitlines()[1]
+
+
+def test_doctor(run: Run, path: Path) -> None:
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert "the catalogue is sound" in out
+    assert "numpy" in out
+    (report,) = _objects(run("doctor", "--json", "--catalogue", "--workers", "1")[1])
+    assert report["catalogue"]["sound"] is True
+    assert report["catalogue"]["checked"] == 5
+    assert report["packages"]["numba"]
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE factors SET data = x'00' WHERE scheme_id = 2")
+    connection.close()
+    assert run("doctor")[0] == 0  # the quick look does not prove
+    code, out, _ = run("doctor", "--catalogue")
+    assert code == 1
+    assert "the catalogue is not sound" in out
+    assert out.count("problem: scheme") == 1
+
+
+def test_doctor_of_something_else(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("hello" * 200, "utf-8")
+    code, out, err = run("doctor", "--db", str(tmp_path / "x.txt"), db=False)
+    assert code == 1
+    assert "not an SQLite database" in out
+    assert err == ""

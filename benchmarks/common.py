@@ -68,9 +68,7 @@ def dgemm_gflops(size: int = 2048, repetitions: int = 5) -> float:
 
 def emit_dgemm(as_json: bool) -> None:
     """Print the host's yardstick: float64, one thread, 2048."""
-    emit(
-        as_json, "dgemm_gflops", dgemm_gflops(), "GF/s", dtype="float64", size=2048, threads=1
-    )
+    emit(as_json, "dgemm_gflops", dgemm_gflops(), "GF/s", dtype="float64", size=2048, threads=1)
 
 
 def seconds_of(call: Callable[[], Any]) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from flipsearch.formats import Format, parse_format
 from flipsearch.kernels.plan import algorithm_of
-from flipsearch.kernels.runtime.driver import Algorithm
+from flipsearch.kernels.runtime.algorithm import Algorithm
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 

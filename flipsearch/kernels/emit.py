@@ -20,16 +20,16 @@ from pathlib import Path
 
 from flipsearch import __version__
 from flipsearch.errors import FlipsearchError, UsageError
-from flipsearch.formats import MatrixProduct
+from flipsearch.formats import OPERANDS, Format, MatrixProduct
 from flipsearch.kernels.plan import algorithm_of
-from flipsearch.kernels.runtime.driver import Algorithm, Term
+from flipsearch.kernels.runtime.algorithm import Algorithm, Term
 from flipsearch.kernels.stability import growth
 from flipsearch.scheme import Scheme
 
-RUNTIME = ("microkernel", "products", "driver")
+RUNTIME = ("microkernel", "products", "algorithm", "operands", "driver")
 ALLOWED_IMPORTS = {
     "__future__", "concurrent", "dataclasses", "functools", "llvmlite", "numba", "numpy", "os",
-    "threading", "threadpoolctl", "typing",
+    "threading", "threadpoolctl", "time", "typing",
 }  # fmt: skip
 FORBIDDEN_NAMES = {
     "eval", "exec", "compile", "__import__", "open", "input", "globals", "locals", "setattr",
@@ -64,8 +64,7 @@ def emit_kernel(scheme: Scheme) -> str:
         See `flipsearch.kernels.plan.algorithm_of`.
     """
     algorithm = algorithm_of(scheme)
-    format_ = scheme.format
-    assert isinstance(format_, MatrixProduct)
+    format_ = _plain_format(scheme.format)
     imports, runtime = _runtime_text()
     text = "\n".join(
         [
@@ -88,7 +87,7 @@ def emit_kernel(scheme: Scheme) -> str:
                           left=_present(format_, 0), right=_present(format_, 1)),
             runtime,
             "",
-            "ALGORITHM = Algorithm(SIDES, PRODUCTS, DENOMINATORS)",
+            f"ALGORITHM = Algorithm(SIDES, PRODUCTS, DENOMINATORS, {format_.is_general})",
             "",
         ]
     )  # fmt: skip
@@ -151,9 +150,17 @@ def check_source(text: str) -> None:
             raise KernelError(f"a kernel does not use {name}")
 
 
+def _plain_format(format_: Format) -> MatrixProduct:
+    """Return the format rebuilt from its sizes and letters, so that its name is only those."""
+    assert isinstance(format_, MatrixProduct)
+    n, m, p = (int(side) for side in format_.sides)
+    return MatrixProduct(n, m, p, OPERANDS[OPERANDS.index(format_.operands)])
+
+
 def _header(scheme: Scheme, format_: MatrixProduct) -> str:
     factors = growth(scheme)
-    return f'''"""Matrix product by a scheme of rank {scheme.rank} for {format_.name} over {scheme.natural_ring}.
+    title = f"{format_.name}, rank {scheme.rank} over {scheme.natural_ring}"
+    return f'''"""Matrix product by a scheme for {title}.
 
 scheme       {scheme.content_hash}
 additions    {scheme.additions} as written, {scheme.nonzeros} nonzero coefficients
@@ -222,7 +229,9 @@ def _runtime_text() -> tuple[list[str], str]:
         said = (ast.get_docstring(tree) or "").splitlines()
         body = [line for number, line in enumerate(lines, 1) if number not in dropped]
         comment = [f"# {line}".rstrip() for line in said]
-        bodies.append("\n".join(["", f"# ---- {name} ----", "#", *comment, "", "", *body]).rstrip())
+        bodies.append(
+            "\n".join(["", f"# ---- {name} ----", "#", *comment, "", "", *body]).rstrip()
+        )
     return sorted(imports, key=lambda line: (line.startswith("from"), line)), "\n".join(bodies)
 
 

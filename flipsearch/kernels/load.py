@@ -29,7 +29,9 @@ def cache_folder() -> Path:
     return base / "kernels"
 
 
-def load_kernel(source: str | os.PathLike[str] | Scheme, database: str | None = None) -> ModuleType:
+def load_kernel(
+    source: str | os.PathLike[str] | Scheme, database: str | None = None
+) -> ModuleType:
     """Return an imported kernel module.
 
     Parameters

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import MatrixProduct
-from flipsearch.kernels.runtime.driver import Algorithm, Term
+from flipsearch.kernels.runtime.algorithm import Algorithm, Term
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
 
@@ -54,7 +54,7 @@ def algorithm_of(scheme: Scheme) -> Algorithm:
         for rows in zip(*form.factors, strict=True)
     )
     denominators = tuple(int(d) for d in form.denominators)
-    return Algorithm(format_.sides, products, denominators)  # type: ignore[arg-type]
+    return Algorithm(format_.sides, products, denominators, format_.is_general)  # type: ignore[arg-type]
 
 
 def _terms(format_: MatrixProduct, slot: int, row: object) -> tuple[Term, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,7 @@ def operands(shape: tuple[int, int, int], dtype: npt.DTypeLike, seed: int = 0) -
 
 
 def time_against_numpy(
-    kernel: ModuleType | Any,
+    kernel: Any,
     size: int | tuple[int, int, int] = 2048,
     dtype: npt.DTypeLike = np.float64,
     threads: int | None = None,

@@ -1,6 +1,8 @@
-"""The part of a kernel that no scheme changes: leaf, products, driver.
+"""The part of a kernel that no scheme changes: leaf, products, tables, driver.
 
-The text of these modules is what `flipsearch.kernels.emit` writes behind a scheme's tables, in the
-order microkernel, products, driver, so that a kernel is one standalone file. Invariant: they
-import nothing of flipsearch but one another, and each name is defined in one of them only.
+The text of these modules is what `flipsearch.kernels.emit` writes behind a scheme's own integers,
+in the order microkernel, products, algorithm, operands, driver, so that a kernel is one standalone file.
+
+Invariant: they import nothing of flipsearch but one another, and each name is defined in one of
+them only.
 """

@@ -12,62 +12,41 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from flipsearch.kernels.runtime.products import multiply_products, workspace
+from flipsearch.kernels.runtime.algorithm import (
+    CLASSICAL,
+    COMPLEX,
+    Algorithm,
+    best_levels,
+    block_sides,
+    modelled_seconds,
+    tables,
+)
+from flipsearch.kernels.runtime.operands import addressable, check_output, flat_view
+from flipsearch.kernels.runtime.products import mirror, multiply_products, workspace
 
-SMALLEST_SIDE = 48
-SMALLEST_VOLUME = 96**3
-"""Below these sides and m*k*n, numpy is called: the call itself would cost too much."""
+TINY, TINY_FLOATING = 2_500_000, 200_000_000
+"""Operands whose numbers of elements multiply to less go to numpy without further thought."""
 
-SMALLEST_LEAF = 700
-"""Another level is taken while the blocks' sides stay at or above this."""
+SMALLEST_VOLUME, SMALLEST_INTEGER_VOLUME, SMALLEST_SIDE = 120**3, 48**3, 8
+"""Below this m*k*n (numpy's integer products are slow) or side, numpy is called likewise."""
+
+MARGIN = 0.95
+"""Our modelled time must be below this much of numpy's."""
+
+BOUNDED_VOLUME = 300**3
+"""From this m*k*n on, integers are scanned for a bound that allows float64."""
+
+EXACT = 2.0**53
 
 REAL = {np.dtype(np.float32), np.dtype(np.float64)}
-COMPLEX = {
-    np.dtype(np.complex64): np.dtype(np.float32),
-    np.dtype(np.complex128): np.dtype(np.float64),
-}
 INTEGER = {np.dtype(f"{kind}{size}") for kind in "iu" for size in (4, 8)}
-COMPLEX_PRODUCT = (
-    # three real products for one complex: factors over (real, imaginary), a row a product
-    ((1, 0), (0, 1), (1, 1)),
-    ((1, 0), (0, 1), (1, 1)),
-    ((1, -1), (-1, -1), (0, 1)),
-)
-
-Term = tuple[int, int, int]  # coefficient, block row, block column
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """A verified scheme as tables of integers.
-
-    Parameters
-    ----------
-    sides : (n, m, p)
-        Blocks of A are n x m, of B m x p, of C n x p.
-    products : tuple
-        For each product three tuples of terms (coefficient, row, column): combination of blocks
-        of A, of B, and the blocks of C it is added to.
-    denominators : tuple of int
-        Product r is divided by the r-th.
-    """
-
-    sides: tuple[int, int, int]
-    products: tuple[tuple[tuple[Term, ...], tuple[Term, ...], tuple[Term, ...]], ...]
-    denominators: tuple[int, ...]
-
-    @property
-    def integral(self) -> bool:
-        """Whether every coefficient is an integer, as wrapping integer matrices need."""
-        return all(d == 1 for d in self.denominators)
 
 
 def multiply(
@@ -92,205 +71,256 @@ def multiply(
     threads : int, optional
         Threads to use; by default as many as numpy's BLAS would.
     levels : int, optional
-        Levels of recursion, 0 for the classical product; by default chosen by size.
+        Levels of recursion, 0 for the classical product; by default chosen by size and type.
 
     Raises
     ------
     ValueError
         Shapes do not fit, or `out` overlaps an operand.
     """
+    if (
+        type(a) is np.ndarray is type(b)
+        and levels is None
+        and (a.size * b.size < TINY or (a.size * b.size < TINY_FLOATING and a.dtype.kind in "fc"))
+    ):
+        if out is None:
+            return np.matmul(a, b)
+        if not (np.may_share_memory(out, a) or np.may_share_memory(out, b)):
+            return np.matmul(a, b, out=out)
     a, b = np.asarray(a), np.asarray(b)
+    check_levels(algorithm, levels)
     if out is not None:
         check_output(out, a, b)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
-        return np.matmul(a, b, out=out)
     dtype = a.dtype if a.dtype == b.dtype else np.result_type(a, b)
+    known = dtype in REAL or dtype in COMPLEX or dtype in INTEGER
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or not known:
+        return np.matmul(a, b, out=out)
     shape = (a.shape[0], a.shape[1], b.shape[1])
+    if levels is None and _is_small(shape, dtype):
+        return np.matmul(a, b, out=out)
+    threads = threads or default_threads()
+    threads = max(1, min(threads, shape[0] * shape[1] * shape[2] // 200**3))
+    if dtype in INTEGER and not algorithm.integral:
+        algorithm = CLASSICAL
     if levels is None:
-        levels = choose_levels(algorithm, shape, dtype)
-        if levels < 0:
-            return np.matmul(a, b, out=out)
-    supported = dtype in REAL or dtype in COMPLEX or dtype in INTEGER
-    if not supported or 0 in shape or (dtype in INTEGER and not algorithm.integral and levels):
+        levels = choose_levels(algorithm, shape, dtype, threads)
+    if levels < 0 or 0 in shape:
         return np.matmul(a, b, out=out)
     result = out if out is not None else np.empty((shape[0], shape[2]), dtype)
-    if result.dtype != dtype or not _addressable(result):
-        np.copyto(result, multiply(algorithm, a, b, None, threads, levels), casting="same_kind")
+    if result.dtype != dtype or not addressable(result):
+        if not np.can_cast(dtype, result.dtype, "same_kind"):
+            raise TypeError(f"out is {result.dtype}; the product is {dtype}")
+        result[...] = multiply(algorithm, a, b, None, threads, levels)
         return result
-    a, b = (x if x.dtype == dtype and _addressable(x) else x.astype(dtype) for x in (a, b))
-    _run(algorithm, a, b, result, levels, threads or default_threads())
+    a, b = (x if x.dtype == dtype and addressable(x) else x.astype(dtype) for x in (a, b))
+    element = _element_of_sums(algorithm, a, b, levels)
+    if levels and not algorithm.complete:
+        result[...] = 0
+    if abs(result.strides[0]) < abs(result.strides[1]):
+        run(algorithm, b.T, a.T, result.T, levels, threads, element, swapped=True)
+    else:
+        run(algorithm, a, b, result, levels, threads, element)
     return result
 
 
-def check_output(out: Any, a: Any, b: Any) -> None:
-    """Raise ValueError unless `out` is a writable array that overlaps neither operand."""
-    if not isinstance(out, np.ndarray):
-        raise ValueError("out must be a numpy array")
-    if not out.flags.writeable:
-        raise ValueError("out is read-only")
-    for name, operand in (("a", a), ("b", b)):
-        if np.may_share_memory(out, operand):
-            try:
-                overlap = np.shares_memory(out, operand, max_work=10_000)
-            except np.exceptions.TooHardError:
-                overlap = True
-            if overlap:
-                raise ValueError(f"out overlaps {name}: give it memory of its own")
-    if out.ndim == 2 and a.ndim == 2 and b.ndim == 2:
-        expected = (a.shape[0], b.shape[1])
-        if out.shape != expected:
-            raise ValueError(f"out has shape {out.shape}; the product has shape {expected}")
+def multiply_gram(
+    algorithm: Algorithm,
+    a: Any,
+    out: Any = None,
+    threads: int | None = None,
+    levels: int | None = None,
+) -> Any:
+    """Return the product of a matrix and its own transpose, a symmetric matrix.
+
+    With levels above 0 the scheme (of blocks times transposed blocks) computes the blocks on and
+    above the diagonal; with 0 the tiles on and above it are computed classically. The rest is
+    their mirror image. Parameters as in `multiply`.
+    """
+    a = np.asarray(a)
+    check_levels(algorithm, levels)
+    if out is not None:
+        check_output(out, a, a.T)
+    if a.ndim != 2 or not (a.dtype in REAL or a.dtype in COMPLEX or a.dtype in INTEGER):
+        return np.matmul(a, a.T, out=out)
+    shape = (a.shape[0], a.shape[1], a.shape[0])
+    if levels is None and _is_small(shape, a.dtype):
+        return np.matmul(a, a.T, out=out)
+    threads = threads or default_threads()
+    threads = max(1, min(threads, shape[0] * shape[1] * shape[2] // 200**3))
+    if levels is None:
+        levels = choose_levels(algorithm, shape, a.dtype, threads, half=True)
+    if levels < 0 or 0 in shape:
+        return np.matmul(a, a.T, out=out)
+    if levels and a.dtype in INTEGER and not algorithm.integral:
+        levels = 0
+    result = out if out is not None else np.empty((shape[0], shape[0]), a.dtype)
+    if result.dtype != a.dtype or not addressable(result):
+        if not np.can_cast(a.dtype, result.dtype, "same_kind"):
+            raise TypeError(f"out is {result.dtype}; the product is {a.dtype}")
+        result[...] = multiply_gram(algorithm, a, None, threads, levels)
+        return result
+    a = a if addressable(a) else a.copy()
+    scheme = algorithm if levels else CLASSICAL
+    element = _element_of_sums(scheme, a, a.T, levels)
+    into = result if abs(result.strides[0]) >= abs(result.strides[1]) else result.T
+    run(scheme, a, a.T, into, levels, threads, element, upper=not levels)
+    mirror(*flat_view(into, into.dtype, True), len(into))
+    return result
 
 
-def choose_levels(algorithm: Algorithm, shape: tuple[int, int, int], dtype: Any) -> int:
-    """Return how many levels to take, 0 for the classical product, -1 for numpy's."""
+def check_levels(algorithm: Algorithm, levels: int | None) -> None:
+    """Raise ValueError unless `levels` is None or a number of levels the scheme can take."""
+    most = 8 if algorithm.recursive else 1
+    if levels is not None and not 0 <= levels <= most:
+        raise ValueError(f"levels is {levels!r}: this scheme takes 0 to {most}")
+
+
+def _is_small(shape: tuple[int, int, int], dtype: Any) -> bool:
+    """Whether numpy is called without asking how fast it is."""
+    smallest = SMALLEST_INTEGER_VOLUME if dtype in INTEGER else SMALLEST_VOLUME
+    return shape[0] * shape[1] * shape[2] < smallest or min(shape) < SMALLEST_SIDE
+
+
+def choose_levels(
+    algorithm: Algorithm, shape: tuple[int, int, int], dtype: Any, threads: int, half: bool = False
+) -> int:
+    """Return how many levels to take, 0 for the classical product, -1 for numpy's.
+
+    The levels are those of least modelled time; numpy is called when that time, scaled to this
+    host, exceeds numpy's. With `half` only the upper triangle of the result is wanted.
+    """
+    element = COMPLEX.get(dtype, dtype)
+    work = 3 if dtype in COMPLEX else 1
+    levels, modelled = best_levels(algorithm, shape, threads, element.itemsize)
+    if half:
+        classical = modelled_seconds(CLASSICAL, shape, 0, threads, element.itemsize) * 0.55
+        levels, modelled = (0, classical) if classical < modelled else (levels, modelled)
     m, k, n = shape
-    if min(shape) < SMALLEST_SIDE or m * k * n < SMALLEST_VOLUME:
-        return -1
-    if np.dtype(dtype) in INTEGER and not algorithm.integral:
-        return 0
-    levels = 0
-    while (
-        max(algorithm.sides) > 1
-        and levels < 3
-        and min(
-            side // block ** (levels + 1)
-            for side, block in zip(shape, algorithm.sides, strict=True)
-        )
-        >= SMALLEST_LEAF
-    ):
-        levels += 1
-    return levels
+    scale, numpy_step = host_speed(dtype)
+    numpy_seconds = m * k * n * numpy_step / threads * (0.55 if half else 1.0)
+    return levels if modelled * work * scale < MARGIN * numpy_seconds else -1
+
+
+@lru_cache(maxsize=16)
+def host_speed(dtype: Any) -> tuple[float, float]:
+    """Return (our time / modelled time, numpy's seconds a multiply-add) for a type on this host.
+
+    Measured once a process and type, in a few milliseconds (after compiling): the best of three.
+    """
+    size = 96 if dtype in INTEGER else 256
+    a, b = np.ones((size, size), dtype), np.ones((size, size), dtype)
+    out = np.zeros((size, size), dtype)
+    element = _element_of_sums(CLASSICAL, a, b, 0)
+
+    def best(call: Any) -> float:
+        seconds = []
+        for _ in range(4):
+            start = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - start)
+        return min(seconds[1:])
+
+    ours = best(lambda: run(CLASSICAL, a, b, out, 0, 1, element))
+    library = _blas_library()
+    threads = library.get_num_threads() if library else 1
+    try:
+        if library:
+            library.set_num_threads(1)
+        numpys = best(lambda: np.matmul(a, b, out=out))
+    finally:
+        if library:
+            library.set_num_threads(threads)
+    itemsize = COMPLEX.get(dtype, dtype).itemsize
+    work = 3 if dtype in COMPLEX else 1
+    modelled = modelled_seconds(CLASSICAL, (size,) * 3, 0, 1, itemsize) * work
+    return max(0.5, ours / modelled), numpys / size**3
 
 
 def default_threads() -> int:
     """Return the number of threads numpy's BLAS uses, else of the cores this process may use."""
-    try:
-        return _blas_threads()
-    except (ImportError, RuntimeError, StopIteration):
-        available = getattr(os, "sched_getaffinity", None)
-        return len(available(0)) if available else os.cpu_count() or 1
+    library = _blas_library()
+    if library:
+        return int(library.get_num_threads())
+    available = getattr(os, "sched_getaffinity", None)
+    return len(available(0)) if available else os.cpu_count() or 1
 
 
 @lru_cache(maxsize=1)
 def _blas_library() -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return next(
-        library
-        for library in ThreadpoolController().lib_controllers
-        if library.user_api == "blas" and "numpy" in library.filepath
-    )
-
-
-def _blas_threads() -> int:
-    return int(_blas_library().get_num_threads())
+    """Return threadpoolctl's handle of numpy's BLAS, or None if it is not installed or found."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = [x for x in ThreadpoolController().lib_controllers if x.user_api == "blas"]
+    return next((x for x in found if "numpy" in x.filepath), found[0] if found else None)
 
 
-def _addressable(array: Any) -> bool:
-    """Whether elements can be reached as offsets from one another, in native byte order."""
-    return (
-        array.flags.aligned
-        and array.dtype.isnative
-        and all(stride % array.itemsize == 0 for stride in array.strides)
-    )
+def _element_of_sums(algorithm: Algorithm, a: Any, b: Any, levels: int) -> Any:
+    """Return the type to compute in: float64 for integers that are small enough, else their own.
 
-
-def _flat(array: Any, element: Any, writeable: bool) -> tuple[Any, int, int, int]:
-    """Return a flat view of a matrix' memory, where (0, 0) lies in it, and both strides.
-
-    Complex matrices become twice as many reals (`element`), unsigned integers signed ones.
-    Operands are always read-only views, so that one compiled version serves all.
+    Every partial sum is an integer of at most K max|a| max|b| emax^levels: below 2^53 float64
+    is exact, and at least as fast as integers in every vector unit.
     """
-    rows, columns = array.shape
-    i, j = (length - 1 if stride < 0 else 0 for length, stride in zip(array.shape, array.strides, strict=True))
-    steps = [stride // element.itemsize for stride in array.strides]
-    per = array.itemsize // element.itemsize
-    span = abs(steps[0]) * (rows - 1) + abs(steps[1]) * (columns - 1) + per
-    corner = as_strided(array[i:, j:], (span // per or 1,), (array.itemsize,), writeable=writeable)
-    flat = as_strided(corner.view(element), (span,), (element.itemsize,), writeable=writeable)
-    return flat, -min(0, steps[0]) * (rows - 1) - min(0, steps[1]) * (columns - 1), *steps
+    dtype = a.dtype
+    if dtype not in INTEGER:
+        return COMPLEX.get(dtype, dtype)
+    own = np.dtype(f"i{dtype.itemsize}")
+    if dtype.itemsize < 8 or a.shape[0] * a.shape[1] * b.shape[1] < BOUNDED_VOLUME:
+        return own
+    bound = a.shape[1] * algorithm.growth**levels
+    for operand in (a, b):
+        bound *= max(1.0, float(operand.max()), -float(operand.min()))
+    return np.dtype(np.float64) if bound < EXACT else own
 
 
-@lru_cache(maxsize=32)
-def _tables(algorithm: Algorithm, levels: int, dtype: Any, swapped: bool) -> Any:
-    """Return the flattened tables of `levels` levels as arrays for `multiply_products`.
+def run(
+    algorithm: Algorithm,
+    a: Any,
+    b: Any,
+    c: Any,
+    levels: int,
+    threads: int,
+    element: Any,
+    swapped: bool = False,
+    upper: bool = False,
+) -> None:
+    """Compute c = a b, operands and result as they lie in memory, on some threads.
 
-    `swapped` gives the transposed product: C^T = B^T A^T, for outputs in column order.
+    Parameters
+    ----------
+    a, b, c : matrices
+        Of one type, addressable; none empty. `c` is overwritten.
+    element : dtype
+        To compute in.
+    swapped : bool
+        The operands are the transposed ones, in exchanged order.
+    upper : bool
+        Compute only what lies on and above the diagonal, in whole tiles; for 0 levels.
     """
-    element = COMPLEX.get(dtype, dtype)
-    factors: list[list[list[tuple[Any, int, int]]]] = [[[(1, 0, 0)]] for _ in range(3)]
-    n, m, p = algorithm.sides
-    for _ in range(levels):
-        for slot, (rows, columns) in enumerate(((n, m), (m, p), (n, p))):
-            scales = algorithm.denominators if slot == 2 else (1,) * len(algorithm.products)
-            factors[slot] = [
-                [
-                    (c * (d if s == 1 else d / s), i * rows + y, j * columns + x)
-                    for c, i, j in outer
-                    for d, y, x in inner[slot]
-                ]
-                for outer in factors[slot]
-                for inner, s in zip(algorithm.products, scales, strict=True)
-            ]
-    parts: list[list[list[tuple[Any, int, int, int]]]] = []
-    for slot in range(3):
-        components = COMPLEX_PRODUCT[slot] if dtype in COMPLEX else ((1,),)
-        parts.append(
-            [
-                [(c * e, i, j, shift) for c, i, j in row for shift, e in enumerate(weights) if e]
-                for row in factors[slot]
-                for weights in components
-            ]
-        )
-    if swapped:
-        parts = [
-            [[(c, j, i, shift) for c, i, j, shift in row] for row in parts[slot]]
-            for slot in (1, 0, 2)
-        ]
-    tables = []
-    for slot, part in enumerate(parts):
-        starts = np.cumsum([0, *map(len, part)])
-        rows_ = [row for terms in part for row in terms]
-        i, j, shift = (np.array([row[x] for row in rows_], np.int64) for x in (1, 2, 3))
-        arrays = [starts, i, j, np.array([row[0] for row in rows_]).astype(element), shift]
-        if slot == 2:
-            seen: set[tuple[int, ...]] = set()
-            places = [row[1:] for row in rows_]
-            first = []
-            for place in places:
-                first.append(place not in seen)
-                seen.add(place)
-            arrays.append(np.array(first))
-        tables.append(tuple(arrays))
-    return tuple(tables)
-
-
-def _run(algorithm: Algorithm, a: Any, b: Any, c: Any, levels: int, threads: int) -> None:
-    swapped = abs(c.strides[0]) < abs(c.strides[1])
-    if swapped:
-        a, b, c = b.T, a.T, c.T
-    dtype = c.dtype if c.dtype.kind != "u" else np.dtype(f"i{c.itemsize}")
-    element = COMPLEX.get(dtype, dtype)
-    tables = _tables(algorithm, levels, dtype, swapped)
-    sides = algorithm.sides if not swapped else algorithm.sides[::-1]
+    stored = COMPLEX.get(c.dtype, np.dtype(f"i{c.itemsize}") if c.dtype.kind == "u" else c.dtype)
+    parts = 2 if c.dtype in COMPLEX else 1
+    flattened = tables(algorithm, levels, element, swapped)
     shape = (a.shape[0], a.shape[1], b.shape[1])
-    blocks = tuple(-(-size // side**levels) for size, side in zip(shape, sides, strict=True))
-    flats = (_flat(a, element, False), _flat(b, element, False), _flat(c, element, True))
-    parts = max(1, min(threads, blocks[0] // 32))
-    cuts = [blocks[0] * part // parts for part in range(parts + 1)]
+    blocks = block_sides(algorithm, shape[::-1] if swapped else shape, levels)
+    blocks = blocks[::-1] if swapped else blocks
+    left, right, out = (flat_view(x, stored, x is c) for x in (a, b, c))
+    pieces = max(1, min(threads, blocks[0] // 32))
+    cuts = [blocks[0] * piece // pieces for piece in range(pieces + 1)]
+    if upper:
+        cuts = [round(blocks[0] * (1 - (1 - x / pieces) ** 0.5)) for x in range(pieces + 1)]
 
-    def work(part: int) -> None:
+    def work(piece: int) -> None:
         memory = _borrow(element)
         try:
-            multiply_products(*flats, tables, shape, blocks, (cuts[part], cuts[part + 1]), memory)
+            part = (cuts[piece], cuts[piece + 1])
+            multiply_products(
+                left, right, out, flattened, shape, blocks, part, memory, parts, upper
+            )
         finally:
-            _memory[element].append(memory)
+            _memory.setdefault(element, []).append(memory)
 
-    if parts == 1:
-        work(0)
-        return
-    futures = [_pool().submit(work, part) for part in range(1, parts)]
+    futures = [_helpers().submit(work, piece) for piece in range(1, pieces)]
     try:
         work(0)
     finally:
@@ -315,7 +345,7 @@ def release() -> None:
     _memory.clear()
 
 
-def _pool() -> ThreadPoolExecutor:
+def _helpers() -> ThreadPoolExecutor:
     """Return this process's helper threads: a forked child makes its own."""
     with _lock:
         if os.getpid() not in _executors:

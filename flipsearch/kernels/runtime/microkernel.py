@@ -36,13 +36,15 @@ VECTOR_BYTES, TILE_ROWS, TILE_VECTORS = _vector_shape()
 """Bytes of a vector register; rows of a tile; vectors in a row of a tile."""
 
 
+_declared: Any = cgutils.get_or_insert_function
+
+
 def tile_columns(itemsize: int) -> int:
     """Return the columns of a tile for elements of that many bytes."""
     return TILE_VECTORS * VECTOR_BYTES // itemsize
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def columns_of(_context: Any, array: Any) -> Any:
+def _columns_of(_context: Any, array: Any) -> Any:
     """Return `tile_columns` of an array's elements as a constant that loops can unroll by."""
     columns = tile_columns(array.dtype.bitwidth // 8)
 
@@ -52,8 +54,10 @@ def columns_of(_context: Any, array: Any) -> Any:
     return types.uint64(array), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch(_context: Any, array: Any, index: Any) -> Any:
+columns_of: Any = intrinsic(_columns_of)
+
+
+def _prefetch(_context: Any, array: Any, index: Any) -> Any:
     """Ask for the cache line of ``array[index]``, to be written soon."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -61,7 +65,7 @@ def prefetch(_context: Any, array: Any, index: Any) -> Any:
         byte = ir.IntType(8).as_pointer()
         word = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        function = _declared(builder.module, kind, "llvm.prefetch.p0")
         place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
         builder.call(function, [place, word(1), word(3), word(1)])
         return context.get_dummy_value()
@@ -69,9 +73,18 @@ def prefetch(_context: Any, array: Any, index: Any) -> Any:
     return types.void(array, types.uint64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def multiply_tile(
-    _context: Any, depth: Any, left: Any, left_start: Any, right: Any, right_start: Any, tile: Any
+prefetch: Any = intrinsic(_prefetch)
+
+
+def _multiply_tile(
+    _context: Any,
+    depth: Any,
+    left: Any,
+    left_start: Any,
+    right: Any,
+    right_start: Any,
+    tile: Any,
+    tile_start: Any,
 ) -> Any:
     """Set tile[i, j] = sum over k < depth of left[k, i] * right[k, j]; depth at least 1.
 
@@ -82,10 +95,10 @@ def multiply_tile(
     left, right : flat arrays
         Packed panels: ``left[left_start + k * TILE_ROWS + i]`` and
         ``right[right_start + k * tile_columns + j]``.
-    left_start, right_start : uint64
-        Where the panels begin.
+    left_start, right_start, tile_start : uint64
+        Where the panels and the tile begin.
     tile : flat array
-        TILE_ROWS x tile_columns elements, row by row; overwritten.
+        TILE_ROWS x tile_columns elements from `tile_start`, row by row; overwritten.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -106,11 +119,11 @@ def multiply_tile(
 
         left_panel = builder.gep(start_of(1), [arguments[2]])
         right_panel = builder.gep(start_of(3), [arguments[4]])
-        into = start_of(5)
+        into = builder.gep(start_of(5), [arguments[6]])
         if isinstance(element, types.Float):
             name = f"llvm.fma.v{lanes}f{element.bitwidth}"
             kind = ir.FunctionType(vector, [vector] * 3)
-            fused = cgutils.get_or_insert_function(builder.module, kind, name)
+            fused = _declared(builder.module, kind, name)
         before = builder.block
         loop = builder.append_basic_block("depth")
         after = builder.append_basic_block("store")
@@ -152,4 +165,7 @@ def multiply_tile(
         return context.get_dummy_value()
 
     word = types.uint64
-    return types.void(word, left, word, right, word, tile), generate
+    return types.void(word, left, word, right, word, tile, word), generate
+
+
+multiply_tile: Any = intrinsic(_multiply_tile)

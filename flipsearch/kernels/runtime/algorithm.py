@@ -1,0 +1,188 @@
+"""A scheme as tables, flattened over levels, and what its products will cost.
+
+Invariant: the tables hold exactly the scheme's rationals (a quotient is rounded once, when the
+element type is floating point); which levels are chosen depends on sizes and type alone, so that
+equal calls give equal results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from flipsearch.kernels.runtime.microkernel import TILE_ROWS, tile_columns
+from flipsearch.kernels.runtime.products import COLUMNS, DEPTH
+
+COMPLEX: dict[Any, Any] = {
+    np.dtype(np.complex64): np.dtype(np.float32),
+    np.dtype(np.complex128): np.dtype(np.float64),
+}
+
+Term = tuple[int, int, int]  # coefficient, block row, block column
+
+MULTIPLY, PACK_LEFT, PACK_RIGHT, UNPACK = 0.017, 0.8, 0.6, 0.7
+"""Nanoseconds for float64: a multiply-add in registers; an element of a block packed, left and
+right; an element of a tile added to C. Measured on one core of a Zen 5 server; only their
+proportions matter."""
+
+DEEPEST = 3
+"""Most levels ever chosen unasked."""
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A verified scheme as tables of integers.
+
+    Parameters
+    ----------
+    sides : (n, m, p)
+        Blocks of A are n x m, of B m x p, of C n x p.
+    products : tuple
+        For each product three tuples of terms (coefficient, row, column): combination of blocks
+        of A, of B, and the blocks of C it is added to.
+    denominators : tuple of int
+        Product r is divided by the r-th.
+    recursive : bool
+        Whether the products of blocks can be formed by the scheme again: not for structured
+        operands, whose combinations have no structure.
+    """
+
+    sides: tuple[int, int, int]
+    products: tuple[tuple[tuple[Term, ...], tuple[Term, ...], tuple[Term, ...]], ...]
+    denominators: tuple[int, ...]
+    recursive: bool = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether every block of C is computed."""
+        reached = {(i, j) for _, _, out in self.products for _, i, j in out}
+        return len(reached) == self.sides[0] * self.sides[2]
+
+    @property
+    def integral(self) -> bool:
+        """Whether every coefficient is an integer, as wrapping integer matrices need."""
+        return all(d == 1 for d in self.denominators)
+
+    @property
+    def terms(self) -> tuple[int, int, int]:
+        """Numbers of terms on the sides of A, B and C."""
+        left, right, out = (sum(len(row[slot]) for row in self.products) for slot in range(3))
+        return left, right, out
+
+    @property
+    def growth(self) -> float:
+        """Largest factor by which one level enlarges sums of products (emax)."""
+        totals: dict[tuple[int, int], float] = {}
+        for (left, right, out), d in zip(self.products, self.denominators, strict=True):
+            size = sum(abs(t[0]) for t in left) * sum(abs(t[0]) for t in right)
+            for c, i, j in out:
+                totals[i, j] = totals.get((i, j), 0.0) + abs(c) * size / d
+        return max(totals.values(), default=1.0)
+
+
+CLASSICAL = Algorithm((1, 1, 1), ((((1, 0, 0),), ((1, 0, 0),), ((1, 0, 0),)),), (1,))
+"""The product itself, as a scheme of one product."""
+
+
+def block_sides(
+    algorithm: Algorithm, shape: tuple[int, int, int], levels: int
+) -> tuple[int, int, int]:
+    """Return the sides of the leaf blocks, rounded up."""
+    return tuple(
+        -(-size // side**levels) for size, side in zip(shape, algorithm.sides, strict=True)
+    )  # type: ignore[return-value]
+
+
+def modelled_seconds(
+    algorithm: Algorithm, shape: tuple[int, int, int], levels: int, threads: int, itemsize: int
+) -> float:
+    """Return the modelled time of a product of floats of that size, in seconds.
+
+    The model is the sum of its parts: multiply-adds, packing (the left blocks once for each
+    packed right block, the right ones in every thread) and additions to C (once for each step
+    along the depth). `docs/kernels.md` compares it with measurements.
+    """
+    m, k, n = block_sides(algorithm, shape, levels)
+    columns = tile_columns(itemsize)
+    rows, wide = -(-m // TILE_ROWS) * TILE_ROWS, -(-n // columns) * columns
+    left, right, out = (count**levels for count in algorithm.terms)
+    nanoseconds = (
+        MULTIPLY * len(algorithm.products) ** levels * rows * k * wide
+        + PACK_LEFT * left * m * k * -(-n // COLUMNS)
+        + PACK_RIGHT * right * k * n * threads
+        + UNPACK * out * m * n * -(-k // DEPTH)
+    )
+    return nanoseconds * 1e-9 * (itemsize / 8) / threads + 3e-5
+
+
+def best_levels(
+    algorithm: Algorithm, shape: tuple[int, int, int], threads: int, itemsize: int
+) -> tuple[int, float]:
+    """Return the number of levels of least modelled time, and that time in seconds."""
+    deepest = 0
+    while (
+        deepest < (DEEPEST if algorithm.recursive else 1)
+        and max(algorithm.sides) > 1
+        and min(block_sides(algorithm, shape, deepest + 1)) >= 128
+    ):
+        deepest += 1
+    return min(
+        (
+            (levels, modelled_seconds(algorithm, shape, levels, threads, itemsize))
+            for levels in range(deepest + 1)
+        ),
+        key=lambda choice: choice[1],
+    )
+
+
+@lru_cache(maxsize=32)
+def tables(algorithm: Algorithm, levels: int, element: Any, swapped: bool) -> Any:
+    """Return the flattened tables of `levels` levels as arrays for `multiply_products`.
+
+    Parameters
+    ----------
+    algorithm : Algorithm
+        The scheme of one level.
+    levels : int
+        The Kronecker power to take.
+    element : dtype
+        Of the coefficients: float32, float64, int32 or int64.
+    swapped : bool
+        Whether to give the transposed product, C^T = B^T A^T, for outputs in column order.
+    """
+    n, m, p = algorithm.sides
+    factors: list[list[list[tuple[Any, int, int]]]] = []
+    for slot, (rows, columns) in enumerate(((n, m), (m, p), (n, p))):
+        scales = algorithm.denominators if slot == 2 else (1,) * len(algorithm.products)
+        factor: list[list[tuple[Any, int, int]]] = [[(1, 0, 0)]]
+        for _ in range(levels):
+            factor = [
+                [
+                    (c * (d if s == 1 else d / s), i * rows + y, j * columns + x)
+                    for c, i, j in outer
+                    for d, y, x in inner[slot]
+                ]
+                for outer in factor
+                for inner, s in zip(algorithm.products, scales, strict=True)
+            ]
+        factors.append(factor)
+    if swapped:
+        factors = [[[(c, j, i) for c, i, j in row] for row in factors[s]] for s in (1, 0, 2)]
+    arrays = []
+    for slot, factor in enumerate(factors):
+        rows_ = [term for terms in factor for term in terms]
+        starts = np.cumsum([0, *map(len, factor)])
+        i, j = (np.array([term[x] for term in rows_], np.int64) for x in (1, 2))
+        table: list[Any] = [starts, i, j, np.array([term[0] for term in rows_]).astype(element)]
+        if slot == 2:
+            seen: set[tuple[int, int]] = set()
+            first = np.zeros(len(rows_), dtype=bool)
+            for place, term in enumerate(rows_):
+                first[place] = term[1:] not in seen
+                seen.add(term[1:])
+            table.append(first)
+        arrays.append(tuple(table))
+    return tuple(arrays)

@@ -1,0 +1,65 @@
+"""Operands and outputs as the products see them: flat memory and strides.
+
+Invariant: a flat view covers exactly the memory between the first and the last element of its
+matrix; views of operands are read-only, whatever the matrix is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+
+def check_output(out: Any, a: Any, b: Any) -> None:
+    """Raise ValueError unless `out` is a writable array that overlaps neither operand."""
+    if not isinstance(out, np.ndarray):
+        raise ValueError("out must be a numpy array")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+    for name, operand in (("a", a), ("b", b)):
+        if np.may_share_memory(out, operand):
+            try:
+                overlap = np.shares_memory(out, operand, max_work=10_000)  # type: ignore[arg-type]
+            except np.exceptions.TooHardError:
+                overlap = True
+            if overlap:
+                raise ValueError(f"out overlaps {name}: give it memory of its own")
+    if out.ndim == 2 and a.ndim == 2 and b.ndim == 2:
+        expected = (a.shape[0], b.shape[1])
+        if out.shape != expected:
+            raise ValueError(f"out has shape {out.shape}; the product has shape {expected}")
+
+
+def addressable(array: Any) -> bool:
+    """Whether elements can be reached as offsets from one another, in native byte order."""
+    return (
+        array.flags.aligned
+        and array.dtype.isnative
+        and all(stride % array.itemsize == 0 for stride in array.strides)
+    )
+
+
+def flat_view(array: Any, element: Any, writeable: bool) -> tuple[Any, int, int, int]:
+    """Return a flat view of a matrix' memory, where (0, 0) lies in it, and both strides.
+
+    Complex matrices become twice as many reals (`element`), unsigned integers signed ones.
+    Operands are always read-only views, so that one compiled version serves all.
+    """
+    size = element.itemsize
+    rows, columns = array.shape
+    row_stride, column_stride = (stride // size for stride in array.strides)
+    if array.flags.forc:
+        flat = array.ravel(order="K").view(element)
+        if not writeable:
+            flat.flags.writeable = False
+        return flat, 0, row_stride, column_stride
+    i, j = (x - 1 if s < 0 else 0 for x, s in zip(array.shape, array.strides, strict=True))
+    span = abs(row_stride) * (rows - 1) + abs(column_stride) * (columns - 1)
+    corner = as_strided(array[i:, j:], (1,), (array.itemsize,), writeable=writeable)
+    flat = as_strided(
+        corner.view(element), (span + array.itemsize // size,), (size,), writeable=writeable
+    )
+    origin = -min(0, row_stride) * (rows - 1) - min(0, column_stride) * (columns - 1)
+    return flat, origin, row_stride, column_stride

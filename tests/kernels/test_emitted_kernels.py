@@ -1,0 +1,319 @@
+"""Emitted modules: exact on integers, within the bound in floating point, safe to import."""
+
+import ast
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flipsearch.errors import InvalidSchemeError, UsageError
+from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.kernels import (
+    KernelError,
+    check_source,
+    emit_kernel,
+    error_bound,
+    growth,
+    import_kernel,
+    load_kernel,
+    write_kernel,
+)
+from flipsearch.kernels.builtin import strassen, winograd
+from flipsearch.kernels.plan import algorithm_of
+from flipsearch.kernels.runtime.driver import multiply, multiply_gram
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme, naive_scheme, rational_scheme
+
+
+class Shared:
+    """A scheme run by the library's own copy of the runtime, which is compiled once for all."""
+
+    def __init__(self, scheme):
+        self.algorithm = algorithm_of(scheme)
+
+    def matmul(self, *operands, **options):
+        return multiply(self.algorithm, *operands, **options)
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    return Shared(strassen())
+
+
+def test_an_emitted_module_stands_alone(tmp_path):
+    module = import_kernel(write_kernel(strassen(), tmp_path / "mm.py"))
+    module.prove()
+    a, b = integers((137, 90), "float64"), integers((90, 71), "float64", 1)
+    for levels in (None, 0, 1, 2):
+        np.testing.assert_array_equal(module.matmul(a, b, levels=levels), a @ b)
+    module.release()
+    with pytest.raises(ValueError, match="overlaps"):
+        module.matmul(a[:71, :71], a[:71, :71], out=a[:71, :71])
+
+
+def integers(shape, dtype, seed=0):
+    generator = np.random.default_rng(seed)
+    low = 0 if np.dtype(dtype).kind == "u" else -9
+    matrix = generator.integers(low, 9, shape).astype(dtype)
+    if np.dtype(dtype).kind == "c":
+        matrix = matrix + 1j * generator.integers(-9, 9, shape)
+    return matrix.astype(dtype)
+
+
+DTYPES = ("float32", "float64", "complex64", "complex128", "int32", "int64", "uint32", "uint64")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("levels", [0, 1, 2])
+def test_integers_come_out_exactly_for_every_type(kernel, dtype, levels):
+    a, b = integers((37, 53), dtype), integers((53, 29), dtype, 1)
+    result = kernel.matmul(a, b, levels=levels)
+    assert result.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(result, a @ b)
+
+
+LAYOUTS = {
+    "rows": lambda x: x,
+    "columns": np.asfortranarray,
+    "reversed": lambda x: x[::-1, ::-1].copy()[::-1, ::-1],
+    "every other": lambda x: np.repeat(np.repeat(x, 2, 0), 3, 1)[::2, ::3],
+    "read-only": lambda x: np.broadcast_to(x, x.shape),
+}
+
+
+@pytest.mark.parametrize(("left", "right"), list(itertools.product(LAYOUTS, LAYOUTS)))
+def test_any_strides(kernel, left, right):
+    a, b = integers((21, 34), "float64"), integers((34, 27), "float64", 1)
+    out = np.full((27, 21), np.nan).T
+    result = kernel.matmul(LAYOUTS[left](a), LAYOUTS[right](b), out=out, levels=1)
+    assert result is out
+    np.testing.assert_array_equal(out, a @ b)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 70), st.integers(1, 70), st.integers(1, 70)),
+    levels=st.integers(0, 3),
+    threads=st.integers(1, 3),
+    order=st.sampled_from("CF"),
+)
+def test_any_shape(kernel, shape, levels, threads, order):
+    m, k, n = shape
+    a, b = integers((m, k), "int64", m), integers((k, n), "int64", n)
+    out = np.full((m, n), -1, order=order, dtype=np.int64)
+    kernel.matmul(a, b, out=out, threads=threads, levels=levels)
+    np.testing.assert_array_equal(out, a @ b)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint32", "uint64"])
+def test_integers_wrap_as_numpys(kernel, dtype):
+    information = np.iinfo(dtype)
+    generator = np.random.default_rng(5)
+    a = generator.integers(information.min, information.max, (40, 40), dtype=dtype)
+    b = generator.integers(information.min, information.max, (40, 40), dtype=dtype)
+    np.testing.assert_array_equal(kernel.matmul(a, b, levels=2), a @ b)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_blocks_larger_than_the_packed_panels(kernel, threads):
+    a, b = integers((450, 1201), "int64"), integers((1201, 2130), "int64", 1)
+    expected = (a.astype(float) @ b.astype(float)).astype(np.int64)
+    result = kernel.matmul(a, b, levels=1, threads=threads)
+    np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("scheme", [strassen(), winograd()], ids=["Strassen", "Winograd"])
+@pytest.mark.parametrize("levels", [0, 1, 3])
+def test_floating_error_is_within_the_bound(scheme, levels):
+    kernel = Shared(scheme)
+    generator = np.random.default_rng(7)
+    a, b = (generator.uniform(-1, 1, (96, 96)) for _ in range(2))
+    exact = (a.astype(np.longdouble)[:, :, None] * b.astype(np.longdouble)).sum(axis=1)
+    error = np.abs(kernel.matmul(a, b, levels=levels) - exact).max()
+    bound = error_bound(growth(scheme), 2, 96, levels, 2.0**-53)
+    assert 0 < error / (np.abs(a).max() * np.abs(b).max()) < bound
+
+
+@pytest.mark.parametrize(
+    "shape", [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (1, 1, 1), (2, 1, 5)]
+)
+def test_empty_and_tiny(kernel, shape):
+    m, k, n = shape
+    a, b = integers((m, k), "float64"), integers((k, n), "float64", 1)
+    for levels in (None, 0, 1):
+        np.testing.assert_array_equal(kernel.matmul(a, b, levels=levels), a @ b)
+
+
+def test_what_numpy_takes_is_taken(kernel):
+    a, b = integers((5, 6), "float64"), integers((6, 4), "int32")
+    np.testing.assert_array_equal(kernel.matmul(a, b, levels=1), a @ b)
+    np.testing.assert_array_equal(kernel.matmul(a.tolist(), b.tolist()), a @ b)
+    np.testing.assert_array_equal(kernel.matmul(a[0], b), a[0] @ b)
+    stack = np.stack([a, a + 1])
+    np.testing.assert_array_equal(kernel.matmul(stack, b), stack @ b)
+    swapped = a.astype(">f8")
+    np.testing.assert_array_equal(kernel.matmul(swapped, b, levels=1), a @ b)
+    with pytest.raises(ValueError, match="mismatch"):
+        kernel.matmul(a, a)
+
+
+def test_output_is_checked(kernel):
+    a = integers((60, 60), "float64")
+    with pytest.raises(ValueError, match="overlaps a"):
+        kernel.matmul(a, a.copy(), out=a)
+    with pytest.raises(ValueError, match="overlaps b"):
+        kernel.matmul(a.copy(), a, out=a.T)
+    with pytest.raises(ValueError, match="has shape"):
+        kernel.matmul(a, a.copy(), out=np.zeros((60, 61)), levels=1)
+    with pytest.raises(ValueError, match="core dimension"):
+        kernel.matmul(a, a.copy(), out=np.zeros((60, 61)))
+    with pytest.raises(ValueError, match="levels"):
+        kernel.matmul(a, a.copy(), levels=-1)
+    with pytest.raises(ValueError, match="read-only"):
+        kernel.matmul(a, a.copy(), out=np.broadcast_to(a, a.shape))
+    with pytest.raises(TypeError):
+        kernel.matmul(a, a.copy(), out=np.zeros((60, 60), np.int32), levels=1)
+    interleaved = np.zeros((60, 120))
+    interleaved[:, ::2] = a
+    kernel.matmul(interleaved[:, ::2], a, out=interleaved[:, 1::2], levels=1)
+    np.testing.assert_array_equal(interleaved[:, 1::2], a @ a)
+
+
+def test_fractions_serve_floats_and_leave_integers_alone(tmp_path):
+    form = strassen()
+    halves = rational_scheme(
+        form.format, [[2 * x for x in row] for row in form.u.tolist()], form.v.tolist(),
+        [[__import__("fractions").Fraction(x, 2) for x in row] for row in form.w.tolist()],
+    )  # fmt: skip
+    assert halves.content_hash == form.content_hash
+    u, v, w = form.u.copy(), form.v.copy(), form.w.copy()
+    u[0] *= 3
+    thirds = Scheme(form.format, Ring.Q, u, v, w, [3, 1, 1, 1, 1, 1, 1])
+    import_kernel(write_kernel(thirds, tmp_path / "thirds.py")).prove()
+    kernel = Shared(thirds)
+    a, b = integers((30, 30), "int64"), integers((30, 30), "int64", 1)
+    np.testing.assert_array_equal(kernel.matmul(a, b, levels=1), a @ b)
+    np.testing.assert_allclose(kernel.matmul(a * 1.0, b * 1.0, levels=1), a @ b, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["1x1x1", "2x3x4", "ug:3x3x2", "uu:2x2x2", "ul:2x2x2"])
+def test_naive_schemes_of_other_formats(tmp_path, name):
+    format_ = parse_format(name)
+    import_kernel(write_kernel(naive_scheme(format_, Ring.Z), tmp_path / "k.py")).prove()
+    kernel = Shared(naive_scheme(format_, Ring.Z))
+    a, b = integers((23, 18), "int64"), integers((18, 31), "int64", 1)
+    if not format_.is_general:
+        size = 24
+        a, b = integers((size, size), "int64"), integers((size, size), "int64", 1)
+        shapes = {"g": lambda x: x, "u": np.triu, "l": np.tril}
+        a, b = (shapes[c](x) for c, x in zip(format_.operands, (a, b), strict=True))
+    np.testing.assert_array_equal(kernel.matmul(a, b, levels=1), a @ b)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128", "int64", "float32"])
+@pytest.mark.parametrize("levels", [0, 1])
+@pytest.mark.parametrize("order", "CF")
+def test_matrix_times_its_transpose(dtype, levels, order):
+    scheme = naive_scheme(parse_format("gt:3x2x3"), Ring.Z)
+    for size in (19, 150):
+        a = integers((size, 40), dtype)
+        out = np.zeros((size, size), dtype, order=order)
+        multiply_gram(algorithm_of(scheme), a, out=out, levels=levels, threads=2)
+        np.testing.assert_array_equal(out, a @ a.T)
+    with pytest.raises(ValueError, match="overlaps"):
+        multiply_gram(algorithm_of(scheme), out[:, :], out=out)
+
+
+def test_a_gram_module_stands_alone(tmp_path):
+    scheme = naive_scheme(parse_format("gt:2x2x2"), Ring.Z)
+    module = import_kernel(write_kernel(scheme, tmp_path / "gram.py"))
+    module.prove()
+    a = integers((60, 33), "float64")
+    np.testing.assert_array_equal(module.matmul(a, levels=1), a @ a.T)
+
+
+def test_small_integers_go_through_float64_exactly(kernel):
+    a, b = integers((310, 320), "int64"), integers((320, 330), "int64", 1)
+    expected = (a.astype(float) @ b.astype(float)).astype(np.int64)
+    np.testing.assert_array_equal(kernel.matmul(a, b, levels=1), expected)
+    a[0, 0] = 2**62
+    expected[0] += (2**62 - integers((310, 320), "int64")[0, 0]) * b[0]
+    np.testing.assert_array_equal(kernel.matmul(a, b, levels=1), expected)
+
+
+def test_only_proved_schemes_over_the_integers_or_rationals():
+    form = strassen()
+    with pytest.raises(UsageError, match="lift"):
+        emit_kernel(form.over(Ring.F2))
+    wrong = form.w.copy()
+    wrong[0, 0] = -wrong[0, 0]
+    with pytest.raises(InvalidSchemeError):
+        emit_kernel(Scheme(form.format, Ring.ZT, form.u, form.v, wrong))
+    with pytest.raises(UsageError, match="blocks"):
+        emit_kernel(naive_scheme(parse_format("sg:2x2x2"), Ring.Z))
+
+
+def test_prove_notices_a_changed_integer(tmp_path):
+    text = emit_kernel(strassen())
+    start = text.index("PRODUCTS = (")
+    place = text.index("((1, ", start) + 2
+    path = tmp_path / "changed.py"
+    path.write_text(text[:place] + "3" + text[place + 1 :])
+    with pytest.raises(ValueError, match="not valid"):
+        import_kernel(path).prove()
+
+
+class HostileFormat(MatrixProduct):
+    """A format whose name would be code, were it ever written out as it is."""
+
+    name = '2x2x2"""\nimport os; os.system("touch hacked")\n"""'  # type: ignore[assignment]
+
+
+def test_hostile_names_do_not_reach_the_code(tmp_path):
+    form = strassen()
+    hostile = Scheme(HostileFormat(2, 2, 2), Ring.ZT, form.u, form.v, form.w)
+    text = emit_kernel(hostile)
+    assert "hacked" not in text
+    assert "2x2x2" in text
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import subprocess", "eval('1')", "x = eval('1')", "from os import path as p\nopen('x')",
+     "for x in ():\n    pass", "x = ().__class__", "import os.path, socket"],
+)  # fmt: skip
+def test_the_allow_list_refuses(line):
+    with pytest.raises(KernelError):
+        check_source(f"{line}\n")
+
+
+def test_emitted_text_is_on_the_allow_list_and_names_the_scheme():
+    text = emit_kernel(winograd())
+    check_source(text)
+    tree = ast.parse(text)
+    assert winograd().content_hash in (ast.get_docstring(tree) or "")
+    assert "flipsearch." not in text
+
+
+def test_written_whole_or_not_at_all(tmp_path):
+    with pytest.raises(UsageError, match=r"mm\.py"):
+        write_kernel(strassen(), tmp_path / "mm.txt")
+    with pytest.raises(UsageError, match="folder"):
+        write_kernel(strassen(), tmp_path / "nowhere" / "mm.py")
+    (tmp_path / "no.py").write_text("x = 1\n")
+    with pytest.raises(KernelError, match="no kernel"):
+        import_kernel(tmp_path / "no.py")
+    with pytest.raises(KernelError, match="no kernel"):
+        import_kernel(tmp_path / "missing.py")
+
+
+def test_the_cache_heals(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLIPSEARCH_CACHE", str(tmp_path))
+    first = load_kernel(winograd())
+    path = tmp_path / "kernels" / first.__file__.rsplit("/", 1)[1]
+    text = path.read_text()
+    path.write_text("raise SystemExit\n")
+    assert winograd().content_hash == load_kernel(winograd()).SCHEME
+    assert path.read_text() == text

@@ -66,7 +66,7 @@ def changed_basis(scheme: Scheme, seed: int) -> Scheme:
     else:
         factors = [1] if scheme.ring is Ring.F2 else [1, -1]
     for left, right, side in ((u, w, form.n), (v, u, form.m), (w, v, form.p)):
-        if side < 2:
+        if side < 2 or (right is not w and generator.random() < 0.25):
             continue
         i, j = generator.choice(side, 2, replace=False)
         c = factors[generator.integers(len(factors))]

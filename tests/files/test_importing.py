@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import pytest
+from scheme_samples import changed_basis, product, samples, strassen
+
+from flipsearch.errors import NotFoundError
+from flipsearch.files import Progress, importing, read_many, read_schemes, to_bytes
+from flipsearch.files.pieces import pieces_of
+from flipsearch.rings import Ring
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    """A folder with files, a broken one, an archive with a folder, and a collection."""
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    for number, scheme in enumerate(samples()[:20]):
+        (folder / "deep" / f"{number:02}.dat").write_bytes(to_bytes(scheme, "json"))
+    (folder / "broken.json").write_text('{"n": [2, 2, 2]}')
+    (folder / ".hidden").write_text("not read")
+    with zipfile.ZipFile(folder / "z.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, scheme in enumerate(samples()[20:30]):
+            archive.writestr(f"a/{number}.txt", to_bytes(scheme, "scheme"))
+    many = b",".join(to_bytes(scheme, "json") for scheme in samples())
+    (folder / "many.json").write_bytes(b"[" + many + b"]")
+    return folder
+
+
+def summary(reads: object) -> list[tuple[object, ...]]:
+    return [
+        (read.source, read.kind, read.reason, read.scheme, read.scheme and read.scheme.ring)
+        for read in reads  # type: ignore[attr-defined]
+    ]
+
+
+def test_folders_archives_and_collections(collection: Path) -> None:
+    seen: list[int] = []
+
+    def progress(now: Progress) -> None:
+        seen.append(now.accepted)
+
+    reads = list(read_many([collection], workers=1, progress=progress))
+    assert sum(read.scheme is not None for read in reads) == 30 + len(samples())
+    rejects = [read for read in reads if read.scheme is None]
+    assert [Path(read.source).name for read in rejects] == ["broken.json"]
+    assert "no factors" in rejects[0].reason
+    assert seen[-1] == 30 + len(samples())
+    assert seen == sorted(seen)
+
+
+def test_two_processes_give_the_same_in_the_same_order(
+    collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "_WORTH_IT", 0)
+    monkeypatch.setattr(importing, "_BATCH_PIECES", 7)
+    serial = summary(read_many([collection], workers=1))
+    assert summary(read_many([collection], workers=2)) == serial
+    assert len(serial) == 31 + len(samples())
+
+
+def test_missing_paths_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        list(read_many([tmp_path / "none"], workers=1))
+
+
+def test_a_large_collection_is_cut_with_flat_memory(tmp_path: Path) -> None:
+    """16 MB of JSON, cut while holding a few chunks only."""
+    path = tmp_path / "large.json"
+    element = to_bytes(product(strassen(), strassen()), "json")
+    count = 16_000_000 // len(element)
+    with path.open("wb") as file:
+        file.write(b"[")
+        for number in range(count):
+            file.write(element + (b"," if number < count - 1 else b"]"))
+    tracemalloc.start()
+    found = sum(1 for _ in pieces_of(path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == count
+    assert peak < 5_000_000
+
+
+def test_rings_can_be_forced(tmp_path: Path) -> None:
+    path = tmp_path / "s.txt"
+    path.write_bytes(to_bytes(strassen(), "txt"))
+    for ring in Ring:
+        (read,) = read_schemes(path, ring=ring)
+        assert read.scheme is not None
+        assert read.scheme.ring.characteristic == ring.characteristic
+    path.write_bytes(
+        to_bytes(changed_basis(product(strassen(), strassen()).over(Ring.F2), 2), "txt")
+    )
+    (read,) = read_schemes(path, ring=Ring.Z)
+    assert "not a scheme for 4x4x4 over Z" in read.reason
+
+
+def test_provenance_of_our_own_files_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    path.write_bytes(to_bytes(strassen(), "json", {"seed": "12", "found-by": "a run"}))
+    (read,) = read_schemes(path)
+    assert read.meta == {"seed": "12", "found-by": "a run"}
+    assert json.loads(path.read_text())["hash"] == strassen().content_hash

@@ -1,0 +1,135 @@
+"""The commands verify, import, export and lift, on a catalogue of their own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+from scheme_samples import changed_basis, samples, strassen
+
+from flipsearch.catalogue import Catalogue
+from flipsearch.cli import schemes as group
+from flipsearch.cli.output import complain
+from flipsearch.errors import FlipsearchError
+from flipsearch.files import read_scheme, to_bytes
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import naive_scheme
+
+
+def run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    group.register(parser.add_subparsers())
+    parsed = parser.parse_args([str(argument) for argument in arguments])
+    try:
+        return int(parsed.handler(parsed))
+    except FlipsearchError as error:
+        complain(str(error))
+        return error.exit_code
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    chosen = [strassen(), strassen(Ring.F2), naive_scheme(parse_format("ug:2x2x2"), Ring.Z)]
+    for number, scheme in enumerate(chosen):
+        (folder / f"{number}.json").write_bytes(to_bytes(scheme, "json"))
+    (folder / "again.m").write_bytes(to_bytes(strassen(), "m"))
+    (folder / "moved.json").write_bytes(to_bytes(changed_basis(strassen(Ring.F2), 1), "json"))
+    (folder / "wrong.txt").write_text("1 1 1 1\n1\n1\n6\n")
+    return folder
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "catalogue.sqlite"
+
+
+def test_verify_files(files: Path, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("verify", files / "0.json", "--paranoid", "--db", db) == 0
+    assert "2x2x2 of rank 7 over ZT, proved, by both checkers" in capsys.readouterr().out
+    assert run("verify", files, "--json", "--db", db) == 1
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["valid"] for record in records] == [True] * 5 + [False]
+    assert "instead of 1" in records[-1]["reason"]
+    assert run("verify", files / "nothing.json", "--db", db) == 1
+    assert "there is no file or folder" in capsys.readouterr().err
+
+
+def test_import_twice(files: Path, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rejects = files.parent / "rejects.tsv"
+    assert run("import", files, "--db", db, "--rejects", rejects) == 1
+    shown = capsys.readouterr()
+    assert "5 schemes proved, " in shown.out
+    assert ", 1 rejected" in shown.out
+    assert "wrong.txt: not a scheme for 1x1x1" in shown.err
+    assert rejects.read_text().count("\n") == 1
+    assert run("import", files / "0.json", files / "again.m", "--db", db, "--json") == 0
+    *_, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert last["summary"] == {"read": 2, "new": 0, "duplicate": 2, "rejected": 0}
+    with Catalogue.open(db) as catalogue:
+        record = catalogue.get(strassen().content_hash[:12])
+        assert record.scheme == strassen()
+        assert any("0.json" in (p.source or "") for p in catalogue.provenance(record))
+
+
+def test_import_by_equivalence(files: Path, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = (files / "1.json", files / "moved.json")
+    assert run("import", *chosen, "--equivalence", "--db", db, "--json") == 0
+    *_, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert last["summary"]["equivalent"] + last["summary"]["new"] == 2
+    assert last["summary"]["equivalent"] >= 1
+
+
+def test_dry_run_stores_nothing(files: Path, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("import", files / "0.json", "--dry-run", "--db", db) == 0
+    assert "1 schemes proved, 0 rejected" in capsys.readouterr().out
+    assert not db.exists()
+
+
+def test_bad_arguments(files: Path, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("import", files / "none", "--db", db) == 1
+    assert run("import", files, "--ring", "R", "--db", db) == 2
+    assert run("import", files, "--workers", "0", "--db", db) == 2
+    assert not db.exists()
+    assert run("export", "0123456789", "--db", db) == 1
+    capsys.readouterr()
+
+
+def test_export_in_every_format(files: Path, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("import", files / "0.json", files / "2.json", "--db", db)
+    capsys.readouterr()
+    name = strassen().content_hash[:10]
+    for to in ("json", "txt", "exp", "m", "mpl", "scheme", "npz", "npy"):
+        out = files.parent / f"out.{to}"
+        assert run("export", name, "--to", to, "-o", out, "--db", db) == 0
+        assert read_scheme(out) == strassen()
+    assert run("export", name, "--to", "npz", "--db", db) == 2
+    assert "-o FILE" in capsys.readouterr().err
+    assert run("export", name, "-o", files.parent / "out.json", "--db", db) == 2
+    assert "--force" in capsys.readouterr().err
+    assert run("export", name, "--to", "scheme", "--db", db) == 0
+    assert capsys.readouterr().out.startswith("format: 2x2x2\nring: ZT\n")
+    folder = files.parent / "many"
+    assert run("export", name, samples()[2].content_hash, "-o", folder, "--db", db) == 1
+    other = naive_scheme(parse_format("ug:2x2x2"), Ring.Z).content_hash
+    assert run("export", name, other, "-o", folder, "--force", "--db", db) == 0
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_verify_and_lift_stored_schemes(
+    files: Path, db: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("import", files / "moved.json", "--db", db)
+    capsys.readouterr()
+    name = changed_basis(strassen(Ring.F2), 1).content_hash[:8]
+    assert run("verify", name, "--paranoid", "--db", db) == 0
+    assert "by both checkers" in capsys.readouterr().out
+    assert run("lift", name, "--json", "--db", db) == 0
+    lifted = json.loads(capsys.readouterr().out)["lifted"]
+    assert lifted["rank"] == 7
+    assert lifted["ring"] in ("ZT", "Z", "Q")
+    assert run("verify", "ffffffffff", "--db", db) == 1

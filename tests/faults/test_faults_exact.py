@@ -1,0 +1,156 @@
+"""Exact linear algebra against fractions, and decoders against the Brent equations."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flipsearch.errors import InvalidSchemeError
+from flipsearch.faults import RowBook, decoder, exact, union_of
+from flipsearch.faults.classics import (
+    adjugate,
+    determinant,
+    sandwich,
+    small_matrices,
+    strassen,
+    winograd,
+)
+from flipsearch.faults.decoders import least_growth_row, product_weights, verify_decoder
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.verify import is_valid, verify
+
+TWO = parse_format("2x2x2")
+matrices = st.integers(1, 6).flatmap(
+    lambda width: st.lists(
+        st.lists(st.integers(-4, 4), min_size=width, max_size=width), min_size=1, max_size=6
+    )
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(matrices)
+def test_relations_are_a_basis(rows: list[list[int]]) -> None:
+    matrix = np.array(rows, dtype=np.int64)
+    found = exact.relations(matrix)
+    assert not (found @ matrix).any()
+    assert exact.rank(matrix) == np.linalg.matrix_rank(matrix.astype(float))
+    if len(found):
+        assert np.linalg.matrix_rank(found.astype(float)) == len(found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(matrices, st.data())
+def test_combinations_solve(rows: list[list[int]], data: st.DataObject) -> None:
+    matrix = np.array(rows, dtype=np.int64)
+    weights = np.array(
+        data.draw(st.lists(st.integers(-3, 3), min_size=len(rows), max_size=len(rows)))
+    )
+    target = (weights @ matrix)[None, :]
+    found = exact.combination(matrix, target)
+    assert found is not None
+    numerators, scales = found
+    assert (numerators @ matrix == scales[:, None] * target).all()
+
+
+def test_a_target_outside_the_span_is_none() -> None:
+    assert exact.combination(np.array([[1, 0], [2, 0]]), np.array([[0, 1]])) is None
+
+
+def test_entries_too_large_for_one_prime_fall_back_to_fractions() -> None:
+    matrix = np.array([[100_003, 99_991], [99_989, 100_019]], dtype=np.int64)
+    found = exact.combination(matrix, np.array([[1, 0]]))
+    assert found is not None
+    det = 100_003 * 100_019 - 99_991 * 99_989
+    assert Fraction(int(found[0][0, 0]), int(found[1][0])) == Fraction(100_019, det)
+
+
+def test_primes_are_primes_below_two_to_the_31() -> None:
+    found = exact.primes(4)
+    assert found[0] == 2**31 - 1
+    assert list(found) == sorted(found, reverse=True)
+    assert all(pow(3, p - 1, p) == 1 for p in found)
+
+
+def test_classics_are_valid() -> None:
+    verify(strassen())
+    verify(winograd())
+
+
+def test_adjugate_and_determinant() -> None:
+    for matrix in small_matrices(2, 2)[::17]:
+        assert (matrix @ adjugate(matrix) == determinant(matrix) * np.eye(2, dtype=int)).all()
+    matrix = np.array([[2, 1, 0], [1, 3, 1], [0, 1, 1]])
+    assert determinant(matrix) == 3
+    assert (matrix @ adjugate(matrix) == 3 * np.eye(3, dtype=int)).all()
+
+
+def test_sandwiches_still_span_the_outputs() -> None:
+    format_ = parse_format("2x3x2")
+    naive = naive_scheme(format_, Ring.ZT)
+    x, z = np.array([[1, 2], [0, 1]]), np.array([[3, 1], [1, 1]])
+    y = np.array([[1, 0, 1], [0, 1, 0], [1, 0, 2]])
+    u, v = sandwich(naive.u, naive.v, format_, x, y, z)
+    assert union_of(format_, [(u, v)]).rank == 12
+
+
+def test_decoders_are_exact_schemes_and_least_among_sampled_ones() -> None:
+    union = union_of(TWO, [strassen(), winograd()])
+    weights = product_weights(union)
+    generator = np.random.default_rng(0)
+    for lost in [(), (0,), (3, 9), (1, 2, 12)]:
+        if not union.is_decodable(lost):
+            continue
+        found = decoder(union, lost)
+        verify_decoder(union, found)
+        assert not found.rows[:, list(lost)].any()
+        for _ in range(200):  # adding relations that avoid the lost never lowers the growth
+            multipliers = generator.integers(-2, 3, size=len(union.relations))
+            other = union.relations.T @ multipliers
+            if other[list(lost)].any():
+                continue
+            for row, scale in zip(found.rows, found.scales, strict=True):
+                changed = (np.abs(row + scale * other) * weights).sum() / scale
+                assert changed >= (np.abs(row) * weights).sum() / scale - 1e-9
+
+
+def test_a_wrong_decoder_is_refused() -> None:
+    union = union_of(TWO, [strassen(), winograd()])
+    found = decoder(union)
+    rows = found.rows.copy()
+    rows[0, 0] += 1
+    assert not is_valid(union.decoding_scheme(rows, found.scales.tolist()))
+
+
+def test_a_fatal_pattern_has_no_decoder() -> None:
+    union = union_of(TWO, [strassen(), strassen()])
+    with pytest.raises(InvalidSchemeError, match=r"\[2, 9\]"):
+        decoder(union, (2, 9))
+    assert least_growth_row(union, 0, range(14)) is None
+
+
+def test_the_row_book_agrees_with_separate_programmes() -> None:
+    union = union_of(TWO, [strassen(), winograd()])
+    book = RowBook(union)
+    for lost in itertools.islice(itertools.combinations(range(14), 2), 0, None, 13):
+        for output in range(4):
+            shared, alone = book.row(output, lost), least_growth_row(union, output, lost)
+            assert (shared is None) == (alone is None)
+            if shared is not None and alone is not None:
+                assert book.growth(shared) == pytest.approx(book.growth(alone))
+                assert not shared[0][list(lost)].any()
+
+
+def test_decoders_with_denominators_are_proved_over_q() -> None:
+    x = np.array([[1, 1], [-1, 1]])
+    pair = sandwich(strassen().u, strassen().v, TWO, x, x, x)
+    scheme = union_of(TWO, [pair]).as_scheme()
+    assert isinstance(scheme, Scheme)
+    assert scheme.ring is Ring.Q
+    verify(scheme)

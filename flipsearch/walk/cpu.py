@@ -1,0 +1,211 @@
+"""The numba engine: walks as fast as one core goes.
+
+`walk` packs a task into flat arrays, runs the jitted walk for its ring, factor width and rank, and
+checks the identity at random points before it hands the outcome back. One compiled function serves
+a ring, a width of 1, 2 or 4 words and a capacity in blocks of 64 rows; numba keeps it on disk.
+
+Invariant: `walk(task)` equals `flipsearch.walk.reference.walk(task)`, bit for bit.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from flipsearch.walk import guard
+from flipsearch.walk.flips import DONE, EVENT, STUCK, flips
+from flipsearch.walk.index import ONE, ZERO, Layout, U, allocate, build, extract, layout
+from flipsearch.walk.moves import apply_flip, plus, reduce, split
+from flipsearch.walk.task import LARGEST_RANK, WalkOutcome, WalkTask, words_of
+
+logger = logging.getLogger("flipsearch.walk")
+
+REASONS = ("budget", "reached", "stuck")
+HISTORY = 1024
+_BUDGET, _REACHED, _STUCK = U(0), U(1), U(2)
+
+
+@njit(nogil=True, cache=True)
+def _escape(at, rows, signs, rank, seed, counter):  # type: ignore[no-untyped-def]
+    """Go up by one: a plus transition, or a split where no pair of rows allows one."""
+    if rank + ONE > at.rows:
+        return rank, counter
+    higher, counter = plus(at, rows, signs, rank, seed, counter)
+    if higher == rank:
+        higher, counter = split(at, rows, signs, rank, seed, counter)
+    return higher, counter
+
+
+@functools.cache
+def make_walk(at: Layout) -> Any:
+    """Return the jitted walk for one layout.
+
+    The function takes rows, signs, rank, seed, steps, plus_after, band, stop_rank, collect_every,
+    the two arrays of an index, snapshots (collect, rows * 3 * key), snapshot_signs (collect, rows)
+    and history (HISTORY, 2), and returns nine numbers: final rank, best rank, snapshots taken,
+    history entries, steps, flips, reductions, escapes, reason.
+    """
+
+    @njit(nogil=True, cache=True)
+    def run(rows, signs, rank, seed, steps, plus_after, band, stop_rank, collect_every, wide, narrow, snapshots, snapshot_signs, history):  # type: ignore[no-untyped-def]
+        wanted = U(snapshots.shape[0])
+        move = np.zeros(4, np.uint64)
+        counter, step, last = ZERO, ZERO, ZERO
+        made, reductions, escapes = ZERO, ZERO, ZERO
+        best, taken, entries = rank, ONE, ZERO
+        next_snapshot = collect_every
+        size = rank * U(3) * at.key
+        snapshots[0, :size] = rows[:size]
+        snapshot_signs[0, :rank] = signs[:rank]
+        reason = _BUDGET
+        build(at, rows, signs, rank, wide, narrow)
+        if rank <= stop_rank and wanted == ONE:
+            return rank, best, taken, entries, step, made, reductions, escapes, _REACHED
+        while step < steps:
+            until = steps
+            if plus_after != ZERO:
+                until = min(until, last + plus_after)
+            collecting = wanted > ONE and best <= stop_rank
+            if collecting:
+                until = min(until, next_snapshot)
+            code, done, flipped, counter = flips(
+                at, wide, narrow, seed, counter, until - step, move
+            )
+            step += done
+            made += flipped
+            changed = False
+            if code == EVENT:
+                extract(at, wide, narrow, rank, rows, signs)
+                apply_flip(at, rows, signs, move)
+                made += ONE
+                lower = reduce(at, rows, signs, rank)
+                reductions += rank - lower
+                rank = lower
+                changed = True
+                if rank < best:
+                    best, last, taken = rank, step, ONE
+                    next_snapshot = step + collect_every
+                    size = rank * U(3) * at.key
+                    snapshots[0, :size] = rows[:size]
+                    snapshot_signs[0, :rank] = signs[:rank]
+                    if entries < HISTORY:
+                        history[entries, 0], history[entries, 1] = step, rank
+                        entries += ONE
+                    if rank <= stop_rank and wanted == ONE:
+                        reason = _REACHED
+                        break
+            if collecting and step >= next_snapshot:
+                next_snapshot = step + collect_every
+                if rank == best:
+                    if not changed:
+                        extract(at, wide, narrow, rank, rows, signs)
+                    size = rank * U(3) * at.key
+                    snapshots[taken, :size] = rows[:size]
+                    snapshot_signs[taken, :rank] = signs[:rank]
+                    taken += ONE
+                    if taken == wanted:
+                        reason = _REACHED
+                        break
+            due = plus_after != ZERO and step >= last + plus_after
+            if code == STUCK or due:
+                last = step
+                if code == STUCK or rank < best + band:
+                    if not changed:
+                        extract(at, wide, narrow, rank, rows, signs)
+                    higher, counter = _escape(at, rows, signs, rank, seed, counter)
+                    if higher == rank and code == STUCK:
+                        reason = _STUCK
+                        break
+                    escapes += higher - rank
+                    rank = higher
+                    changed = True
+            if changed:
+                build(at, rows, signs, rank, wide, narrow)
+        if reason == _BUDGET:
+            extract(at, wide, narrow, rank, rows, signs)
+        return rank, best, taken, entries, step, made, reductions, escapes, reason
+
+    return run
+
+
+def blocks_for(rank: int) -> int:
+    """Return the capacity, in blocks of 64 rows, for walks from that rank: room to go up."""
+    blocks = 1
+    while 64 * blocks < min(rank, LARGEST_RANK):
+        blocks *= 2
+    return blocks
+
+
+def layout_for(task: WalkTask) -> Layout:
+    """Return the layout a task's walk is compiled for."""
+    return layout(task.ring.characteristic, words_of(task.format), blocks_for(task.rank))
+
+
+def warm_up(task: WalkTask) -> float:
+    """Compile, or load from disk, what a task needs; return the seconds it took."""
+    started = time.perf_counter()
+    short = WalkTask(task.format, task.ring, task.start, 1, 1, task.policy)
+    walk(short)
+    return time.perf_counter() - started
+
+
+def walk(task: WalkTask) -> WalkOutcome:
+    """Carry out a walk.
+
+    Parameters
+    ----------
+    task : WalkTask
+
+    Returns
+    -------
+    WalkOutcome
+        With reason ``broken`` if the identity fails at random points; its states are then not to
+        be used, and the task can be replayed to find out why.
+    """
+    at = layout_for(task)
+    key, capacity = int(at.key), int(at.rows)
+    rank, policy = task.rank, task.policy
+    rows = np.zeros(capacity * 3 * key, dtype=np.uint64)
+    signs = np.zeros(capacity, dtype=np.uint64)
+    rows[: rank * 3 * key] = task.start.reshape(-1)
+    guard.normalise_rows(at, rows, signs, U(rank))
+    snapshots = np.zeros((policy.collect, capacity * 3 * key), dtype=np.uint64)
+    snapshot_signs = np.zeros((policy.collect, capacity), dtype=np.uint64)
+    history = np.zeros((HISTORY, 2), dtype=np.uint64)
+    wide, narrow = allocate(at)
+    numbers = (rank, task.seed, task.steps, policy.plus_after, policy.band, policy.stop_rank)
+    result = make_walk(at)(
+        *(rows, signs, *(U(number) for number in numbers), U(policy.collect_every)),
+        *(wide, narrow, snapshots, snapshot_signs, history),
+    )
+    final, best, taken, entries, steps, made, reductions, escapes, reason = map(int, result)
+
+    def packed(source: Any, source_signs: Any, count: int) -> Any:
+        state = source[: count * 3 * key].copy()
+        guard.restore_signs(at, state, source_signs, U(count))
+        return state.reshape(count, 3, key)
+
+    end = packed(rows, signs, final)
+    states = [packed(snapshots[k], snapshot_signs[k], best) for k in range(taken)]
+    sound = all(guard.holds(task.format, task.ring, s, task.seed) for s in (end, *states))
+    if not sound:
+        logger.error("walk %d is broken: its identity fails; replay its task", task.number)
+    return WalkOutcome(
+        number=task.number,
+        best=tuple(states),
+        final=end,
+        history=tuple((int(s), int(r)) for s, r in history[:entries]),
+        steps=steps,
+        flips=made,
+        reductions=reductions,
+        escapes=escapes,
+        reason=REASONS[reason] if sound else "broken",
+    )
+
+
+assert int(DONE) == 0

@@ -1,0 +1,27 @@
+"""Random numbers of a walk: the n-th draw of a seed, by counter.
+
+No library generator runs inside the loop: the n-th draw is a fixed mixing of seed + n times an
+odd constant (SplitMix64, Steele, Lea and Flood 2014), so that the reference, the CPU and the GPU
+draw the same numbers, draws do not depend on one another, and any step can be replayed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+GOLDEN = 0x9E3779B97F4A7C15
+FIRST = 0xBF58476D1CE4E5B9
+SECOND = 0x94D049BB133111EB
+
+_GOLDEN, _FIRST, _SECOND = np.uint64(GOLDEN), np.uint64(FIRST), np.uint64(SECOND)
+_A, _B, _C = np.uint64(30), np.uint64(27), np.uint64(31)
+
+
+@njit(inline="always")
+def draw(seed, counter):  # type: ignore[no-untyped-def]
+    """Return draw number `counter` (uint64) of `seed` (uint64), as uint64."""
+    z = seed + counter * _GOLDEN
+    z = (z ^ (z >> _A)) * _FIRST
+    z = (z ^ (z >> _B)) * _SECOND
+    return z ^ (z >> _C)

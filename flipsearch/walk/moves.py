@@ -1,0 +1,273 @@
+"""The rare moves on packed rows: the flip that reduces, reductions, plus transition, split.
+
+They happen once in thousands of flips, so they are written for clarity, on rows rather than on
+the index, which is built again afterwards. Rows are flat uint64, three normalised keys a row; the
+sign of a row sits in `signs`.
+
+Order matters, because every engine has to do the same: reductions are carried out one at a time,
+first the lowest row with a zero factor, else the lowest pair (i, j) that agrees in two factors;
+the row that goes is replaced by the last one.
+
+Invariant: the sum of the rows' terms never changes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from flipsearch.walk.draws import draw
+from flipsearch.walk.flips import HALF, LOW32, add, normalise, overflow
+from flipsearch.walk.index import ONE, THREE, TWO, ZERO, U
+
+TRIES = U(64)
+ORDERS = np.array([0, 1, 2, 0, 2, 1, 1, 0, 2, 1, 2, 0, 2, 0, 1, 2, 1, 0], dtype=np.uint64)
+PLUS = np.array(
+    [  # factors 0 to 5 are a1 b1 c1 a2 b2 c2; (x, y, 0): x, (x, y, 1): x + y, (x, y, 2): x - y
+        [  # a1 (b1 + b2) c1 + (a2 - a1) b2 c2 + a1 b2 (c2 - c1)
+            *([0, 0, 0], [1, 4, 1], [2, 2, 0]),
+            *([3, 0, 2], [4, 4, 0], [5, 5, 0]),
+            *([0, 0, 0], [4, 4, 0], [5, 2, 2]),
+        ],
+        [  # a1 b1 (c1 + c2) + a2 (b2 - b1) c2 + (a2 - a1) b1 c2
+            *([0, 0, 0], [1, 1, 0], [2, 5, 1]),
+            *([3, 3, 0], [4, 1, 2], [5, 5, 0]),
+            *([3, 0, 2], [1, 1, 0], [5, 5, 0]),
+        ],
+        [  # (a1 + a2) b1 c1 + a2 b2 (c2 - c1) + a2 (b2 - b1) c1
+            *([0, 3, 1], [1, 1, 0], [2, 2, 0]),
+            *([3, 3, 0], [4, 4, 0], [5, 2, 2]),
+            *([3, 3, 0], [4, 1, 2], [2, 2, 0]),
+        ],
+    ],
+    dtype=np.uint64,
+)
+
+
+@njit(nogil=True, cache=True)
+def _equal(at, rows, x, y):  # type: ignore[no-untyped-def]
+    for t in range(at.key):
+        if rows[x + t] != rows[y + t]:
+            return False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _is_zero(at, rows, x):  # type: ignore[no-untyped-def]
+    for t in range(at.words):
+        if rows[x + t] != ZERO:
+            return False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _copy(at, rows, to, source):  # type: ignore[no-untyped-def]
+    for t in range(at.key):
+        rows[to + t] = rows[source + t]
+
+
+@njit(nogil=True, cache=True)
+def _place(at, row, slot):  # type: ignore[no-untyped-def]
+    return (row * THREE + slot) * at.key
+
+
+@njit(nogil=True, cache=True)
+def _fits(at, rows, x, y, minus):  # type: ignore[no-untyped-def]
+    """Whether rows[x] + rows[y] (minus: -) stays in the ring's coefficients."""
+    if at.ring != ZERO:
+        return True
+    plus, less = overflow(at, rows, x, y)
+    return (less if minus != ZERO else plus) == ZERO
+
+
+@njit(nogil=True, cache=True)
+def _settle(at, rows, signs, row, slot):  # type: ignore[no-untyped-def]
+    """Bring one factor into normal form, its sign into the row's."""
+    if at.ring != TWO:
+        signs[row] ^= normalise(at, rows, _place(at, row, slot))
+
+
+@njit(nogil=True, cache=True)
+def _add_to(at, rows, signs, row, slot, other, minus):  # type: ignore[no-untyped-def]
+    """Set row.slot to row.slot + other.slot (minus: -) and bring it into normal form."""
+    x = _place(at, row, slot)
+    add(at, rows, x, x, _place(at, other, slot), minus)
+    _settle(at, rows, signs, row, slot)
+
+
+@njit(nogil=True, cache=True)
+def apply_flip(at, rows, signs, move):  # type: ignore[no-untyped-def]
+    """Carry out the flip move = [a, i, j, 1 if lambda is -1] (uint64, shape (4,))."""
+    a, i, j, minus = move[0], move[1], move[2], move[3]
+    b, c = (a + ONE) % THREE, (a + TWO) % THREE
+    minus_c = minus ^ ONE ^ signs[i] ^ signs[j]
+    _add_to(at, rows, signs, i, b, j, minus)
+    _add_to(at, rows, signs, j, c, i, minus_c)
+
+
+@njit(nogil=True, cache=True)
+def _drop(at, rows, signs, rank, row):  # type: ignore[no-untyped-def]
+    last = rank - ONE
+    for slot in range(THREE):
+        _copy(at, rows, _place(at, row, slot), _place(at, last, slot))
+    signs[row] = signs[last]
+    signs[last] = ZERO
+    return last
+
+
+@njit(nogil=True, cache=True)
+def _merge_first_pair(at, rows, signs, rank):  # type: ignore[no-untyped-def]
+    """Merge the lowest pair that agrees in two factors, where the ring allows; new rank."""
+    for i in range(rank):
+        for j in range(i + ONE, rank):
+            equal = ZERO
+            for slot in range(THREE):
+                if _equal(at, rows, _place(at, i, slot), _place(at, j, slot)):
+                    equal |= ONE << slot
+            for slot in range(THREE):
+                rest = U(7) ^ (ONE << slot)
+                minus = signs[i] ^ signs[j]
+                if equal & rest == rest and _fits(
+                    at, rows, _place(at, i, slot), _place(at, j, slot), minus
+                ):
+                    _add_to(at, rows, signs, i, slot, j, minus)
+                    return _drop(at, rows, signs, rank, j)
+    return rank
+
+
+@njit(nogil=True, cache=True)
+def reduce(at, rows, signs, rank):  # type: ignore[no-untyped-def]
+    """Carry out reductions until there are none; return the new rank (uint64).
+
+    Zero factors drop a row; two rows that agree up to sign in two factors become one. Over ZT
+    they stay two where the sum would leave {-1, 0, 1}.
+    """
+    while True:
+        before = rank
+        for row in range(rank):
+            for slot in range(THREE):
+                if _is_zero(at, rows, _place(at, row, slot)):
+                    rank = _drop(at, rows, signs, rank, row)
+                    break
+            if rank != before:
+                break
+        if rank == before:
+            rank = _merge_first_pair(at, rows, signs, rank)
+        if rank == before:
+            return rank
+
+
+@njit(nogil=True, cache=True)
+def _turn(at, words, x, minus):  # type: ignore[no-untyped-def]
+    """Negate the key at words[x] if minus is 1."""
+    if at.ring != TWO:
+        for t in range(at.words):
+            words[x + at.words + t] ^= words[x + t] & (ZERO - minus)
+
+
+@njit(nogil=True, cache=True)
+def plus(at, rows, signs, rank, seed, counter):  # type: ignore[no-untyped-def]
+    """Plus transition (Arai, Ichikawa and Hukushima): two rows become three.
+
+    Two rows that differ in every factor are drawn, an order a, b, c of the slots, signs for two
+    factors of the second row, and one of the variants of `PLUS`; over ZT the next variants are
+    tried where one is not ternary.
+
+    Returns
+    -------
+    (rank, counter) : the new rank, unchanged if no pair was found in 64 tries, and the last draw
+    """
+    if rank < TWO:
+        return rank, counter
+    k = at.key
+    scratch = np.zeros(U(15) * k, np.uint64)
+    for _ in range(TRIES):
+        counter += ONE
+        z = draw(seed, counter)
+        first = ((z >> HALF) * rank) >> HALF
+        second = ((z & LOW32) * (rank - ONE)) >> HALF
+        second += U(second >= first)
+        distinct = True
+        for slot in range(THREE):
+            distinct &= not _equal(at, rows, _place(at, first, slot), _place(at, second, slot))
+        if not distinct:
+            continue
+        counter += ONE
+        z = draw(seed, counter)
+        order = ((z >> HALF) * U(6)) >> HALF
+        for part in range(THREE):
+            slot = ORDERS[order * THREE + part]
+            for t in range(k):
+                scratch[part * k + t] = rows[_place(at, first, slot) + t]
+                scratch[(part + THREE) * k + t] = rows[_place(at, second, slot) + t]
+        turn_a, turn_b = z & ONE, (z >> ONE) & ONE
+        _turn(at, scratch, TWO * k, signs[first])
+        _turn(at, scratch, THREE * k, turn_a)
+        _turn(at, scratch, U(4) * k, turn_b)
+        _turn(at, scratch, U(5) * k, turn_a ^ turn_b ^ signs[second])
+        variant = ((z & LOW32) >> TWO) % THREE
+        for _attempt in range(THREE):
+            if _expand(at, scratch, variant):
+                for term in range(THREE):
+                    row = first if term == ZERO else (second if term == ONE else rank)
+                    signs[row] = ZERO
+                    for part in range(THREE):
+                        slot = ORDERS[order * THREE + part]
+                        source = (U(6) + term * THREE + part) * k
+                        for t in range(k):
+                            rows[_place(at, row, slot) + t] = scratch[source + t]
+                        _settle(at, rows, signs, row, slot)
+                return rank + ONE, counter
+            variant = (variant + ONE) % THREE
+    return rank, counter
+
+
+@njit(nogil=True, cache=True)
+def _expand(at, scratch, variant):  # type: ignore[no-untyped-def]
+    """Write the nine factors of a plus variant behind the six given; whether they fit."""
+    k = at.key
+    for entry in range(U(9)):
+        x, y, kind = PLUS[variant, entry, ZERO], PLUS[variant, entry, ONE], PLUS[variant, entry, TWO]
+        to = (U(6) + entry) * k
+        if kind == ZERO:
+            for t in range(k):
+                scratch[to + t] = scratch[x * k + t]
+        elif not _fits(at, scratch, x * k, y * k, kind - ONE):
+            return False
+        else:
+            add(at, scratch, to, x * k, y * k, kind - ONE)
+    return True
+
+
+@njit(nogil=True, cache=True)
+def split(at, rows, signs, rank, seed, counter):  # type: ignore[no-untyped-def]
+    """Split a row: u v w = x v w + (u - x) v w, with x (or -x) a factor of another row.
+
+    Returns
+    -------
+    (rank, counter) : as for `plus`
+    """
+    for _ in range(TRIES):
+        counter += ONE
+        z = draw(seed, counter)
+        row = ((z >> HALF) * rank) >> HALF
+        other = ((z & LOW32) * rank) >> HALF
+        counter += ONE
+        z = draw(seed, counter)
+        slot = ((z >> HALF) * THREE) >> HALF
+        minus = z & ONE
+        u, x = _place(at, row, slot), _place(at, other, slot)
+        if _equal(at, rows, u, x):
+            continue
+        if not _fits(at, rows, u, x, minus ^ ONE):
+            minus ^= ONE
+            if not _fits(at, rows, u, x, minus ^ ONE):
+                continue
+        for part in range(THREE):
+            _copy(at, rows, _place(at, rank, part), _place(at, row, part))
+        signs[rank] = signs[row]
+        _add_to(at, rows, signs, rank, slot, other, minus ^ ONE)
+        _copy(at, rows, u, x)
+        signs[row] ^= minus & U(at.ring != TWO)
+        return rank + ONE, counter
+    return rank, counter

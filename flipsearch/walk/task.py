@@ -1,0 +1,185 @@
+"""Walk tasks and outcomes: the values that cross between strategies, executors and engines.
+
+A walk is a pure function of its task: the same `WalkTask` gives the bit-identical `WalkOutcome`
+in every engine, on every executor, at any time. A task is cheap to make and to send: its start is
+packed words, not a `Scheme`.
+
+Packed state: uint64 array of shape (R, 3, K). A factor of d entries takes W = ceil(max(d) / 64)
+words a plane; over F2 one plane of bits (K = W), over F3 and ZT a plane of nonzeros followed by a
+plane of signs, 1 for -1 (K = 2W). Entry e is bit e % 64 of word e // 64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from flipsearch.errors import FormatError, UsageError
+from flipsearch.formats import Format
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+
+Words = npt.NDArray[np.uint64]
+LARGEST_RANK = 4096
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a walk behaves between flips.
+
+    Parameters
+    ----------
+    plus_after : int
+        Steps without a new best rank, and since the last plus transition, before one is made;
+        0: never, except when no row can be flipped.
+    band : int
+        A plus transition is made only below best rank + band.
+    stop_rank : int
+        The walk stops as soon as the rank is this or lower.
+    collect : int
+        How many states of the best rank to bring back, at least 1. With more than 1, a walk at or
+        below `stop_rank` goes on and takes another every `collect_every` steps until it has them.
+    collect_every : int
+        Steps between two states collected.
+    """
+
+    plus_after: int = 50_000
+    band: int = 2
+    stop_rank: int = 0
+    collect: int = 1
+    collect_every: int = 10_000
+
+    def __post_init__(self) -> None:
+        if min(self.plus_after, self.band, self.stop_rank) < 0:
+            raise UsageError("plus_after, band and stop_rank are not negative")
+        if self.collect < 1 or self.collect_every < 1:
+            raise UsageError("collect and collect_every are at least 1")
+
+
+@dataclass(frozen=True, eq=False)
+class WalkTask:
+    """A walk to be done.
+
+    Parameters
+    ----------
+    format : Format
+    ring : Ring
+        F2, F3 or ZT.
+    start : uint64 array, shape (R, 3, K)
+        Packed state to start from.
+    seed : int
+        64 bits; with the task's other fields it fixes the walk.
+    steps : int
+        Steps to walk at most; a step is one draw and, unless refused, one flip.
+    policy : Policy
+    number : int
+        The task's number in its run.
+    """
+
+    format: Format
+    ring: Ring
+    start: Words
+    seed: int
+    steps: int
+    policy: Policy = field(default_factory=Policy)
+    number: int = 0
+
+    @property
+    def rank(self) -> int:
+        """Rank of the start."""
+        return len(self.start)
+
+
+@dataclass(frozen=True, eq=False)
+class WalkOutcome:
+    """What a walk brings back.
+
+    Parameters
+    ----------
+    number : int
+        The task's.
+    best : tuple of uint64 arrays, shape (R, 3, K)
+        One or more states of the lowest rank reached, in the order found.
+    final : uint64 array, shape (R, 3, K)
+        Where the walk stopped.
+    history : tuple of (step, rank)
+        Each new best rank and the step at which it was reached.
+    steps, flips, reductions, escapes : int
+        Steps done; flips carried out; reductions of the rank; plus transitions and splits.
+    reason : str
+        ``budget``, ``reached``, ``stuck`` (nothing to flip and no way up) or ``broken`` (the
+        identity no longer holds at random points: a fault of machine or program).
+    """
+
+    number: int
+    best: tuple[Words, ...]
+    final: Words
+    history: tuple[tuple[int, int], ...]
+    steps: int
+    flips: int
+    reductions: int
+    escapes: int
+    reason: str
+
+    @property
+    def rank(self) -> int:
+        """The lowest rank reached."""
+        return len(self.best[0])
+
+
+def words_of(format_: Format) -> int:
+    """Return W, the 64-bit words of a plane of the longest factor, rounded up to 1, 2 or 4."""
+    longest = max(format_.dimensions)
+    for words in (1, 2, 4):
+        if longest <= 64 * words:
+            return words
+    raise UsageError(f"{format_}: factors of more than 256 entries cannot be walked")
+
+
+def pack(scheme: Scheme) -> Words:
+    """Return the packed state of a scheme over F2, F3 or ZT.
+
+    Raises
+    ------
+    UsageError
+        The ring is none of these, or a factor has more than 256 entries.
+    """
+    if not scheme.ring.is_field_of_search:
+        raise UsageError(f"walks run over F2, F3 and ZT, not over {scheme.ring}")
+    words = words_of(scheme.format)
+    planes = 1 if scheme.ring is Ring.F2 else 2
+    packed = np.zeros((scheme.rank, 3, planes * words), dtype=np.uint64)
+    for slot, matrix in enumerate(scheme.factors):
+        padded = np.zeros((scheme.rank, 64 * words), dtype=bool)
+        for plane, bits in enumerate((matrix != 0, matrix < 0)[:planes]):
+            padded[:, : matrix.shape[1]] = bits
+            as_bytes = np.packbits(padded, axis=1, bitorder="little")
+            packed[:, slot, plane * words : (plane + 1) * words] = as_bytes.view("<u8")
+    return packed
+
+
+def unpack(format_: Format, ring: Ring, state: Words) -> Scheme:
+    """Return the scheme of a packed state.
+
+    Raises
+    ------
+    FormatError
+        The words do not describe a scheme of that format and ring.
+    """
+    words = words_of(format_)
+    planes = 1 if ring is Ring.F2 else 2
+    if state.ndim != 3 or state.shape[1:] != (3, planes * words) or state.dtype != np.uint64:
+        raise FormatError(f"a packed state for {format_} over {ring} has shape (R, 3, {planes * words})")
+    factors = []
+    for slot, dimension in enumerate(format_.dimensions):
+        entries = []
+        for plane in range(planes):
+            block = np.ascontiguousarray(state[:, slot, plane * words : (plane + 1) * words])
+            bits = np.unpackbits(block.astype("<u8").view(np.uint8), axis=1, bitorder="little")
+            if bits[:, dimension:].any():
+                raise FormatError("a packed state has bits beyond its factors")
+            entries.append(bits[:, :dimension].astype(np.int64))
+        factors.append(entries[0] if planes == 1 else entries[0] * (1 - 2 * entries[1]))
+    return Scheme(format_, ring, *factors)

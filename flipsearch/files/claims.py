@@ -24,7 +24,8 @@ from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
 from flipsearch.verify import verify
 
-_SCREEN = {0: (8191, 4), 2: (2, 64), 3: (3, 48)}
+_SCREEN = {0: (8191, 2), 2: (2, 16), 3: (3, 12)}
+_SMALL = 1 << 10
 _EXPLAINABLE = 2 * 10**9
 TRANSPOSED = "C transposed"
 PLAIN = "C"
@@ -201,8 +202,9 @@ def _plausible(claim: Claim, w: IntArray, characteristic: int) -> bool:
     ]
     product = np.ones((len(w), points))
     for matrix, x in zip((claim.u, claim.v, w), values, strict=True):
-        product = product * np.remainder(np.remainder(matrix, prime) @ x, prime)
-        product = np.remainder(product, prime)
+        if matrix.size and (matrix.max() > _SMALL or matrix.min() < -_SMALL):
+            matrix = np.remainder(matrix, prime)  # sums below stay exact: 2^13 2^13 2^8
+        product = np.remainder(product * np.remainder(matrix.astype(np.float64) @ x, prime), prime)
     if below is not None:
         inverse = np.array([pow(d, -1, prime) for d in below], dtype=np.float64)
         product = np.remainder(product * inverse[:, None], prime)

@@ -44,7 +44,7 @@ def test_third_factor_names_output_entries() -> None:
 
 def test_rational_terms_carry_their_denominator_in_front() -> None:
     scheme = changed_basis(strassen(Ring.Q), 5)
-    assert "1/6 * (" in to_text(scheme)
+    assert "1/8 * (" in to_text(scheme)
 
 
 @settings(max_examples=50, deadline=None)

@@ -28,11 +28,13 @@ from flipsearch.catalogue.models import (
     QuarantineRow,
     RunRow,
     SchemeRow,
+    TensorRow,
 )
-from flipsearch.catalogue.reader import restored
+from flipsearch.catalogue.queries import TENSOR_PREFIX, names_of
+from flipsearch.catalogue.reader import restored, tensor_of
 from flipsearch.catalogue.writing import growth_factor
 from flipsearch.errors import FlipsearchError
-from flipsearch.formats import parse_format
+from flipsearch.formats import Format, parse_format
 from flipsearch.rings import Ring
 from flipsearch.verify import verify
 
@@ -49,6 +51,7 @@ _COLUMNS = (
     SchemeRow.nonzeros,
     SchemeRow.additions,
     SchemeRow.growth,
+    TensorRow.definition,
     FactorsRow.data,
 )
 
@@ -132,16 +135,21 @@ def _structure(connection: Connection) -> list[str]:
 
 def check_row(row: tuple[Any, ...]) -> str | None:
     """Return why a row (`_COLUMNS`) is damaged, or None: hash, proof and every derived column."""
-    _, name, format_name, tabulated, ring, rank, nonzeros, additions, growth, data = row
+    _, name, format_name, tabulated, ring, rank, nonzeros, additions, growth = row[:9]
+    definition, data = row[9:]
+    format_: Format
     try:
-        format_ = parse_format(format_name)
+        if format_name.startswith(TENSOR_PREFIX):
+            format_ = tensor_of(format_name, definition)
+        else:
+            format_ = parse_format(format_name)
         scheme = restored(data, format_, Ring(ring), rank, name)
         verify(scheme)
     except (FlipsearchError, ValueError) as error:
         return str(error)
     expected = growth_factor(scheme)
     derived = {
-        "format": format_.sorted.name == tabulated,
+        "format": names_of(format_)[1] == tabulated,
         "ring": scheme.natural_ring == ring,
         "nonzeros": scheme.nonzeros == nonzeros,
         "additions": scheme.additions == additions,
@@ -213,6 +221,7 @@ def _batches(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
     statement = (
         select(*_COLUMNS)
         .outerjoin(FactorsRow, FactorsRow.scheme_id == SchemeRow.id)
+        .outerjoin(TensorRow, TensorRow.name == SchemeRow.format)
         .order_by(SchemeRow.id)
     )
     rows = connection.execution_options(yield_per=_BATCH).execute(statement)

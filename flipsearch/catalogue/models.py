@@ -62,7 +62,10 @@ class Base(DeclarativeBase):
 
 
 class SchemeRow(Base):
-    """A verified scheme; `tabulated` is its format with the sides in order."""
+    """A verified scheme; `tabulated` is its format with the sides in order.
+
+    `workers` and `survives` are what the provenance of a fault-tolerant union of schemes says.
+    """
 
     __tablename__ = "schemes"
     __table_args__ = (
@@ -83,6 +86,17 @@ class SchemeRow(Base):
     stored: Mapped[dt.datetime] = mapped_column(Moment)
     verified: Mapped[dt.datetime] = mapped_column(Moment)
     invariants: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    workers: Mapped[int | None]
+    survives: Mapped[int | None]
+
+
+class TensorRow(Base):
+    """The definition of a format whose name does not say what it is: a sparse tensor file."""
+
+    __tablename__ = "tensors"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    definition: Mapped[str] = mapped_column(Text)
 
 
 class FactorsRow(Base):

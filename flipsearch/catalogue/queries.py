@@ -19,8 +19,10 @@ from sqlalchemy.orm import aliased
 from flipsearch.catalogue.models import BoundRow, ProvenanceRow, RunRow, SchemeRow
 from flipsearch.catalogue.records import Best
 from flipsearch.errors import UsageError
-from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.formats import Format, MatrixProduct, parse_format
 from flipsearch.rings import Ring, parse_ring
+
+TENSOR_PREFIX = "tensor:"
 
 Range = int | tuple[int | None, int | None]
 
@@ -71,7 +73,7 @@ class Filters:
 
     Parameters
     ----------
-    format : str or MatrixProduct
+    format : str or Format
         In any order of its sides, unless `exact`.
     ring : str or Ring
         Z includes ZT, and Q both.
@@ -87,7 +89,7 @@ class Filters:
         Stored on or after; before.
     """
 
-    format: str | MatrixProduct | None = None
+    format: str | Format | None = None
     ring: str | Ring | None = None
     rank: Range | None = None
     gap: Range | None = None
@@ -109,11 +111,11 @@ class Filters:
         """
         found: list[ColumnElement[bool]] = []
         if self.format is not None:
-            format_ = as_format(self.format)
+            name, tabulated = names_of(self.format)
             if self.exact:
-                found.append(SchemeRow.format == format_.name)
+                found.append(SchemeRow.format == name)
             else:
-                found.append(SchemeRow.tabulated == format_.sorted.name)
+                found.append(SchemeRow.tabulated == tabulated)
         if self.ring is not None:
             found.append(SchemeRow.ring.in_([r.value for r in INCLUDED[as_ring(self.ring)]]))
         for column, asked in (
@@ -136,9 +138,19 @@ class Filters:
         return found
 
 
-def as_format(given: str | MatrixProduct) -> MatrixProduct:
-    """Return the format, parsed if it is text."""
-    return _parsed(given) if isinstance(given, str) else given
+def names_of(given: str | Format) -> tuple[str, str]:
+    """Return a format's name, and the one it is tabulated under: its sides in order.
+
+    Raises
+    ------
+    UsageError
+        The text is no format.
+    """
+    if isinstance(given, str):
+        if given.strip().startswith(TENSOR_PREFIX):
+            return given.strip(), given.strip()
+        given = as_format(given)
+    return given.name, given.sorted.name if isinstance(given, MatrixProduct) else given.name
 
 
 def as_ring(given: str | Ring) -> Ring:
@@ -147,7 +159,8 @@ def as_ring(given: str | Ring) -> Ring:
 
 
 @lru_cache(maxsize=4096)
-def _parsed(name: str) -> MatrixProduct:
+def as_format(name: str) -> MatrixProduct:
+    """Return the format of that name."""
     return parse_format(name)
 
 
@@ -200,6 +213,8 @@ def select_schemes() -> Select[Any]:
             SchemeRow.verified,
             _LABEL.label("source"),
             _bound.value.label("known_bound"),
+            SchemeRow.workers,
+            SchemeRow.survives,
         ).select_from(SchemeRow)
     )
 
@@ -259,11 +274,11 @@ def count(connection: Connection, filters: Filters) -> int:
 
 
 def best_row(
-    connection: Connection, format_: MatrixProduct, ring: Ring, *, exact: bool
+    connection: Connection, format_: str | Format, ring: Ring, *, exact: bool
 ) -> Row[Any] | None:
     """Return the row of least rank; then the asked order of the sides, then fewest additions."""
     filters = Filters(format=format_, ring=ring, exact=exact)
-    as_asked = (SchemeRow.format != format_.name).asc()
+    as_asked = (SchemeRow.format != names_of(format_)[0]).asc()
     statement = (
         select_schemes()
         .where(*filters.conditions())
@@ -319,6 +334,8 @@ def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> l
 
 def format_order(name: str) -> tuple[str, tuple[int, ...], str]:
     """Return a key that sorts formats as people do: general ones first, then by their sides."""
+    if name.startswith(TENSOR_PREFIX):
+        return name, (), name
     operands, _, sizes = name.rpartition(":")
     sides = sizes.rstrip("abc").split("x")
     return operands, tuple(int(side) for side in sides), name

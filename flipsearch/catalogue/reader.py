@@ -12,7 +12,13 @@ from sqlalchemy import Row, select
 
 from flipsearch.catalogue import bounds, queries
 from flipsearch.catalogue.database import Database
-from flipsearch.catalogue.models import FactorsRow, ProvenanceRow, QuarantineRow, SchemeRow
+from flipsearch.catalogue.models import (
+    FactorsRow,
+    ProvenanceRow,
+    QuarantineRow,
+    SchemeRow,
+    TensorRow,
+)
 from flipsearch.catalogue.packing import unpack_scheme
 from flipsearch.catalogue.places import Place
 from flipsearch.catalogue.queries import Filters, as_format, as_ring
@@ -25,7 +31,8 @@ from flipsearch.catalogue.records import (
     Record,
 )
 from flipsearch.errors import CatalogueError, FormatError, NotFoundError, UsageError
-from flipsearch.formats import Format, MatrixProduct
+from flipsearch.formats import Format
+from flipsearch.formats.tensors import parse_tensor
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
@@ -36,6 +43,7 @@ class Reader:
     """The reading half of `flipsearch.catalogue.Catalogue`."""
 
     database: Database
+    _tensors: dict[str, Format]
 
     @property
     def place(self) -> Place:
@@ -78,13 +86,13 @@ class Reader:
         return self._record(rows[0])
 
     def best(
-        self, format_: str | MatrixProduct, ring: str | Ring | None = None, *, exact: bool = False
+        self, format_: str | Format, ring: str | Ring | None = None, *, exact: bool = False
     ) -> Record | None:
         """Return the stored scheme of least rank for a format, or None.
 
         Parameters
         ----------
-        format_ : str or MatrixProduct
+        format_ : str or Format
             In any order of its sides: a scheme stored for 4x5x3 is found for 3x4x5 (use
             `flipsearch.transform` to turn it). Among equal ranks the asked order comes first,
             then fewer additions.
@@ -95,7 +103,7 @@ class Reader:
         """
         wanted = Ring.Q if ring is None else as_ring(ring)
         with self.database.reading() as connection:
-            row = queries.best_row(connection, as_format(format_), wanted, exact=exact)
+            row = queries.best_row(connection, format_, wanted, exact=exact)
         return None if row is None else self._record(row)
 
     def best_table(self, rings: Sequence[Ring] = tuple(Ring)) -> list[Best]:
@@ -193,11 +201,7 @@ class Reader:
 
     def known_bound(self, format_: str | Format, ring: str | Ring) -> Bound | None:
         """Return the known bound of a format, in any order of its sides, or None."""
-        if isinstance(format_, str):
-            format_ = as_format(format_)
-        if not isinstance(format_, MatrixProduct):
-            return None
-        name = format_.sorted.name
+        name = queries.names_of(format_)[1]
         with self.database.reading() as connection:
             return bounds.current_bounds(connection, name).get((name, as_ring(ring)))
 
@@ -220,8 +224,8 @@ class Reader:
 
     def _record(self, row: Row[Any]) -> Record:
         try:
-            format_, ring = as_format(row.format), Ring(row.ring)
-        except (UsageError, ValueError) as error:
+            format_, ring = self._format(row.format), Ring(row.ring)
+        except (UsageError, FormatError, ValueError) as error:
             raise _damaged(str(row.hash), str(error)) from None
         return Record(
             id=row.id,
@@ -237,8 +241,21 @@ class Reader:
             verified=row.verified,
             source=row.source or "unknown",
             known_bound=row.known_bound,
+            workers=row.workers,
+            survives=row.survives,
             _load=self._load,
         )
+
+    def _format(self, name: str) -> Format:
+        """Return the format of that name, from its definition if it is a tensor's."""
+        if not name.startswith(queries.TENSOR_PREFIX):
+            return as_format(name)
+        if name not in self._tensors:
+            with self.database.reading() as connection:
+                statement = select(TensorRow.definition).where(TensorRow.name == name)
+                definition = connection.execute(statement).scalar()
+            self._tensors[name] = tensor_of(name, definition)
+        return self._tensors[name]
 
     def _load(self, record: Record) -> Scheme:
         """Return the scheme of a record, its hash checked."""
@@ -248,9 +265,21 @@ class Reader:
         return restored(data, record.format, record.ring, record.rank, record.hash)
 
 
-def restored(
-    data: bytes | None, format_: MatrixProduct, ring: Ring, rank: int, name: str
-) -> Scheme:
+def tensor_of(name: str, definition: str | None) -> Format:
+    """Return the tensor of that name from its definition.
+
+    Raises
+    ------
+    FormatError
+        There is no definition, or it is another tensor's.
+    """
+    tensor = parse_tensor(definition or "")
+    if tensor.name != name:
+        raise FormatError(f"the definition of {name} is another tensor's")
+    return tensor
+
+
+def restored(data: bytes | None, format_: Format, ring: Ring, rank: int, name: str) -> Scheme:
     """Return the scheme of a row, its hash checked.
 
     Raises

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from flipsearch.formats import MatrixProduct
+from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
@@ -113,12 +113,13 @@ class Record:
 
     `growth` is the growth factor max_k sum_r |u_r|_1 |v_r|_1 |w_rk| (Bini and Lotti 1980: 12 for
     Strassen, 18 for Winograd), None over finite fields. `known_bound` is the cited bound for the
-    format over the same ring, None if there is none.
+    format over the same ring, None if there is none. `workers` and `survives` are set for
+    fault-tolerant unions of schemes: how many products there are, how many may be lost.
     """
 
     id: int
     hash: str
-    format: MatrixProduct
+    format: Format
     ring: Ring
     rank: int
     nonzeros: int
@@ -129,6 +130,8 @@ class Record:
     verified: dt.datetime
     source: str
     known_bound: int | None
+    workers: int | None
+    survives: int | None
     _load: Callable[[Record], Scheme] = field(repr=False)
 
     @property
@@ -168,6 +171,8 @@ class Record:
             "stored": self.stored.isoformat(timespec="seconds"),
             "verified": self.verified.isoformat(timespec="seconds"),
             "source": self.source,
+            "workers": self.workers,
+            "survives": self.survives,
         }
 
 

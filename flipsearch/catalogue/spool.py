@@ -25,7 +25,8 @@ import numpy as np
 from flipsearch.catalogue.places import Place
 from flipsearch.catalogue.records import Provenance
 from flipsearch.errors import CatalogueError, FlipsearchError, FormatError
-from flipsearch.formats import parse_format
+from flipsearch.formats import Format, parse_format
+from flipsearch.formats.tensors import SparseTensor, parse_tensor, tensor_text
 from flipsearch.rings import parse_ring
 from flipsearch.scheme import Scheme
 
@@ -49,6 +50,8 @@ def scheme_to_json(scheme: Scheme, provenance: Provenance | None = None) -> dict
         "v": scheme.v.tolist(),
         "w": scheme.w.tolist(),
     }
+    if isinstance(scheme.format, SparseTensor):
+        record["tensor"] = tensor_text(scheme.format)
     if (scheme.denominators != 1).any():
         record["denominators"] = scheme.denominators.tolist()
     if provenance is not None:
@@ -71,7 +74,11 @@ def scheme_from_json(record: Any) -> tuple[Scheme, Provenance | None]:
     try:
         u, v, w = (np.array(record[key]) for key in "uvw")
         denominators = np.array(record.get("denominators", [1] * len(u)))
-        format_ = parse_format(record["format"])
+        format_: Format
+        if "tensor" in record:
+            format_ = parse_tensor(record["tensor"])
+        else:
+            format_ = parse_format(record["format"])
         scheme = Scheme(format_, parse_ring(record["ring"]), u, v, w, denominators)
         given = record.get("provenance")
         provenance = None if given is None else Provenance(**given)

@@ -33,6 +33,7 @@ class Catalogue(Writer, RunLog):
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._tensors = {}
 
     @classmethod
     def open(

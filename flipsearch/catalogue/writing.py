@@ -28,12 +28,15 @@ from flipsearch.catalogue.models import (
     QuarantineRow,
     RunRow,
     SchemeRow,
+    TensorRow,
 )
 from flipsearch.catalogue.packing import pack_scheme
+from flipsearch.catalogue.queries import names_of
 from flipsearch.catalogue.records import Provenance, Stored
 from flipsearch.catalogue.spool import scheme_to_json
 from flipsearch.errors import InvalidSchemeError, UsageError
 from flipsearch.formats import MatrixProduct
+from flipsearch.formats.tensors import SparseTensor, tensor_text
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
 
@@ -47,6 +50,7 @@ class Prepared:
     scheme: Scheme
     data: bytes
     columns: dict[str, Any]
+    definition: str | None = None
 
     @property
     def hash(self) -> str:
@@ -85,8 +89,8 @@ def prepare(scheme: Scheme, now: dt.datetime | None = None) -> Prepared:
         Its format has no name to store it under.
     """
     format_ = scheme.format
-    if not isinstance(format_, MatrixProduct):
-        raise UsageError(f"{format_} is not a matrix product: the catalogue cannot keep it")
+    if not isinstance(format_, MatrixProduct | SparseTensor):
+        raise UsageError(f"{format_} has no name to keep it under in a catalogue")
     verify(scheme)
     now = now or dt.datetime.now(dt.UTC)
     stored = scheme.canonical.over(scheme.natural_ring)
@@ -95,7 +99,7 @@ def prepare(scheme: Scheme, now: dt.datetime | None = None) -> Prepared:
     columns = {
         "hash": scheme.content_hash,
         "format": format_.name,
-        "tabulated": format_.sorted.name,
+        "tabulated": names_of(format_)[1],
         "ring": stored.ring.value,
         "rank": stored.rank,
         "nonzeros": stored.nonzeros,
@@ -105,7 +109,8 @@ def prepare(scheme: Scheme, now: dt.datetime | None = None) -> Prepared:
         "stored": now,
         "verified": now,
     }
-    return Prepared(stored, pack_scheme(stored), columns)
+    definition = tensor_text(format_) if isinstance(format_, SparseTensor) else None
+    return Prepared(stored, pack_scheme(stored), columns, definition)
 
 
 def prepare_many(schemes: Sequence[Scheme], workers: int = 1) -> list[Prepared | Exception]:
@@ -134,6 +139,10 @@ def insert(
         ordered = list(fresh.values())
         if connection.dialect.name != "sqlite":  # two writers never wait for each other in a ring
             ordered.sort(key=lambda prepared: prepared.hash)
+        tensors = {p.columns["format"]: p.definition for p in ordered if p.definition is not None}
+        if tensors:
+            rows = [{"name": name, "definition": text} for name, text in sorted(tensors.items())]
+            _insert(connection, TensorRow, rows)
         _insert(connection, SchemeRow, [prepared.columns for prepared in ordered])
         added = _identifiers(connection, set(fresh))
         _insert(
@@ -148,6 +157,7 @@ def insert(
             rows.append(_provenance_row(identifiers[prepared.hash], provenance, now))
     if rows:
         _insert(connection, ProvenanceRow, rows)
+        _note_unions(connection, rows)
     result, seen = [], set(known)
     for prepared, _ in items:
         name = prepared.hash
@@ -209,6 +219,21 @@ def _provenance_row(scheme: int, provenance: Provenance, now: dt.datetime) -> di
     row["run_id"] = row.pop("run")
     row["seed"] = None if p.seed is None else str(p.seed)
     return {"scheme_id": scheme, "digest": digest, "label": p.describe(), "recorded": now, **row}
+
+
+def _note_unions(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Note in the rows of fault-tolerant unions what their provenance says of them."""
+    table = _table(SchemeRow)
+    for row in rows:
+        said = row["details"] or {}
+        claims = [str(said.get(key, "")) for key in ("workers", "survives")]
+        if all(claim.isdecimal() and len(claim) < 6 for claim in claims):
+            workers, survives = map(int, claims)
+            connection.execute(
+                table.update()
+                .where(table.c.id == row["scheme_id"], table.c.rank == workers)
+                .values(workers=workers, survives=survives)
+            )
 
 
 def _table(model: type[Base]) -> Table:

@@ -30,6 +30,9 @@ KEYS = (
 )
 
 
+UNION_KEYS = ("workers", "survives")
+
+
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
     listing = commands.add_parser("list", help="schemes in the catalogue, best first")
@@ -198,7 +201,8 @@ def run_list(arguments: argparse.Namespace) -> int:
 def _object(record: Record, full: bool = False) -> dict[str, Any]:
     """Return what ``--json`` prints of a scheme; `query` adds the columns it filters by."""
     everything = record.to_dict()
-    return everything if full else {key: everything[key] for key in KEYS}
+    union = UNION_KEYS if record.survives is not None else ()
+    return everything if full else {key: everything[key] for key in (*KEYS, *union)}
 
 
 def _print_objects(objects: Iterable[dict[str, Any]], as_csv: bool) -> None:
@@ -209,7 +213,9 @@ def _print_objects(objects: Iterable[dict[str, Any]], as_csv: bool) -> None:
     writer = None
     for item in objects:
         if writer is None:
-            writer = csv.DictWriter(sys.stdout, list(item), lineterminator="\n")
+            writer = csv.DictWriter(
+                sys.stdout, list(item), lineterminator="\n", extrasaction="ignore"
+            )
             writer.writeheader()
         writer.writerow(item)
 
@@ -220,13 +226,13 @@ def _signed(gap: int | None) -> str | None:
 
 def _print_best(catalogue: Catalogue, arguments: argparse.Namespace) -> int:
     """Print formats by rings: our rank, the known bound, the gap."""
-    from flipsearch.catalogue.queries import as_format, as_ring
+    from flipsearch.catalogue.queries import as_ring, names_of
     from flipsearch.rings import Ring
 
     rings = tuple(Ring) if arguments.ring is None else (as_ring(arguments.ring),)
     cells = catalogue.best_table(rings)
     if arguments.format is not None:
-        wanted = as_format(arguments.format).sorted.name
+        wanted = names_of(arguments.format)[1]
         cells = [cell for cell in cells if cell.format == wanted]
     shown = {cell.format for cell in cells if arguments.all or cell.rank is not None}
     formats = list(dict.fromkeys(cell.format for cell in cells if cell.format in shown))

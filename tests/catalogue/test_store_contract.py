@@ -14,6 +14,7 @@ from catalogue_schemes import strassen, variant
 from flipsearch.catalogue import Catalogue, Filters, Provenance
 from flipsearch.errors import InvalidSchemeError, NotFoundError, UsageError
 from flipsearch.formats import parse_format
+from flipsearch.formats.tensors import polynomial_product
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme, rational_scheme
 from flipsearch.verify import verify
@@ -51,6 +52,32 @@ def test_rational_schemes_keep_their_fractions(catalogue: Catalogue) -> None:
     record = catalogue.get(catalogue.add(split).hash)
     assert record.ring is Ring.Q
     assert record.scheme == split
+
+
+def test_formats_that_are_tensors(catalogue: Catalogue) -> None:
+    scheme = naive_scheme(polynomial_product(2, 3), Ring.ZT)
+    stored = catalogue.add(scheme, Provenance(source="school"))
+    again = catalogue.add(naive_scheme(polynomial_product(2, 3), Ring.F2))
+    record = catalogue.get(stored.hash)
+    assert record.format == scheme.format
+    assert record.scheme == scheme
+    best = catalogue.best(scheme.format, "F2")
+    assert best is not None
+    assert best.hash == again.hash
+    assert catalogue.count(format=scheme.format.name) == 2
+    assert catalogue.known_bound(scheme.format, "Z") is None
+    cells = [cell for cell in catalogue.best_table() if cell.format == scheme.format.name]
+    assert [cell.rank for cell in cells] == [6] * 5
+    assert catalogue.audit().damaged == []
+
+
+def test_unions_say_what_they_survive(catalogue: Catalogue) -> None:
+    said = {"workers": "7", "survives": "0", "name": "Strassen alone"}
+    union = catalogue.get(catalogue.add(strassen(), Provenance(details=said)).id)
+    assert (union.workers, union.survives) == (7, 0)
+    for odd in ({"workers": "9", "survives": "1"}, {"workers": "many", "survives": ""}, {}):
+        other = catalogue.get(catalogue.add(variant(3), Provenance(details=odd)).id)
+        assert (other.workers, other.survives) == (None, None)
 
 
 def test_a_scheme_is_stored_once(catalogue: Catalogue) -> None:

@@ -1,4 +1,4 @@
-"""Quarantine of rejected results, invariants of schemes, and which process a run belongs to."""
+"""Quarantine, sparse tensors as formats, invariants and fault tolerance, processes of runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_quarantine"),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_quarantine_run_id"),
     )
+    op.create_table(
+        "tensors",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("definition", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_tensors"),
+    )
     op.add_column("schemes", sa.Column("invariants", sa.JSON))
+    op.add_column("schemes", sa.Column("workers", sa.Integer))
+    op.add_column("schemes", sa.Column("survives", sa.Integer))
     op.add_column("runs", sa.Column("process", sa.String(300)))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flipsearch.kernels.emit import KernelError, check_source, emit_kernel, write_kernel
+from flipsearch.kernels.halving import gram
 from flipsearch.kernels.load import find_scheme, import_kernel, load_kernel
+from flipsearch.kernels.modular import matmul_mod
 from flipsearch.kernels.stability import Growth, error_bound, growth
 from flipsearch.kernels.timing import Timing, time_against_numpy
 
@@ -17,10 +19,12 @@ __all__ = [
     "emit_kernel",
     "error_bound",
     "find_scheme",
+    "gram",
     "growth",
     "import_kernel",
     "load_kernel",
     "matmul",
+    "matmul_mod",
     "time_against_numpy",
     "write_kernel",
 ]

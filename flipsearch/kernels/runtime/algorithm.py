@@ -91,9 +91,8 @@ def block_sides(
     algorithm: Algorithm, shape: tuple[int, int, int], levels: int
 ) -> tuple[int, int, int]:
     """Return the sides of the leaf blocks, rounded up."""
-    return tuple(
-        -(-size // side**levels) for size, side in zip(shape, algorithm.sides, strict=True)
-    )  # type: ignore[return-value]
+    m, k, n = (-(-size // side**levels) for size, side in zip(shape, algorithm.sides, strict=True))
+    return m, k, n
 
 
 def modelled_seconds(

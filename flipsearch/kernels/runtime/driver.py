@@ -92,8 +92,7 @@ def multiply(
     if out is not None:
         check_output(out, a, b)
     dtype = a.dtype if a.dtype == b.dtype else np.result_type(a, b)
-    known = dtype in REAL or dtype in COMPLEX or dtype in INTEGER
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or not known:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or not supported(dtype):
         return np.matmul(a, b, out=out)
     shape = (a.shape[0], a.shape[1], b.shape[1])
     if levels is None and _is_small(shape, dtype):
@@ -113,7 +112,7 @@ def multiply(
         result[...] = multiply(algorithm, a, b, None, threads, levels)
         return result
     a, b = (x if x.dtype == dtype and addressable(x) else x.astype(dtype) for x in (a, b))
-    element = _element_of_sums(algorithm, a, b, levels)
+    element = element_of_sums(algorithm, a, b, levels)
     if levels and not algorithm.complete:
         result[...] = 0
     if abs(result.strides[0]) < abs(result.strides[1]):
@@ -140,7 +139,7 @@ def multiply_gram(
     check_levels(algorithm, levels)
     if out is not None:
         check_output(out, a, a.T)
-    if a.ndim != 2 or not (a.dtype in REAL or a.dtype in COMPLEX or a.dtype in INTEGER):
+    if a.ndim != 2 or not supported(a.dtype):
         return np.matmul(a, a.T, out=out)
     shape = (a.shape[0], a.shape[1], a.shape[0])
     if levels is None and _is_small(shape, a.dtype):
@@ -161,11 +160,16 @@ def multiply_gram(
         return result
     a = a if addressable(a) else a.copy()
     scheme = algorithm if levels else CLASSICAL
-    element = _element_of_sums(scheme, a, a.T, levels)
+    element = element_of_sums(scheme, a, a.T, levels)
     into = result if abs(result.strides[0]) >= abs(result.strides[1]) else result.T
     run(scheme, a, a.T, into, levels, threads, element, upper=not levels)
     mirror(*flat_view(into, into.dtype, True), len(into))
     return result
+
+
+def supported(dtype: Any) -> bool:
+    """Whether matrices of this type are multiplied here and not by numpy."""
+    return dtype in REAL or dtype in COMPLEX or dtype in INTEGER
 
 
 def check_levels(algorithm: Algorithm, levels: int | None) -> None:
@@ -210,7 +214,7 @@ def host_speed(dtype: Any) -> tuple[float, float]:
     size = 96 if dtype in INTEGER else 256
     a, b = np.ones((size, size), dtype), np.ones((size, size), dtype)
     out = np.zeros((size, size), dtype)
-    element = _element_of_sums(CLASSICAL, a, b, 0)
+    element = element_of_sums(CLASSICAL, a, b, 0)
 
     def best(call: Any) -> float:
         seconds = []
@@ -256,7 +260,7 @@ def _blas_library() -> Any:
     return next((x for x in found if "numpy" in x.filepath), found[0] if found else None)
 
 
-def _element_of_sums(algorithm: Algorithm, a: Any, b: Any, levels: int) -> Any:
+def element_of_sums(algorithm: Algorithm, a: Any, b: Any, levels: int) -> Any:
     """Return the type to compute in: float64 for integers that are small enough, else their own.
 
     Every partial sum is an integer of at most K max|a| max|b| emax^levels: below 2^53 float64

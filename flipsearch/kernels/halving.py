@@ -1,0 +1,79 @@
+"""A matrix times its own transpose, by halving: two smaller ones and one general product.
+
+C = A A^T with A split into two halves of rows is C11 = A1 A1^T, C22 = A2 A2^T and C12 = A1 A2^T.
+The general product takes a fast scheme; the two others are halved again until they are small, and
+then only tiles on and above the diagonal are computed. The lower triangle is copied.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from flipsearch.kernels.builtin import strassen_algorithm
+from flipsearch.kernels.runtime.algorithm import CLASSICAL
+from flipsearch.kernels.runtime.driver import (
+    choose_levels,
+    default_threads,
+    element_of_sums,
+    multiply,
+    run,
+    supported,
+)
+from flipsearch.kernels.runtime.operands import addressable, check_output, flat_view
+from flipsearch.kernels.runtime.products import mirror
+
+SMALLEST_HALF = 1024
+"""A triangle is halved while the halves keep this many rows."""
+
+
+def gram(a: Any, out: Any = None, threads: int | None = None) -> Any:
+    """Return a @ a.T, a symmetric matrix.
+
+    Parameters
+    ----------
+    a : matrix
+        Of a type that `flipsearch.kernels.matmul` takes; complex matrices are not conjugated.
+    out : array, optional
+        Where to write; not overlapping `a`.
+    threads : int, optional
+        Threads to use; by default as many as numpy's BLAS would.
+
+    Returns
+    -------
+    array
+        Exactly symmetric. Small matrices are left to numpy.
+    """
+    a = np.asarray(a)
+    if out is not None:
+        check_output(out, a, a.T)
+    if a.ndim != 2 or not supported(a.dtype):
+        return np.matmul(a, a.T, out=out)
+    size = len(a)
+    threads = threads or default_threads()
+    shape = (size, a.shape[1], size)
+    if choose_levels(CLASSICAL, shape, a.dtype, threads, half=True) < 0:
+        return np.matmul(a, a.T, out=out)
+    result = out if out is not None else np.empty((size, size), a.dtype)
+    if result.dtype != a.dtype or not addressable(result):
+        result[...] = gram(a, None, threads)
+        return result
+    a = a if addressable(a) else a.copy()
+    into = result if abs(result.strides[0]) >= abs(result.strides[1]) else result.T
+    element = element_of_sums(CLASSICAL, a, a.T, 0)
+    _upper(a, into, threads, element)
+    mirror(*flat_view(into, into.dtype, True), size)
+    return result
+
+
+def _upper(a: Any, c: Any, threads: int, element: Any) -> None:
+    """Compute the upper triangle of c = a a^T."""
+    size = len(a)
+    half = size // 2 // 8 * 8
+    if half < SMALLEST_HALF:
+        run(CLASSICAL, a, a.T, c, 0, threads, element, upper=True)
+        return
+    multiply(strassen_algorithm(), a[:half], a[half:].T, c[:half, half:], threads)
+    _upper(a[:half], c[:half, :half], threads, element)
+    _upper(a[half:], c[half:, half:], threads, element)

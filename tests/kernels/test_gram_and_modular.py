@@ -1,0 +1,60 @@
+"""A times its transpose by halving, and matrices modulo p."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flipsearch.errors import UsageError
+from flipsearch.kernels import gram, matmul_mod
+
+
+@pytest.mark.parametrize("order", "CF")
+def test_gram_is_exact_on_integers_and_symmetric(monkeypatch, order):
+    monkeypatch.setattr("flipsearch.kernels.halving.SMALLEST_HALF", 64)
+    a = np.random.default_rng(0).integers(-9, 9, (301, 270)).astype(float)
+    out = np.zeros((301, 301), order=order)
+    assert gram(a, out) is out
+    np.testing.assert_array_equal(out, a @ a.T)
+    small = a[:5]
+    np.testing.assert_array_equal(gram(small), small @ small.T)
+    with pytest.raises(ValueError, match="overlaps"):
+        gram(a[:270, :270], out=a[:270, :270])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40)),
+    modulus=st.sampled_from([2, 3, 4, 101, 65521, 2**25 - 39, 2**26]),
+    seed=st.integers(0, 2**32),
+)
+def test_products_modulo_p_against_python_integers(shape, modulus, seed):
+    m, k, n = shape
+    generator = np.random.default_rng(seed)
+    information = np.iinfo(np.int64)
+    a = generator.integers(information.min, information.max, (m, k))
+    b = generator.integers(information.min, information.max, (k, n))
+    exact = (a.astype(object) @ b.astype(object)) % modulus if k else np.zeros((m, n), int)
+    result = matmul_mod(a, b, modulus)
+    assert result.dtype == np.int64
+    np.testing.assert_array_equal(result, exact)
+
+
+@pytest.mark.parametrize("modulus", [7, 1009, 2**20 + 7, 2**26 - 5])
+def test_larger_products_modulo_p(modulus):
+    generator = np.random.default_rng(1)
+    a, b = (generator.integers(0, modulus, (260, 260)) for _ in range(2))
+    low, high = a & 8191, a >> 13
+    exact = (low @ b % modulus + ((high @ b) % modulus) * 8192) % modulus
+    np.testing.assert_array_equal(matmul_mod(a, b, modulus), exact)
+
+
+def test_bad_moduli_and_operands():
+    one = np.ones((2, 2), int)
+    for modulus in (0, 1, -5, 2**26 + 1):
+        with pytest.raises(UsageError, match="out of range"):
+            matmul_mod(one, one, modulus)
+    with pytest.raises(UsageError, match="integers"):
+        matmul_mod(one * 0.5, one, 7)
+    with pytest.raises(ValueError, match="do not multiply"):
+        matmul_mod(one, np.ones((3, 2), int), 7)

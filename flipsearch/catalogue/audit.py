@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -233,6 +231,9 @@ def _in_processes(
     batches: Iterator[list[tuple[Any, ...]]], workers: int
 ) -> Iterator[tuple[list[tuple[Any, ...]], list[str | None]]]:
     """Yield checked batches as they are ready, with at most four a worker in memory."""
+    import multiprocessing
+    from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
         running: dict[Future[list[str | None]], list[tuple[Any, ...]]] = {}

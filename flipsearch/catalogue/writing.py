@@ -12,7 +12,6 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +123,8 @@ def prepare_many(schemes: Sequence[Scheme], workers: int = 1) -> list[Prepared |
 
     if workers <= 1 or len(schemes) < 2 * workers:
         return [one(scheme) for scheme in schemes]
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(one, schemes))
 

@@ -1,1 +1,368 @@
-"""search, resume, runs: walk the flip graph and keep what is found."""
+"""search and resume: walk the flip graph and keep what is found."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from flipsearch.cli import database_argument
+from flipsearch.cli.output import complain, print_json, print_table
+from flipsearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from flipsearch.catalogue import Catalogue
+    from flipsearch.catalogue.records import Run
+    from flipsearch.executors import Executor
+    from flipsearch.formats import MatrixProduct
+    from flipsearch.rings import Ring
+    from flipsearch.search.run import Progress, Result, Stop, Strategy
+
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?")
+_UNITS = {"ms": 0.001, None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands of this group."""
+    parser = commands.add_parser(
+        "search", help="search for schemes: walk, lift, verify, store, export"
+    )
+    parser.add_argument("format", nargs="?", help="for instance 4x5x6 or gt:4x4x4")
+    parser.add_argument("--ring", default="F2", help="F2, F3 or ZT (default F2)")
+    parser.add_argument("--target", type=int, default=0, metavar="R", help="stop at rank R")
+    _run_options(parser)
+    parser.add_argument("--seed", type=int, default=None, help="seed of the run; else drawn")
+    parser.add_argument(
+        "--from", dest="start", action="append", default=[], metavar="ID",
+        help="start from a stored scheme instead of the naive one; may be repeated",
+    )
+    parser.add_argument(
+        "--strategy", choices=["pool", "meta", "symmetric"], default="pool", help="default pool"
+    )
+    parser.add_argument(
+        "--within", metavar="LOW..HIGH", help="meta: all formats with sides in that range"
+    )
+    parser.add_argument("--run", metavar="NAME", help="name of the run; goes on if it exists")
+    parser.set_defaults(handler=search_command)
+    parser = commands.add_parser("resume", help="go on with a stopped run")
+    parser.add_argument("run", metavar="RUN", help="number or name")
+    _run_options(parser)
+    parser.set_defaults(handler=resume_command)
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--budget", default="60s", help="time to walk: 30s, 5m, 2h (default 60s)")
+    parser.add_argument("--workers", type=int, default=None, help="default: all cores")
+    parser.add_argument("--executor", choices=["threads", "ray"], default="threads")
+    parser.add_argument("--address", default=None, help="ray: a cluster to join (auto or a URL)")
+    parser.add_argument("--gpu", choices=["auto", "off", "only"], default="auto")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="the same seed gives the same run"
+    )
+    parser.add_argument("--kernel", metavar="DIR", help="write a kernel of the result there")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    database_argument(parser)
+
+
+def parse_budget(text: str) -> float:
+    """Return the seconds that a budget such as ``90s``, ``5m`` or ``2h`` stands for.
+
+    Raises
+    ------
+    UsageError
+        It is no time, or not positive.
+    """
+    match = _BUDGET.fullmatch(text.strip().lower())
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if seconds <= 0:
+        raise UsageError(f"budget {text!r} is no time: write for instance 90s, 5m or 2h")
+    return seconds
+
+
+def search_command(arguments: argparse.Namespace) -> int:
+    """Handle ``search``."""
+    from flipsearch.catalogue import Catalogue
+    from flipsearch.formats import parse_format
+    from flipsearch.rings import parse_ring
+
+    budget = parse_budget(arguments.budget)
+    ring = parse_ring(arguments.ring)
+    if arguments.strategy == "meta" or arguments.within:
+        if not arguments.within:
+            raise UsageError("--strategy meta needs a range of sides: --within 2..4")
+        format_ = None
+    elif arguments.format is None:
+        raise UsageError("which format? for instance: search 4x4x4")
+    else:
+        format_ = parse_format(arguments.format)
+        if not 0 <= arguments.target <= format_.naive_rank:
+            raise UsageError(
+                f"target {arguments.target} is no rank of {format_}: the naive scheme has "
+                f"{format_.naive_rank}"
+            )
+    if arguments.workers is not None and arguments.workers < 1:
+        raise UsageError("--workers is at least 1")
+    folder = _kernel_folder(arguments.kernel)
+    seed = arguments.seed if arguments.seed is not None else time.time_ns() % 2**32
+    with Catalogue.open(arguments.db) as catalogue:
+        if arguments.run and (existing := catalogue.find_run(arguments.run)) is not None:
+            return _resume(catalogue, existing, arguments, budget, folder)
+        strategy = _make_strategy(
+            catalogue,
+            arguments.strategy,
+            *(format_, ring, seed, arguments.target, arguments.start, arguments.within),
+        )
+        run = catalogue.start_run(
+            str(strategy.format),
+            ring,
+            strategy=strategy.name,
+            parameters={
+                "target": arguments.target,
+                "start": arguments.start,
+                "within": arguments.within,
+            },
+            seed=seed,
+            name=arguments.run,
+        )
+        return _drive(catalogue, run, strategy, arguments, budget, folder)
+
+
+def resume_command(arguments: argparse.Namespace) -> int:
+    """Handle ``resume``."""
+    from flipsearch.catalogue import Catalogue
+
+    budget = parse_budget(arguments.budget)
+    folder = _kernel_folder(arguments.kernel)
+    with Catalogue.open(arguments.db) as catalogue:
+        return _resume(catalogue, catalogue.run(arguments.run), arguments, budget, folder)
+
+
+def _resume(
+    catalogue: Catalogue, run: Run, arguments: argparse.Namespace, budget: float, folder: Path | None
+) -> int:
+    from flipsearch.formats import parse_format
+
+    run = catalogue.resume_run(run)
+    wanted = run.parameters
+    format_ = None if wanted.get("within") else parse_format(run.format)
+    strategy = _make_strategy(
+        catalogue,
+        run.strategy,
+        *(format_, run.ring, run.seed or 0, wanted.get("target", 0)),
+        *(wanted.get("start", []), wanted.get("within")),
+    )
+    state = catalogue.load_checkpoint(run)
+    if state is not None:
+        strategy.restore(state)
+    return _drive(catalogue, run, strategy, arguments, budget, folder)
+
+
+def _make_strategy(
+    catalogue: Catalogue,
+    name: str,
+    format_: MatrixProduct | None,
+    ring: Ring,
+    seed: int,
+    target: int,
+    starts: list[str],
+    within: str | None,
+) -> Strategy:
+    """Return the strategy that the arguments describe."""
+    if within:
+        from flipsearch.search.meta import MetaStrategy, formats_within
+
+        match = re.fullmatch(r"(\d+)\.\.(\d+)", within)
+        if match is None:
+            raise UsageError(f"range {within!r} is not LOW..HIGH, for instance 2..4")
+        known = catalogue.known_bounds()
+        formats = formats_within(int(match[1]), int(match[2]))
+        bounds = {
+            str(f): known[str(f), ring].value for f in formats if (str(f), ring) in known
+        }
+        return MetaStrategy(formats, ring, seed=seed, known=bounds)
+    assert format_ is not None
+    if name == "symmetric":
+        from flipsearch.search.symmetric import SymmetricStrategy
+
+        return SymmetricStrategy(format_, seed=seed, target=target)
+    from flipsearch.search.pool import PoolStrategy
+
+    schemes = [catalogue.get(start).scheme.over(ring) for start in starts]
+    for scheme in schemes:
+        if scheme.format != format_:
+            raise UsageError(f"--from: {scheme!r} is not a scheme for {format_}")
+    return PoolStrategy(format_, ring, seed, schemes, target)
+
+
+def _make_executor(arguments: argparse.Namespace) -> Executor:
+    """Return the executor that the arguments describe."""
+    if arguments.executor == "ray":
+        from flipsearch.executors.ray import RayExecutor
+
+        return RayExecutor(arguments.workers, address=arguments.address, gpu=arguments.gpu)
+    from flipsearch.executors.threads import ThreadExecutor
+
+    return ThreadExecutor(arguments.workers)
+
+
+def _kernel_folder(text: str | None) -> Path | None:
+    """Return the folder for kernels, made now, so that a bad one fails before the search."""
+    if text is None:
+        return None
+    folder = Path(text)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--kernel {folder}: that is a file, not a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _interrupts() -> Iterator[Stop]:
+    """First Ctrl-C or SIGTERM: drain and save; second: stop at once."""
+    from flipsearch.search.run import Stop
+
+    stop = Stop()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.asked += 1
+        if stop.asked == 1:
+            complain("stopping: what runs is finished and saved (again to stop at once)")
+
+    previous = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class _Live:
+    """Live progress: one line rewritten on a terminal, a line every 30 s elsewhere."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.strategy, self.terminal = strategy, sys.stderr.isatty()
+        self.last, self.shown = 0.0, -1
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        new = progress.best_rank != self.shown
+        if not (self.terminal or new or now - self.last >= 30):
+            return
+        self.last, self.shown = now, progress.best_rank
+        pools = " ".join(f"{r}:{n}" for r, n in list(progress.sizes.items())[:5])
+        line = (
+            f"{self.strategy.format} {self.strategy.ring}  best {progress.best_rank}  "
+            f"{progress.flips_per_second / 1e6:.1f} M flips/s  pools {pools}  "
+            f"{progress.seconds:.0f} s {progress.message}"
+        ).rstrip()
+        if self.terminal:
+            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """End the line."""
+        if self.terminal:
+            print(file=sys.stderr)
+
+
+def _drive(
+    catalogue: Catalogue,
+    run: Run,
+    strategy: Strategy,
+    arguments: argparse.Namespace,
+    budget: float,
+    folder: Path | None,
+) -> int:
+    """Warm up, walk, sum up; return the exit code."""
+    from flipsearch.search.run import search
+    from flipsearch.walk import cpu
+
+    first = strategy.best_states()[0]
+    if arguments.executor == "threads" and strategy.name == "pool":
+        seconds = cpu.warm_up_state(strategy.format, strategy.ring, first)
+        if seconds > 2:
+            complain(f"compiled the walk for {strategy.ring} in {seconds:.0f} s; kept for next time")
+    live = _Live(strategy)
+    with _interrupts() as stop, _make_executor(arguments) as executor:
+        result = search(
+            strategy,
+            executor,
+            catalogue,
+            run,
+            budget=budget,
+            report=live,
+            stop=stop,
+            deterministic=arguments.deterministic,
+        )
+    live.close()
+    kernel = _write_kernel(result, folder)
+    record = _summary(catalogue, strategy, result, kernel)
+    _print_summary(record, result)
+    if kernel is not None and not result.interrupted:
+        _time_kernel(kernel)
+    if arguments.json:
+        print_json(record)
+    return 130 if result.interrupted else 0
+
+
+def _write_kernel(result: Result, folder: Path | None) -> Path | None:
+    scheme = result.lifted
+    if folder is None or scheme is None:
+        return None
+    from flipsearch.kernels import write_kernel
+
+    name = re.sub(r"\W", "_", str(scheme.format))
+    return write_kernel(scheme, folder / f"matmul_{name}_{scheme.rank}.py")
+
+
+def _time_kernel(path: Path) -> None:
+    from flipsearch.kernels import load_kernel, time_against_numpy
+
+    timing = time_against_numpy(load_kernel(path), 2048, pairs=3)
+    print(f"kernel     {timing}")
+
+
+def _summary(
+    catalogue: Catalogue, strategy: Strategy, result: Result, kernel: Path | None
+) -> dict[str, Any]:
+    bound = catalogue.known_bound(str(strategy.format), strategy.ring)
+    progress, lifted, scheme = result.progress, result.lifted, result.scheme
+    return {
+        "format": str(strategy.format),
+        "ring": str(strategy.ring),
+        "rank": progress.best_rank,
+        "lifted_ring": None if lifted is None else str(lifted.natural_ring),
+        "lifted_rank": None if lifted is None else lifted.rank,
+        "scheme": None if scheme is None else scheme.content_hash,
+        "lifted_scheme": None if lifted is None else lifted.content_hash,
+        "kernel": None if kernel is None else str(kernel),
+        "known_bound": None if bound is None else bound.value,
+        "flips": progress.flips,
+        "seconds": round(progress.seconds, 3),
+        "flips_per_second": round(progress.flips_per_second),
+        "run": result.run.id,
+    }
+
+
+def _print_summary(record: dict[str, Any], result: Result) -> None:
+    rows = [(record["ring"], record["rank"], record["known_bound"], (record["scheme"] or "")[:12])]
+    if result.lifted is not None and result.lifted is not result.scheme:
+        rows.append((record["lifted_ring"], record["lifted_rank"], "", result.lifted.content_hash[:12]))
+    print(f"format     {record['format']}   run {record['run']}")
+    print_table(["ring", "rank", "known bound", "scheme"], rows)
+    if result.lifted is None and result.lift_failure:
+        print(f"no lift    {result.lift_failure}")
+    print(
+        f"walked     {record['flips']:,} flips in {record['seconds']:.1f} s: "
+        f"{record['flips_per_second'] / 1e6:.1f} M flips/s"
+    )
+    if record["kernel"]:
+        print(f"kernel     {record['kernel']}")

@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from flipsearch.formats import Format
+from flipsearch.rings import Ring
 from flipsearch.walk import guard
-from flipsearch.walk.flips import DONE, EVENT, STUCK, flips
+from flipsearch.walk.flips import EVENT, STUCK, flips
 from flipsearch.walk.index import ONE, ZERO, Layout, U, allocate, build, extract, layout
 from flipsearch.walk.moves import apply_flip, plus, reduce, split
-from flipsearch.walk.task import LARGEST_RANK, WalkOutcome, WalkTask, words_of
+from flipsearch.walk.task import LARGEST_RANK, WalkOutcome, WalkTask, Words, words_of
 
 logger = logging.getLogger("flipsearch.walk")
 
@@ -117,12 +119,18 @@ def make_walk(at: Layout) -> Any:
                 if code == STUCK or rank < best + band:
                     if not changed:
                         extract(at, wide, narrow, rank, rows, signs)
-                    higher, counter = _escape(at, rows, signs, rank, seed, counter)
-                    if higher == rank and code == STUCK:
+                    # from a state with no flip at all one step up leads straight back
+                    top = rank + ONE if code != STUCK else max(rank + ONE, best + band)
+                    before = rank
+                    while rank < top:
+                        higher, counter = _escape(at, rows, signs, rank, seed, counter)
+                        if higher == rank:
+                            break
+                        rank = higher
+                    if rank == before and code == STUCK:
                         reason = _STUCK
                         break
-                    escapes += higher - rank
-                    rank = higher
+                    escapes += rank - before
                     changed = True
             if changed:
                 build(at, rows, signs, rank, wide, narrow)
@@ -146,11 +154,10 @@ def layout_for(task: WalkTask) -> Layout:
     return layout(task.ring.characteristic, words_of(task.format), blocks_for(task.rank))
 
 
-def warm_up(task: WalkTask) -> float:
-    """Compile, or load from disk, what a task needs; return the seconds it took."""
+def warm_up_state(format_: Format, ring: Ring, state: Words) -> float:
+    """Compile, or load from disk, what walks from a state need; return the seconds it took."""
     started = time.perf_counter()
-    short = WalkTask(task.format, task.ring, task.start, 1, 1, task.policy)
-    walk(short)
+    walk(WalkTask(format_, ring, state, 1, 1))
     return time.perf_counter() - started
 
 
@@ -207,5 +214,3 @@ def walk(task: WalkTask) -> WalkOutcome:
         reason=REASONS[reason] if sound else "broken",
     )
 
-
-assert int(DONE) == 0

@@ -60,8 +60,8 @@ def _build(at, vectors, count, wide, narrow):  # type: ignore[no-untyped-def]
         narrow[at.counts + class_] += np.uint16(1)
         narrow[at.row_sums + class_] ^= np.uint16(place)
     free = ZERO
-    for class_ in range(at.classes - ONE, used, -1):
-        narrow[at.free + free] = np.uint16(class_)
+    for spare in range(at.classes - ONE, used, -1):
+        narrow[at.free + free] = np.uint16(spare)
         free += ONE
     narrow[at.free_counts] = np.uint16(free)
     for place in range(count):

@@ -1,0 +1,99 @@
+"""The default executor: one thread a core in this process, no start-up cost.
+
+The jitted walk holds no lock of the interpreter, so threads run truly in parallel.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from flipsearch.errors import UsageError
+from flipsearch.walk import cpu
+from flipsearch.walk.task import WalkOutcome, WalkTask
+
+
+def available_cores() -> int:
+    """Return the cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+class ThreadExecutor:
+    """Walks on threads of this process.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Threads; the cores this process may use by default.
+    walk : function
+        From a task to its outcome.
+    """
+
+    name = "threads"
+
+    def __init__(
+        self, workers: int | None = None, walk: Callable[[WalkTask], WalkOutcome] = cpu.walk
+    ) -> None:
+        self.workers = available_cores() if workers is None else workers
+        if self.workers < 1:
+            raise UsageError("at least one worker is needed")
+        self.pending = 0
+        self._walk = walk
+        self._tasks: queue.SimpleQueue[WalkTask | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[WalkOutcome | BaseException] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"walk-{k}", daemon=True)
+            for k in range(self.workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def capacity(self) -> int:
+        """One task running and one waiting for each worker."""
+        return 2 * self.workers
+
+    def submit(self, task: WalkTask) -> None:
+        """Queue a task."""
+        self.pending += 1
+        self._tasks.put(task)
+
+    def next_outcome(self, timeout: float) -> WalkOutcome | None:
+        """Return an outcome, or None after `timeout` seconds; raises what a walk raised."""
+        try:
+            outcome = self._outcomes.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        self.pending -= 1
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def close(self) -> None:
+        """Drop what waits and let what runs end."""
+        try:
+            while True:
+                self._tasks.get_nowait()
+        except queue.Empty:
+            pass
+        for _ in self._threads:
+            self._tasks.put(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            try:
+                self._outcomes.put(self._walk(task))
+            except BaseException as error:
+                self._outcomes.put(error)

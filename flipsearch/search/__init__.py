@@ -1,0 +1,1 @@
+"""Strategies, which decide what is walked, and the driver that runs one on an executor."""

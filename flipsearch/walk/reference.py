@@ -1,0 +1,315 @@
+"""The plain engine: what a walk means, with no data structure at all.
+
+Every choice is specified here in terms of rows in order: which flippable (slot, row) is drawn, the
+k-th in slot-major order; which partner, the k-th equal row; which row goes in a reduction, and
+where the last row moves. Factors are tuples of balanced integers in normal form (first nonzero
+entry +1), the sign of a term apart. It rescans everything at every step and is some thousand times
+slower than the other engines, whose outcomes have to equal this one's bit for bit.
+
+Invariant: no code in common with the other engines but the packing of states and the numbers of
+the random generator.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import combinations, permutations
+
+from flipsearch.formats import Format
+from flipsearch.rings import Ring
+from flipsearch.walk.draws import FIRST, GOLDEN, SECOND
+from flipsearch.walk.task import LARGEST_RANK, WalkOutcome, WalkTask, Words, pack, unpack
+
+Factor = tuple[int, ...]
+WORD = 2**64 - 1
+TRIES = 64
+ORDERS = list(permutations(range(3)))
+
+
+class Term:
+    """sign * u (x) v (x) w with factors in normal form."""
+
+    def __init__(self, ring: Ring, factors: list[Factor], sign: int = 1) -> None:
+        self.ring = ring
+        self.factors = list(factors)
+        self.sign = sign
+        for slot in range(3):
+            self.put(slot, self.factors[slot])
+
+    def put(self, slot: int, factor: Factor) -> None:
+        """Set a factor, its sign going into the term's."""
+        if self.ring is not Ring.F2 and next((x for x in factor if x), 1) < 0:
+            factor = tuple(-x for x in factor)
+            self.sign = -self.sign
+        self.factors[slot] = factor
+
+    def copy(self) -> Term:
+        """Return an equal term of its own."""
+        return Term(self.ring, self.factors, self.sign)
+
+
+def combine(ring: Ring, x: Factor, y: Factor, sign: int) -> Factor | None:
+    """Return x + sign * y, or None where that is not ternary over ZT."""
+    total = tuple(p + sign * q for p, q in zip(x, y, strict=True))
+    if ring is Ring.F2:
+        return tuple(t % 2 for t in total)
+    if ring is Ring.F3:
+        return tuple((t + 1) % 3 - 1 for t in total)
+    return total if all(abs(t) <= 1 for t in total) else None
+
+
+class Walker:
+    """The state of one walk."""
+
+    def __init__(self, task: WalkTask) -> None:
+        self.ring = task.ring
+        scheme = unpack(task.format, task.ring, task.start)
+        rows = zip(*(matrix.tolist() for matrix in scheme.factors), strict=True)
+        self.terms = [Term(task.ring, [tuple(row) for row in term]) for term in rows]
+        self.seed, self.counter = task.seed, 0
+        self.capacity = 64
+        while self.capacity < min(task.rank, LARGEST_RANK):
+            self.capacity *= 2
+
+    def draw(self) -> int:
+        """Return the next 64-bit number."""
+        self.counter += 1
+        z = (self.seed + self.counter * GOLDEN) & WORD
+        z = ((z ^ (z >> 30)) * FIRST) & WORD
+        z = ((z ^ (z >> 27)) * SECOND) & WORD
+        return z ^ (z >> 31)
+
+    def choose(self) -> tuple[int, int, int, int] | None:
+        """Return a drawn (slot, row, partner, lambda), or None if nothing can be flipped."""
+        counts = [Counter(term.factors[slot] for term in self.terms) for slot in range(3)]
+        flippable = [
+            (slot, row)
+            for slot in range(3)
+            for row, term in enumerate(self.terms)
+            if counts[slot][term.factors[slot]] > 1
+        ]
+        if not flippable:
+            return None
+        z = self.draw()
+        slot, row = flippable[((z >> 32) * len(flippable)) >> 32]
+        factor = self.terms[row].factors[slot]
+        partners = [
+            other
+            for other, term in enumerate(self.terms)
+            if other != row and term.factors[slot] == factor
+        ]
+        partner = partners[(((z & 0xFFFFFFFF) >> 8) * len(partners)) >> 24]
+        return slot, row, partner, -1 if z & 1 and self.ring is not Ring.F2 else 1
+
+    def flip(self, slot: int, i: int, j: int, sign: int) -> bool:
+        """Carry out a flip with lambda = sign, else -sign; return whether one was possible."""
+        first, second = self.terms[i], self.terms[j]
+        b, c = (slot + 1) % 3, (slot + 2) % 3
+        for attempt in (sign, -sign):
+            new_b = combine(self.ring, first.factors[b], second.factors[b], attempt)
+            minus = -attempt * first.sign * second.sign
+            new_c = combine(self.ring, second.factors[c], first.factors[c], minus)
+            if new_b is not None and new_c is not None:
+                first.put(b, new_b)
+                second.put(c, new_c)
+                return True
+        return False
+
+    def drop(self, row: int) -> None:
+        """Remove a row; the last one takes its place."""
+        last = self.terms.pop()
+        if row < len(self.terms):
+            self.terms[row] = last
+
+    def reduce_once(self) -> bool:
+        """Carry out the first reduction there is."""
+        for row, term in enumerate(self.terms):
+            if not all(any(factor) for factor in term.factors):
+                self.drop(row)
+                return True
+        for i, j in combinations(range(len(self.terms)), 2):
+            first, second = self.terms[i], self.terms[j]
+            for slot in range(3):
+                rest = [s for s in range(3) if s != slot]
+                if all(first.factors[s] == second.factors[s] for s in rest):
+                    sign = first.sign * second.sign
+                    merged = combine(self.ring, first.factors[slot], second.factors[slot], sign)
+                    if merged is not None:
+                        first.put(slot, merged)
+                        self.drop(j)
+                        return True
+        return False
+
+    def is_reducible(self, row: int, slot: int) -> bool:
+        """Whether a row's new factor is zero, or makes it agree with another row in two."""
+        here = self.terms[row].factors
+        if not any(here[slot]):
+            return True
+        for other, term in enumerate(self.terms):
+            same = [x == y for x, y in zip(here, term.factors, strict=True)]
+            if other != row and same[slot] and sum(same) >= 2:
+                return True
+        return False
+
+    def plus(self) -> bool:
+        """Plus transition; returns whether a pair was found."""
+        rank = len(self.terms)
+        if rank < 2:
+            return False
+        for _ in range(TRIES):
+            z = self.draw()
+            i = ((z >> 32) * rank) >> 32
+            j = ((z & 0xFFFFFFFF) * (rank - 1)) >> 32
+            j += j >= i
+            first, second = self.terms[i], self.terms[j]
+            if any(x == y for x, y in zip(first.factors, second.factors, strict=True)):
+                continue
+            z = self.draw()
+            order = ORDERS[((z >> 32) * 6) >> 32]
+            signs = (1, 1)
+            if self.ring is not Ring.F2:
+                signs = (-1 if z & 1 else 1, -1 if z & 2 else 1)
+            variant = ((z & 0xFFFFFFFF) >> 2) % 3
+            for attempt in range(3):
+                terms = self.expand(first, second, order, signs, (variant + attempt) % 3)
+                if terms is not None:
+                    self.terms[i], self.terms[j] = terms[0], terms[1]
+                    self.terms.append(terms[2])
+                    return True
+        return False
+
+    def expand(
+        self,
+        first: Term,
+        second: Term,
+        order: tuple[int, ...],
+        signs: tuple[int, int],
+        variant: int,
+    ) -> list[Term] | None:
+        """Return the three terms of a plus variant, or None where one is not ternary."""
+
+        def scaled(factor: Factor, sign: int) -> Factor:
+            return factor if self.ring is Ring.F2 else tuple(sign * x for x in factor)
+
+        a1, b1, c1 = (first.factors[slot] for slot in order)
+        a2, b2, c2 = (second.factors[slot] for slot in order)
+        c1 = scaled(c1, first.sign)
+        a2, b2 = scaled(a2, signs[0]), scaled(b2, signs[1])
+        c2 = scaled(c2, signs[0] * signs[1] * second.sign)
+
+        def plus(x: Factor, y: Factor) -> Factor | None:
+            return combine(self.ring, x, y, 1)
+
+        def minus(x: Factor, y: Factor) -> Factor | None:
+            return combine(self.ring, x, y, -1)
+
+        table = (
+            ((a1, plus(b1, b2), c1), (minus(a2, a1), b2, c2), (a1, b2, minus(c2, c1))),
+            ((a1, b1, plus(c1, c2)), (a2, minus(b2, b1), c2), (minus(a2, a1), b1, c2)),
+            ((plus(a1, a2), b1, c1), (a2, b2, minus(c2, c1)), (a2, minus(b2, b1), c1)),
+        )
+        terms = []
+        for row in table[variant]:
+            factors: list[Factor] = [(), (), ()]
+            for slot, factor in zip(order, row, strict=True):
+                if factor is None:
+                    return None
+                factors[slot] = factor
+            terms.append(Term(self.ring, factors))
+        return terms
+
+    def split(self) -> bool:
+        """Split a row along a factor of another; returns whether one was found."""
+        rank = len(self.terms)
+        for _ in range(TRIES):
+            z = self.draw()
+            row, other = ((z >> 32) * rank) >> 32, ((z & 0xFFFFFFFF) * rank) >> 32
+            z = self.draw()
+            slot = ((z >> 32) * 3) >> 32
+            sign = -1 if z & 1 else 1
+            u, x = self.terms[row].factors[slot], self.terms[other].factors[slot]
+            if u == x:
+                continue
+            for attempt in (sign, -sign):
+                rest = combine(self.ring, u, x, -attempt)
+                if rest is not None:
+                    half = self.terms[row].copy()
+                    half.put(slot, rest)
+                    self.terms.append(half)
+                    self.terms[row].factors[slot] = x
+                    self.terms[row].sign *= 1 if self.ring is Ring.F2 else attempt
+                    return True
+        return False
+
+    def packed(self, format_: Format) -> Words:
+        """Return the packed state."""
+        from flipsearch.scheme import Scheme
+
+        u, v = ([term.factors[slot] for term in self.terms] for slot in (0, 1))
+        w = [
+            term.factors[2]
+            if self.ring is Ring.F2
+            else tuple(term.sign * x for x in term.factors[2])
+            for term in self.terms
+        ]
+        return pack(Scheme(format_, self.ring, u, v, w))  # type: ignore[arg-type]
+
+
+def walk(task: WalkTask) -> WalkOutcome:
+    """Carry out a walk, plainly; see `flipsearch.walk.cpu.walk`."""
+    walker, policy = Walker(task), task.policy
+    step = last = flips = reductions = escapes = 0
+    best = len(walker.terms)
+    states, history = [walker.packed(task.format)], []
+    next_snapshot, reason = policy.collect_every, "budget"
+    if best <= policy.stop_rank and policy.collect == 1:
+        reason = "reached"
+    while step < task.steps and reason == "budget":
+        collecting = policy.collect > 1 and best <= policy.stop_rank
+        choice = walker.choose()
+        if choice is not None:
+            step += 1
+            slot, i, j, sign = choice
+            if walker.flip(slot, i, j, sign):
+                flips += 1
+                b, c = (slot + 1) % 3, (slot + 2) % 3
+                if walker.is_reducible(i, b) or walker.is_reducible(j, c):
+                    while walker.reduce_once():
+                        reductions += 1
+                    rank = len(walker.terms)
+                    if rank < best:
+                        best, last, states = rank, step, [walker.packed(task.format)]
+                        next_snapshot = step + policy.collect_every
+                        history.append((step, rank))
+                        if rank <= policy.stop_rank and policy.collect == 1:
+                            reason = "reached"
+                            break
+        if collecting and step >= next_snapshot:
+            next_snapshot = step + policy.collect_every
+            if len(walker.terms) == best:
+                states.append(walker.packed(task.format))
+                if len(states) == policy.collect:
+                    reason = "reached"
+                    break
+        if choice is None or (policy.plus_after and step >= last + policy.plus_after):
+            last = step
+            if choice is None or len(walker.terms) < best + policy.band:
+                before = len(walker.terms)
+                top = before + 1 if choice is not None else max(before + 1, best + policy.band)
+                while len(walker.terms) < min(top, walker.capacity):
+                    if not (walker.plus() or walker.split()):
+                        break
+                    escapes += 1
+                if choice is None and len(walker.terms) == before:
+                    reason = "stuck"
+    return WalkOutcome(
+        number=task.number,
+        best=tuple(states),
+        final=walker.packed(task.format),
+        history=tuple(history),
+        steps=step,
+        flips=flips,
+        reductions=reductions,
+        escapes=escapes,
+        reason=reason,
+    )

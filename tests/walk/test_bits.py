@@ -1,0 +1,52 @@
+"""Bit operations against their plain counterparts."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numba import njit
+
+from flipsearch.walk.bits import kth_set_bit, popcount
+from flipsearch.walk.draws import FIRST, GOLDEN, SECOND, draw
+
+words = st.integers(0, 2**64 - 1)
+
+
+@njit
+def _popcount(word):
+    return popcount(word)
+
+
+@njit
+def _kth(word, k):
+    return kth_set_bit(word, k)
+
+
+@njit
+def _draw(seed, counter):
+    return draw(seed, counter)
+
+
+@given(words)
+def test_popcount(word):
+    assert _popcount(np.uint64(word)) == word.bit_count()
+
+
+@given(words.filter(bool))
+def test_every_set_bit_in_order(word):
+    bits = [b for b in range(64) if word >> b & 1]
+    assert [_kth(np.uint64(word), np.uint64(k)) for k in range(len(bits))] == bits
+
+
+@given(words, st.integers(0, 2**40))
+def test_draw(seed, counter):
+    mask = 2**64 - 1
+    z = (seed + counter * GOLDEN) & mask
+    z = ((z ^ (z >> 30)) * FIRST) & mask
+    z = ((z ^ (z >> 27)) * SECOND) & mask
+    assert _draw(np.uint64(seed), np.uint64(counter)) == z ^ (z >> 31)
+
+
+def test_draw_is_splitmix64():
+    # first outputs of SplitMix64 from state 0, as published with the generator
+    expected = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+    assert [_draw(np.uint64(0), np.uint64(k)) for k in (1, 2, 3)] == expected

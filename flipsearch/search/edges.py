@@ -1,0 +1,164 @@
+"""Edges between formats: what a scheme of one format gives for others.
+
+A new best scheme is tried in all roles: extended and projected along each side, merged with the
+best schemes that share two of its sides, multiplied with small ones, and as the outer factor of
+serendipitous products, where groups of terms sharing a factor are multiplied together. Ranks are
+estimated first; only what would be kept is constructed.
+
+Invariant: every scheme yielded is valid if the given ones are, because it is made by
+`flipsearch.transform` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from flipsearch.formats import LARGEST_SIDE
+from flipsearch.scheme import Scheme
+from flipsearch.transform import (
+    ORDERS,
+    choose_groups,
+    extend,
+    merge,
+    permute,
+    product,
+    project,
+    serendipitous_product,
+)
+from flipsearch.transform.dimensions import matrix_format
+
+Sides = tuple[int, int, int]
+SERENDIPITY_TRIES = 5
+
+
+class Table(Protocol):
+    """What edges need to know of the pools: best ranks, best schemes, what is worth making."""
+
+    def best_rank(self, sides: Sides) -> int | None:
+        """Return the lowest rank held for the sides in any order, or None."""
+
+    def best_scheme(self, sides: Sides) -> Scheme:
+        """Return a scheme of that rank, sides in increasing order."""
+
+    def worth(self, sides: Sides, rank: int) -> bool:
+        """Whether a scheme of that rank would be kept."""
+
+
+def sorted_scheme(scheme: Scheme) -> Scheme:
+    """Return the scheme with its sides in increasing order."""
+    sides = matrix_format(scheme).sides
+    if list(sides) == sorted(sides):
+        return scheme
+    return oriented(scheme, tuple(sorted(sides)))  # type: ignore[arg-type]
+
+
+def oriented(scheme: Scheme, sides: Sides) -> Scheme:
+    """Return the scheme with its sides in the given order, a permutation of its own."""
+    own = matrix_format(scheme).sides
+    return permute(scheme, next(order for order in ORDERS if oriented_sides(own, order) == sides))
+
+
+def neighbours(scheme: Scheme, table: Table, generator: np.random.Generator) -> Iterator[Scheme]:
+    """Yield what a scheme for a general format gives for other formats.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        Usually a new best.
+    table : Table
+        Which ranks are held and which are worth having.
+    generator : numpy.random.Generator
+        For the choice of groups.
+    """
+    yield from _resized(scheme, table)
+    yield from _merged(scheme, table)
+    yield from _multiplied(scheme, table, generator)
+
+
+def _resized(scheme: Scheme, table: Table) -> Iterator[Scheme]:
+    sides = matrix_format(scheme).sides
+    for d in range(3):
+        if d and sides[d] in sides[:d]:
+            continue  # equal sides give the same formats, and all indices are tried below
+        naive = sides[0] * sides[1] * sides[2] // sides[d]
+        if table.worth(_changed(sides, d, sides[d] + 1), scheme.rank + naive):
+            yield extend(scheme, d)
+    for d in range(3):
+        smaller = _changed(sides, d, sides[d] - 1)
+        best = table.best_rank(smaller)
+        if sides[d] < 3 or best is None or best < scheme.rank // 2:
+            continue
+        for index in range(sides[d]):
+            cut = project(scheme, d, index)
+            if table.worth(smaller, cut.rank):
+                yield cut
+
+
+def _merged(scheme: Scheme, table: Table) -> Iterator[Scheme]:
+    sides = matrix_format(scheme).sides
+    for d in range(3):
+        if d and sides[d] in sides[:d]:
+            continue
+        for other in range(1, LARGEST_SIDE - sides[d] + 1):
+            partner = _changed(sides, d, other)
+            rank = table.best_rank(partner)
+            total = _changed(sides, d, sides[d] + other)
+            if rank is not None and table.worth(total, scheme.rank + rank):
+                yield merge(scheme, oriented(table.best_scheme(partner), partner), d)
+
+
+def _multiplied(scheme: Scheme, table: Table, generator: np.random.Generator) -> Iterator[Scheme]:
+    sides = matrix_format(scheme).sides
+    limits = [LARGEST_SIDE // side for side in sides]
+    for a in range(1, limits[0] + 1):
+        for b in range(1, limits[1] + 1):
+            for c in range(1, limits[2] + 1):
+                inner = (a, b, c)
+                target = (sides[0] * a, sides[1] * b, sides[2] * c)
+                single = table.best_rank(inner)
+                if a * b * c == 1 or single is None or table.best_rank(target) is None:
+                    continue
+                rank, groups = choose_groups(
+                    scheme, inner, lambda *s: table.best_rank(s), generator, SERENDIPITY_TRIES
+                )
+                if groups and table.worth(target, rank):
+                    yield serendipitous_product(
+                        scheme,
+                        inner,
+                        groups,
+                        lambda *s: oriented(table.best_scheme(s), s),
+                    )
+                elif table.worth(target, scheme.rank * single):
+                    yield product(scheme, oriented(table.best_scheme(inner), inner))
+    for outer in _outer_sides(sides):
+        held = table.best_rank(outer)
+        if held is None:
+            continue
+        for order in sorted({oriented_sides(sides, order) for order in ORDERS}):
+            whole = (outer[0] * order[0], outer[1] * order[1], outer[2] * order[2])
+            if table.worth(whole, held * scheme.rank):
+                yield product(oriented(table.best_scheme(outer), outer), oriented(scheme, order))
+
+
+def _outer_sides(sides: Sides) -> Iterator[Sides]:
+    """Yield the increasing sides of outer factors that keep a product within the limit."""
+    most = LARGEST_SIDE // min(sides)
+    for a in range(2, most + 1):
+        for b in range(a, most + 1):
+            for c in range(b, most + 1):
+                yield a, b, c
+
+
+def _changed(sides: Sides, d: int, side: int) -> Sides:
+    """Return the sides with side number d replaced."""
+    result = list(sides)
+    result[d] = side
+    return result[0], result[1], result[2]
+
+
+def oriented_sides(sides: Sides, order: Sides) -> Sides:
+    """Return the sides in another order."""
+    return sides[order[0]], sides[order[1]], sides[order[2]]

@@ -1,0 +1,313 @@
+"""Strategy `meta`: many formats at once, each feeding the others.
+
+There is a pool of packed states for every (format, rank) near the best rank found. A task walks
+from one of them: formats are chosen by their gap to the known bound and by recent success, ranks
+geometrically from the best upwards. Every new best rank of a format is passed on along the edges
+between formats (`flipsearch.search.edges`): extend, project, merge, product, serendipitous
+product, always up to the order of the sides. What an edge yields goes into the pool of its format
+and, if it is a new best there, is passed on in turn.
+
+Invariant: pools hold schemes of their format with sides in increasing order, over the one ring;
+the strategy is a deterministic function of its seed and of the outcomes it is told, in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.search.edges import Sides, neighbours, sorted_scheme
+from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack, unpack
+
+SCHEDULES: tuple[tuple[int, int, int], ...] = (
+    (200_000, 20_000, 2),
+    (1_000_000, 5_000, 6),
+    (1_000_000, 10_000, 3),
+    (3_000_000, 50_000, 4),
+)
+"""Steps of a walk, steps before a plus transition, band; drawn evenly: none is best everywhere."""
+
+RANK_RATIO = 0.3
+"""Each rank above the best is chosen this often compared with the one below."""
+
+
+def formats_within(low: int, high: int) -> list[MatrixProduct]:
+    """Return all general formats n <= m <= p with sides from low to high."""
+    if not 1 <= low <= high:
+        raise UsageError(f"a range of sides is low..high with 1 <= low <= high, not {low}..{high}")
+    return [
+        MatrixProduct(*sides) for sides in combinations_with_replacement(range(low, high + 1), 3)
+    ]
+
+
+@dataclass
+class Pool:
+    """The states of one format.
+
+    Parameters
+    ----------
+    format : MatrixProduct
+    known : int or None
+        The known bound over the strategy's ring.
+    levels : dict of int to list of states
+        By rank.
+    best : int
+        The lowest rank held.
+    credit : float
+        Recent success: 1 after a new best, decaying with every task.
+    tasks : int
+        Tasks asked from this pool.
+    """
+
+    format: MatrixProduct
+    known: int | None
+    levels: dict[int, list[Words]] = field(default_factory=dict)
+    best: int = 1 << 30
+    credit: float = 1.0
+    tasks: int = 0
+
+    @property
+    def gap(self) -> int:
+        """Best rank minus known bound; 1 where no bound is known."""
+        return 1 if self.known is None else self.best - self.known
+
+
+class MetaStrategy:
+    """Ask for walks and tell their outcomes, over a family of general formats.
+
+    Parameters
+    ----------
+    formats : sequence of MatrixProduct
+        General formats; each counts up to the order of its sides.
+    ring : Ring
+        F2, F3 or ZT.
+    seed : int
+        The run's seed.
+    known : mapping of str to int, optional
+        Known bounds by sorted format name, for weighting.
+    starts : iterable of Scheme, optional
+        Schemes to start from beside the naive ones, in any order of sides.
+    width : int
+        States kept at each (format, rank).
+    slack : int
+        Ranks kept above the best of a format.
+    schedules : sequence of (steps, plus_after, band)
+        Drawn evenly for each task.
+    """
+
+    def __init__(
+        self,
+        formats: Sequence[MatrixProduct],
+        ring: Ring,
+        seed: int,
+        known: Mapping[str, int] | None = None,
+        starts: Iterable[Scheme] = (),
+        width: int = 64,
+        slack: int = 2,
+        schedules: Sequence[tuple[int, int, int]] = SCHEDULES,
+    ) -> None:
+        if not ring.is_field_of_search:
+            raise UsageError(f"walks run over F2, F3 and ZT, not over {ring}")
+        if not formats or any(not f.is_general or f.corner for f in formats):
+            raise UsageError("the meta strategy takes general formats, at least one")
+        self.ring, self.seed, self.width, self.slack = ring, seed, width, slack
+        self.schedules = tuple(schedules)
+        self.asked = 0
+        self._choice = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+        self._queue: deque[str] = deque()
+        self._found: list[Scheme] = []
+        self._pending: dict[int, str] = {}
+        self.pools: dict[str, Pool] = {}
+        bounds = known or {}
+        for format_ in sorted({f.sorted for f in formats}, key=lambda f: (f.naive_rank, f.name)):
+            self.pools[format_.name] = Pool(format_, bounds.get(format_.name))
+        for pool in self.pools.values():
+            self._keep(pool, pack(naive_scheme(pool.format, ring)))
+        # naive schemes have nothing to pass on that is not naive again
+        self._queue.clear()
+        self._found.clear()
+        for scheme in starts:
+            self.offer(scheme)
+        self.spread()
+
+    def ask(self) -> WalkTask:
+        """Return the next walk to be done."""
+        pool = self._choose_pool()
+        levels = sorted(pool.levels)
+        weights = np.array([RANK_RATIO ** (rank - pool.best) for rank in levels])
+        level = levels[int(self._choice.choice(len(levels), p=weights / weights.sum()))]
+        states = pool.levels[level]
+        start = states[int(self._choice.integers(len(states)))]
+        steps, plus_after, band = self.schedules[int(self._choice.integers(len(self.schedules)))]
+        pool.tasks += 1
+        pool.credit *= 0.98
+        self.asked += 1
+        self._pending[self.asked] = pool.format.name
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(1, self.asked))
+        return WalkTask(
+            pool.format,
+            self.ring,
+            start,
+            int(sequence.generate_state(1, np.uint64)[0]),
+            steps,
+            Policy(plus_after, band, max(0, pool.best - 1)),
+            self.asked,
+        )
+
+    def tell(self, outcome: WalkOutcome) -> None:
+        """Take an outcome: keep its states and pass a new best on to other formats.
+
+        An outcome of a task asked before the last `restore` is ignored.
+        """
+        name = self._pending.pop(outcome.number, None)
+        if name is None or outcome.reason == "broken":
+            return
+        pool = self.pools[name]
+        before = pool.best
+        for state in (*outcome.best, outcome.final):
+            self._keep(pool, state)
+        if pool.best < before:
+            self.spread()
+
+    def offer(self, scheme: Scheme) -> bool:
+        """Put a scheme into the pool of its format; return whether it is a new best there."""
+        form = sorted_scheme(scheme)
+        pool = self.pools.get(str(form.format))
+        if pool is None or form.ring is not self.ring:
+            return False
+        return self._keep(pool, pack(form))
+
+    def found(self) -> list[Scheme]:
+        """Return, once, the schemes of new best ranks since the last call."""
+        schemes, self._found = self._found, []
+        return schemes
+
+    def best_rank(self, sides: Sides) -> int | None:
+        """Return the lowest rank held for those sides in any order; naive where a side is 1."""
+        ordered = sorted(sides)
+        if ordered[0] == 1:
+            return ordered[1] * ordered[2]
+        pool = self.pools.get("x".join(map(str, ordered)))
+        return None if pool is None else pool.best
+
+    def best_scheme(self, sides: Sides) -> Scheme:
+        """Return a scheme of the lowest rank held, for the sides in increasing order."""
+        n, m, p = sorted(sides)
+        ordered = MatrixProduct(n, m, p)
+        if ordered.n == 1:
+            return naive_scheme(ordered, self.ring)
+        pool = self.pools[ordered.name]
+        states = pool.levels[pool.best]
+        return unpack(ordered, self.ring, states[int(self._choice.integers(len(states)))])
+
+    def spread(self) -> None:
+        """Pass queued new bests along all edges until nothing improves any more."""
+        while self._queue:
+            pool = self.pools[self._queue.popleft()]
+            scheme = self.best_scheme(pool.format.sides)
+            for scheme_ in neighbours(scheme, self, self._choice):
+                self.offer(scheme_)
+
+    def worth(self, sides: Sides, rank: int) -> bool:
+        """Whether a scheme of that rank is wanted: a new best, or room beside the best."""
+        pool = self.pools.get("x".join(map(str, sorted(sides))))
+        if pool is None or rank >= min(pool.format.naive_rank, pool.best + self.slack + 1):
+            return False
+        return rank < pool.best or len(pool.levels.get(rank, ())) < self.width // 4
+
+    def table(self) -> list[tuple[str, int, int | None]]:
+        """Return (format, best rank, known bound) for every format, smallest first."""
+        return [(name, pool.best, pool.known) for name, pool in self.pools.items()]
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs: JSON values and arrays."""
+        return {
+            "strategy": "meta",
+            "ring": str(self.ring),
+            "seed": self.seed,
+            "asked": self.asked,
+            "choice": self._choice.bit_generator.state,
+            "pools": {
+                name: {
+                    "credit": pool.credit,
+                    "tasks": pool.tasks,
+                    "levels": {
+                        str(rank): np.stack(states) for rank, states in sorted(pool.levels.items())
+                    },
+                }
+                for name, pool in self.pools.items()
+            },
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a saved state; tasks that were under way are forgotten.
+
+        Raises
+        ------
+        UsageError
+            The state is of another strategy, ring or seed.
+        """
+        if (state.get("strategy"), state.get("ring"), state.get("seed")) != (
+            "meta",
+            str(self.ring),
+            self.seed,
+        ):
+            raise UsageError("the saved state is not of this meta run: use the same ring and seed")
+        self.asked = int(state["asked"])
+        self._choice.bit_generator.state = state["choice"]
+        self._queue.clear()
+        self._pending.clear()
+        for name, saved in state["pools"].items():
+            format_ = parse_format(name)
+            known = self.pools[name].known if name in self.pools else None
+            levels = {int(rank): list(np.asarray(s)) for rank, s in saved["levels"].items()}
+            self.pools[name] = Pool(
+                format_,
+                known,
+                levels,
+                min(levels),
+                float(saved["credit"]),
+                int(saved["tasks"]),
+            )
+
+    def _keep(self, pool: Pool, state: Words) -> bool:
+        rank = len(state)
+        if rank > pool.best + self.slack:
+            return False
+        level = pool.levels.setdefault(rank, [])
+        if len(level) < self.width:
+            level.append(state)
+        else:
+            level[int(self._choice.integers(self.width))] = state
+        if rank >= pool.best:
+            return False
+        pool.best = rank
+        pool.credit = 1.0
+        for worse in [r for r in pool.levels if r > rank + self.slack]:
+            del pool.levels[worse]
+        self._queue.append(pool.format.name)
+        self._found.append(unpack(pool.format, self.ring, state))
+        return True
+
+    def _choose_pool(self) -> Pool:
+        pools = list(self.pools.values())
+        weights = np.array([self._weight(pool) for pool in pools])
+        return pools[int(self._choice.choice(len(pools), p=weights / weights.sum()))]
+
+    def _weight(self, pool: Pool) -> float:
+        """Return how much a format deserves a walk: its gap, its success, and a little anyway.
+
+        A format below its bound or at it still gets a share, a tenth of one a rank above.
+        """
+        gap = pool.gap / max(1, pool.known or pool.best)
+        open_ = min(1.0, 20 * gap) if pool.gap > 0 else 0.05
+        return open_ * (0.2 + pool.credit) + 0.01

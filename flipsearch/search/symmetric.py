@@ -1,0 +1,267 @@
+"""Strategy `symmetric`: square formats over F2, first by orbits, then without symmetry.
+
+Walks in the quotient by C3 or C3 x Z2 (`flipsearch.walk.quotient`) start from the naive symmetric
+scheme, whose fixed cubes belong to a partition of the indices; the number of cubes decides which
+ranks modulo 3 can be reached, so several partitions share the work. States near the best rank of
+their partition are kept and walked from again. A share of the tasks continues without symmetry
+from the best states written out, because a symmetric scheme may have general neighbours of lower
+rank.
+
+Invariant: the strategy is a deterministic function of its seed and of the outcomes told, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+from flipsearch.walk.quotient import QuotientOutcome, QuotientTask, naive_orbits, write_out
+from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, unpack
+
+Parts = tuple[tuple[int, ...], ...]
+State = tuple[Words, Words]
+SCHEDULES: tuple[tuple[int, int, int], ...] = (
+    (20_000_000, 50_000, 12),
+    (20_000_000, 20_000, 20),
+    (5_000_000, 50_000, 6),
+)
+"""Steps of a walk, steps before a plus transition, band; symmetric walks want wide bands."""
+
+
+def default_parts(n: int) -> tuple[Parts, ...]:
+    """Return partitions of 0 .. n - 1 worth trying: mirrored pairs, and neighbours for even n.
+
+    {0, 4} {1, 3} {2} for 5 and {0, 1} {2, 3} {4, 5} for 6 are those of Moosbauer and Poole.
+    """
+    mirrored: Parts = tuple(
+        (i, n - 1 - i) if i != n - 1 - i else (i,) for i in range((n + 1) // 2)
+    )
+    if n % 2:
+        return (mirrored,)
+    neighbours: Parts = tuple((i, i + 1) for i in range(0, n, 2))
+    return (mirrored,) if n == 2 else (mirrored, neighbours)
+
+
+@dataclass
+class OrbitPool:
+    """Quotient states of one partition, by rank."""
+
+    parts: Parts
+    levels: dict[int, list[State]] = field(default_factory=dict)
+    best: int = 1 << 30
+    tasks: int = 0
+
+
+class SymmetricStrategy:
+    """Ask for symmetric walks, and walks that go on without symmetry, and tell their outcomes.
+
+    Parameters
+    ----------
+    format_ : MatrixProduct
+        n x n x n, general, n from 2 to 8.
+    seed : int
+        The run's seed.
+    target : int
+        Walks stop at this rank.
+    mirrored : bool
+        Whether the group is C3 x Z2 instead of C3.
+    parts : sequence of partitions, optional
+        Sets of indices that give fixed cubes; default: `default_parts`.
+    width : int
+        States kept at each rank.
+    slack : int
+        Ranks kept above the best, in steps of an orbit (3 or 6).
+    restart : float
+        Share of the symmetric tasks that start from the naive scheme again.
+    without : float
+        Share of the tasks that walk without symmetry.
+    schedules : sequence of (steps, plus_after, band)
+        Drawn evenly for each symmetric task.
+    """
+
+    def __init__(
+        self,
+        format_: MatrixProduct,
+        seed: int,
+        target: int = 0,
+        mirrored: bool = False,
+        parts: Sequence[Parts] | None = None,
+        width: int = 64,
+        slack: int = 1,
+        restart: float = 0.3,
+        without: float = 0.1,
+        schedules: Sequence[tuple[int, int, int]] = SCHEDULES,
+    ) -> None:
+        if not format_.is_general or format_.corner or len(set(format_.sides)) != 1:
+            raise UsageError(f"symmetric search takes n x n x n, not {format_}")
+        self.format, self.seed, self.target, self.mirrored = format_, seed, target, mirrored
+        self.width, self.slack, self.restart, self.without = width, slack, restart, without
+        self.schedules = tuple(schedules)
+        self.asked = 0
+        self.best = 1 << 30
+        self._choice = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+        self._pending: dict[int, int] = {}
+        self._found: list[Scheme] = []
+        self._general: list[Words] = []
+        self._naive: list[State] = []
+        self.pools: list[OrbitPool] = []
+        for partition in parts if parts is not None else default_parts(format_.n):
+            orbits, cubes = naive_orbits(format_.n, partition, mirrored)
+            self._naive.append((orbits, cubes))
+            pool = OrbitPool(partition)
+            self.pools.append(pool)
+            self._keep(pool, orbits, cubes)
+        self._found.clear()
+
+    def ask(self) -> WalkTask:
+        """Return the next walk: a `QuotientTask`, or now and then a plain `WalkTask`."""
+        self.asked += 1
+        number = self.asked
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(1, number))
+        seed = int(sequence.generate_state(1, np.uint64)[0])
+        if self._general and self._choice.random() < self.without:
+            start = self._general[int(self._choice.integers(len(self._general)))]
+            self._pending[number] = -1
+            policy = Policy(50_000, 4, max(self.target, self.best - 1))
+            return WalkTask(self.format, Ring.F2, start, seed, 3_000_000, policy, number)
+        index = int(self._choice.integers(len(self.pools)))
+        pool = self.pools[index]
+        pool.tasks += 1
+        self._pending[number] = index
+        orbits, cubes = self._start(pool, self._naive[index])
+        steps, plus_after, band = self.schedules[int(self._choice.integers(len(self.schedules)))]
+        return QuotientTask(
+            self.format,
+            Ring.F2,
+            orbits,
+            seed,
+            steps,
+            Policy(plus_after, band, self.target),
+            number,
+            cubes,
+            self.mirrored,
+        )
+
+    def tell(self, outcome: WalkOutcome) -> None:
+        """Take an outcome; outcomes of tasks asked before the last `restore` are ignored."""
+        index = self._pending.pop(outcome.number, None)
+        if index is None or outcome.reason == "broken":
+            return
+        if isinstance(outcome, QuotientOutcome):
+            pool = self.pools[index]
+            self._keep(pool, outcome.best_orbits, outcome.best_cubes)
+            self._keep(pool, outcome.final_orbits, outcome.final_cubes)
+        else:
+            for state in outcome.best:
+                self._keep_general(state)
+
+    def found(self) -> list[Scheme]:
+        """Return, once, the schemes of new best ranks since the last call."""
+        schemes, self._found = self._found, []
+        return schemes
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs: JSON values and arrays."""
+        return {
+            "strategy": "symmetric",
+            "format": str(self.format),
+            "seed": self.seed,
+            "mirrored": self.mirrored,
+            "asked": self.asked,
+            "best": self.best,
+            "choice": self._choice.bit_generator.state,
+            "general": list(self._general),
+            "pools": [
+                {
+                    "parts": [list(part) for part in pool.parts],
+                    "tasks": pool.tasks,
+                    "states": [
+                        {"orbits": orbits, "cubes": cubes}
+                        for _, states in sorted(pool.levels.items())
+                        for orbits, cubes in states
+                    ],
+                }
+                for pool in self.pools
+            ],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a saved state; tasks that were under way are forgotten.
+
+        Raises
+        ------
+        UsageError
+            The state is of another strategy, format, seed or partition.
+        """
+        parts = [tuple(tuple(part) for part in pool["parts"]) for pool in state.get("pools", ())]
+        same = (
+            state.get("strategy") == "symmetric"
+            and state.get("format") == str(self.format)
+            and state.get("seed") == self.seed
+            and state.get("mirrored") == self.mirrored
+            and parts == [pool.parts for pool in self.pools]
+        )
+        if not same:
+            raise UsageError("the saved state is not of this symmetric run: use the same options")
+        self.asked, self.best = int(state["asked"]), int(state["best"])
+        self._choice.bit_generator.state = state["choice"]
+        self._pending.clear()
+        self._general = [np.asarray(words, dtype=np.uint64) for words in state["general"]]
+        for pool, saved in zip(self.pools, state["pools"], strict=True):
+            pool.tasks = int(saved["tasks"])
+            pool.levels.clear()
+            for item in saved["states"]:
+                orbits = np.asarray(item["orbits"], dtype=np.uint64)
+                cubes = np.asarray(item["cubes"], dtype=np.uint64)
+                pool.levels.setdefault(self._rank(orbits, cubes), []).append((orbits, cubes))
+            pool.best = min(pool.levels)
+
+    def _rank(self, orbits: Words, cubes: Words) -> int:
+        return len(orbits) * (6 if self.mirrored else 3) + len(cubes)
+
+    def _start(self, pool: OrbitPool, naive: State) -> State:
+        if self._choice.random() < self.restart:
+            return naive
+        levels = sorted(pool.levels)
+        weights = np.array([0.5**k for k in range(len(levels))])
+        states = pool.levels[
+            levels[int(self._choice.choice(len(levels), p=weights / weights.sum()))]
+        ]
+        return states[int(self._choice.integers(len(states)))]
+
+    def _keep(self, pool: OrbitPool, orbits: Words, cubes: Words) -> None:
+        rank = self._rank(orbits, cubes)
+        if rank > pool.best + self.slack * (6 if self.mirrored else 3):
+            return
+        level = pool.levels.setdefault(rank, [])
+        if len(level) < self.width:
+            level.append((orbits, cubes))
+        else:
+            level[int(self._choice.integers(self.width))] = orbits, cubes
+        if rank < pool.best:
+            pool.best = rank
+            limit = rank + self.slack * (6 if self.mirrored else 3)
+            for worse in [r for r in pool.levels if r > limit]:
+                del pool.levels[worse]
+        if rank <= self.best:
+            self._keep_general(write_out(orbits, cubes, self.format.n, self.mirrored))
+
+    def _keep_general(self, state: Words) -> None:
+        rank = len(state)
+        if rank > self.best:
+            return
+        if rank < self.best:
+            self.best = rank
+            self._general.clear()
+            self._found.append(unpack(self.format, Ring.F2, state))
+        if len(self._general) < self.width:
+            self._general.append(state)
+        else:
+            self._general[int(self._choice.integers(self.width))] = state

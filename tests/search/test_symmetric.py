@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.search.symmetric import SymmetricStrategy, default_parts
+from flipsearch.verify import is_valid
+from flipsearch.walk.cpu import walk
+from flipsearch.walk.quotient import QuotientTask, symmetric_walk, write_out
+from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
+
+QUICK = ((20_000, 2_000, 9), (50_000, 5_000, 6))
+
+
+def strategy(n: int = 3, seed: int = 1, **options: object) -> SymmetricStrategy:
+    settings: dict[str, object] = {"schedules": QUICK}
+    return SymmetricStrategy(parse_format(f"{n}x{n}x{n}"), seed, **(settings | options))  # type: ignore[arg-type]
+
+
+def run(task: WalkTask) -> WalkOutcome:
+    return symmetric_walk(task) if isinstance(task, QuotientTask) else walk(task)
+
+
+def test_default_parts() -> None:
+    assert default_parts(5) == (((0, 4), (1, 3), (2,)),)
+    assert default_parts(6) == (((0, 5), (1, 4), (2, 3)), ((0, 1), (2, 3), (4, 5)))
+    assert default_parts(2) == (((0, 1),),)
+    for n in range(2, 9):
+        for parts in default_parts(n):
+            assert sorted(i for part in parts for i in part) == list(range(n))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_runs_reach_low_ranks(mirrored: bool) -> None:
+    search = strategy(3, mirrored=mirrored, target=23)
+    for _ in range(30):
+        search.tell(run(search.ask()))
+        if search.best == 23:
+            break
+    assert search.best == (26 if mirrored else 23) or search.best == 23
+    found = search.found()
+    assert min(scheme.rank for scheme in found) == search.best
+    assert not search.found()
+    assert all(is_valid(scheme) for scheme in found)
+    for pool in search.pools:
+        assert min(pool.levels) == pool.best
+        for rank, states in pool.levels.items():
+            for orbits, cubes in states:
+                state = write_out(orbits, cubes, 3, mirrored)
+                assert len(state) == rank
+                assert is_valid(unpack(search.format, Ring.F2, state))
+
+
+def test_some_tasks_go_on_without_symmetry() -> None:
+    search = strategy(3, without=0.5)
+    kinds = set()
+    for _ in range(12):
+        task = search.ask()
+        kinds.add(type(task))
+        if isinstance(task, QuotientTask):
+            search.tell(run(task))
+        else:
+            assert len(task.start) == search.best
+            assert is_valid(unpack(task.format, task.ring, task.start))
+    assert kinds == {WalkTask, QuotientTask}
+
+
+def test_replay_and_resume() -> None:
+    first = strategy(3, seed=5, without=0.0)
+    second = strategy(3, seed=5, without=0.0)
+    for _ in range(6):
+        one, two = first.ask(), second.ask()
+        assert one.seed == two.seed
+        assert np.array_equal(one.start, two.start)
+        first.tell(run(one))
+        second.tell(run(two))
+    resumed = strategy(3, seed=5, without=0.0)
+    resumed.restore(first.state())
+    for _ in range(4):
+        one, two = first.ask(), resumed.ask()
+        assert one.seed == two.seed
+        assert np.array_equal(one.start, two.start)
+        first.tell(run(one))
+        resumed.tell(run(two))
+    assert resumed.best == first.best
+
+
+def test_outcomes_of_forgotten_tasks_are_ignored() -> None:
+    search = strategy()
+    task = search.ask()
+    search.restore(search.state())
+    best = search.best
+    search.tell(run(task))
+    assert search.best == best
+
+
+def test_refusals() -> None:
+    with pytest.raises(UsageError, match="n x n x n"):
+        SymmetricStrategy(parse_format("2x2x3"), 0)
+    with pytest.raises(UsageError, match="n x n x n"):
+        SymmetricStrategy(parse_format("ss:3x3x3"), 0)
+    with pytest.raises(UsageError, match="not of this symmetric run"):
+        strategy(seed=1).restore(strategy(seed=2).state())

@@ -100,7 +100,7 @@ def run_import(arguments: argparse.Namespace) -> int:
         else:
             with Catalogue.open(arguments.db) as catalogue:
                 if arguments.equivalence:
-                    tally.know(record.scheme for record in catalogue.records())
+                    tally.know(record.scheme for record in catalogue.records(ring="F2"))
                 while batch := list(islice(reads, _BATCH)):
                     _store(catalogue, batch, tally, arguments.source)
     finally:

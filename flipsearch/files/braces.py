@@ -15,11 +15,13 @@ from typing import Any
 from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, TRANSPOSED, Claim, terms_of
-from flipsearch.files.limits import check_sides
-from flipsearch.formats import MatrixProduct
+from flipsearch.files.limits import LARGEST_RANK, check_sides
+from flipsearch.formats import LARGEST_SIDE, MatrixProduct
 
-_TOKEN = re.compile(r"\s*(?:([{}\[\],])|(-?\s*\d{1,19}(?:\s*/\s*\d{1,19})?)(?![\d.]))\s*")
+_TOKEN = re.compile(r"\s*(?:[{\[]([-\d\s,/]*)[}\]]|([{}\[\],]))\s*", re.ASCII)
+_NUMBER = re.compile(r"\s*(-?)\s*(\d{1,19})(?:\s*/\s*(\d{1,19}))?\s*", re.ASCII)
 _DEPTH = 4
+_LARGEST_ROWS = 3 * LARGEST_SIDE * LARGEST_RANK
 Matrix = list[list[Any]]
 
 
@@ -45,22 +47,26 @@ def nested(text: str, depth: int) -> list[Any]:
     stack: list[list[Any]] = [[]]
     position, length = 0, len(text.rstrip().rstrip(";"))
     after_value = False
+    rows = 0
     while position < length:
         match = _TOKEN.match(text, position)
         if match is None:
-            raise FormatError(
-                f"unexpected {text[position : position + 12].strip()!r} in the lists"
-            )
+            shown = text[position : position + 12].strip()
+            raise FormatError(f"unexpected {shown!r} in the lists")
         position = match.end()
-        sign, number = match.groups()
-        if number is not None:
-            if after_value or len(stack) == 1:
-                raise FormatError("a number stands where none belongs")
-            stack[-1].append(int(number) if number.isdigit() else _number(number))
+        row, sign = match.groups()
+        if row is not None:
+            if after_value or len(stack) >= depth + 1:
+                raise FormatError("the lists nest too deeply, or a comma is missing")
+            rows += 1
+            if rows > _LARGEST_ROWS:
+                raise FormatError("it holds absurdly many rows")
+            stack[-1].append(_row(row))
             after_value = True
         elif sign in "{[":
-            if after_value or len(stack) > depth:
-                raise FormatError("the lists nest too deeply, or a comma is missing")
+            if after_value or len(stack) >= depth:
+                shown = text[match.start() : position + 12].strip()
+                raise FormatError(f"at {shown!r} the lists nest too deeply, or hold no numbers")
             stack.append([])
         elif sign == ",":
             if not after_value:
@@ -78,9 +84,20 @@ def nested(text: str, depth: int) -> list[Any]:
     return result
 
 
-def _number(text: str) -> Any:
-    compact = "".join(text.split())
-    return int(compact) if "/" not in compact else numbers.fraction(compact)
+def _row(text: str) -> list[Any]:
+    """Return the numbers of an innermost list."""
+    if text.count(",") >= LARGEST_SIDE:
+        raise FormatError(f"a row has more than {LARGEST_SIDE} entries")
+    row: list[Any] = []
+    for part in text.split(","):
+        match = _NUMBER.fullmatch(part)
+        if match is None:
+            raise FormatError(f"{part.strip()[:20]!r} is no integer and no fraction")
+        if match[3] is None:
+            row.append(int(match[1] + match[2]))
+        else:
+            row.append(numbers.fraction(f"{match[1]}{match[2]}/{match[3]}"))
+    return row
 
 
 def claim_of_triples(triples: list[Any], sides: tuple[int, int, int] | None = None) -> Claim:

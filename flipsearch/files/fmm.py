@@ -80,15 +80,24 @@ def claim_of(value: Any) -> Claim:
     elif any(f"{name}_fresh" in value for name in "uvw"):
         factors = _reduced(value, format_, rank)
     elif all(name in value for name in "uvw"):
+        for name in "uvw":
+            _check_rows(value[name], name, format_, rank)
         factors = tuple(
             numbers.matrix(value[name], columns, name.upper())
             for name, columns in zip("uvw", format_.dimensions, strict=True)
         )
     else:
         raise FormatError("it has no factors 'u', 'v', 'w'")
-    if rank is not None and rank != len(factors[0][0]):
-        raise FormatError(f"it says rank {rank} but U has {len(factors[0][0])} rows")
     return terms_of(format_, *factors, **said)
+
+
+def _check_rows(rows: Any, name: str, format_: Format, rank: int | None) -> None:
+    """Refuse a factor of a wrong or absurd number of rows before it is converted."""
+    if not isinstance(rows, list):
+        raise FormatError(f"{name.upper()} is not a list of rows")
+    if rank is not None and len(rows) != rank:
+        raise FormatError(f"it says rank {rank} but {name.upper()} has {len(rows)} rows")
+    check_rank(format_, len(rows))
 
 
 def _format(value: dict[str, Any]) -> Format:

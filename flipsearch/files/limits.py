@@ -17,6 +17,10 @@ LARGEST_RATIO = 400
 """Unpacked bytes per packed byte of an archive, beyond the first `LARGEST_PIECE` bytes."""
 LARGEST_NESTING = 3
 """Archives inside archives."""
+LONGEST_LINE = 200_000
+"""Characters of one written-out product; 16x16x16 with 19-digit coefficients needs 40,000."""
+LARGEST_RANK = 2 * LARGEST_SIDE**3 + 16
+"""Products of any scheme: see `check_rank`."""
 LARGEST_NUMBER_DIGITS = 19
 """Decimal digits of a coefficient: all of int64."""
 

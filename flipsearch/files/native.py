@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from flipsearch.errors import FormatError, UsageError
-from flipsearch.files.limits import check_rank
+from flipsearch.files.limits import LARGEST_RANK, check_rank
 from flipsearch.files.terms import Reader, written
 from flipsearch.formats import Format, parse_format
 from flipsearch.rings import IntArray, parse_ring
@@ -159,6 +159,8 @@ def _split(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
             header[key] = match[2]
         else:
             products.append((number, stripped))
+            if len(products) > LARGEST_RANK:
+                raise FormatError("it lists absurdly many products")
     return header, products
 
 

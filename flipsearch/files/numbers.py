@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,19 @@ def fraction(entry: Any) -> Fraction | int:
             raise FormatError(f"coefficient {entry!r} is not exact")
         return Fraction(entry)
     if isinstance(entry, str):
-        match = _FRACTION.fullmatch(entry)
-        if match is None:
-            raise FormatError(f"coefficient {entry[:20]!r} is no integer and no fraction p/q")
-        below = int(match[2] or 1)
-        if below == 0:
-            raise FormatError(f"coefficient {entry[:20]!r} divides by 0")
-        return Fraction(int(match[1]), below)
+        return _from_text(entry)
     raise FormatError(f"a coefficient is a {type(entry).__name__} instead of a number")
+
+
+@lru_cache(maxsize=1 << 12)
+def _from_text(text: str) -> Fraction:
+    match = _FRACTION.fullmatch(text)
+    if match is None:
+        raise FormatError(f"coefficient {text[:20]!r} is no integer and no fraction p/q")
+    below = int(match[2] or 1)
+    if below == 0:
+        raise FormatError(f"coefficient {text[:20]!r} divides by 0")
+    return Fraction(int(match[1]), below)
 
 
 def matrix(rows: Any, columns: int, name: str) -> tuple[IntArray, list[int]]:
@@ -105,13 +111,13 @@ def over_common(row: Sequence[Any]) -> tuple[list[int], int]:
     FormatError
         An entry is no exact number, or 2^62 or more once on the common denominator.
     """
-    entries = [fraction(entry) for entry in row]
+    entries = [entry if type(entry) is int else fraction(entry) for entry in row]
     common = 1
-    for entry in entries:
-        common = math.lcm(common, entry.denominator)
+    for below in {entry.denominator for entry in entries}:
+        common = math.lcm(common, below)
         if common >= LARGEST_COEFFICIENT:
             raise FormatError("the common denominator of a row is 2^62 or more")
-    above = [int(entry * common) for entry in entries]
+    above = [entry.numerator * (common // entry.denominator) for entry in entries]
     if any(abs(number) >= LARGEST_COEFFICIENT for number in above):
         raise FormatError("a coefficient is 2^62 or more in absolute value")
     return above, common

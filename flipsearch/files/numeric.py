@@ -22,7 +22,8 @@ from flipsearch.files.limits import check_rank, check_sides
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray
 
-_WELL_FORMED = re.compile(r"\s*(?:[+-]?\d{1,18}(?:\s+|\Z))+")
+_WELL_FORMED = re.compile(r"[\s\d-]*", re.ASCII)
+_ILL_FORMED = re.compile(r"\d{19}|-(?!\d)|[\d-]-", re.ASCII)
 
 
 def is_numeric(text: str) -> bool:
@@ -38,9 +39,9 @@ def claims_in(text: str) -> Iterator[tuple[str, Claim]]:
     FormatError
         Something is no integer, or the number of integers fits no variant.
     """
-    if _WELL_FORMED.fullmatch(text) is None:
+    if _WELL_FORMED.fullmatch(text) is None or _ILL_FORMED.search(text):
         raise FormatError("it holds something that is no integer of at most 18 digits")
-    values = np.array(text.split(), dtype=np.int64)
+    values = np.fromstring(text, dtype=np.int64, sep=" ")
     several = len(text.strip().split("\n", 1)[0].split()) == 1
     if not several:
         claim, end = _one(values, 0, len(values))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, TRANSPOSED, Claim, terms_of
-from flipsearch.files.limits import check_rank, check_sides
+from flipsearch.files.limits import LARGEST_RANK, check_rank, check_sides
 from flipsearch.files.shapes import formats_with
 from flipsearch.files.terms import Combination, Reader
 from flipsearch.formats import MatrixProduct
@@ -53,6 +53,8 @@ def _expanded(text: str) -> Claim:
     terms: list[list[Combination]] = []
     sides = [1, 1, 1, 1, 1]
     lines = [(k, line) for k, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if len(lines) > LARGEST_RANK:
+        raise FormatError(f"{len(lines)} lines are absurdly many products")
     for number, line in lines:
         if line.lstrip().startswith("#"):
             continue
@@ -145,6 +147,8 @@ def _listing(text: str) -> Iterator[Claim]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
+        if len(products) > LARGEST_RANK:
+            raise FormatError("it lists absurdly many products")
         try:
             reader = Reader(line)
             name = _PLAIN_NAME.fullmatch(reader.take())

@@ -3,9 +3,9 @@
 Four formats write products as text (our own, ``.exp``, and the ``m1 = (...)(...)`` listings);
 they differ in spelling only. One tokenizer and one parser of linear combinations serve them all.
 
-Invariant: the cost is linear in the length of the text, numbers have at most `LONGEST_NUMBER`
-digits, and whatever is not a number, a known kind of name or one of ``+ - * / ( ) = : ,`` is a
-`FormatError` that says where it stands.
+Invariant: the cost is linear in the length of the text, numbers and lines are bounded as
+`flipsearch.files.limits` says, and whatever is not a number, a name or one of the signs
+``+ - * / ( ) = : ,`` is a `FormatError` that says where it stands.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from flipsearch.errors import FormatError
+from flipsearch.files.limits import LARGEST_NUMBER_DIGITS, LONGEST_LINE
 
-LONGEST_NUMBER = 19
 _TOKEN = re.compile(r"[ \t\r]*(?:(\d+)|([A-Za-z][A-Za-z0-9_]*)|([-+*/()=:,]))")
 _BLANK = re.compile(r"[ \t\r]*")
 Combination = dict[int, Fraction | int]
@@ -31,6 +31,8 @@ def tokens(line: str) -> Iterator[tuple[str, str]]:
     FormatError
         A character starts no token, or a number is too long to be a coefficient.
     """
+    if len(line) > LONGEST_LINE:
+        raise FormatError(f"a line of {len(line)} characters is no product")
     position = 0
     end = len(line.rstrip())
     while position < end:
@@ -41,7 +43,7 @@ def tokens(line: str) -> Iterator[tuple[str, str]]:
             raise FormatError(f"unexpected {line[column]!r} at column {column + 1}")
         number, name, sign = match.groups()
         if number is not None:
-            if len(number) > LONGEST_NUMBER:
+            if len(number) > LARGEST_NUMBER_DIGITS:
                 raise FormatError(f"a number of {len(number)} digits is no coefficient")
             yield "number", number
         elif name is not None:

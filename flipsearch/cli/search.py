@@ -40,7 +40,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _run_options(parser)
     parser.add_argument("--seed", type=int, default=None, help="seed of the run; else drawn")
     parser.add_argument(
-        "--from", dest="start", action="append", default=[], metavar="ID",
+        "--from",
+        dest="start",
+        action="append",
+        default=[],
+        metavar="ID",
         help="start from a stored scheme instead of the naive one; may be repeated",
     )
     parser.add_argument(
@@ -145,7 +149,11 @@ def resume_command(arguments: argparse.Namespace) -> int:
 
 
 def _resume(
-    catalogue: Catalogue, run: Run, arguments: argparse.Namespace, budget: float, folder: Path | None
+    catalogue: Catalogue,
+    run: Run,
+    arguments: argparse.Namespace,
+    budget: float,
+    folder: Path | None,
 ) -> int:
     from flipsearch.formats import parse_format
 
@@ -183,9 +191,7 @@ def _make_strategy(
             raise UsageError(f"range {within!r} is not LOW..HIGH, for instance 2..4")
         known = catalogue.known_bounds()
         formats = formats_within(int(match[1]), int(match[2]))
-        bounds = {
-            str(f): known[str(f), ring].value for f in formats if (str(f), ring) in known
-        }
+        bounds = {str(f): known[str(f), ring].value for f in formats if (str(f), ring) in known}
         return MetaStrategy(formats, ring, seed=seed, known=bounds)
     assert format_ is not None
     if name == "symmetric":
@@ -289,7 +295,9 @@ def _drive(
     if arguments.executor == "threads" and strategy.name == "pool":
         seconds = cpu.warm_up_state(strategy.format, strategy.ring, first)
         if seconds > 2:
-            complain(f"compiled the walk for {strategy.ring} in {seconds:.0f} s; kept for next time")
+            complain(
+                f"compiled the walk for {strategy.ring} in {seconds:.0f} s; kept for next time"
+            )
     live = _Live(strategy)
     with _interrupts() as stop, _make_executor(arguments) as executor:
         result = search(
@@ -355,7 +363,9 @@ def _summary(
 def _print_summary(record: dict[str, Any], result: Result) -> None:
     rows = [(record["ring"], record["rank"], record["known_bound"], (record["scheme"] or "")[:12])]
     if result.lifted is not None and result.lifted is not result.scheme:
-        rows.append((record["lifted_ring"], record["lifted_rank"], "", result.lifted.content_hash[:12]))
+        rows.append(
+            (record["lifted_ring"], record["lifted_rank"], "", result.lifted.content_hash[:12])
+        )
     print(f"format     {record['format']}   run {record['run']}")
     print_table(["ring", "rank", "known bound", "scheme"], rows)
     if result.lifted is None and result.lift_failure:

@@ -1,9 +1,14 @@
 """Strategy `pool`: levels of decreasing rank, each a pool of distinct states.
 
 A task starts from a state drawn from one of the lowest levels and stops as soon as it is lower;
-where it ends joins the pool of its rank. Levels near the best are chosen geometrically, so that
-several starts stay alive; one task in sixteen starts again from the beginning, with plus
-transitions and a band that change from task to task, because no schedule is best everywhere.
+where it ends joins the pool of its rank. Levels near the best are chosen geometrically, states
+that have a flip before those that have none, and the plus transitions change from task to task,
+because no schedule is best everywhere.
+
+Where a descent ends is largely settled by its first steps: the schemes of rank 49 that most walks
+of 4x4x4 meet have no way down to 47. So a descent that has not improved for long enough, measured
+by how long its last improvement took, is given up for a new one from the start, while an archive
+keeps the best of all; every fourth task works on that.
 
 Invariant: a pool holds states of one rank, no two with the same terms; the strategy is a
 deterministic function of its seed and of the outcomes it is told, in order. It has no clock, no
@@ -24,13 +29,15 @@ from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack
 
 POOL_SIZE = 256
-RESTART = 16
-"""One task in so many starts from the beginning."""
-LEVEL_RATIO = 0.25
+LEVEL_RATIO = 0.3
 """A level is chosen this often compared with the one below it."""
 SCHEDULES: tuple[tuple[int, int], ...] = ((2_000, 2), (5_000, 4), (20_000, 3), (50_000, 6))
 """Steps before a plus transition, and band, drawn evenly."""
 STEPS = 10_000_000
+PATIENCE = 24
+"""Tasks without improvement, beside twice those before the last one, that end a descent."""
+ARCHIVE_TURN = 4
+"""One task in so many works on the archive once there have been several descents."""
 
 
 def task_seed(seed: int, number: int) -> int:
@@ -60,6 +67,61 @@ def can_flip(state: Words, ring: Ring) -> bool:
         if len(np.unique(factors, axis=0)) < len(state):
             return True
     return False
+
+
+class Pools:
+    """Pools by rank of distinct packed states, bounded, oldest forgotten first."""
+
+    def __init__(self, ring: Ring) -> None:
+        self.ring = ring
+        self.levels: dict[int, list[Words]] = {}
+        self.mobile: dict[int, list[Words]] = {}
+        self._known: dict[int, set[bytes]] = {}
+
+    @property
+    def best_rank(self) -> int:
+        """The lowest rank in any pool."""
+        return min(self.levels)
+
+    def admit(self, state: Words) -> None:
+        """Put a state into its pool, unless it is there."""
+        rank, key = len(state), key_of(state)
+        known = self._known.setdefault(rank, set())
+        if key in known:
+            return
+        known.add(key)
+        pool = self.levels.setdefault(rank, [])
+        mobile = self.mobile.setdefault(rank, [])
+        pool.append(state)
+        if can_flip(state, self.ring):
+            mobile.append(state)
+        if len(pool) > POOL_SIZE:
+            oldest = pool.pop(0)
+            known.discard(key_of(oldest))
+            if mobile and mobile[0] is oldest:
+                mobile.pop(0)
+
+    def draw(self, random: np.random.Generator) -> Words:
+        """Return a state of one of the four lowest levels that has a flip, if any does."""
+        ranks = [rank for rank in sorted(self.levels) if self.mobile[rank]][:4]
+        ranks = ranks or [self.best_rank]
+        weights = LEVEL_RATIO ** np.arange(len(ranks))
+        rank = ranks[int(random.choice(len(ranks), p=weights / weights.sum()))]
+        pool = self.mobile[rank] or self.levels[rank]
+        return pool[int(random.integers(len(pool)))]
+
+    def state(self) -> dict[str, Any]:
+        """Return the states by rank."""
+        return {str(rank): list(states) for rank, states in self.levels.items()}
+
+    @classmethod
+    def restored(cls, ring: Ring, state: Mapping[str, Any]) -> Pools:
+        """Return the pools that `state` described."""
+        pools = cls(ring)
+        for states in state.values():
+            for words in states:
+                pools.admit(np.asarray(words, dtype=np.uint64))
+        return pools
 
 
 class PoolStrategy:
@@ -97,18 +159,17 @@ class PoolStrategy:
         self.format, self.ring, self.seed = format_, ring, seed
         self.target, self.steps = target, steps
         self.asked = self.told = 0
-        self.levels: dict[int, list[Words]] = {}
-        self.mobile: dict[int, list[Words]] = {}
-        self.known: dict[int, set[bytes]] = {}
         self.starts = [pack(scheme) for scheme in starts or [naive_scheme(format_, ring)]]
-        for state in self.starts:
-            self._admit(state)
         self._random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2**32,)))
+        self._descent_of: dict[int, int] = {}
+        self.archive = Pools(ring)
+        self.descent = -1
+        self._begin()
 
     @property
     def best_rank(self) -> int:
-        """The lowest rank in any pool."""
-        return min(self.levels)
+        """The lowest rank found."""
+        return self.archive.best_rank
 
     @property
     def finished(self) -> bool:
@@ -116,8 +177,13 @@ class PoolStrategy:
         return self.best_rank <= self.target
 
     @property
+    def levels(self) -> dict[int, list[Words]]:
+        """The archive's states by rank."""
+        return self.archive.levels
+
+    @property
     def sizes(self) -> dict[int, int]:
-        """Pool size by rank."""
+        """Size of the archive's pools by rank."""
         return {rank: len(states) for rank, states in sorted(self.levels.items())}
 
     def best_states(self) -> list[Words]:
@@ -129,18 +195,14 @@ class PoolStrategy:
         number = self.asked
         self.asked += 1
         plus_after, band = SCHEDULES[int(self._random.integers(len(SCHEDULES)))]
-        if self._random.integers(RESTART) == 0:
-            start = self.starts[int(self._random.integers(len(self.starts)))]
+        if self.descent and number % ARCHIVE_TURN == 0:
+            pools = self.archive
         else:
-            ranks = [rank for rank in sorted(self.levels) if self.mobile[rank]][:4]
-            ranks = ranks or [self.best_rank]
-            weights = LEVEL_RATIO ** np.arange(len(ranks))
-            rank = ranks[int(self._random.choice(len(ranks), p=weights / weights.sum()))]
-            pool = self.mobile[rank] or self.levels[rank]
-            start = pool[int(self._random.integers(len(pool)))]
-        policy = Policy(plus_after, band, stop_rank=max(0, len(start) - 1))
-        if len(start) > self.best_rank + 2:
-            policy = Policy(plus_after, band, stop_rank=self.best_rank + 2)
+            pools = self.pools
+            self._descent_of[number] = self.descent
+        start = pools.draw(self._random)
+        goal = min(len(start) - 1, pools.best_rank + 2)
+        policy = Policy(plus_after, band, stop_rank=max(0, goal))
         seed = task_seed(self.seed, number)
         return WalkTask(self.format, self.ring, start, seed, self.steps, policy, number)
 
@@ -148,11 +210,20 @@ class PoolStrategy:
         """Take in an outcome; return whether it lowered the best rank."""
         self.told += 1
         before = self.best_rank
-        if outcome.reason == "broken":
-            return False
-        for state in outcome.best:
-            self._admit(state)
-        self._admit(outcome.final)
+        here = self._descent_of.pop(outcome.number, None) == self.descent
+        if outcome.reason != "broken":
+            lowest = self.pools.best_rank
+            for state in (*outcome.best, outcome.final):
+                if len(state) <= before + 2:
+                    self.archive.admit(state)
+                if here:
+                    self.pools.admit(state)
+            if here:
+                self._tasks += 1
+                if self.pools.best_rank < lowest:
+                    self._last_gain = self._tasks
+                elif self._tasks > 3 * self._last_gain + PATIENCE:
+                    self._begin()
         return self.best_rank < before
 
     def state(self) -> dict[str, Any]:
@@ -160,40 +231,36 @@ class PoolStrategy:
         return {
             "asked": self.asked,
             "told": self.told,
-            "levels": {str(rank): list(states) for rank, states in self.levels.items()},
-            "random": _plain(self._random.bit_generator.state),
+            "descent": self.descent,
+            "tasks": self._tasks,
+            "last_gain": self._last_gain,
+            "pools": self.pools.state(),
+            "archive": self.archive.state(),
+            "random": plain(self._random.bit_generator.state),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned."""
-        self.asked, self.told = int(state["asked"]), int(state["told"])
-        self.levels, self.mobile, self.known = {}, {}, {}
-        for states in state["levels"].values():
-            for words in states:
-                self._admit(np.asarray(words, dtype=np.uint64))
+        """Go on from what `state` returned; tasks asked and never told are asked anew."""
+        self.asked, self.told = int(state["asked"]), int(state["asked"])
+        self.descent, self._tasks = int(state["descent"]), int(state["tasks"])
+        self._last_gain = int(state["last_gain"])
+        self.pools = Pools.restored(self.ring, state["pools"])
+        self.archive = Pools.restored(self.ring, state["archive"])
         self._random.bit_generator.state = state["random"]
+        self._descent_of = {}
 
-    def _admit(self, state: Words) -> None:
-        """Put a state into its pool; a full pool forgets its oldest."""
-        rank = len(state)
-        pool, known = self.levels.setdefault(rank, []), self.known.setdefault(rank, set())
-        mobile = self.mobile.setdefault(rank, [])
-        key = key_of(state)
-        if key in known:
-            return
-        known.add(key)
-        pool.append(state)
-        if can_flip(state, self.ring):
-            mobile.append(state)
-        if len(pool) > POOL_SIZE:
-            oldest = pool.pop(0)
-            known.discard(key_of(oldest))
-            if mobile and mobile[0] is oldest:
-                mobile.pop(0)
+    def _begin(self) -> None:
+        """Begin a descent from the starts."""
+        self.descent += 1
+        self._tasks = self._last_gain = 0
+        self.pools = Pools(self.ring)
+        for state in self.starts:
+            self.pools.admit(state)
+            self.archive.admit(state)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return nested dictionaries of a generator's state with plain integers."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     return int(value) if isinstance(value, np.integer) else value

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from flipsearch.catalogue import Catalogue, Provenance
 from flipsearch.catalogue.records import Run
-from flipsearch.errors import FlipsearchError, InvalidSchemeError, LiftError
+from flipsearch.errors import InvalidSchemeError, LiftError
 from flipsearch.executors import Executor
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
@@ -32,6 +32,8 @@ logger = logging.getLogger("flipsearch.search")
 CHECKPOINT_SECONDS = 10.0
 STORED_A_RANK = 16
 """Distinct schemes of the best rank that a run stores while it walks."""
+WINDOW = 16
+"""Tasks asked and not yet told in a deterministic run, whatever the executor can hold."""
 LIFTED = 32
 """Schemes tried at the end before it is said that none lifts."""
 
@@ -138,8 +140,8 @@ def search(
         Called with the `Progress` about twice a second.
     stop : Stop, optional
     deterministic : bool
-        Tell outcomes in the order of their tasks, and ask only after as many are told as the
-        executor cannot hold, so that the whole run replays.
+        Tell outcomes in the order of their tasks, one new task asked for each, so that the whole
+        run replays on any executor.
     lift : bool
         Lift the best schemes over F2 or F3 at the end.
 
@@ -175,7 +177,8 @@ def search(
         progress.seconds = now - started
         walking = not strategy.finished and progress.seconds < budget and not stop.asked
         if walking:
-            while executor.pending + len(waiting) < executor.capacity:
+            room = WINDOW if deterministic else executor.capacity
+            while executor.pending + len(waiting) < room:
                 executor.submit(strategy.ask())
         elif executor.pending == 0 or stop.asked > 1:
             break
@@ -187,6 +190,8 @@ def search(
             while expected in waiting:
                 tell(waiting.pop(expected))
                 expected += 1
+                if walking and not strategy.finished:
+                    executor.submit(strategy.ask())
         now = time.monotonic()
         if now - reported >= 0.5:
             reported, progress.seconds = now, now - started
@@ -301,6 +306,3 @@ class _Keeper:
             "task": task,
             "method": f"{self.strategy.name} search over {self.strategy.ring}",
         }
-
-
-__all__ = ["FlipsearchError", "Progress", "Result", "Stop", "Strategy", "search"]

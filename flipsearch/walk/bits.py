@@ -64,15 +64,11 @@ def kth_set_bit(typing_context: Any, word: Any, k: Any) -> Any:
             return builder.cttz(bit, ir.Constant(_I1, 0))
         index = ir.Constant(_I64, 0)
         for width in (32, 16, 8, 4, 2, 1):
-            low = builder.and_(
-                builder.lshr(word_, index), ir.Constant(_I64, (1 << width) - 1)
-            )
+            low = builder.and_(builder.lshr(word_, index), ir.Constant(_I64, (1 << width) - 1))
             count = builder.ctpop(low)
             beyond = builder.icmp_unsigned(">=", k_, count)
             k_ = builder.select(beyond, builder.sub(k_, count), k_)
-            index = builder.select(
-                beyond, builder.add(index, ir.Constant(_I64, width)), index
-            )
+            index = builder.select(beyond, builder.add(index, ir.Constant(_I64, width)), index)
         return index
 
     return types.uint64(types.uint64, types.uint64), generate
@@ -139,9 +135,7 @@ def set_row(typing_context: Any, tags: Any, offset: Any, row: Any, tag: Any) -> 
         pointer = _vector(builder, context, signature.args[0], array, offset_)
         vector = builder.load(pointer)
         vector.align = 2
-        one = builder.bitcast(
-            builder.shl(ir.Constant(_I64, 1), row_), ir.VectorType(_I1, ROWS)
-        )
+        one = builder.bitcast(builder.shl(ir.Constant(_I64, 1), row_), ir.VectorType(_I1, ROWS))
         value = _splat(builder, builder.trunc(tag_, _I16))
         store = builder.store(_opaque(builder, builder.select(one, value, vector)), pointer)
         store.align = 2

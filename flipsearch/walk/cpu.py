@@ -54,7 +54,22 @@ def make_walk(at: Layout) -> Any:
     """
 
     @njit(nogil=True, cache=True)
-    def run(rows, signs, rank, seed, steps, plus_after, band, stop_rank, collect_every, wide, narrow, snapshots, snapshot_signs, history):  # type: ignore[no-untyped-def]
+    def run(
+        rows,
+        signs,
+        rank,
+        seed,
+        steps,
+        plus_after,
+        band,
+        stop_rank,
+        collect_every,
+        wide,
+        narrow,
+        snapshots,
+        snapshot_signs,
+        history,
+    ):  # type: ignore[no-untyped-def]
         wanted = U(snapshots.shape[0])
         move = np.zeros(4, np.uint64)
         counter, step, last = ZERO, ZERO, ZERO
@@ -213,4 +228,3 @@ def walk(task: WalkTask) -> WalkOutcome:
         escapes=escapes,
         reason=REASONS[reason] if sound else "broken",
     )
-

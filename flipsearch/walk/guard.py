@@ -62,9 +62,7 @@ def holds(format_: Format, ring: Ring, state: Words, seed: int) -> bool:
     if ring is Ring.F2:
         return bool(_holds_f2(flat, U(len(state)), key, dimensions, target, U(seed)))
     prime, points = (U(3), F3_POINTS) if ring is Ring.F3 else (PRIME, PRIME_POINTS)
-    return bool(
-        _holds_mod(flat, U(len(state)), key, dimensions, target, U(seed), prime, points)
-    )
+    return bool(_holds_mod(flat, U(len(state)), key, dimensions, target, U(seed), prime, points))
 
 
 @njit(nogil=True, cache=True)

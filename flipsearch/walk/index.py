@@ -80,9 +80,7 @@ def layout(ring: int, words: int, blocks: int) -> Layout:
     planes = 1 if ring == 2 else 2
     key, rows = planes * words, 64 * blocks
     classes, table = rows + 2, LOAD * rows
-    wide = np.cumsum(
-        [0, 3 * classes * key, 3 * classes * blocks, 3 * blocks, 3, blocks, key, key]
-    )
+    wide = np.cumsum([0, 3 * classes * key, 3 * classes * blocks, 3 * blocks, 3, blocks, key, key])
     narrow = np.cumsum([0, 3 * rows, 3 * table] + [3 * classes] * 4 + [3])
     _, bitmaps, flippable, live, signs, first_new, second_new, wide_size = wide
     _, entries, positions, counts, row_sums, free, free_counts, narrow_size = narrow

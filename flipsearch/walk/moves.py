@@ -227,7 +227,11 @@ def _expand(at, scratch, variant):  # type: ignore[no-untyped-def]
     """Write the nine factors of a plus variant behind the six given; whether they fit."""
     k = at.key
     for entry in range(U(9)):
-        x, y, kind = PLUS[variant, entry, ZERO], PLUS[variant, entry, ONE], PLUS[variant, entry, TWO]
+        x, y, kind = (
+            PLUS[variant, entry, ZERO],
+            PLUS[variant, entry, ONE],
+            PLUS[variant, entry, TWO],
+        )
         to = (U(6) + entry) * k
         if kind == ZERO:
             for t in range(k):

@@ -171,7 +171,9 @@ def unpack(format_: Format, ring: Ring, state: Words) -> Scheme:
     words = words_of(format_)
     planes = 1 if ring is Ring.F2 else 2
     if state.ndim != 3 or state.shape[1:] != (3, planes * words) or state.dtype != np.uint64:
-        raise FormatError(f"a packed state for {format_} over {ring} has shape (R, 3, {planes * words})")
+        raise FormatError(
+            f"a packed state for {format_} over {ring} has shape (R, 3, {planes * words})"
+        )
     factors = []
     for slot, dimension in enumerate(format_.dimensions):
         entries = []

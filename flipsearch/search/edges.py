@@ -37,10 +37,10 @@ SERENDIPITY_TRIES = 5
 class Table(Protocol):
     """What edges need to know of the pools: best ranks, best schemes, what is worth making."""
 
-    def best_rank(self, sides: Sides) -> int | None:
+    def held_rank(self, sides: Sides) -> int | None:
         """Return the lowest rank held for the sides in any order, or None."""
 
-    def best_scheme(self, sides: Sides) -> Scheme:
+    def held_scheme(self, sides: Sides) -> Scheme:
         """Return a scheme of that rank, sides in increasing order."""
 
     def worth(self, sides: Sides, rank: int) -> bool:
@@ -88,7 +88,7 @@ def _resized(scheme: Scheme, table: Table) -> Iterator[Scheme]:
             yield extend(scheme, d)
     for d in range(3):
         smaller = _changed(sides, d, sides[d] - 1)
-        best = table.best_rank(smaller)
+        best = table.held_rank(smaller)
         if sides[d] < 3 or best is None or best < scheme.rank // 2:
             continue
         for index in range(sides[d]):
@@ -104,10 +104,10 @@ def _merged(scheme: Scheme, table: Table) -> Iterator[Scheme]:
             continue
         for other in range(1, LARGEST_SIDE - sides[d] + 1):
             partner = _changed(sides, d, other)
-            rank = table.best_rank(partner)
+            rank = table.held_rank(partner)
             total = _changed(sides, d, sides[d] + other)
             if rank is not None and table.worth(total, scheme.rank + rank):
-                yield merge(scheme, oriented(table.best_scheme(partner), partner), d)
+                yield merge(scheme, oriented(table.held_scheme(partner), partner), d)
 
 
 def _multiplied(scheme: Scheme, table: Table, generator: np.random.Generator) -> Iterator[Scheme]:
@@ -118,29 +118,29 @@ def _multiplied(scheme: Scheme, table: Table, generator: np.random.Generator) ->
             for c in range(1, limits[2] + 1):
                 inner = (a, b, c)
                 target = (sides[0] * a, sides[1] * b, sides[2] * c)
-                single = table.best_rank(inner)
-                if a * b * c == 1 or single is None or table.best_rank(target) is None:
+                single = table.held_rank(inner)
+                if a * b * c == 1 or single is None or table.held_rank(target) is None:
                     continue
                 rank, groups = choose_groups(
-                    scheme, inner, lambda *s: table.best_rank(s), generator, SERENDIPITY_TRIES
+                    scheme, inner, lambda *s: table.held_rank(s), generator, SERENDIPITY_TRIES
                 )
                 if groups and table.worth(target, rank):
                     yield serendipitous_product(
                         scheme,
                         inner,
                         groups,
-                        lambda *s: oriented(table.best_scheme(s), s),
+                        lambda *s: oriented(table.held_scheme(s), s),
                     )
                 elif table.worth(target, scheme.rank * single):
-                    yield product(scheme, oriented(table.best_scheme(inner), inner))
+                    yield product(scheme, oriented(table.held_scheme(inner), inner))
     for outer in _outer_sides(sides):
-        held = table.best_rank(outer)
+        held = table.held_rank(outer)
         if held is None:
             continue
         for order in sorted({oriented_sides(sides, order) for order in ORDERS}):
             whole = (outer[0] * order[0], outer[1] * order[1], outer[2] * order[2])
             if table.worth(whole, held * scheme.rank):
-                yield product(oriented(table.best_scheme(outer), outer), oriented(scheme, order))
+                yield product(oriented(table.held_scheme(outer), outer), oriented(scheme, order))
 
 
 def _outer_sides(sides: Sides) -> Iterator[Sides]:

@@ -26,6 +26,7 @@ from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.search.edges import Sides, neighbours, sorted_scheme
+from flipsearch.search.pool import plain, task_seed
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack, unpack
 
 SCHEDULES: tuple[tuple[int, int, int], ...] = (
@@ -84,6 +85,9 @@ class Pool:
 class MetaStrategy:
     """Ask for walks and tell their outcomes, over a family of general formats.
 
+    `format`, `best_rank`, `sizes` and `best_states` speak of the format with the latest new best,
+    of the largest one before there is any.
+
     Parameters
     ----------
     formats : sequence of MatrixProduct
@@ -104,6 +108,8 @@ class MetaStrategy:
         Drawn evenly for each task.
     """
 
+    name = "meta"
+
     def __init__(
         self,
         formats: Sequence[MatrixProduct],
@@ -121,7 +127,7 @@ class MetaStrategy:
             raise UsageError("the meta strategy takes general formats, at least one")
         self.ring, self.seed, self.width, self.slack = ring, seed, width, slack
         self.schedules = tuple(schedules)
-        self.asked = 0
+        self.asked = self.told = 0
         self._choice = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
         self._queue: deque[str] = deque()
         self._found: list[Scheme] = []
@@ -130,14 +136,40 @@ class MetaStrategy:
         bounds = known or {}
         for format_ in sorted({f.sorted for f in formats}, key=lambda f: (f.naive_rank, f.name)):
             self.pools[format_.name] = Pool(format_, bounds.get(format_.name))
+        self._current = next(iter(self.pools.values()))
         for pool in self.pools.values():
             self._keep(pool, pack(naive_scheme(pool.format, ring)))
+        self._current = list(self.pools.values())[-1]
         # naive schemes have nothing to pass on that is not naive again
         self._queue.clear()
         self._found.clear()
         for scheme in starts:
             self.offer(scheme)
         self.spread()
+
+    @property
+    def format(self) -> MatrixProduct:
+        """The format with the latest new best."""
+        return self._current.format
+
+    @property
+    def best_rank(self) -> int:
+        """The lowest rank of `format`."""
+        return self._current.best
+
+    @property
+    def finished(self) -> bool:
+        """Never: below every bound there may be a lower rank."""
+        return False
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """Pool size by rank of `format`."""
+        return {rank: len(states) for rank, states in sorted(self._current.levels.items())}
+
+    def best_states(self) -> list[Words]:
+        """Return the packed states of the lowest rank of `format`."""
+        return list(self._current.levels[self._current.best])
 
     def ask(self) -> WalkTask:
         """Return the next walk to be done."""
@@ -150,33 +182,39 @@ class MetaStrategy:
         steps, plus_after, band = self.schedules[int(self._choice.integers(len(self.schedules)))]
         pool.tasks += 1
         pool.credit *= 0.98
+        number = self.asked
         self.asked += 1
-        self._pending[self.asked] = pool.format.name
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(1, self.asked))
+        self._pending[number] = pool.format.name
         return WalkTask(
             pool.format,
             self.ring,
             start,
-            int(sequence.generate_state(1, np.uint64)[0]),
+            task_seed(self.seed, number),
             steps,
             Policy(plus_after, band, max(0, pool.best - 1)),
-            self.asked,
+            number,
         )
 
-    def tell(self, outcome: WalkOutcome) -> None:
+    def tell(self, outcome: WalkOutcome) -> bool:
         """Take an outcome: keep its states and pass a new best on to other formats.
 
-        An outcome of a task asked before the last `restore` is ignored.
+        An outcome of a task asked before the last `restore` is ignored. Returns whether there was
+        a new best.
         """
         name = self._pending.pop(outcome.number, None)
-        if name is None or outcome.reason == "broken":
-            return
+        if name is None:
+            return False
+        self.told += 1
+        if outcome.reason == "broken":
+            return False
         pool = self.pools[name]
         before = pool.best
         for state in (*outcome.best, outcome.final):
             self._keep(pool, state)
-        if pool.best < before:
-            self.spread()
+        if pool.best == before:
+            return False
+        self.spread()
+        return True
 
     def offer(self, scheme: Scheme) -> bool:
         """Put a scheme into the pool of its format; return whether it is a new best there."""
@@ -191,7 +229,7 @@ class MetaStrategy:
         schemes, self._found = self._found, []
         return schemes
 
-    def best_rank(self, sides: Sides) -> int | None:
+    def held_rank(self, sides: Sides) -> int | None:
         """Return the lowest rank held for those sides in any order; naive where a side is 1."""
         ordered = sorted(sides)
         if ordered[0] == 1:
@@ -199,7 +237,7 @@ class MetaStrategy:
         pool = self.pools.get("x".join(map(str, ordered)))
         return None if pool is None else pool.best
 
-    def best_scheme(self, sides: Sides) -> Scheme:
+    def held_scheme(self, sides: Sides) -> Scheme:
         """Return a scheme of the lowest rank held, for the sides in increasing order."""
         n, m, p = sorted(sides)
         ordered = MatrixProduct(n, m, p)
@@ -213,7 +251,7 @@ class MetaStrategy:
         """Pass queued new bests along all edges until nothing improves any more."""
         while self._queue:
             pool = self.pools[self._queue.popleft()]
-            scheme = self.best_scheme(pool.format.sides)
+            scheme = self.held_scheme(pool.format.sides)
             for scheme_ in neighbours(scheme, self, self._choice):
                 self.offer(scheme_)
 
@@ -223,6 +261,14 @@ class MetaStrategy:
         if pool is None or rank >= min(pool.format.naive_rank, pool.best + self.slack + 1):
             return False
         return rank < pool.best or len(pool.levels.get(rank, ())) < self.width // 4
+
+    def best_schemes(self) -> list[Scheme]:
+        """Return a scheme of the lowest rank of every format where it is below the naive one."""
+        return [
+            unpack(pool.format, self.ring, pool.levels[pool.best][0])
+            for pool in self.pools.values()
+            if pool.best < pool.format.naive_rank
+        ]
 
     def table(self) -> list[tuple[str, int, int | None]]:
         """Return (format, best rank, known bound) for every format, smallest first."""
@@ -234,8 +280,8 @@ class MetaStrategy:
             "strategy": "meta",
             "ring": str(self.ring),
             "seed": self.seed,
-            "asked": self.asked,
-            "choice": self._choice.bit_generator.state,
+            "told": self.told,
+            "choice": plain(self._choice.bit_generator.state),
             "pools": {
                 name: {
                     "credit": pool.credit,
@@ -249,7 +295,7 @@ class MetaStrategy:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a saved state; tasks that were under way are forgotten.
+        """Go back to a saved state; tasks that were under way are forgotten, their numbers free.
 
         Raises
         ------
@@ -262,7 +308,7 @@ class MetaStrategy:
             self.seed,
         ):
             raise UsageError("the saved state is not of this meta run: use the same ring and seed")
-        self.asked = int(state["asked"])
+        self.asked = self.told = int(state["told"])
         self._choice.bit_generator.state = state["choice"]
         self._queue.clear()
         self._pending.clear()
@@ -278,6 +324,7 @@ class MetaStrategy:
                 float(saved["credit"]),
                 int(saved["tasks"]),
             )
+        self._current = list(self.pools.values())[-1]
 
     def _keep(self, pool: Pool, state: Words) -> bool:
         rank = len(state)
@@ -292,6 +339,7 @@ class MetaStrategy:
             return False
         pool.best = rank
         pool.credit = 1.0
+        self._current = pool
         for worse in [r for r in pool.levels if r > rank + self.slack]:
             del pool.levels[worse]
         self._queue.append(pool.format.name)

@@ -12,6 +12,7 @@ Invariant: the strategy is a deterministic function of its seed and of the outco
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
+from flipsearch.search.pool import plain, task_seed
 from flipsearch.walk.quotient import QuotientOutcome, QuotientTask, naive_orbits, write_out
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, unpack
 
@@ -86,6 +88,8 @@ class SymmetricStrategy:
         Drawn evenly for each symmetric task.
     """
 
+    name = "symmetric"
+
     def __init__(
         self,
         format_: MatrixProduct,
@@ -101,11 +105,12 @@ class SymmetricStrategy:
     ) -> None:
         if not format_.is_general or format_.corner or len(set(format_.sides)) != 1:
             raise UsageError(f"symmetric search takes n x n x n, not {format_}")
-        self.format, self.seed, self.target, self.mirrored = format_, seed, target, mirrored
+        self.format, self.ring, self.seed = format_, Ring.F2, seed
+        self.target, self.mirrored = target, mirrored
         self.width, self.slack, self.restart, self.without = width, slack, restart, without
         self.schedules = tuple(schedules)
-        self.asked = 0
-        self.best = 1 << 30
+        self.asked = self.told = 0
+        self.best_rank = 1 << 30
         self._choice = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
         self._pending: dict[int, int] = {}
         self._found: list[Scheme] = []
@@ -122,14 +127,13 @@ class SymmetricStrategy:
 
     def ask(self) -> WalkTask:
         """Return the next walk: a `QuotientTask`, or now and then a plain `WalkTask`."""
-        self.asked += 1
         number = self.asked
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(1, number))
-        seed = int(sequence.generate_state(1, np.uint64)[0])
+        self.asked += 1
+        seed = task_seed(self.seed, number)
         if self._general and self._choice.random() < self.without:
             start = self._general[int(self._choice.integers(len(self._general)))]
             self._pending[number] = -1
-            policy = Policy(50_000, 4, max(self.target, self.best - 1))
+            policy = Policy(50_000, 4, max(self.target, self.best_rank - 1))
             return WalkTask(self.format, Ring.F2, start, seed, 3_000_000, policy, number)
         index = int(self._choice.integers(len(self.pools)))
         pool = self.pools[index]
@@ -149,11 +153,35 @@ class SymmetricStrategy:
             self.mirrored,
         )
 
-    def tell(self, outcome: WalkOutcome) -> None:
-        """Take an outcome; outcomes of tasks asked before the last `restore` are ignored."""
+    @property
+    def finished(self) -> bool:
+        """Whether the target is reached."""
+        return self.best_rank <= self.target
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """Quotient states held, by rank."""
+        sizes: Counter[int] = Counter()
+        for pool in self.pools:
+            sizes.update({rank: len(states) for rank, states in pool.levels.items()})
+        return dict(sorted(sizes.items()))
+
+    def best_states(self) -> list[Words]:
+        """Return packed states of the lowest rank, orbits written out."""
+        return list(self._general)
+
+    def tell(self, outcome: WalkOutcome) -> bool:
+        """Take an outcome; return whether it lowered the best rank.
+
+        Outcomes of tasks asked before the last `restore` are ignored.
+        """
         index = self._pending.pop(outcome.number, None)
-        if index is None or outcome.reason == "broken":
-            return
+        if index is None:
+            return False
+        self.told += 1
+        before = self.best_rank
+        if outcome.reason == "broken":
+            return False
         if isinstance(outcome, QuotientOutcome):
             pool = self.pools[index]
             self._keep(pool, outcome.best_orbits, outcome.best_cubes)
@@ -161,6 +189,7 @@ class SymmetricStrategy:
         else:
             for state in outcome.best:
                 self._keep_general(state)
+        return self.best_rank < before
 
     def found(self) -> list[Scheme]:
         """Return, once, the schemes of new best ranks since the last call."""
@@ -174,9 +203,9 @@ class SymmetricStrategy:
             "format": str(self.format),
             "seed": self.seed,
             "mirrored": self.mirrored,
-            "asked": self.asked,
-            "best": self.best,
-            "choice": self._choice.bit_generator.state,
+            "told": self.told,
+            "best": self.best_rank,
+            "choice": plain(self._choice.bit_generator.state),
             "general": list(self._general),
             "pools": [
                 {
@@ -193,7 +222,7 @@ class SymmetricStrategy:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a saved state; tasks that were under way are forgotten.
+        """Go back to a saved state; tasks that were under way are forgotten, their numbers free.
 
         Raises
         ------
@@ -210,7 +239,8 @@ class SymmetricStrategy:
         )
         if not same:
             raise UsageError("the saved state is not of this symmetric run: use the same options")
-        self.asked, self.best = int(state["asked"]), int(state["best"])
+        self.asked = self.told = int(state["told"])
+        self.best_rank = int(state["best"])
         self._choice.bit_generator.state = state["choice"]
         self._pending.clear()
         self._general = [np.asarray(words, dtype=np.uint64) for words in state["general"]]
@@ -250,15 +280,15 @@ class SymmetricStrategy:
             limit = rank + self.slack * (6 if self.mirrored else 3)
             for worse in [r for r in pool.levels if r > limit]:
                 del pool.levels[worse]
-        if rank <= self.best:
+        if rank <= self.best_rank:
             self._keep_general(write_out(orbits, cubes, self.format.n, self.mirrored))
 
     def _keep_general(self, state: Words) -> None:
         rank = len(state)
-        if rank > self.best:
+        if rank > self.best_rank:
             return
-        if rank < self.best:
-            self.best = rank
+        if rank < self.best_rank:
+            self.best_rank = rank
             self._general.clear()
             self._found.append(unpack(self.format, Ring.F2, state))
         if len(self._general) < self.width:

@@ -25,9 +25,9 @@ def seven() -> Scheme:
     strategy = MetaStrategy([parse_format("2x2x2")], Ring.ZT, 3, {"2x2x2": 7}, schedules=QUICK)
     for _ in range(50):
         strategy.tell(walk(strategy.ask()))
-        if strategy.best_rank((2, 2, 2)) == 7:
+        if strategy.held_rank((2, 2, 2)) == 7:
             break
-    return strategy.best_scheme((2, 2, 2))
+    return strategy.held_scheme((2, 2, 2))
 
 
 def test_formats_within() -> None:
@@ -125,7 +125,7 @@ def test_offers_in_any_orientation(seven: Scheme) -> None:
     wide = permute(extend(seven, "p").over(Ring.F2), (2, 0, 1))
     assert wide.format.sides == (3, 2, 2)
     assert strategy.offer(wide)
-    assert strategy.best_rank((2, 3, 2)) == 11
+    assert strategy.held_rank((2, 3, 2)) == 11
     assert not strategy.offer(seven)  # over another ring
     assert not strategy.offer(naive_scheme(parse_format("4x4x4"), Ring.F2))
 
@@ -152,10 +152,10 @@ def test_oriented_schemes(seven: Scheme) -> None:
 class Everything:
     """A table that holds naive schemes of all small formats and wants everything."""
 
-    def best_rank(self, sides: tuple[int, int, int]) -> int | None:
+    def held_rank(self, sides: tuple[int, int, int]) -> int | None:
         return sides[0] * sides[1] * sides[2] if max(sides) <= 4 else None
 
-    def best_scheme(self, sides: tuple[int, int, int]) -> Scheme:
+    def held_scheme(self, sides: tuple[int, int, int]) -> Scheme:
         return naive_scheme(MatrixProduct(*sorted(sides)), Ring.ZT)
 
     def worth(self, sides: tuple[int, int, int], rank: int) -> bool:
@@ -178,7 +178,7 @@ def test_tasks_are_walks_of_their_pool(seven: Scheme) -> None:
         task = strategy.ask()
         assert isinstance(task, WalkTask)
         assert is_valid(unpack(task.format, task.ring, task.start))
-        assert task.policy.stop_rank == strategy.best_rank(task.format.sides) - 1  # type: ignore[operator]
+        assert task.policy.stop_rank == strategy.held_rank(task.format.sides) - 1  # type: ignore[operator]
         seeds.add(task.seed)
     assert len(seeds) == 20
     assert len(pack(seven)) == 7

@@ -52,33 +52,43 @@ class Steps:
         return np.setdiff1d(np.arange(self.system.columns), self.elimination.pivots)
 
     def begin(self, factors: Factors) -> bool:
-        """Eliminate enough rows for the first step; return False if they contradict each other.
+        """Eliminate the rows needed for the first step; return False if it has no solution."""
+        p = self.system.p
+        return self.eliminate(factors, remainder(self.frame, factors, p * p) // p)
+
+    def eliminate(self, factors: Factors, defect: IntArray) -> bool:
+        """Eliminate rows that determine all others; return False if the defect cannot be met.
 
         A sample as large as the number of unknowns comes first. Then rows are added that a random
-        solution of the homogeneous system violates, until `_CLEAN` such solutions in succession
-        satisfy every row.
+        solution violates, of the homogeneous system and of the one for the defect in turn, until
+        `_CLEAN` solutions in succession satisfy every row.
+
+        Parameters
+        ----------
+        factors : three int64 arrays
+            (E, P, Q) mod p.
+        defect : int64 array, shape (dE, dP * dQ)
+            What J d must be mod p.
         """
         system, p = self.system, self.system.p
-        right = system.right(remainder(self.frame, factors, p * p) // p)
+        right = system.right(defect)
         order = self.generator.permutation(system.rows)
-        rows = order[: min(system.rows, system.columns + _SPARE_ROWS)]
-        if not self._extend(np.sort(rows), right):
+        if not self._extend(np.sort(order[: system.columns + _SPARE_ROWS]), right):
             return False
-        clean = 0
-        nothing = np.zeros_like(self.frame.target)
         start = remainder(self.frame, factors, p * p)
-        while clean < _CLEAN and len(self.elimination.pivots) < system.columns:
+        clean = 0
+        while clean < _CLEAN:
+            wanted = defect if clean else np.zeros_like(defect)
             free = self.generator.integers(0, p, system.columns).astype(np.int8)
-            unknowns = self.elimination.solve(np.zeros(self.elimination.rank, dtype=np.int8), free)
-            change = system.step(unknowns, nothing)
-            moved = remainder(self.frame, _moved(factors, change, p), p * p)
-            violated = np.flatnonzero(system.right((start - moved) % (p * p) // p))
-            if not violated.size:
-                clean += 1
-                continue
-            clean = 0
-            if not self._extend(self._some(violated), right):
-                return False
+            known = system.right(wanted)[self.elimination.identifiers]
+            change = system.step(self.elimination.solve(known, free), wanted)
+            image = start - remainder(self.frame, _moved(factors, change, p), p * p)
+            violated = np.flatnonzero(system.right((wanted - image // p) % p))
+            clean += 1
+            if violated.size:
+                clean = 0
+                if not self._extend(self._some(violated), right):
+                    return False
         return True
 
     def solve(self, factors: Factors, modulus: int, free: Residues) -> Factors | None:

@@ -90,6 +90,7 @@ def lift(
     seed: int = 0,
     steps: int | None = None,
     retries: int = DEFAULT_RETRIES,
+    keep_support: bool = True,
 ) -> LiftResult:
     """Lift a scheme over F2 or F3 to ZT, Z or Q.
 
@@ -104,6 +105,8 @@ def lift(
         most 2^31.
     retries : int
         Further free choices to try where the first fails, or leads to less than ZT.
+    keep_support : bool
+        Whether to try first to keep zeros at zero, which is faster and gives sparser schemes.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def lift(
     easy = _as_integers(scheme)
     if easy is not None:
         return LiftResult(easy, scheme.ring, 0, seed, 0, 0, True)
-    return _Search(scheme, seed, limit, retries).run()
+    return _Search(scheme, seed, limit, retries, keep_support).run()
 
 
 def _as_integers(scheme: Scheme) -> Scheme | None:
@@ -146,12 +149,15 @@ def _as_integers(scheme: Scheme) -> Scheme | None:
 class _Search:
     """One scheme's systems and free choices, tried in order."""
 
-    def __init__(self, scheme: Scheme, seed: int, limit: int, retries: int) -> None:
+    def __init__(
+        self, scheme: Scheme, seed: int, limit: int, retries: int, keep_support: bool
+    ) -> None:
         self.scheme = scheme
         self.p = scheme.ring.characteristic
         self.seed = seed
         self.limit = limit
         self.retries = retries
+        self.keep_support = keep_support
         self.frame = frame_of(scheme.format)
         alive = np.logical_and.reduce([m.any(axis=1) for m in scheme.factors])
         E, P, Q = (matrix[alive] for matrix in self.frame.factors(scheme))
@@ -164,7 +170,7 @@ class _Search:
         """Try the systems in order until one gives a scheme that is good enough."""
         nonzeros = sum(int(np.count_nonzero(matrix)) for matrix in self.factors)
         whole = len(self.factors[0]) * sum(self.frame.dimensions[1:])
-        if nonzeros <= _SUPPORT_SHARE * whole:
+        if self.keep_support and nonzeros <= _SUPPORT_SHARE * whole:
             self._try(SupportSystem)
         if self.best is None or self.best.scheme.ring is Ring.Q:
             consistent = self._try(WholeSystem)
@@ -262,11 +268,10 @@ def free_choice(system: System, generator: np.random.Generator | None) -> IntArr
     stored = system.stored
     if generator is None:
         return stored.copy()
-    wanted = stored.copy()
     if system.p == 2:
-        flip = generator.random(len(stored)) < 0.5
-        wanted[flip] *= -1
-    return wanted
+        return np.where(generator.random(len(stored)) < 0.5, -stored, stored)
+    larger = generator.random(len(stored)) < generator.choice([0.0, 0.05, 0.2])
+    return np.where(larger, stored - 3 * np.sign(stored), stored)
 
 
 def preference(scheme: Scheme) -> tuple[int, int, int]:

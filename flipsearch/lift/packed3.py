@@ -205,23 +205,29 @@ def subtract_block(matrix, active, multipliers, block, first, tables):  # type: 
             plus, minus = multipliers[0, index], multipliers[1, index]
             if plus | minus == _0:
                 continue
-            at = (strip * height + np.uint64(active[index])) * _8
-            base = _0
-            while plus | minus:
-                nibbles = (plus & _15) | ((minus & _15) << _4)
-                if nibbles:
-                    entry = base + _ENTRY[nibbles]
-                    for word in range(_8):
-                        p, m = _add(
-                            words[at + word],
-                            words[plane + at + word],
-                            tables[entry + word],
-                            tables[entry + _8 + word],
-                        )
-                        words[at + word], words[plane + at + word] = p, m
-                plus >>= _4
-                minus >>= _4
-                base += np.uint64(_SIZE * 16)
+            start = (strip * height + np.uint64(active[index])) * _8
+            for half in range(_2):
+                at = start + half * _4
+                other = plane + at
+                # named words, loaded before and stored after: the compiler makes vectors of them
+                p0, p1, p2, p3 = words[at], words[at + _1], words[at + _2], words[at + _3]
+                m0, m1 = words[other], words[other + _1]
+                m2, m3 = words[other + _2], words[other + _3]
+                left, right = plus, minus
+                base = half * _4
+                while left | right:
+                    entry = base + _ENTRY[(left & _15) | ((right & _15) << _4)]
+                    last = entry + _8
+                    p0, m0 = _add(p0, m0, tables[entry], tables[last])
+                    p1, m1 = _add(p1, m1, tables[entry + _1], tables[last + _1])
+                    p2, m2 = _add(p2, m2, tables[entry + _2], tables[last + _2])
+                    p3, m3 = _add(p3, m3, tables[entry + _3], tables[last + _3])
+                    left >>= _4
+                    right >>= _4
+                    base += np.uint64(_SIZE * 16)
+                words[at], words[at + _1], words[at + _2], words[at + _3] = p0, p1, p2, p3
+                words[other], words[other + _1] = m0, m1
+                words[other + _2], words[other + _3] = m2, m3
 
 
 @njit(nogil=True, cache=True)

@@ -1,0 +1,232 @@
+"""Signs for a scheme mod 2, by local search: from F2 to ZT with zeros kept at zero.
+
+Modulo 4 the signs of the nonzero coefficients are the unknowns of a linear system, solved by
+`flipsearch.lift.hensel`. What remains is to choose among its solutions one whose Brent equations
+hold over Z. Each equation is a sum of signs; each basis vector of the kernel flips some of them.
+Where the second Hensel step has no solution for the choices made at the first (at singular points
+such as the square of Strassen's scheme), the choice is found here: take a violated equation, flip
+the kernel vector through it that leaves the fewest equations violated, now and then a random one
+(the WalkSAT rule of Selman, Kautz and Cohen 1994).
+
+Invariant: the coefficients keep their absolute values; only signs change.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from flipsearch.lift.trilinear import Factors, Frame
+from flipsearch.rings import IntArray
+
+LARGEST_WORK = 300_000_000
+"""Sign flips weighed before giving up: about a second."""
+
+_NOISE = 16  # one flip in so many is random
+
+
+def products_of(factors: Factors, frame: Frame) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the nonzero products of coefficients, one for each (e, p, q, r) that has one.
+
+    Returns
+    -------
+    places : int64 array, shape (N, 4)
+        Term r and coordinates e, p, q.
+    equations : int64 array, shape (N,)
+        The equation (e dP + p) dQ + q each stands in.
+    starts : int64 array, shape (equations + 1,)
+        Products are sorted by equation; these are the borders.
+    """
+    _, dP, dQ = frame.dimensions
+    parts = [np.zeros((0, 4), dtype=np.int64)]
+    for r in range(len(factors[0])):
+        nonzero = [np.flatnonzero(matrix[r]) for matrix in factors]
+        grid = np.stack(np.meshgrid(*nonzero, indexing="ij"), axis=-1).reshape(-1, 3)
+        parts.append(np.column_stack([np.full(len(grid), r), grid]))
+    places = np.concatenate(parts)
+    equations = (places[:, 1] * dP + places[:, 2]) * dQ + places[:, 3]
+    order = np.argsort(equations, kind="stable")
+    starts = np.searchsorted(equations[order], np.arange(frame.target.size + 1))
+    return places[order], equations[order], starts
+
+
+def ragged(lists: list[IntArray]) -> tuple[IntArray, IntArray]:
+    """Return the borders and the concatenation of integer lists."""
+    starts = np.zeros(len(lists) + 1, dtype=np.int64)
+    starts[1:] = np.cumsum([len(part) for part in lists])
+    return starts, np.concatenate([np.zeros(0, dtype=np.int64), *lists])
+
+
+def search_signs(
+    frame: Frame,
+    factors: Factors,
+    kernel: list[Factors],
+    seed: int,
+    work: int = LARGEST_WORK,
+) -> Factors | None:
+    """Choose signs so that all Brent equations hold over Z.
+
+    Parameters
+    ----------
+    frame : Frame
+        The target in slot order (E, P, Q).
+    factors : three int64 arrays
+        Entries -1, 0, 1, valid mod 4.
+    kernel : list of three int64 arrays each
+        Patterns of 0 and 1: flipping the signs at the ones keeps the scheme valid mod 4.
+    seed : int
+        The same seed gives the same signs.
+    work : int
+        Sign flips to weigh before giving up.
+
+    Returns
+    -------
+    three int64 arrays or None
+        Entries -1, 0, 1 whose equations all hold over Z, or None if none were found.
+    """
+    places, equations, starts = products_of(factors, frame)
+    r, e, p, q = places.T
+    E, P, Q = factors
+    signs = E[r, e] * P[r, p] * Q[r, q]
+    sums = -frame.target.reshape(-1)
+    np.add.at(sums, equations, signs)
+    flips = [
+        np.flatnonzero((dE[r, e] + dP[r, p] + dQ[r, q]) % 2) for dE, dP, dQ in kernel
+    ]
+    flip_starts, flip_products = ragged(flips)
+    vector_of_flip = np.repeat(np.arange(len(flips)), np.diff(flip_starts))
+    by_product = np.argsort(flip_products, kind="stable")
+    through_starts = np.searchsorted(flip_products[by_product], np.arange(len(signs) + 1))
+    chosen = np.zeros(len(kernel), dtype=np.int8)
+    solved = _walk(
+        signs,
+        equations,
+        starts,
+        sums,
+        flip_starts,
+        flip_products,
+        through_starts,
+        vector_of_flip[by_product],
+        chosen,
+        np.uint64(seed * 2 + 1),
+        work,
+    )
+    if not solved:
+        return None
+    result = [matrix.copy() for matrix in factors]
+    for index in np.flatnonzero(chosen):
+        for matrix, pattern in zip(result, kernel[index], strict=True):
+            matrix *= 1 - 2 * pattern
+    return result[0], result[1], result[2]
+
+
+@njit(nogil=True, cache=True)
+def _draw(state):  # type: ignore[no-untyped-def]
+    """Return the next state of a xorshift generator (Marsaglia 2003)."""
+    state ^= state << np.uint64(13)
+    state ^= state >> np.uint64(7)
+    return state ^ (state << np.uint64(17))
+
+
+@njit(nogil=True, cache=True)
+def _below(state, bound):  # type: ignore[no-untyped-def]
+    return np.int64((state >> np.uint64(11)) % np.uint64(bound))
+
+
+@njit(nogil=True, cache=True)
+def _gain(signs, equations, sums, products, moved, touched):  # type: ignore[no-untyped-def]
+    """Return how many more equations fail after flipping these products; `moved` stays zero."""
+    count = 0
+    for at in products:
+        equation = equations[at]
+        moved[equation] -= 2 * signs[at]
+        touched[count] = equation
+        count += 1
+    gain = 0
+    for i in range(count):
+        equation = touched[i]
+        if moved[equation]:
+            gain += (sums[equation] + moved[equation] != 0) - (sums[equation] != 0)
+            moved[equation] = 0
+    return gain
+
+
+@njit(nogil=True, cache=True)
+def _walk(  # type: ignore[no-untyped-def]
+    signs,
+    equations,
+    starts,
+    sums,
+    flip_starts,
+    flip_products,
+    through_starts,
+    through_vectors,
+    chosen,
+    state,
+    work,
+):
+    """Flip kernel vectors until every sum is zero; record their parity in `chosen`."""
+    vectors = chosen.size
+    moved = np.zeros(sums.size, dtype=np.int64)
+    touched = np.zeros(signs.size, dtype=np.int64)
+    position = np.full(sums.size, -1, dtype=np.int64)
+    violated = np.zeros(sums.size, dtype=np.int64)
+    seen = np.full(vectors, -1, dtype=np.int64)
+    candidates = np.zeros(vectors, dtype=np.int64)
+    failing = 0
+    for equation in range(sums.size):
+        if sums[equation]:
+            position[equation] = failing
+            violated[failing] = equation
+            failing += 1
+    for _ in range(8):
+        state = _draw(state)
+    turn = 0
+    while failing and work > 0:
+        state = _draw(state)
+        equation = violated[_below(state, failing)]
+        count = 0
+        for at in range(starts[equation], starts[equation + 1]):
+            for k in range(through_starts[at], through_starts[at + 1]):
+                vector = through_vectors[k]
+                if seen[vector] != turn:
+                    seen[vector] = turn
+                    candidates[count] = vector
+                    count += 1
+        if count == 0:
+            return False
+        state = _draw(state)
+        # start anywhere, so that ties are broken at random
+        offset = _below(state, count)
+        best = candidates[offset]
+        state = _draw(state)
+        if _below(state, _NOISE):
+            least = sums.size + 1
+            for i in range(count):
+                vector = candidates[(offset + i) % count]
+                products = flip_products[flip_starts[vector] : flip_starts[vector + 1]]
+                gain = _gain(signs, equations, sums, products, moved, touched)
+                work -= products.size
+                if gain < least:
+                    least = gain
+                    best = vector
+        chosen[best] ^= 1
+        for at in flip_products[flip_starts[best] : flip_starts[best + 1]]:
+            equation = equations[at]
+            before = sums[equation]
+            sums[equation] -= 2 * signs[at]
+            signs[at] = -signs[at]
+            if before and not sums[equation]:
+                failing -= 1
+                last = violated[failing]
+                violated[position[equation]] = last
+                position[last] = position[equation]
+                position[equation] = -1
+            elif sums[equation] and not before:
+                position[equation] = failing
+                violated[failing] = equation
+                failing += 1
+        work -= 1
+        turn += 1
+    return failing == 0

@@ -28,6 +28,16 @@ def register(commands: Any) -> None:
     bench.add_argument("--json", action="store_true", help="one JSON object a line")
     bench.set_defaults(handler=run_bench_kernel)
 
+    reduce = commands.add_parser("reduce", help="fewer additions: flips, then shared sums")
+    reduce.add_argument("ids", nargs="+", metavar="ID|FORMAT", help="hash prefix, or a format")
+    reduce.add_argument("--budget", default="60s", help="time a scheme: 30s, 5m (default 60s)")
+    reduce.add_argument("--seed", type=int, default=0, help="of the random choices")
+    reduce.add_argument("--keep", action="store_true", help="keep the scheme: share sums only")
+    reduce.add_argument("-o", "--output", metavar="FILE", help="write the programs as JSON")
+    reduce.add_argument("--json", action="store_true", help="one JSON object a line")
+    database_argument(reduce)
+    reduce.set_defaults(handler=run_reduce)
+
 
 def run_kernel(arguments: argparse.Namespace) -> int:
     """Write the kernel of a stored scheme."""
@@ -94,4 +104,58 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
         from flipsearch.kernels.picture import plot_ratios
 
         plot_ratios(timings, arguments.plot, f"{module.FORMAT} {module.SCHEME[:12]}")
+    return 0
+
+
+def run_reduce(arguments: argparse.Namespace) -> int:
+    """Look for fewer additions, store the scheme found and print what it needs."""
+    import json
+    from dataclasses import asdict
+
+    from flipsearch.catalogue import Catalogue, Provenance
+    from flipsearch.cli.output import print_json
+    from flipsearch.cli.search import parse_budget
+    from flipsearch.errors import UsageError
+    from flipsearch.kernels import find_scheme
+    from flipsearch.kernels.additions import fewest_additions
+    from flipsearch.kernels.emit import write_text
+
+    seconds = parse_budget(arguments.budget)
+    if arguments.output and len(arguments.ids) > 1:
+        raise UsageError("-o names one file: reduce one scheme at a time with it")
+    for name in arguments.ids:
+        scheme = find_scheme(name, arguments.db)
+        found = fewest_additions(scheme, seconds, arguments.seed, walk=not arguments.keep)
+        best = found.scheme
+        programs = {side: asdict(getattr(found, side)) for side in ("left", "right", "output")}
+        details = {"shared_additions": found.additions, "parts": found.parts}
+        provenance = Provenance(
+            parent=scheme.content_hash, method="reduce", seed=arguments.seed, details=details
+        )
+        with Catalogue.open(arguments.db) as catalogue:
+            stored = catalogue.add(best, provenance=provenance)
+        record = {
+            "format": str(best.format),
+            "ring": best.ring.value,
+            "rank": best.rank,
+            "scheme": best.content_hash,
+            "from": scheme.content_hash,
+            "new": stored.new,
+            "naive_additions": best.additions,
+            "additions": found.additions,
+            "left": found.left.additions,
+            "right": found.right.additions,
+            "output": found.output.additions,
+        }
+        if arguments.output:
+            write_text(arguments.output, json.dumps(record | {"programs": programs}) + "\n")
+        if arguments.json:
+            print_json(record)
+        else:
+            print(
+                f"{best.format}:{best.rank} {best.content_hash[:12]}: {found.additions} additions "
+                f"({found.left.additions} + {found.right.additions} + {found.output.additions}), "
+                f"{best.additions} as written; {scheme.content_hash[:12]} as written needs "
+                f"{scheme.additions}"
+            )
     return 0

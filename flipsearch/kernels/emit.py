@@ -108,7 +108,12 @@ def write_kernel(scheme: Scheme, path: str | os.PathLike[str]) -> Path:
         raise UsageError(f"{path.name}: a kernel is imported, so call it something like mm.py")
     if not path.parent.is_dir():
         raise UsageError(f"{path.parent} is no folder: create it first")
-    text = emit_kernel(scheme)
+    return write_text(path, emit_kernel(scheme))
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write a text file whole or not at all, durably, and return its path."""
+    path = Path(path)
     with tempfile.NamedTemporaryFile(
         "w", dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp", delete=False, encoding="utf8"
     ) as file:

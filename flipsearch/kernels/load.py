@@ -15,7 +15,7 @@ from types import ModuleType
 import platformdirs
 
 from flipsearch.errors import NotFoundError
-from flipsearch.formats import parse_format
+from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.kernels.builtin import builtin_scheme
 from flipsearch.kernels.emit import KernelError, emit_kernel, write_kernel
 from flipsearch.rings import Ring
@@ -120,11 +120,10 @@ def find_scheme(name: str, database: str | None = None) -> Scheme:
 
     with Catalogue.open(database) as catalogue:
         if "x" not in name:
-            scheme: Scheme = catalogue.get(name).scheme
-            return scheme
+            return catalogue.get(name).scheme
         format_ = parse_format(name)
-        records = [catalogue.best(format_, ring) for ring in (Ring.ZT, Ring.Z, Ring.Q)]
-        schemes = [record.scheme for record in records if record is not None]
+        record = catalogue.best(format_, Ring.Q)
+        schemes = [] if record is None else [_turned(record.scheme, format_)]
     known = builtin_scheme(format_)
     if known is not None:
         schemes.append(known)
@@ -133,4 +132,15 @@ def find_scheme(name: str, database: str | None = None) -> Scheme:
             f"no scheme for {format_} over ZT, Z or Q is stored: find one with "
             f"`search {format_} --ring ZT`, or lift one"
         )
-    return min(schemes, key=lambda scheme: scheme.rank)
+    return min(schemes, key=lambda scheme: (scheme.rank, scheme.nonzeros))
+
+
+def _turned(scheme: Scheme, format_: MatrixProduct) -> Scheme:
+    """Return the scheme for the asked order of the sides; it may be stored in another one."""
+    from flipsearch.transform import ORDERS, permute
+
+    stored = scheme.format
+    if stored == format_ or not isinstance(stored, MatrixProduct):
+        return scheme
+    order = next(order for order in ORDERS if stored.permuted(order) == format_)
+    return permute(scheme, order)

@@ -1,0 +1,21 @@
+"""Fewer additions: common subexpressions shared, schemes made sparser at the same rank."""
+
+from flipsearch.kernels.additions.anneal import fewer_additions
+from flipsearch.kernels.additions.program import Program, chained, transposed
+from flipsearch.kernels.additions.reduction import (
+    Reduction,
+    fewest_additions,
+    reduce_additions,
+    shorten,
+)
+
+__all__ = [
+    "Program",
+    "Reduction",
+    "chained",
+    "fewer_additions",
+    "fewest_additions",
+    "reduce_additions",
+    "shorten",
+    "transposed",
+]

@@ -1,0 +1,207 @@
+"""A scheme's three linear parts as short programs, proved to be the same scheme.
+
+Additions of a scheme are those that form S_r from A, T_r from B and C from the products. Each part
+is shortened from both sides: as it stands, and transposed with the program run backwards.
+
+Invariant: the matrix of each program returned equals the scheme's factor exactly; a program that
+does not is a bug and raises.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.kernels.additions.anneal import fewer_additions
+from flipsearch.kernels.additions.greedy import shorten_repeatedly
+from flipsearch.kernels.additions.plain import shorten_plain
+from flipsearch.kernels.additions.program import Program, Step, chained, transposed
+from flipsearch.rings import IntArray, Ring
+from flipsearch.scheme import Scheme
+
+PASSES = 20
+"""Greedy passes between two looks at the clock."""
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A scheme and programs for its three linear parts.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        What the programs compute.
+    left, right : Program
+        From the entries of A (of B) to the R left (right) operands.
+    output : Program
+        From the R products (term r divided by its denominator) to the entries of C.
+    """
+
+    scheme: Scheme
+    left: Program
+    right: Program
+    output: Program
+
+    @property
+    def additions(self) -> int:
+        """Additions of all three programs."""
+        return self.left.additions + self.right.additions + self.output.additions
+
+    @property
+    def parts(self) -> tuple[int, int, int]:
+        """Additions on A's side, on B's and on C's."""
+        return self.left.additions, self.right.additions, self.output.additions
+
+
+def reduce_additions(
+    scheme: Scheme, seconds: float = 5.0, seed: int = 0, passes: int | None = None
+) -> Reduction:
+    """Return short programs for a scheme's linear parts.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        Over ZT, Z or Q (over a finite field the stored representatives would be shortened, which
+        is not what the scheme computes: refused).
+    seconds : float
+        Time to spend, shared among the three parts and both sides of each.
+    seed : int
+        Of the random choices.
+    passes : int, optional
+        Stop each side after so many greedy passes instead, for repeatable results.
+
+    Raises
+    ------
+    UsageError
+        The scheme is over a finite field.
+    """
+    if scheme.ring.characteristic:
+        raise UsageError(
+            f"additions are shared over the integers: lift the scheme over {scheme.ring}"
+        )
+    left, right, output = (
+        shorten(matrix, seconds / 3, seed + slot, passes)
+        for slot, matrix in enumerate((scheme.u, scheme.v, scheme.w.T))
+    )
+    return Reduction(scheme, left, right, output)
+
+
+def fewest_additions(
+    scheme: Scheme, seconds: float = 60.0, seed: int = 0, walk: bool = True
+) -> Reduction:
+    """Walk to schemes that share better, then share; return the best of what was met.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        Over ZT, Z or Q; only ternary schemes are walked from, others are shortened as they are.
+    seconds : float
+        Time to spend: with a walk, a tenth on the scheme as it is, seven tenths walking, a fifth
+        on what the walk found.
+    seed : int
+        Of the random choices.
+    walk : bool
+        Whether the scheme may be exchanged for another of the same format and rank.
+    """
+    if not walk or scheme.natural_ring is not Ring.ZT:
+        return reduce_additions(scheme, seconds, seed)
+    found = [reduce_additions(scheme, 0.1 * seconds, seed)]
+    other = fewer_additions(scheme.canonical.over(Ring.ZT), 0.7 * seconds, seed)
+    found.append(reduce_additions(other, 0.2 * seconds, seed))
+    return min(found, key=lambda reduction: reduction.additions)
+
+
+def shorten(
+    matrix: IntArray, seconds: float = 1.0, seed: int = 0, passes: int | None = None
+) -> Program:
+    """Return a short program for the rows of an integer matrix.
+
+    Parameters
+    ----------
+    matrix : int64 array, shape (outputs, inputs)
+        Ternary matrices take the compiled passes, others plain ones.
+    seconds, seed, passes
+        As in `reduce_additions`.
+    """
+    sides = [matrix, np.ascontiguousarray(matrix.T)]
+    ternary = bool((np.abs(matrix) <= 1).all())
+    searches = [
+        (_Ternary if ternary else _General)(side, 2 * seed + k) for k, side in enumerate(sides)
+    ]
+    end = time.monotonic() + seconds
+    rounds = 0
+    while True:
+        for search in searches:
+            search.improve(PASSES if passes is None else min(PASSES, passes))
+        rounds += PASSES
+        if rounds >= passes if passes is not None else time.monotonic() > end:
+            break
+    straight, turned = (search.program() for search in searches)
+    program = min((straight, transposed(turned)), key=lambda found: found.additions)
+    if not np.array_equal(program.matrix(), matrix):
+        raise AssertionError("a shortened program does not compute its matrix")
+    return program
+
+
+class _Ternary:
+    """Compiled passes over a matrix of -1, 0, 1; keeps the best choices."""
+
+    def __init__(self, matrix: IntArray, seed: int) -> None:
+        self.matrix = matrix
+        rows, inputs = matrix.shape
+        words = max(1, -(-rows // 64))
+        self.plus, self.minus = (_packed((matrix == sign).T, inputs, words) for sign in (1, -1))
+        nonzeros = int(np.count_nonzero(matrix))
+        self.best = np.zeros((min(nonzeros, 4096) + 1, 3), np.int64)
+        self.length, self.additions = 0, 1 << 60
+        self.state = np.array([seed], np.uint64)
+
+    def improve(self, passes: int) -> None:
+        self.length, self.additions = shorten_repeatedly(
+            self.plus, self.minus, self.best, self.length, self.additions, passes, self.state
+        )
+
+    def program(self) -> Program:
+        """Replay the best choices on the rows."""
+        inputs = self.matrix.shape[1]
+        rows = [{x: int(p) for x, p in enumerate(row) if p} for row in self.matrix]
+        shared: list[Step] = []
+        for x, y, negative in self.best[: self.length].tolist():
+            sign = -1 if negative else 1
+            for row in rows:
+                if x in row and y in row and row[x] * row[y] == sign:
+                    row[inputs + len(shared)] = row.pop(x)
+                    del row[y]
+            shared.append((1, x, sign, y))
+        return chained(inputs, shared, [[(p, x) for x, p in row.items()] for row in rows])
+
+
+class _General:
+    """Plain passes over a matrix of any integers."""
+
+    def __init__(self, matrix: IntArray, seed: int) -> None:
+        self.matrix = matrix
+        self.random = Random(seed)
+        self.best: Program | None = None
+
+    def improve(self, passes: int) -> None:
+        for _ in range(max(1, passes // PASSES)):
+            found = shorten_plain(self.matrix, self.random)
+            if self.best is None or found.additions < self.best.additions:
+                self.best = found
+
+    def program(self) -> Program:
+        assert self.best is not None
+        return self.best
+
+
+def _packed(members: IntArray, variables: int, words: int) -> IntArray:
+    """Return the rows in which each variable is present, as bits; shape (variables, words)."""
+    packed = np.zeros((variables, words), np.uint64)
+    for variable, row in np.argwhere(members).tolist():
+        packed[variable, row // 64] |= np.uint64(1) << np.uint64(row % 64)
+    return packed  # type: ignore[return-value]

@@ -1,0 +1,79 @@
+"""The commands kernel, bench-kernel and reduce, end to end."""
+
+import json
+
+import pytest
+
+from flipsearch.catalogue import Catalogue
+from flipsearch.cli import main
+from flipsearch.formats import parse_format
+from flipsearch.kernels import find_scheme
+from flipsearch.kernels.builtin import strassen
+from flipsearch.rings import Ring
+from flipsearch.scheme import naive_scheme
+from flipsearch.transform import permute
+
+
+@pytest.fixture
+def database(tmp_path):
+    path = str(tmp_path / "catalogue.db")
+    with Catalogue.open(path) as catalogue:
+        catalogue.add(strassen())
+        catalogue.add(permute(naive_scheme(parse_format("2x3x4"), Ring.Z), (2, 0, 1)))
+    return path
+
+
+def test_a_kernel_is_written_and_timed(tmp_path, database, capsys):
+    path = tmp_path / "mm.py"
+    assert main(["kernel", "2x2x2", "-o", str(path), "--db", database, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["rank"] == 7
+    picture = tmp_path / "ratio.png"
+    command = ["bench-kernel", str(path), "--sizes", "64,96", "--threads", "1", "--pairs", "1"]
+    assert main([*command, "--json", "--plot", str(picture)]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["size"] for line in lines] == [64, 96]
+    assert all(line["value"] > 0 and line["scheme"] == record["scheme"] for line in lines)
+    assert picture.stat().st_size > 1000
+
+
+def test_a_scheme_is_found_in_any_order_and_by_prefix(database):
+    assert str(find_scheme("3x4x2", database).format) == "3x4x2"
+    assert find_scheme(strassen().content_hash[:8], database) == strassen()
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        (["kernel", "5x5x5", "-o", "k.py"], 1, "no scheme for 5x5x5"),
+        (["kernel", "2x2x2", "-o", "k.txt"], 2, "mm.py"),
+        (["kernel", "2x2x2", "-o", "nowhere/k.py"], 2, "create it first"),
+        (["kernel", "2xx2", "-o", "k.py"], 2, "unknown format"),
+        (["kernel", "abcdef12", "-o", "k.py"], 1, "abcdef12"),
+        (["bench-kernel", "missing.py"], 1, "no kernel there"),
+        (["bench-kernel", "missing.py", "--sizes", "many"], 2, "integers"),
+        (["bench-kernel", "missing.py", "--dtype", "cheese"], 2, "cheese"),
+        (["reduce", "2x2x2", "--budget", "soon"], 2, "budget"),
+    ],
+)
+def test_bad_input_is_one_line(command, code, message, database, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    where = [] if command[0] == "bench-kernel" else ["--db", database]
+    assert main([*command, *where]) == code
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+
+
+def test_reduce_stores_a_scheme_with_fewer_additions(tmp_path, database, capsys):
+    path = tmp_path / "programs.json"
+    command = ["reduce", "2x2x2", "--budget", "2s", "--db", database, "--json", "-o", str(path)]
+    assert main(command) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["additions"] == 15
+    assert record["from"] == strassen().content_hash
+    with Catalogue.open(database) as catalogue:
+        stored = catalogue.get(record["scheme"])
+        assert stored.scheme.rank == 7
+    programs = json.loads(path.read_text())["programs"]
+    assert sum(len(program["steps"]) for program in programs.values()) == 15

@@ -231,7 +231,12 @@ class _Keeper:
         self.stored: dict[int, dict[str, int]] = {}
 
     def keep(self, outcome: WalkOutcome) -> None:
-        """Store the states of an outcome that are of the best rank and new."""
+        """Store what is new: what the strategy names as found, or the states of the best rank."""
+        found = getattr(self.strategy, "found", None)
+        if found is not None:  # a strategy with several formats, or that makes schemes itself
+            for scheme in found():
+                self._keep(scheme, outcome.number)
+            return
         rank = self.strategy.best_rank
         if rank >= self.naive:
             return
@@ -240,17 +245,17 @@ class _Keeper:
             if len(state) != rank or len(here) >= STORED_A_RANK:
                 continue
             scheme = unpack(self.strategy.format, self.strategy.ring, state)
-            if scheme.content_hash in here:
-                continue
-            try:
-                self._store(scheme, Provenance(**self._origin(outcome.number)))
-            except InvalidSchemeError as error:
-                self.catalogue.quarantine(
-                    str(error), run=self.run.id, task={"number": outcome.number}
-                )
-                continue
-            here[scheme.content_hash] = outcome.number
-            self.result.scheme = scheme
+            if scheme.content_hash not in here and self._keep(scheme, outcome.number):
+                here[scheme.content_hash] = outcome.number
+
+    def _keep(self, scheme: Scheme, task: int) -> bool:
+        try:
+            self._store(scheme, Provenance(**self._origin(task)))
+        except InvalidSchemeError as error:
+            self.catalogue.quarantine(str(error), run=self.run.id, task={"number": task})
+            return False
+        self.result.scheme = scheme
+        return True
 
     def lift(self, stop: Stop) -> None:
         """Lift the best schemes, lowest rank first, until one lifts."""
@@ -260,29 +265,41 @@ class _Keeper:
         if strategy.ring.characteristic == 0:
             self.result.lifted = self.result.scheme
             return
+        family = getattr(strategy, "best_schemes", None)
+        if family is not None:
+            for scheme in family():
+                if stop.asked > 1:
+                    return
+                if scheme.format == self.result.scheme.format:
+                    self._lift(self.result.scheme)
+                else:
+                    self._lift(scheme)
+            return
+        for tried, scheme in enumerate(self._candidates()):
+            if stop.asked > 1 or tried >= LIFTED or self._lift(scheme):
+                return
+
+    def _lift(self, scheme: Scheme) -> bool:
+        """Lift and store one scheme; whether it lifts."""
         from flipsearch.lift import lift
 
-        tried = 0
-        for scheme in self._candidates():
-            if stop.asked > 1 or tried >= LIFTED:
-                return
-            tried += 1
-            try:
-                found = lift(scheme).scheme
-            except LiftError as error:
-                self.result.lift_failure = str(error)
-                continue
-            self._store(
-                found,
-                Provenance(
-                    run=self.run.id,
-                    seed=self.run.seed,
-                    lifted_from=scheme.content_hash,
-                    method=f"Hensel lift from {scheme.ring}",
-                ),
-            )
+        try:
+            found = lift(scheme).scheme
+        except LiftError as error:
+            self.result.lift_failure = str(error)
+            return False
+        self._store(
+            found,
+            Provenance(
+                run=self.run.id,
+                seed=self.run.seed,
+                lifted_from=scheme.content_hash,
+                method=f"Hensel lift from {scheme.ring}",
+            ),
+        )
+        if self.result.scheme is not None and found.format == self.result.scheme.format:
             self.result.lifted = found
-            return
+        return True
 
     def _candidates(self) -> Iterable[Scheme]:
         """Distinct schemes of the pools, lowest rank first, a few of each rank."""

@@ -23,12 +23,14 @@ from flipsearch.walk import guard
 from flipsearch.walk.flips import EVENT, STUCK, flips
 from flipsearch.walk.index import ONE, ZERO, Layout, U, allocate, build, extract, layout
 from flipsearch.walk.moves import apply_flip, plus, reduce, split
-from flipsearch.walk.task import LARGEST_RANK, WalkOutcome, WalkTask, Words, words_of
+from flipsearch.walk.quotient import QuotientTask, symmetric_walk
+from flipsearch.walk.task import LARGEST_RANK, STUCK_TIMES, WalkOutcome, WalkTask, Words, words_of
 
 logger = logging.getLogger("flipsearch.walk")
 
 REASONS = ("budget", "reached", "stuck")
 HISTORY = 1024
+STUCK_LIMIT = U(STUCK_TIMES)
 _BUDGET, _REACHED, _STUCK = U(0), U(1), U(2)
 
 
@@ -54,7 +56,7 @@ def make_walk(at: Layout) -> Any:
     """
 
     @njit(nogil=True, cache=True)
-    def run(
+    def run(  # type: ignore[no-untyped-def]
         rows,
         signs,
         rank,
@@ -69,11 +71,11 @@ def make_walk(at: Layout) -> Any:
         snapshots,
         snapshot_signs,
         history,
-    ):  # type: ignore[no-untyped-def]
+    ):
         wanted = U(snapshots.shape[0])
         move = np.zeros(4, np.uint64)
         counter, step, last = ZERO, ZERO, ZERO
-        made, reductions, escapes = ZERO, ZERO, ZERO
+        made, reductions, escapes, stuck = ZERO, ZERO, ZERO, ZERO
         best, taken, entries = rank, ONE, ZERO
         next_snapshot = collect_every
         size = rank * U(3) * at.key
@@ -105,7 +107,7 @@ def make_walk(at: Layout) -> Any:
                 rank = lower
                 changed = True
                 if rank < best:
-                    best, last, taken = rank, step, ONE
+                    best, last, taken, stuck = rank, step, ONE, ZERO
                     next_snapshot = step + collect_every
                     size = rank * U(3) * at.key
                     snapshots[0, :size] = rows[:size]
@@ -142,7 +144,8 @@ def make_walk(at: Layout) -> Any:
                         if higher == rank:
                             break
                         rank = higher
-                    if rank == before and code == STUCK:
+                    stuck += U(code == STUCK)
+                    if code == STUCK and (rank == before or stuck > STUCK_LIMIT):
                         reason = _STUCK
                         break
                     escapes += rank - before
@@ -182,6 +185,7 @@ def walk(task: WalkTask) -> WalkOutcome:
     Parameters
     ----------
     task : WalkTask
+        A `QuotientTask` is walked by orbits.
 
     Returns
     -------
@@ -189,6 +193,8 @@ def walk(task: WalkTask) -> WalkOutcome:
         With reason ``broken`` if the identity fails at random points; its states are then not to
         be used, and the task can be replayed to find out why.
     """
+    if isinstance(task, QuotientTask):
+        return symmetric_walk(task)
     at = layout_for(task)
     key, capacity = int(at.key), int(at.rows)
     rank, policy = task.rank, task.policy

@@ -67,29 +67,36 @@ class Code:
             for u, v in zip(self.left, self.right, strict=True)
         ]
 
-    def decoding(self, lost: frozenset[int], odd: bool = False) -> Decoding | None:
+    def decoding(self, lost: frozenset[int], room: int | None = None) -> Decoding | None:
         """Return the decoder of least known growth without the lost products, or None.
 
-        With `odd` only odd denominators count: those can be divided by modulo 2^64.
+        Where `room` is given, for integers, a row counts if its denominator is odd, so that it can
+        be divided by modulo 2^64, or if sum |D_r| |u_r|_1 |v_r|_1 is below 2^room.
         """
-        key = (lost, odd)
+        key = (lost, room)
         if key not in self._known:
             if len(self._known) > 100_000:
                 self._known.clear()
-            self._known[key] = self._decode(lost, odd)
+            self._known[key] = self._decode(lost, room)
         found: Decoding | None = self._known[key]
         return found
 
-    def _decode(self, lost: frozenset[int], odd: bool) -> Decoding | None:
+    def _decode(self, lost: frozenset[int], room: int | None) -> Decoding | None:
         weights = self.weights
+
+        def fits(scale: int, row: tuple[int, ...]) -> bool:
+            if room is None or scale % 2:
+                return True
+            return sum(abs(x) * w for x, w in zip(row, weights, strict=True)) < 2**room
+
         rows, scales, worst = [], [], 0.0
         for book in self.rows:
             for scale, row in book:
-                if not (odd and scale % 2 == 0) and not any(row[r] for r in lost):
+                if not any(row[r] for r in lost) and fits(scale, row):
                     break
             else:
                 found = self._solve(book[0], lost, weights)
-                if found is None or (odd and found[0] % 2 == 0):
+                if found is None or not fits(*found):
                     return None
                 scale, row = found
             rows.append(row)
@@ -103,41 +110,45 @@ class Code:
     ) -> tuple[int, tuple[int, ...]] | None:
         """Make a row vanish at the lost products by adding relations; exact.
 
-        Then walk down its weighted 1-norm along relations that keep it zero there.
+        Then make it a vertex, zero at as many more products as there are relations left, and walk
+        from vertex to vertex while its weighted 1-norm falls.
         """
         scale, numerators = start
         row = [Fraction(x, scale) for x in numerators]
         free = [[Fraction(x) for x in check] for check in self.checks]
         for r in sorted(lost):
-            pivot = next((check for check in free if check[r]), None)
-            if pivot is None:
-                if row[r]:
-                    return None
-                continue
-            free = [
-                _minus(check, pivot, check[r] / pivot[r]) for check in free if check is not pivot
-            ]
-            row = _minus(row, pivot, row[r] / pivot[r])
-        best = _norm(row, weights)
-        improved = True
-        while improved:
-            improved = False
-            for check in free:
-                for step in {x / y for x, y in zip(row, check, strict=True) if y and x}:
-                    candidate = _minus(row, check, step)
-                    size = _norm(candidate, weights)
-                    if size < best:
-                        row, best, improved = candidate, size, True
+            if row[r] and not any(check[r] for check in free):
+                return None
+            row, free = _cancel(row, free, r)
+        base, zeros = free, []
+        while free:
+            check, r = _best_step(row, free, weights) or (free[0], _first(free[0]))
+            row = _minus(row, check, row[r] / check[r])
+            _, free = _cancel(row, free, r)
+            zeros.append(r)
+        for _ in range(20):
+            moved = False
+            for i in range(len(zeros)):
+                edge = base
+                for r in zeros[:i] + zeros[i + 1 :]:
+                    _, edge = _cancel(row, edge, r)
+                step = _best_step(row, edge[:1], weights, 1 - 1e-9)
+                if step is not None:
+                    check, r = step
+                    row = _minus(row, check, row[r] / check[r])
+                    zeros[i], moved = r, True
+            if not moved:
+                break
         common = math.lcm(*(x.denominator for x in row))
         return common, tuple(int(x * common) for x in row)
 
-    def repair(self, lost: frozenset[int], odd: bool = False) -> tuple[int, ...]:
+    def repair(self, lost: frozenset[int], room: int | None = None) -> tuple[int, ...]:
         """Return a smallest set of lost products that makes the others decodable again."""
         for size in range(len(lost) + 1):
             for chosen in itertools.combinations(sorted(lost), size):
-                if self.decoding(lost - frozenset(chosen), odd) is not None:
+                if self.decoding(lost - frozenset(chosen), room) is not None:
                     return chosen
-        raise ValueError("the products do not span C even when all arrive")
+        raise OverflowError("integers this large cannot be decoded by this code exactly")
 
     def relations_without(self, products: frozenset[int]) -> list[tuple[int, ...]]:
         """Return a basis of the relations that do not involve these products, integer rows."""
@@ -145,13 +156,7 @@ class Code:
         if key not in self._known:
             free = [[Fraction(x) for x in check] for check in self.checks]
             for r in sorted(products):
-                pivot = next((check for check in free if check[r]), None)
-                if pivot is not None:
-                    free = [
-                        _minus(check, pivot, check[r] / pivot[r])
-                        for check in free
-                        if check is not pivot
-                    ]
+                _, free = _cancel([Fraction(0)] * self.workers, free, r)
             basis = []
             for check in free:
                 common = math.lcm(*(x.denominator for x in check))
@@ -190,5 +195,40 @@ def _minus(row: list[Fraction], other: list[Fraction], factor: Fraction) -> list
     return [x - factor * y for x, y in zip(row, other, strict=True)] if factor else row
 
 
-def _norm(row: list[Fraction], weights: list[int]) -> Fraction:
-    return sum((abs(x) * w for x, w in zip(row, weights, strict=True)), Fraction(0))
+def _first(check: list[Fraction]) -> int:
+    return next(r for r, x in enumerate(check) if x)
+
+
+def _cancel(
+    row: list[Fraction], free: list[list[Fraction]], r: int
+) -> tuple[list[Fraction], list[list[Fraction]]]:
+    """Make the row vanish at r, and keep the relations that do, by one of the relations."""
+    pivot = next((check for check in free if check[r]), None)
+    if pivot is None:
+        return row, free
+    rest = [_minus(check, pivot, check[r] / pivot[r]) for check in free if check is not pivot]
+    return _minus(row, pivot, row[r] / pivot[r]), rest
+
+
+def _best_step(
+    row: list[Fraction],
+    free: list[list[Fraction]],
+    weights: list[int],
+    below: float = math.inf,
+) -> tuple[list[Fraction], int] | None:
+    """Return the relation, and the entry it is to cancel, that give the least 1-norm.
+
+    Only norms under `below` times the present one count. Chosen in floats, carried out in
+    fractions by the caller.
+    """
+    here, scale = np.array(row, dtype=np.float64), np.array(weights, dtype=np.float64)
+    best = float(np.abs(here) @ scale) * below if below < math.inf else math.inf
+    found = None
+    for check in free:
+        other = np.array(check, dtype=np.float64)
+        places = np.flatnonzero(other)
+        steps = here[places] / other[places]
+        sizes = np.abs(here - steps[:, None] * other) @ scale
+        if len(sizes) and sizes.min() < best:
+            best, found = float(sizes.min()), (check, int(places[sizes.argmin()]))
+    return found

@@ -157,20 +157,16 @@ class _Call:
         self._wrong: set[int] = set()
         self._pending: set[int] = set()
         self._again: list[int] = []
-        self._odd = a.dtype.kind == "i" and not self._is_bounded()
+        self._room_bits = self._room()
         self._check_seconds = 0.0
         self._errors = error_bounds(code, a, b) if correct else []
 
-    def _is_bounded(self) -> bool:
-        """Whether all integers of the decoding stay below 2^63, denominators included."""
-        largest = [max(abs(int(x.max())), abs(int(x.min()))) for x in (self._a, self._b)]
-        weights = self._code.weights
-        rows = max(
-            sum(abs(x) * w for x, w in zip(row, weights, strict=True))
-            for book in self._code.rows
-            for _, row in book
-        )
-        return math.prod(largest) * self._a.shape[1] * rows < 2**62
+    def _room(self) -> int | None:
+        """Bits that a decoder's weighted 1-norm may have so that integers stay below 2^63."""
+        if self._a.dtype.kind != "i":
+            return None
+        largest = [max(abs(int(x.max())), abs(int(x.min())), 1) for x in (self._a, self._b)]
+        return 62 - (math.prod(largest) * (self._a.shape[1] + 1)).bit_length()
 
     def finish(self, deadline: float | None, retries: int, drill: dict[int, Drill]) -> Outcome:
         """Start all products and return as soon as what has arrived decodes."""
@@ -222,7 +218,7 @@ class _Call:
         """Return a decoder of what has arrived, once it may be trusted."""
         missing = self._everything - frozenset(self._arrived)
         if self._correct == 0:
-            return self._code.decoding(missing, self._odd)
+            return self._code.decoding(missing, self._room_bits)
         allowed = (self._code.kmin - 1 - len(missing)) // 2
         if allowed < self._correct and (self._pending or allowed < 0):
             return None
@@ -234,11 +230,11 @@ class _Call:
         for r in accused:
             self._wrong.add(r)
             del self._arrived[r]
-        return self._code.decoding(missing | frozenset(accused), self._odd)
+        return self._code.decoding(missing | frozenset(accused), self._room_bits)
 
     def _resubmit(self, retries: int) -> None:
         missing = self._everything - frozenset(self._arrived)
-        wanted = missing if self._correct else frozenset(self._code.repair(missing, self._odd))
+        wanted = missing if self._correct else frozenset(self._code.repair(missing, self._room_bits))
         names = ", ".join(
             f"{r} ({'wrong' if r in self._wrong else self._lost.get(r, 'late')})"
             for r in sorted(missing)
@@ -292,12 +288,12 @@ def decode(code: Code, decoding: Decoding, products: Mapping[int, Any], a: Any, 
                     continue
                 part = products[r][start : start + into.shape[0], : into.shape[1]]
                 if first:
-                    np.multiply(part, c.dtype.type(x), out=into)
+                    np.multiply(part, _scalar(x, c.dtype), out=into)
                     first = False
                 elif x in (1, -1):
                     (np.add if x == 1 else np.subtract)(into, part, out=into)
                 else:
-                    np.multiply(part, c.dtype.type(x), out=here)
+                    np.multiply(part, _scalar(x, c.dtype), out=here)
                     into += here
             if scale != 1:
                 _divide(into, scale)
@@ -310,6 +306,11 @@ def decode(code: Code, decoding: Decoding, products: Mapping[int, Any], a: Any, 
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
             list(threads.map(combine_rows, starts))
     return c
+
+
+def _scalar(x: int, kind: np.dtype[Any]) -> Any:
+    """Return an integer as a scalar of that dtype, modulo 2^64 for integers."""
+    return kind.type((x + 2**63) % 2**64 - 2**63 if kind.kind == "i" else x)
 
 
 def _divide(block: Any, scale: int) -> None:

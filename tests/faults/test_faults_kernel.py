@@ -1,0 +1,294 @@
+"""Emitted modules on threads: every pattern, every dtype, every way to fail."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flipsearch.errors import UsageError
+from flipsearch.faults import emit_fault_tolerant_kernel, union_of
+from flipsearch.faults.classics import strassen, winograd
+from flipsearch.faults.presets import presets
+from flipsearch.formats import parse_format
+
+Emitted = Callable[[str, int], ModuleType]
+CASES = [("2x2x2", 1), ("2x2x2", 2), ("2x2x2", 3), ("2x2x2", 4), ("2x2x3", 1)]
+
+
+@pytest.fixture(scope="module")
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+def integers(shape: tuple[int, int], seed: int, largest: int = 50) -> Any:
+    return np.random.default_rng(seed).integers(-largest, largest + 1, size=shape)
+
+
+@pytest.mark.parametrize(("name", "survive"), CASES)
+def test_every_pattern_of_losses_up_to_kmin(
+    emitted: Emitted, threads: ThreadPoolExecutor, name: str, survive: int
+) -> None:
+    module = emitted(name, survive)
+    n = module.CODE.workers
+    assert module.CODE.kmin == survive + 1
+    a, b = integers((5, 7), 1), integers((7, 6), 2)
+    expected = a @ b
+    for size in range(survive + 1):
+        for lost in itertools.combinations(range(n), size):
+            outcome = module.multiply(
+                a, b, executor=threads, retries=0, drill=dict.fromkeys(lost, "lose")
+            )
+            assert (outcome.product == expected).all(), lost
+            assert not set(outcome.used) & set(lost)
+
+
+def test_losses_beyond_the_guarantee(emitted: Emitted, threads: ThreadPoolExecutor) -> None:
+    module = emitted("2x2x2", 3)
+    union = presets(parse_format("2x2x2"), 3)[0]
+    generator = np.random.default_rng(0)
+    a, b = integers((4, 4), 3), integers((4, 4), 4)
+    decoded = refused = 0
+    for _ in range(60):
+        size = int(generator.integers(4, 7))
+        lost = generator.choice(union.workers, size=size, replace=False).tolist()
+        drill = dict.fromkeys(lost, "lose")
+        if union.is_decodable(lost):
+            decoded += 1
+            product = module.matmul(a, b, executor=threads, retries=0, drill=drill)
+            assert (product == a @ b).all()
+            continue
+        refused += 1
+        with pytest.raises(module.LostProductsError) as caught:
+            module.matmul(a, b, executor=threads, retries=0, drill=drill)
+        assert set(caught.value.lost) == set(lost)
+        outcome = module.multiply(a, b, executor=threads, retries=1, drill=drill)
+        assert (outcome.product == a @ b).all()
+        assert 0 < len(outcome.resubmitted) < len(lost)
+        assert not union.is_decodable(set(lost)) and union.is_decodable(
+            set(lost) - set(outcome.resubmitted)
+        )
+    assert decoded
+    assert refused
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float64, np.float32, np.complex128])
+def test_a_wrong_answer_at_every_position_is_found(
+    emitted: Emitted, threads: ThreadPoolExecutor, kind: Any
+) -> None:
+    module = emitted("2x2x2", 3)
+    a, b = integers((9, 8), 5).astype(kind), integers((8, 10), 6).astype(kind)
+    for r in range(module.CODE.workers):
+        outcome = module.multiply(
+            a, b, executor=threads, check=True, retries=0, drill={r: "wrong"}
+        )
+        assert np.allclose(outcome.product, a @ b, rtol=1e-4)
+        assert outcome.wrong in ((r,), ())
+        assert r not in outcome.used
+        outcome = module.multiply(a, b, executor=threads, correct=1, drill={r: "wrong"})
+        assert np.allclose(outcome.product, a @ b, rtol=1e-4)
+        assert r not in outcome.used
+
+
+def test_two_wrong_answers_are_corrected_without_a_check(
+    emitted: Emitted, threads: ThreadPoolExecutor
+) -> None:
+    module = emitted("2x2x2", 4)
+    a, b = integers((6, 6), 7), integers((6, 6), 8)
+    for pair in itertools.combinations(range(module.CODE.workers), 2):
+        outcome = module.multiply(
+            a, b, executor=threads, correct=2, drill=dict.fromkeys(pair, "wrong")
+        )
+        assert (outcome.product == a @ b).all()
+    with pytest.raises(ValueError, match="up to 2"):
+        module.matmul(a, b, correct=3)
+
+
+def test_one_wrong_and_one_lost_are_recovered(
+    emitted: Emitted, threads: ThreadPoolExecutor
+) -> None:
+    module = emitted("2x2x2", 3)
+    a, b = integers((6, 6), 9), integers((6, 6), 10)
+    for wrong, lost in itertools.permutations(range(0, module.CODE.workers, 3), 2):
+        outcome = module.multiply(
+            a, b, executor=threads, correct=1, retries=0, drill={wrong: "wrong", lost: "lose"}
+        )
+        assert (outcome.product == a @ b).all()
+
+
+def test_wrong_answers_are_not_passed_on(emitted: Emitted, threads: ThreadPoolExecutor) -> None:
+    module = emitted("2x2x2", 1)
+    a, b = integers((6, 6), 11), integers((6, 6), 12)
+    with pytest.raises(module.LostProductsError) as caught:
+        module.matmul(
+            a, b, executor=threads, check=True, retries=0, drill={0: "wrong", 1: "wrong"}
+        )
+    assert caught.value.wrong == (0, 1)
+    good = module.matmul(a, b, executor=threads, check=True, drill={0: "wrong", 1: "wrong"})
+    assert (good == a @ b).all()
+
+
+def test_a_straggler_is_not_waited_for(emitted: Emitted) -> None:
+    module = emitted("2x2x2", 2)
+    a, b = integers((8, 8), 13), integers((8, 8), 14)
+    with ThreadPoolExecutor(module.CODE.workers) as pool:
+        begin = time.monotonic()
+        outcome = module.multiply(a, b, executor=pool, drill={4: 3.0, 7: 3.0})
+        seconds = time.monotonic() - begin
+    assert (outcome.product == a @ b).all()
+    assert {4, 7} <= set(outcome.late)
+    assert seconds < 2.9
+
+
+def test_a_deadline_turns_stragglers_into_losses(emitted: Emitted) -> None:
+    module = emitted("2x2x2", 1)
+    a, b = integers((8, 8), 15), integers((8, 8), 16)
+    with ThreadPoolExecutor(2 * module.CODE.workers) as pool:
+        with pytest.raises(module.LostProductsError, match="late"):
+            module.matmul(
+                a, b, executor=pool, deadline=0.3, retries=0, drill=dict.fromkeys(range(4), 1.5)
+            )
+        outcome = module.multiply(
+            a, b, executor=pool, deadline=0.3, retries=1, drill=dict.fromkeys(range(4), 1.5)
+        )
+    assert (outcome.product == a @ b).all()
+    assert len(outcome.resubmitted) == 3
+
+
+@pytest.mark.parametrize(
+    "kind", ["int8", "uint8", "int32", "uint64", "int64", "float16", "float32", "complex64"]
+)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 5), (7, 1, 4), (13, 12, 11), (0, 3, 2)])
+def test_dtypes_and_sizes(emitted: Emitted, kind: str, shape: tuple[int, int, int]) -> None:
+    module = emitted("2x2x2", 3)
+    n, m, p = shape
+    a, b = integers((n, m), 17, 9).astype(kind), integers((m, p), 18, 9).astype(kind)
+    product = module.matmul(a, b, drill={3: "lose"})
+    assert product.dtype == (a @ b).dtype
+    assert product.shape == (n, p)
+    if product.dtype.kind in "iu":
+        assert (product == a @ b).all()
+    else:
+        assert np.allclose(product, a @ b, rtol=1e-2, atol=1e-2)
+
+
+def test_integers_that_wrap_are_exact_modulo_two_to_the_64(emitted: Emitted) -> None:
+    for survive in (2, 3):
+        module = emitted("2x2x2", survive)
+        generator = np.random.default_rng(0)
+        a, b = (generator.integers(-(2**62), 2**62, size=(6, 6)) for _ in range(2))
+        with np.errstate(over="ignore"):
+            assert (module.matmul(a, b) == a @ b).all()
+            checked = module.multiply(a, b, check=True, drill={1: "wrong"})
+        assert (checked.product == a @ b).all()
+        assert 1 not in checked.used
+
+
+def test_strided_and_readonly_operands(emitted: Emitted) -> None:
+    module = emitted("2x2x2", 1)
+    a, b = integers((12, 20), 19)[::2, ::-2], integers((8, 10), 20).T[:, ::2]
+    a.flags.writeable = False
+    assert (module.matmul(a, b) == a @ b).all()
+
+
+def test_clear_errors(emitted: Emitted) -> None:
+    module = emitted("2x2x2", 1)
+    with pytest.raises(ValueError, match=r"\(2, 3\) and \(2, 3\)"):
+        module.matmul(np.ones((2, 3)), np.ones((2, 3)))
+    with pytest.raises(TypeError, match="bool"):
+        module.matmul(np.ones((2, 2), bool), np.ones((2, 2), bool))
+    with pytest.raises(TypeError, match="executor"):
+        module.matmul(np.ones((2, 2)), np.ones((2, 2)), executor=7)
+
+
+def test_floats_are_accurate_whatever_is_lost(emitted: Emitted) -> None:
+    module = emitted("2x2x2", 3)
+    generator = np.random.default_rng(1)
+    a, b = generator.standard_normal((64, 64)), generator.standard_normal((64, 64))
+    growths = []
+    for lost in [(), (0,), (1, 2), (3, 4, 5)]:
+        outcome = module.multiply(a, b, drill=dict.fromkeys(lost, "lose"), retries=0)
+        error = np.abs(outcome.product - a @ b).max()
+        assert error <= outcome.growth * 64 * 64 * np.finfo(float).eps
+        growths.append(module.CODE.decoding(frozenset(lost)).growth)
+    assert growths[0] == min(growths)
+
+
+def test_right_products_pass_the_check_at_all_scales(emitted: Emitted) -> None:
+    module = emitted("2x2x2", 3)
+    generator = np.random.default_rng(2)
+    for scale in (1e-150, 1e-8, 1.0, 1e8, 1e140):
+        for size in (3, 40, 129):
+            a = generator.standard_normal((size, size)) * scale
+            b = generator.standard_normal((size, size + 1)) * 10.0 ** generator.integers(
+                -6, 6, size=(size, size + 1)
+            )
+            outcome = module.multiply(a, b, check=True)
+            assert outcome.wrong == ()
+            outcome = module.multiply(a, b, correct=1)
+            assert outcome.wrong == ()
+
+
+def test_the_report_names_what_happened(emitted: Emitted, threads: ThreadPoolExecutor) -> None:
+    module = emitted("2x2x2", 3)
+    a, b = integers((6, 6), 21), integers((6, 6), 22)
+    outcome = module.multiply(
+        a, b, executor=threads, check=True, drill={0: "raise", 1: "wrong"}
+    )
+    text = str(outcome)
+    assert "rehearsed failure" in outcome.lost[0]
+    assert outcome.wrong == (1,)
+    assert "lost 0" in text
+    assert "wrong: [1]" in text
+    assert "growth" in text
+
+
+def test_the_module_proves_itself_and_a_damaged_one_does_not(emitted: Emitted) -> None:
+    module = emitted("2x2x2", 2)
+    module.prove()
+    code = module.CODE
+    scale, row = code.rows[0][0]
+    damaged = ((scale, (row[0] + 1, *row[1:])), *code.rows[0][1:])
+    other = module.Code(
+        code.sides, code.left, code.right, code.checks, (damaged, *code.rows[1:]), code.kmin
+    )
+    with pytest.raises(AssertionError, match="decoder"):
+        other.prove()
+
+
+def test_the_source_stands_alone() -> None:
+    source = emit_fault_tolerant_kernel(union_of(parse_format("2x2x2"), [strassen(), winograd()]))
+    tree = ast.parse(source)
+    imported = {
+        name.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for name in node.names
+    } | {
+        (node.module or "").split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+    }
+    assert "flipsearch" not in imported
+    assert not imported & {"scipy", "numba", "pickle"}
+    assert "numpy" in imported
+
+
+def test_structured_formats_are_refused() -> None:
+    from flipsearch.faults import FaultTolerantScheme
+    from flipsearch.rings import Ring
+    from flipsearch.scheme import naive_scheme
+
+    format_ = parse_format("ug:2x2x2")
+    naive = naive_scheme(format_, Ring.ZT)
+    union = FaultTolerantScheme(format_, naive.u, naive.v)
+    with pytest.raises(UsageError, match="general"):
+        emit_fault_tolerant_kernel(union)

@@ -1,0 +1,110 @@
+"""Commands that show the catalogue to people: report, plot."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from flipsearch.cli import database_argument
+from flipsearch.cli.output import complain, print_json
+
+
+def register(commands: Any) -> None:
+    """Add the commands."""
+    report = commands.add_parser(
+        "report",
+        help="write the catalogue as a static site that works from disk",
+        description="Write the catalogue as a static site: the table of formats and rings, a page "
+        "for every best scheme with its products, provenance and downloads, and plots.",
+    )
+    report.add_argument("-o", "--output", metavar="DIR", required=True, help="folder to write")
+    report.add_argument(
+        "--all", action="store_true", help="a page for every scheme, not only for the best"
+    )
+    report.add_argument(
+        "--downloads",
+        metavar="LIST",
+        default="all",
+        help="file formats to offer, such as json,txt; all (default) or none",
+    )
+    report.add_argument("--title", default="flipsearch catalogue", help="heading of the site")
+    report.add_argument("--no-plots", action="store_true", help="leave the pictures out")
+    report.add_argument("--json", action="store_true", help="print what was written as JSON")
+    database_argument(report)
+    report.set_defaults(handler=run_report)
+
+    plot = commands.add_parser(
+        "plot",
+        help="draw a run or a format",
+        description="Draw one picture. A run (number or name): its best rank over time. A format: "
+        "how many schemes of each rank are stored. With neither: the exponent omega by format.",
+    )
+    plot.add_argument("what", metavar="RUN|FORMAT", nargs="?", help="a run, or a format")
+    plot.add_argument("-o", "--output", metavar="FILE", required=True, help=".png or .svg file")
+    plot.add_argument(
+        "--kind",
+        choices=("history", "ranks", "omega"),
+        help="best rank over time, stored ranks, or omega by format (default: what fits)",
+    )
+    plot.add_argument("--ring", metavar="RING", help="only schemes over this ring")
+    plot.add_argument("--force", action="store_true", help="replace an existing file")
+    plot.add_argument("--json", action="store_true", help="print the file written as JSON")
+    database_argument(plot)
+    plot.set_defaults(handler=run_plot)
+
+
+def run_report(arguments: argparse.Namespace) -> int:
+    """Write the site."""
+    from flipsearch.catalogue import Catalogue
+    from flipsearch.report import write_report
+
+    last = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= (0.2 if sys.stderr.isatty() else 30):
+            last = now
+            line = f"{done} of {total} schemes written"
+            print(line, end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+
+    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+        report = write_report(
+            catalogue,
+            arguments.output,
+            everything=arguments.all,
+            downloads=arguments.downloads,
+            title=arguments.title,
+            plots=not arguments.no_plots,
+            progress=progress,
+        )
+    if arguments.json:
+        print_json(report.to_dict())
+    else:
+        print(f"{report.index}: {report.formats} formats, {report.schemes} schemes with pages")
+        if report.note:
+            complain(report.note)
+    return 0
+
+
+def run_plot(arguments: argparse.Namespace) -> int:
+    """Draw one picture."""
+    from flipsearch.catalogue import Catalogue
+    from flipsearch.report import write_plot
+
+    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+        path = write_plot(
+            catalogue,
+            arguments.what,
+            arguments.output,
+            kind=arguments.kind,
+            ring=arguments.ring,
+            force=arguments.force,
+        )
+    if arguments.json:
+        print_json({"file": str(path)})
+    else:
+        print(path)
+    return 0

@@ -1,0 +1,139 @@
+"""Emitted modules on real processes that are really killed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+Emitted = Callable[[str, int], ModuleType]
+
+
+@pytest.fixture(scope="module")
+def module(emitted: Emitted) -> ModuleType:
+    return emitted("2x2x2", 3)
+
+
+@pytest.fixture(scope="module")
+def pool(module: ModuleType) -> Iterator[Any]:
+    with module.workers(4) as workers:
+        yield workers
+
+
+def integers(shape: tuple[int, int], seed: int) -> Any:
+    return np.random.default_rng(seed).integers(-50, 51, size=shape)
+
+
+A, B = integers((9, 7), 1), integers((7, 11), 2)
+
+
+def test_nothing_lost(module: ModuleType, pool: Any) -> None:
+    outcome = module.multiply(A, B, executor=pool)
+    assert (outcome.product == A @ B).all()
+    assert outcome.lost == {}
+
+
+def test_each_worker_killed_by_sigkill(module: ModuleType, pool: Any) -> None:
+    for r in range(0, module.CODE.workers, 4):
+        outcome = module.multiply(A, B, executor=pool, retries=0, drill={r: "kill"})
+        assert (outcome.product == A @ B).all()
+        assert r not in outcome.used
+        assert all("ended" in why for why in outcome.lost.values())
+
+
+def test_as_many_killed_as_the_code_survives(module: ModuleType, pool: Any) -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(3):
+        lost = generator.choice(module.CODE.workers, size=module.CODE.kmin - 1, replace=False)
+        drill = dict.fromkeys(lost.tolist(), "kill")
+        outcome = module.multiply(A, B, executor=pool, retries=0, drill=drill)
+        assert (outcome.product == A @ B).all()
+        assert not set(outcome.used) & set(drill)
+
+
+def test_killed_from_outside_in_the_middle(module: ModuleType, pool: Any) -> None:
+    before = set(pool.pids)
+
+    def shoot() -> None:
+        time.sleep(0.3)
+        busy = [process for process in pool.processes if process.job is not None]
+        os.kill(busy[0].handle.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=shoot)
+    killer.start()
+    outcome = module.multiply(A, B, executor=pool, drill=dict.fromkeys(range(4), 0.8))
+    killer.join()
+    assert (outcome.product == A @ B).all()
+    module.multiply(A, B, executor=pool)
+    assert set(pool.pids) != before
+
+
+def test_too_many_killed_names_the_pattern_or_repairs_it(module: ModuleType, pool: Any) -> None:
+    drill = dict.fromkeys(range(7), "kill")
+    with pytest.raises(module.LostProductsError) as caught:
+        module.multiply(A, B, executor=pool, retries=0, drill=drill)
+    assert set(caught.value.lost) == set(range(7))
+    assert "its process ended" in str(caught.value)
+    outcome = module.multiply(A, B, executor=pool, retries=1, drill=drill)
+    assert (outcome.product == A @ B).all()
+    assert 0 < len(outcome.resubmitted) < 7
+
+
+def test_exceptions_wrong_answers_and_stragglers_together(module: ModuleType, pool: Any) -> None:
+    begin = time.monotonic()
+    outcome = module.multiply(
+        A, B, executor=pool, check=True, retries=0, drill={0: "raise", 1: "wrong", 2: 20.0}
+    )
+    assert (outcome.product == A @ B).all()
+    assert outcome.wrong == (1,)
+    assert "rehearsed" in outcome.lost[0]
+    assert 2 in outcome.late
+    assert time.monotonic() - begin < 15
+    again = module.multiply(A, B, executor=pool)  # the straggler's process is replaced if needed
+    assert (again.product == A @ B).all()
+
+
+def test_floats_and_no_file_left_behind(module: ModuleType, pool: Any) -> None:
+    generator = np.random.default_rng(3)
+    a, b = generator.standard_normal((65, 33)), generator.standard_normal((33, 20))
+    places = [Path("/dev/shm"), Path("/tmp")]
+    before = {f for p in places if p.is_dir() for f in p.glob("flipsearch-*")}
+    assert np.allclose(module.matmul(a, b, executor=pool), a @ b)
+    after = {f for p in places if p.is_dir() for f in p.glob("flipsearch-*")}
+    assert after <= before
+
+
+def test_a_leaf_by_name(module: ModuleType, pool: Any) -> None:
+    assert (module.matmul(A, B, executor=pool, leaf="numpy:matmul") == A @ B).all()
+    with pytest.raises(TypeError, match="module:function"):
+        module.matmul(A, B, executor=pool, leaf=np.matmul)
+
+
+def test_a_leaf_that_is_missing_is_a_loss_that_is_named(module: ModuleType, pool: Any) -> None:
+    with pytest.raises(module.LostProductsError, match="no_such_module"):
+        module.matmul(A, B, executor=pool, leaf="no_such_module:f")
+
+
+def test_a_process_pool_of_the_standard_library(module: ModuleType) -> None:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        outcome = module.multiply(A, B, executor=executor, drill={2: "raise"})
+        assert (outcome.product == A @ B).all()
+        assert "rehearsed" in outcome.lost[2]
+
+
+@pytest.mark.slow
+def test_every_pair_of_killed_processes(module: ModuleType, pool: Any) -> None:
+    for pair in itertools.combinations(range(module.CODE.workers), 2):
+        outcome = module.multiply(A, B, executor=pool, retries=0, drill=dict.fromkeys(pair, "kill"))
+        assert (outcome.product == A @ B).all()

@@ -75,9 +75,9 @@ def main(arguments: list[str]) -> int:
         command = [str(PYTHON), "-m", "pytest", str(ROOT / "tests"), *arguments[1:]]
         return subprocess.run(command, cwd=ROOT, env=environment).returncode
     command = [str(PYTHON), "-m", "flipsearch", *arguments]
-    if os.name == "nt":
-        return subprocess.run(command, env=environment).returncode
-    os.execve(command[0], command, environment)
+    if os.name != "nt":
+        os.execve(command[0], command, environment)
+    return subprocess.run(command, env=environment).returncode
 
 
 if __name__ == "__main__":

@@ -343,6 +343,9 @@ def _summary(
 ) -> dict[str, Any]:
     bound = catalogue.known_bound(str(strategy.format), strategy.ring)
     progress, lifted, scheme = result.progress, result.lifted, result.scheme
+    lifted_bound = None
+    if lifted is not None:
+        lifted_bound = catalogue.known_bound(str(lifted.format), lifted.natural_ring)
     return {
         "format": str(strategy.format),
         "ring": str(strategy.ring),
@@ -353,6 +356,7 @@ def _summary(
         "lifted_scheme": None if lifted is None else lifted.content_hash,
         "kernel": None if kernel is None else str(kernel),
         "known_bound": None if bound is None else bound.value,
+        "lifted_known_bound": None if lifted_bound is None else lifted_bound.value,
         "flips": progress.flips,
         "seconds": round(progress.seconds, 3),
         "flips_per_second": round(progress.flips_per_second),

@@ -34,8 +34,8 @@ LEVEL_RATIO = 0.3
 SCHEDULES: tuple[tuple[int, int], ...] = ((2_000, 2), (5_000, 4), (20_000, 3), (50_000, 6))
 """Steps before a plus transition, and band, drawn evenly."""
 STEPS = 10_000_000
-PATIENCE = 24
-"""Tasks without improvement, beside twice those before the last one, that end a descent."""
+PATIENCE = 50_000_000
+"""Steps without improvement that end a descent, beside as many as the last one had taken."""
 ARCHIVE_TURN = 4
 """One task in so many works on the archive once there have been several descents."""
 
@@ -219,10 +219,10 @@ class PoolStrategy:
                 if here:
                     self.pools.admit(state)
             if here:
-                self._tasks += 1
+                self._steps += outcome.steps
                 if self.pools.best_rank < lowest:
-                    self._last_gain = self._tasks
-                elif self._tasks > 3 * self._last_gain + PATIENCE:
+                    self._last_gain = self._steps
+                elif self._steps > 2 * self._last_gain + PATIENCE:
                     self._begin()
         return self.best_rank < before
 
@@ -232,7 +232,7 @@ class PoolStrategy:
             "asked": self.asked,
             "told": self.told,
             "descent": self.descent,
-            "tasks": self._tasks,
+            "steps": self._steps,
             "last_gain": self._last_gain,
             "pools": self.pools.state(),
             "archive": self.archive.state(),
@@ -242,7 +242,7 @@ class PoolStrategy:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned; tasks asked and never told are asked anew."""
         self.asked, self.told = int(state["asked"]), int(state["asked"])
-        self.descent, self._tasks = int(state["descent"]), int(state["tasks"])
+        self.descent, self._steps = int(state["descent"]), int(state["steps"])
         self._last_gain = int(state["last_gain"])
         self.pools = Pools.restored(self.ring, state["pools"])
         self.archive = Pools.restored(self.ring, state["archive"])
@@ -252,7 +252,7 @@ class PoolStrategy:
     def _begin(self) -> None:
         """Begin a descent from the starts."""
         self.descent += 1
-        self._tasks = self._last_gain = 0
+        self._steps = self._last_gain = 0
         self.pools = Pools(self.ring)
         for state in self.starts:
             self.pools.admit(state)

@@ -1,11 +1,11 @@
-"""The in-loop guard: is the identity of a walk's states still true at random points?
+"""The in-loop guard: whether the identity of a state still holds at random points.
 
 A walk that a bit flip in memory or a bug has derailed would go on happily for hours. After each
 task its states are evaluated at random points, sum_r <u_r, x> <v_r, y> <w_r, z> against the target
 tensor at (x, y, z): over F2 at 256 points at once, bit-sliced, each of which shows an error with
 probability at least 1/8 (the nonzero error is a trilinear form); over F3 at 128 points, 8/27 each;
-over ZT at two points modulo 2^31 - 1. A wrong state passes with probability below 1e-15 (F2), 1e-19
-(F3) and 1e-17 (ZT). This guards walking; acceptance into the catalogue needs the full exact proof.
+over ZT at two points modulo 2^31 - 1. A wrong state passes with probability below 1e-14 (F2),
+1e-19 (F3) and 1e-17 (ZT). This guards walking; what enters the catalogue is proved exactly.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ their numbers, which names the last row when one is left. Class 0 of every slot 
 looking up an unknown factor finds it.
 
 Memory is two flat arrays, one of 64-bit and one of 16-bit words, whose offsets are constants once
-ring, words and rows are fixed. Keys are F2 words, or over F3 and ZT a plane of nonzeros followed by
-a plane of signs, normalised so that the lowest nonzero entry is +1; the sign of a row sits apart.
+ring, words and rows are fixed. Keys are F2 words, or over F3 and ZT a plane of nonzeros followed
+by a plane of signs, normalised so that the lowest nonzero entry is +1; a row's sign sits apart.
 
 Invariant: in each slot every live row is in exactly one class, the class whose key is its factor;
 no two classes of a slot have equal keys; a row is flippable in a slot if and only if its class has

@@ -46,7 +46,7 @@ PLUS = np.array(
 
 @njit(nogil=True, cache=True)
 def _equal(at, rows, x, y):  # type: ignore[no-untyped-def]
-    for t in range(at.key):
+    for t in range(at.key):  # noqa: SIM110 - no generators in jitted code
         if rows[x + t] != rows[y + t]:
             return False
     return True
@@ -54,7 +54,7 @@ def _equal(at, rows, x, y):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _is_zero(at, rows, x):  # type: ignore[no-untyped-def]
-    for t in range(at.words):
+    for t in range(at.words):  # noqa: SIM110 - no generators in jitted code
         if rows[x + t] != ZERO:
             return False
     return True

@@ -17,8 +17,17 @@ from itertools import combinations, permutations
 
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
 from flipsearch.walk.draws import FIRST, GOLDEN, SECOND
-from flipsearch.walk.task import LARGEST_RANK, WalkOutcome, WalkTask, Words, pack, unpack
+from flipsearch.walk.task import (
+    LARGEST_RANK,
+    STUCK_TIMES,
+    WalkOutcome,
+    WalkTask,
+    Words,
+    pack,
+    unpack,
+)
 
 Factor = tuple[int, ...]
 WORD = 2**64 - 1
@@ -243,8 +252,6 @@ class Walker:
 
     def packed(self, format_: Format) -> Words:
         """Return the packed state."""
-        from flipsearch.scheme import Scheme
-
         u, v = ([term.factors[slot] for term in self.terms] for slot in (0, 1))
         w = [
             term.factors[2]
@@ -258,7 +265,7 @@ class Walker:
 def walk(task: WalkTask) -> WalkOutcome:
     """Carry out a walk, plainly; see `flipsearch.walk.cpu.walk`."""
     walker, policy = Walker(task), task.policy
-    step = last = flips = reductions = escapes = 0
+    step = last = flips = reductions = escapes = stuck = 0
     best = len(walker.terms)
     states, history = [walker.packed(task.format)], []
     next_snapshot, reason = policy.collect_every, "budget"
@@ -279,6 +286,7 @@ def walk(task: WalkTask) -> WalkOutcome:
                     rank = len(walker.terms)
                     if rank < best:
                         best, last, states = rank, step, [walker.packed(task.format)]
+                        stuck = 0
                         next_snapshot = step + policy.collect_every
                         history.append((step, rank))
                         if rank <= policy.stop_rank and policy.collect == 1:
@@ -300,7 +308,9 @@ def walk(task: WalkTask) -> WalkOutcome:
                     if not (walker.plus() or walker.split()):
                         break
                     escapes += 1
-                if choice is None and len(walker.terms) == before:
+                stuck += choice is None
+                unmoved = len(walker.terms) == before
+                if choice is None and (unmoved or stuck > STUCK_TIMES):
                     reason = "stuck"
     return WalkOutcome(
         number=task.number,

@@ -23,6 +23,8 @@ from flipsearch.scheme import Scheme
 
 Words = npt.NDArray[np.uint64]
 LARGEST_RANK = 4096
+STUCK_TIMES = 16
+"""A walk ends when it has been without any flip more often than this since its best rank."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class WalkOutcome:
     steps, flips, reductions, escapes : int
         Steps done; flips carried out; reductions of the rank; plus transitions and splits.
     reason : str
-        ``budget``, ``reached``, ``stuck`` (nothing to flip and no way up) or ``broken`` (the
+        ``budget``, ``reached``, ``stuck`` (again and again nothing to flip) or ``broken`` (the
         identity no longer holds at random points: a fault of machine or program).
     """
 

@@ -365,11 +365,11 @@ def _summary(
 
 
 def _print_summary(record: dict[str, Any], result: Result) -> None:
-    rows = [(record["ring"], record["rank"], record["known_bound"], (record["scheme"] or "")[:12])]
+    rows = [(record["ring"], record["rank"], record["known_bound"], record["scheme"])]
     if result.lifted is not None and result.lifted is not result.scheme:
-        rows.append(
-            (record["lifted_ring"], record["lifted_rank"], "", result.lifted.content_hash[:12])
-        )
+        bound = record["lifted_known_bound"]
+        rows.append((record["lifted_ring"], result.lifted.rank, bound, record["lifted_scheme"]))
+    rows = [(*row[:3], (row[3] or "")[:12]) for row in rows]
     print(f"format     {record['format']}   run {record['run']}")
     print_table(["ring", "rank", "known bound", "scheme"], rows)
     if result.lifted is None and result.lift_failure:

@@ -8,7 +8,7 @@ because no schedule is best everywhere.
 Where a descent ends is largely settled by its first steps: the schemes of rank 49 that most walks
 of 4x4x4 meet have no way down to 47. So a descent that has not improved for long enough, measured
 by how long its last improvement took, is given up for a new one from the start, while an archive
-keeps the best of all; every fourth task works on that.
+keeps the best of all; one task in eight works on that.
 
 Invariant: a pool holds states of one rank, no two with the same terms; the strategy is a
 deterministic function of its seed and of the outcomes it is told, in order. It has no clock, no
@@ -34,9 +34,9 @@ LEVEL_RATIO = 0.3
 SCHEDULES: tuple[tuple[int, int], ...] = ((2_000, 2), (5_000, 4), (20_000, 3), (50_000, 6))
 """Steps before a plus transition, and band, drawn evenly."""
 STEPS = 10_000_000
-PATIENCE = 50_000_000
-"""Steps without improvement that end a descent, beside as many as the last one had taken."""
-ARCHIVE_TURN = 4
+PATIENCE = 20_000_000
+"""Steps without improvement that end a descent, beside half of those it took to get there."""
+ARCHIVE_TURN = 8
 """One task in so many works on the archive once there have been several descents."""
 
 
@@ -222,7 +222,7 @@ class PoolStrategy:
                 self._steps += outcome.steps
                 if self.pools.best_rank < lowest:
                     self._last_gain = self._steps
-                elif self._steps > 2 * self._last_gain + PATIENCE:
+                elif self._steps > 3 * self._last_gain // 2 + PATIENCE:
                     self._begin()
         return self.best_rank < before
 

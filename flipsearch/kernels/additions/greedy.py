@@ -176,8 +176,8 @@ def shorten_once(plus, minus, counts, inputs, strategy, weight, state, prefix, l
                 break
             if strategy == 2:
                 best = -1e300
-                for place in range(min(ties, CANDIDATES)):
-                    x, y, s = candidates[place]
+                for tried in range(min(ties, CANDIDATES)):
+                    x, y, s = candidates[tried]
                     noise = float(_draw(state) >> np.uint64(11)) * 2.0**-53
                     value = noise + weight * _potential(
                         plus, minus, counts, x, y, s, variables, spare

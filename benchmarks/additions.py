@@ -1,0 +1,100 @@
+"""Additions of the schemes we have against the published figures of `reduced_additions.csv`.
+
+For each format of the table for which a scheme of its rank (or less) over ZT is shipped, or is
+put together from Winograd's by products and sums along one side: additions after the walk and the
+sharing that `reduce` does. Figures from the table are those of dronperminov's catalogue of
+addition-reduced schemes; a row counts for its own rank. The last line is the total.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.common import benchmark_parser, emit
+from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.kernels.additions import fewest_additions
+from flipsearch.kernels.builtin import winograd
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+from flipsearch.transform import ORDERS, extend, merge, permute, product
+
+TABLE = Path(__file__).parent / "reduced_additions.csv"
+TRIED = 3
+"""Schemes of a format that are reduced, those with the fewest additions as written."""
+
+
+def composed() -> list[Scheme]:
+    """Return schemes made of Winograd's: its powers, and sums along one side."""
+    two = winograd()
+    schemes = [two, product(two, two), product(product(two, two), two)]
+    row = two
+    for p in range(3, 17):
+        schemes.append(extend(row, "p"))
+        if p % 2 == 0:
+            row = merge(row, two, "p")
+            schemes[-1] = row
+    return schemes
+
+
+def shipped() -> Iterable[Scheme]:
+    """Yield the schemes that ship with the program."""
+    from flipsearch.catalogue.shipped import read_folder, shipped_folder
+
+    folder = shipped_folder()
+    if folder is not None:
+        yield from (scheme for scheme, _ in read_folder(folder))
+
+
+def candidates() -> dict[MatrixProduct, list[Scheme]]:
+    """Return ternary schemes by sorted format."""
+    found: dict[MatrixProduct, list[Scheme]] = {}
+    for scheme in [*composed(), *shipped()]:
+        format_ = scheme.format
+        if scheme.ring.characteristic or scheme.natural_ring is not Ring.ZT:
+            continue
+        if not isinstance(format_, MatrixProduct) or not format_.is_general or format_.corner:
+            continue
+        scheme = scheme.canonical.over(Ring.ZT)
+        order = next(order for order in ORDERS if format_.permuted(order) == format_.sorted)
+        found.setdefault(format_.sorted, []).append(permute(scheme, order))
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--format", help="one format only")
+    parser.add_argument("--seconds", type=float, default=10.0, help="time a format (default 10)")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args(argv)
+    known = candidates()
+    totals = [0, 0]
+    with TABLE.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        format_ = parse_format(row["format"])
+        rank, reference = int(row["rank"]), int(row["reduced_additions"])
+        schemes = [scheme for scheme in known.get(format_, []) if scheme.rank <= rank]
+        if not schemes or (arguments.format and format_ != parse_format(arguments.format).sorted):
+            continue
+        least = min(scheme.rank for scheme in schemes)
+        # a row counts for its own rank, so the highest rank within it comes first
+        schemes = sorted(schemes, key=lambda scheme: (-scheme.rank, scheme.additions))[:TRIED]
+        share = arguments.seconds / len(schemes)
+        found = [fewest_additions(scheme, share, arguments.seed) for scheme in schemes]
+        best = min(found, key=lambda reduction: reduction.additions)
+        totals[0] += best.additions
+        totals[1] += reference
+        emit(
+            arguments.json, "additions", best.additions, "additions", format=format_.name,
+            rank=best.scheme.rank, reference=reference, reference_rank=rank, least_rank=least,
+            reached=best.additions <= reference, as_written=best.scheme.additions,
+        )  # fmt: skip
+    emit(arguments.json, "additions_total", totals[0], "additions", reference=totals[1])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

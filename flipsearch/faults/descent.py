@@ -92,7 +92,7 @@ class Descent:
         products = (u[keep][:, :, None] * v[keep][:, None, :]).reshape(len(u) - 1, -1)
         n = len(u)
         weights = np.array(
-            [self._p**k * (1 - self._p) ** (n - k) for k in range(self._depth + 2)]
+            [self._p**k * (1 - self._p) ** (n - k) for k in range(self._depth + 1)] + [0.0]
         )
         randoms = self._generator.integers(1, int(self._prime), size=(2, products.shape[1]))
         gains = np.zeros((len(self._left), len(self._right)))

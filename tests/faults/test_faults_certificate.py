@@ -12,8 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
-from flipsearch.faults import FaultTolerantScheme, baselines, target_forms, union_of, worst_growth
+from flipsearch.faults import (
+    FaultTolerantScheme,
+    baselines,
+    exact,
+    target_forms,
+    union_of,
+    worst_growth,
+)
 from flipsearch.faults.classics import sandwich, strassen, two_by_two_orbit, winograd
+from flipsearch.faults.descent import ternary_vectors
+from flipsearch.faults.parity import with_parities
 from flipsearch.faults.patterns import fatal_counts, fatal_patterns
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
@@ -93,6 +102,44 @@ def test_best_ternary_partner_has_the_golden_probabilities() -> None:
     for p, expected in ((0.01, 2.08e-5), (0.05, 2.91e-3), (0.1, 2.48e-2), (0.2, 0.182)):
         assert union.certificate().failure_probability(p) == pytest.approx(expected, rel=6e-3)
     assert [worst_growth(union, k) for k in range(3)] == [4, 16, 24]
+
+
+def test_a_partner_with_coefficients_up_to_three() -> None:
+    x, y, z = (np.array(m) for m in ([[1, 3], [-1, 2]], [[2, 0], [1, -1]], [[4, -2], [3, 1]]))
+    s = strassen()
+    partner = sandwich(s.u, s.v, TWO, x, y, z)
+    assert max(np.abs(side).max() for side in partner) == 3
+    union = union_of(TWO, [s, partner])
+    certificate = union.certificate()
+    assert (union.rank, certificate.kmin, certificate.counts[4:6]) == (10, 4, (40, 1636))
+    for p, expected in ((0.01, 5.14e-7), (0.05, 5.04e-4), (0.1, 9.18e-3), (0.2, 0.120)):
+        assert certificate.failure_probability(p) == pytest.approx(expected, rel=6e-3)
+
+
+def test_strassen_and_winograd_have_two_fatal_pairs_and_thirty_minimal_relations() -> None:
+    union = golden_union("S+W")
+    assert len(union.fatal_patterns(2)) == 2
+    supports = set()
+    for rows in itertools.combinations(range(14), 11):  # a circuit has at most rank + 1 products
+        for relation in exact.relations(union.products[list(rows)]):
+            supports.add(frozenset(rows[i] for i in np.flatnonzero(relation)))
+    minimal = {a for a in supports if not any(b < a for b in supports)}
+    assert len(minimal) == 30
+    assert {min(map(len, minimal)), max(map(len, minimal))} == {6, 11}
+
+
+def test_the_best_ternary_parity_products() -> None:
+    ternary = ternary_vectors(4)
+    assert len(ternary) == 40
+    union = golden_union("S+W")
+    one = with_parities(union, 1, ternary, ternary)  # all 1600 candidates at once
+    assert one.certificate() == golden_union("S+W+1").certificate()
+    two = with_parities(union, 2, ternary, ternary)
+    assert two.certificate() == golden_union("S+W+2").certificate()
+    assert two.origin[14:] == ("parity", "parity")
+    three = with_parities(union, 3, ternary, ternary, steps=30)
+    assert (three.u[:14] == union.u).all()
+    assert three.certificate().survives >= 2
 
 
 def test_decoder_growth_of_the_classics() -> None:

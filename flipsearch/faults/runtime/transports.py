@@ -150,7 +150,7 @@ class RayTransport:
             try:
                 reports.append((r, self._ray.get(reference)))
             except Exception as error:  # whatever became of the task, its product is lost
-                reports.append((r, error))
+                reports.append((r, getattr(error, "cause", None) or error))
         return reports
 
     def close(self) -> None:

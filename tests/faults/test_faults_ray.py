@@ -1,0 +1,101 @@
+"""Emitted modules on a local Ray cluster, with tasks, workers and a node really lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+ray = pytest.importorskip("ray")
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+Emitted = Callable[[str, int], ModuleType]
+
+
+def integers(shape: tuple[int, int], seed: int) -> Any:
+    return np.random.default_rng(seed).integers(-50, 51, size=shape)
+
+
+A, B = integers((12, 10), 1), integers((10, 14), 2)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    if ray.is_initialized():
+        ray.shutdown()
+    made = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": 2,
+            "include_dashboard": False,
+            "object_store_memory": 80 * 1024 * 1024,
+        },
+    )
+    ray.init(address=made.address, log_to_driver=False)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture
+def module(emitted: Emitted) -> ModuleType:
+    return emitted("2x2x2", 3)
+
+
+def test_lost_wrong_and_raising_tasks(cluster: Any, module: ModuleType) -> None:
+    drill = {0: "kill", 1: "raise", 2: "wrong"}
+    outcome = module.multiply(A, B, executor="ray", check=True, retries=0, drill=drill)
+    assert (outcome.product == A @ B).all()
+    assert not set(outcome.used) & set(drill)
+    assert outcome.wrong == (2,)
+    assert "rehearsed" in outcome.lost[1]
+
+
+def test_a_killed_task_is_an_erasure_not_a_retry(cluster: Any, module: ModuleType) -> None:
+    outcome = module.multiply(
+        A, B, executor="ray", retries=0, correct=1, drill={5: "kill"}
+    )
+    assert (outcome.product == A @ B).all()
+    assert outcome.resubmitted == ()
+
+
+def test_too_much_lost_is_repaired_or_named(cluster: Any, module: ModuleType) -> None:
+    drill = dict.fromkeys(range(module.CODE.workers - 5), "raise")
+    with pytest.raises(module.LostProductsError) as caught:
+        module.multiply(A, B, executor="ray", retries=0, drill=drill)
+    assert set(caught.value.lost) == set(drill)
+    outcome = module.multiply(A, B, executor="ray", retries=1, drill=drill)
+    assert (outcome.product == A @ B).all()
+    assert 0 < len(outcome.resubmitted) < len(drill)
+
+
+def test_a_node_removed_in_the_middle(cluster: Any, module: ModuleType) -> None:
+    node = cluster.add_node(num_cpus=3, object_store_memory=80 * 1024 * 1024)
+    cluster.wait_for_nodes()
+    seen: list[float] = []
+
+    def remove() -> None:
+        time.sleep(1.5)
+        cluster.remove_node(node, allow_graceful=False)
+        seen.append(time.monotonic())
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    outcome = module.multiply(
+        A, B, executor="ray", retries=3, drill=dict.fromkeys(range(module.CODE.workers), 1.0)
+    )
+    end = time.monotonic()
+    remover.join()
+    assert (outcome.product == A @ B).all()
+    assert seen
+    assert seen[0] < end
+    assert any("node" in why.lower() or "crash" in why.lower() for why in outcome.lost.values()) or (
+        outcome.late
+    )

@@ -133,7 +133,8 @@ def test_a_process_pool_of_the_standard_library(module: ModuleType) -> None:
 
 
 @pytest.mark.slow
-def test_every_pair_of_killed_processes(module: ModuleType, pool: Any) -> None:
-    for pair in itertools.combinations(range(module.CODE.workers), 2):
+def test_pairs_of_killed_processes(module: ModuleType, pool: Any) -> None:
+    pairs = itertools.combinations(range(module.CODE.workers), 2)
+    for pair in itertools.islice(pairs, 0, None, 5):
         outcome = module.multiply(A, B, executor=pool, retries=0, drill=dict.fromkeys(pair, "kill"))
         assert (outcome.product == A @ B).all()

@@ -1,0 +1,227 @@
+"""protect: searches, presets, bounds, the command."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flipsearch.cli import faults as command
+from flipsearch.errors import FormatError, NotFoundError, UsageError
+from flipsearch.faults import FaultTolerantScheme, from_scheme, union_of
+from flipsearch.faults.base import composed
+from flipsearch.faults.checksums import directions, with_checksums
+from flipsearch.faults.classics import strassen, winograd
+from flipsearch.faults.covering import fewest_workers
+from flipsearch.faults.descent import Descent, ternary_vectors
+from flipsearch.faults.presets import is_union, preset_folder, presets, read_union, union_text
+from flipsearch.faults.protect import protect
+from flipsearch.files.native import read_native
+from flipsearch.formats import parse_format
+from flipsearch.verify import verify
+
+TWO = parse_format("2x2x2")
+BASES = [("Strassen", strassen()), ("Winograd", winograd())]
+
+
+def largest(union: FaultTolerantScheme) -> int:
+    return int(max(np.abs(union.u).max(), np.abs(union.v).max()))
+
+
+def test_every_preset_is_what_it_says() -> None:
+    folder = preset_folder()
+    assert folder is not None
+    for path in folder.glob("*.txt"):
+        scheme, said = read_native(path)
+        verify(scheme)
+        assert is_union(said)
+        union = read_union(path)
+        certificate = union.certificate()
+        assert certificate.survives == int(said["survives"])
+        assert union.workers == int(said["workers"]) == scheme.rank
+        counts = said["fatal-sets"].removesuffix(" ...").split()
+        assert list(certificate.counts) == [int(c) for c in counts]
+
+
+@pytest.mark.parametrize(
+    ("survive", "workers", "entries"),
+    [(1, 9, 1), (2, 12, 1), (2, 11, 2), (3, 14, 2), (3, 14, 1), (3, 13, 2), (3, 15, 1), (4, 15, 2)],
+)
+def test_presets_reach_the_figures(survive: int, workers: int, entries: int) -> None:
+    assert any(
+        union.workers <= workers and largest(union) <= entries for union in presets(TWO, survive)
+    )
+
+
+def test_sixteen_ternary_workers_beat_three_copies() -> None:
+    chances = [
+        union.certificate().failure_probability(0.1)
+        for union in presets(TWO, 3)
+        if union.workers == 16 and largest(union) == 1
+    ]
+    assert min(chances) <= 0.0041
+
+
+def test_a_union_survives_being_written_and_read(tmp_path: Path) -> None:
+    union = union_of(TWO, [strassen(), winograd()], ["Strassen", "Winograd"], "both")
+    path = tmp_path / "both.txt"
+    path.write_text(union_text(union), encoding="utf-8")
+    again = read_union(path)
+    assert again.content_hash == union.content_hash
+    assert again.certificate() == union.certificate()
+    assert (again.name, again.origin) == (union.name, union.origin)
+    path.write_text(path.read_text().replace("survives: 1", "survives: 2"), encoding="utf-8")
+    with pytest.raises(FormatError, match="does not"):
+        read_union(path)
+    assert from_scheme(union.as_scheme()).content_hash == union.content_hash
+
+
+@pytest.mark.parametrize("name", ["2x2x3", "3x2x2", "2x3x2", "1x3x2"])
+def test_checksums_protect_any_format_from_one_loss(name: str) -> None:
+    format_ = parse_format(name)
+    base = composed(format_)
+    verify(base)
+    n, m, p = format_.sides
+    found = any(
+        with_checksums(base, [(x, y)]).certificate(1).survives >= 1
+        for x, y in itertools.islice(
+            itertools.product(directions(n, 2)[::-1], directions(p, 2)[::-1]), 300
+        )
+    )
+    assert found
+    assert with_checksums(base, [((1,) * n, (1,) * p)]).workers == base.rank + m
+
+
+def test_composed_schemes_have_the_ranks_of_strassens_pieces() -> None:
+    ranks = {"2x2x2": 7, "2x2x3": 11, "4x4x4": 49, "3x3x3": 26, "2x4x2": 14, "1x5x3": 15}
+    assert {name: composed(parse_format(name)).rank for name in ranks} == ranks
+
+
+def test_free_codes_by_descent_improve_and_replay() -> None:
+    ternary = ternary_vectors(4)
+    start = [np.vstack([side, ternary[:3]]) for side in (strassen().u, strassen().v)]
+
+    def scores(seed: int) -> list[float]:
+        search = Descent(TWO, ternary, ternary, p=0.05, depth=2, seed=seed)
+        return [code.score for code in itertools.islice(search.run(*start), 60)]
+
+    first = scores(3)
+    assert first == scores(3)
+    assert min(first) < first[0]
+
+
+def test_the_descent_objective_is_the_certificates() -> None:
+    ternary = ternary_vectors(4)
+    start = [np.vstack([side, ternary[3:6]]) for side in (winograd().u, winograd().v)]
+    p, depth = 0.03, 3
+    search = Descent(TWO, ternary, ternary, p=p, depth=depth, seed=0)
+    for drop in (7, 8, 2):
+        code = search.step(*start, drop)
+        counts = FaultTolerantScheme(TWO, code.u, code.v).certificate().counts
+        n = len(code.u)
+        expected = sum(counts[k] * p**k * (1 - p) ** (n - k) for k in range(depth + 1))
+        assert code.score == pytest.approx(expected)
+
+
+def test_the_covering_bound_agrees_with_brute_force() -> None:
+    format_ = parse_format("1x2x1")
+    u = np.array([[1, 0], [0, 1], [1, 1], [1, -1], [1, 0]])
+    v = np.array([[1, 0], [0, 1], [1, 1], [1, -1], [1, 0]])
+    for survive in (0, 1):
+        found = fewest_workers(format_, u, v, survive, budget=20)
+        smallest = next(
+            size
+            for size in range(1, 7)
+            if any(survives(format_, u, v, rows, survive) for rows in subsets(5, size)) or size == 6
+        )
+        assert found.bound == smallest
+
+
+def subsets(n: int, size: int) -> list[list[int]]:
+    return [list(rows) for rows in itertools.combinations(range(n), size)]
+
+
+def survives(format_, u, v, rows, survive) -> bool:  # type: ignore[no-untyped-def]
+    try:
+        union = FaultTolerantScheme(format_, u[rows], v[rows])
+    except Exception:
+        return False
+    return union.certificate(survive).survives >= survive
+
+
+def test_nine_workers_are_needed_within_a_pool() -> None:
+    union = presets(TWO, 1)[0]
+    u = np.concatenate([union.u, strassen().u])
+    v = np.concatenate([union.v, strassen().v])
+    found = fewest_workers(TWO, u, v, 1, budget=60)
+    assert found.bound == 9
+    assert found.chosen is not None
+    assert survives(TWO, u, v, list(found.chosen), 1)
+
+
+def test_protect_finds_nine_workers_without_presets() -> None:
+    found = protect(TWO, 1, BASES, budget=6, use_presets=False)
+    assert found.union.workers <= 9
+    assert found.union.certificate().survives >= 1
+
+
+def test_protect_uses_the_workers_it_is_given() -> None:
+    found = protect(TWO, 2, BASES, workers=14, budget=8, use_presets=False)
+    assert found.union.workers <= 14
+    assert found.union.certificate().survives >= 2
+    assert found.union.certificate().failure_probability(0.05) <= 2.91e-3  # Strassen + orbit
+
+
+def test_protect_says_what_it_could_not_find() -> None:
+    with pytest.raises(NotFoundError, match="more workers"):
+        protect(TWO, 3, BASES, workers=8, budget=1, use_presets=False)
+    with pytest.raises(UsageError):
+        protect(TWO, 0, BASES)
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    command.register(parser.add_subparsers())
+    parsed = parser.parse_args(["protect", *arguments])
+    parsed.verbose = False
+    code: int = parsed.handler(parsed)
+    return code
+
+
+def test_the_command_prints_a_certificate_and_stores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db, out = str(tmp_path / "c.db"), tmp_path / "union.txt"
+    code = run("2x2x2", "--survive", "3", "--budget", "2s", "--db", db, "-o", str(out))
+    text = capsys.readouterr().out
+    assert code == 0
+    assert "survives any 3 lost" in text
+    assert "4 copies" in text
+    assert "entangled polynomial code" in text
+    union = read_union(out)
+    from flipsearch.catalogue import Catalogue
+
+    with Catalogue.open(db) as catalogue:
+        record = catalogue.get(union.as_scheme().content_hash)
+        assert from_scheme(record.scheme).certificate().survives >= 3
+        details = [p.details for p in catalogue.provenance(record) if p.method == "protect"]
+        assert details[0] is not None
+        assert details[0]["survives"] == "3"
+
+
+def test_the_command_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("2x2x2", "--survive", "2", "--budget", "1s", "--no-store", "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["workers"] <= 12
+    assert record["survives"] >= 2
+    assert record["fatal_sets"][:3] == [0, 0, 0]
+
+
+def test_the_command_refuses_nonsense() -> None:
+    for arguments in (["ug:2x2x2"], ["2x2"], ["2x2x2", "--budget", "soon"]):
+        with pytest.raises(UsageError):
+            run(*arguments, "--no-store")

@@ -41,10 +41,21 @@ LIFTED = 32
 class Strategy(Protocol):
     """What the driver needs of a strategy."""
 
-    name: str
-    format: Format
-    ring: Ring
-    seed: int
+    @property
+    def name(self) -> str:
+        """Its name on the command line."""
+
+    @property
+    def format(self) -> Format:
+        """What it searches schemes for."""
+
+    @property
+    def ring(self) -> Ring:
+        """Where it walks."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
 
     @property
     def best_rank(self) -> int:

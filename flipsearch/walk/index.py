@@ -153,8 +153,8 @@ def build(at, rows, signs, rank, wide, narrow):  # type: ignore[no-untyped-def]
             narrow[at.counts + here] += np.uint16(1)
             narrow[at.row_sums + here] ^= np.uint16(row)
         free = ZERO
-        for class_ in range(at.classes - ONE, used, -1):
-            narrow[at.free + base + free] = np.uint16(class_)
+        for unused in range(at.classes - ONE, used, -1):
+            narrow[at.free + base + free] = np.uint16(unused)
             free += ONE
         narrow[at.free_counts + slot] = np.uint16(free)
         for row in range(rank):

@@ -1,0 +1,24 @@
+"""The catalogue shown to people: a static site, and pictures; reads the catalogue only."""
+
+from flipsearch.report.canvas import PlotError
+from flipsearch.report.drawing import write_plot
+from flipsearch.report.plots import (
+    gap_histogram,
+    gap_over_time,
+    omega_by_format,
+    rank_histogram,
+    rank_over_time,
+)
+from flipsearch.report.site import Report, write_report
+
+__all__ = [
+    "PlotError",
+    "Report",
+    "gap_histogram",
+    "gap_over_time",
+    "omega_by_format",
+    "rank_histogram",
+    "rank_over_time",
+    "write_plot",
+    "write_report",
+]

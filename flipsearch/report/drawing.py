@@ -1,0 +1,76 @@
+"""One picture into one file, chosen by what it is of: the command ``plot``.
+
+Invariant: under the name given stands a whole picture or what stood there before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flipsearch.catalogue import Catalogue
+from flipsearch.errors import NotFoundError, UsageError
+from flipsearch.files import write_atomically
+from flipsearch.report.canvas import picture
+from flipsearch.report.plots import omega_by_format, rank_histogram, rank_over_time
+from flipsearch.rings import Ring
+
+SUFFIXES = (".png", ".svg")
+KINDS = ("history", "ranks", "omega")
+
+
+def write_plot(
+    catalogue: Catalogue,
+    what: str | None,
+    path: str | Path,
+    *,
+    kind: str | None = None,
+    ring: str | None = None,
+    force: bool = False,
+) -> Path:
+    """Draw one picture into a file, atomically.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        What to draw from.
+    what : str, optional
+        A run (number or name) or a format.
+    path : path
+        Its suffix says how to write: ``.png`` or ``.svg``.
+    kind : str, optional
+        One of `KINDS`; by default what fits: ``history`` for a run, ``ranks`` for a format,
+        ``omega`` for neither.
+    ring : str, optional
+        Only schemes over this ring (``ranks`` and ``omega``).
+    force : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    UsageError
+        Another suffix, what is missing for that kind, or the file exists.
+    NotFoundError
+        There is no such run or nothing to draw.
+    PlotError
+        matplotlib is not installed.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"cannot draw into {target.name!r}: end the name in .png or .svg")
+    run = None
+    if what is not None and kind in (None, "history"):
+        run = catalogue.find_run(int(what) if what.isdecimal() else what)
+    chosen = kind or ("omega" if what is None else "ranks" if run is None else "history")
+    if chosen == "omega":
+        axes = omega_by_format(catalogue, ring=ring or Ring.Q)
+    elif what is None:
+        raise UsageError(f"name a {'run' if chosen == 'history' else 'format'} to draw")
+    elif chosen == "history":
+        axes = rank_over_time(catalogue, catalogue.run(what) if run is None else run)
+    elif what.isdecimal():
+        raise NotFoundError(f"there is no run {what}: flipsearch runs lists them")
+    else:
+        axes = rank_histogram(catalogue, what, ring=ring)
+    write_atomically(target, picture(axes, suffix[1:]), force=force)
+    return target

@@ -1,0 +1,296 @@
+"""Pictures of the catalogue: each function draws on matplotlib axes and returns them.
+
+They fit into anybody's figure: nothing global of matplotlib is touched, and axes that are given
+are drawn on, not styled.
+
+Invariant: reading only; where there is nothing to show stands a `NotFoundError`, never an empty
+picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from flipsearch.catalogue import Catalogue, Run
+from flipsearch.catalogue.queries import as_format, as_ring, names_of
+from flipsearch.errors import NotFoundError
+from flipsearch.formats import Format
+from flipsearch.report.canvas import axes_or_new, plain, whole_numbers
+from flipsearch.report.history import best_over_time
+from flipsearch.rings import Ring
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_RUNS = 10
+COLOURS = {
+    Ring.F2: "#0072b2",
+    Ring.F3: "#009e73",
+    Ring.ZT: "#d55e00",
+    Ring.Z: "#cc79a7",
+    Ring.Q: "#6a5acd",
+}
+"""Told apart by most colour-blind people (Okabe and Ito 2008, but for Q)."""
+
+
+def rank_over_time(catalogue: Catalogue, run: Run | int | str, axes: Axes | None = None) -> Axes:
+    """Draw the best rank of one run over the time since its start.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Where it is recorded.
+    run : Run, int or str
+        Which: its number or name.
+    axes : Axes, optional
+        Where to draw; a new figure's by default.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such run, or it has stored no scheme.
+    PlotError
+        matplotlib is not installed.
+    """
+    known = run if isinstance(run, Run) else catalogue.run(run)
+    steps = best_over_time(catalogue, known)
+    if not steps:
+        raise NotFoundError(f"run {known.id} has stored no scheme: there is nothing to draw")
+    axes = axes_or_new(axes)
+    end = (known.finished or known.heartbeat) - known.started
+    unit, name = _unit(max(end.total_seconds(), steps[-1].seconds))
+    times = [step.seconds / unit for step in steps]
+    ranks = [step.rank for step in steps]
+    last = max(end.total_seconds() / unit, times[-1])
+    axes.step([*times, last], [*ranks, ranks[-1]], where="post", color=COLOURS[known.ring])
+    axes.plot(times, ranks, "o", color=COLOURS[known.ring], label=f"run {known.id}")
+    bound = catalogue.known_bound(known.format, known.ring)
+    if bound is not None:
+        axes.axhline(bound.value, color="#555", linestyle="--", label=f"known: {bound.value}")
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"time since start ({name})")
+    axes.set_ylabel("best rank")
+    title = f"{known.format} over {known.ring}, {known.strategy}"
+    axes.set_title(plain(f"{title}, {known.name}" if known.name else title))
+    whole_numbers(axes.yaxis)
+    axes.legend()
+    return axes
+
+
+def gap_over_time(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
+    """Draw how far the latest runs were from the known bound, over the time since their start.
+
+    Raises
+    ------
+    NotFoundError
+        No run has stored a scheme for a format with a known bound.
+    PlotError
+        matplotlib is not installed.
+    """
+    drawn = []
+    for run in catalogue.runs(20 * MOST_RUNS):
+        bound = catalogue.known_bound(run.format, run.ring)
+        steps = best_over_time(catalogue, run) if bound is not None else []
+        if bound is not None and steps:
+            drawn.append((run, bound.value, steps))
+        if len(drawn) == MOST_RUNS:
+            break
+    if not drawn:
+        raise NotFoundError("no run has stored a scheme with a known bound to compare with")
+    axes = axes_or_new(axes)
+    for number, (run, known, steps) in enumerate(drawn):
+        end = ((run.finished or run.heartbeat) - run.started).total_seconds()
+        times = [max(step.seconds, 0.01) for step in steps]
+        gaps = [step.rank - known for step in steps]
+        axes.step(
+            [*times, max(end, times[-1])],
+            [*gaps, gaps[-1]],
+            where="post",
+            marker="oss^vD"[number % 6],
+            markersize=4,
+            label=plain(f"{run.id}: {run.format} {run.ring}"),
+        )
+    axes.axhline(0, color="#555", linestyle="--")
+    axes.set_xscale("log")
+    axes.set_xlabel("seconds since start")
+    axes.set_ylabel("best rank - known bound")
+    axes.set_title("Latest runs")
+    whole_numbers(axes.yaxis)
+    axes.legend(fontsize="small", title="run")
+    return axes
+
+
+def rank_histogram(
+    catalogue: Catalogue,
+    format_: str | Format,
+    *,
+    ring: str | Ring | None = None,
+    axes: Axes | None = None,
+) -> Axes:
+    """Draw how many schemes of each rank are stored for a format, by ring.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        What to count in.
+    format_ : str or Format
+        In any order of its sides.
+    ring : str or Ring, optional
+        Only schemes over this ring; Z includes ZT, and Q both.
+    axes : Axes, optional
+        Where to draw.
+
+    Raises
+    ------
+    NotFoundError
+        No scheme is stored.
+    PlotError
+        matplotlib is not installed.
+    """
+    name = names_of(format_)[1]
+    counts: dict[Ring, Counter[int]] = {}
+    for record in catalogue.records(format=format_, ring=ring):
+        counts.setdefault(record.ring, Counter())[record.rank] += 1
+    if not counts:
+        over = "" if ring is None else f" over {as_ring(ring)}"
+        raise NotFoundError(f"no scheme is stored for {name}{over}: there is nothing to draw")
+    axes = axes_or_new(axes)
+    below: Counter[int] = Counter()
+    for held, counter in sorted(counts.items(), key=lambda item: list(Ring).index(item[0])):
+        ranks = sorted(counter)
+        axes.bar(
+            ranks,
+            [counter[rank] for rank in ranks],
+            bottom=[below[rank] for rank in ranks],
+            color=COLOURS[held],
+            width=0.8,
+            label=str(held),
+        )
+        below.update(counter)
+    rings = [as_ring(ring)] if ring is not None else sorted(counts)
+    found = [catalogue.known_bound(format_, held) for held in rings]
+    for value in sorted({bound.value for bound in found if bound is not None}):
+        names = [held.ring for held in found if held is not None and held.value == value]
+        label = f"known: {value} ({', '.join(sorted(set(names)))})"
+        axes.axvline(value, color="#333", linestyle="--", linewidth=1, label=label)
+    if min(below) == max(below):
+        axes.set_xlim(min(below) - 3, max(below) + 3)
+    axes.set_xlabel("rank")
+    axes.set_ylabel("schemes")
+    axes.set_title(plain(f"{name}: ranks of stored schemes"))
+    whole_numbers(axes.xaxis)
+    whole_numbers(axes.yaxis)
+    axes.legend(fontsize="small")
+    return axes
+
+
+def gap_histogram(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
+    """Draw how many formats are how far from the known bound, ring by ring.
+
+    Raises
+    ------
+    NotFoundError
+        Nothing that has a known bound is stored.
+    PlotError
+        matplotlib is not installed.
+    """
+    counts = {ring: Counter[int]() for ring in Ring}
+    for cell in catalogue.best_table():
+        if cell.gap is not None:
+            counts[cell.ring][max(-3, min(cell.gap, 10))] += 1
+    gaps = sorted({gap for counter in counts.values() for gap in counter})
+    if not gaps:
+        raise NotFoundError("nothing is stored that has a known bound: there is nothing to draw")
+    axes = axes_or_new(axes)
+    width = 0.8 / len(counts)
+    for number, (ring, counter) in enumerate(counts.items()):
+        axes.bar(
+            [gap - 0.4 + width * (number + 0.5) for gap in gaps],
+            [counter[gap] for gap in gaps],
+            width=width,
+            color=COLOURS[ring],
+            label=str(ring),
+        )
+    axes.set_xticks(gaps, [_gap_name(gap) for gap in gaps])
+    axes.set_xlabel("best stored rank - known bound")
+    axes.set_ylabel("formats")
+    axes.set_title("Distance to the known bounds")
+    whole_numbers(axes.yaxis)
+    axes.legend(fontsize="small")
+    return axes
+
+
+def omega_by_format(
+    catalogue: Catalogue, *, ring: str | Ring = Ring.Q, axes: Axes | None = None
+) -> Axes:
+    """Draw the exponent omega of the best scheme of each general format over its size.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        What to draw.
+    ring : str or Ring
+        Where schemes must work; Q by default: on real numbers.
+    axes : Axes, optional
+        Where to draw.
+
+    Raises
+    ------
+    NotFoundError
+        No scheme of a general format is stored over that ring.
+    PlotError
+        matplotlib is not installed.
+    """
+    wanted = as_ring(ring)
+    points = []
+    for cell in catalogue.best_table((wanted,)):
+        if cell.format.startswith("tensor:") or ":" in cell.format or cell.rank is None:
+            continue
+        volume = math.prod(as_format(cell.format).sides)
+        if volume > 1 and cell.rank > 1:
+            reached = cell.gap is not None and cell.gap <= 0
+            omega = 3 * math.log(cell.rank) / math.log(volume)
+            points.append((volume ** (1 / 3), omega, cell.format, reached))
+    if not points:
+        raise NotFoundError(f"no scheme of a general format is stored over {wanted}")
+    axes = axes_or_new(axes)
+    for reached, label, face in (
+        (True, "reaches the known bound", COLOURS[Ring.F2]),
+        (False, "does not", "none"),
+    ):
+        chosen = [point for point in points if point[3] is reached]
+        if chosen:
+            axes.scatter(
+                [point[0] for point in chosen],
+                [point[1] for point in chosen],
+                s=22,
+                facecolors=face,
+                edgecolors=COLOURS[Ring.F2],
+                label=label,
+            )
+    axes.axhline(math.log2(7), color="#555", linestyle="--", linewidth=1, label="log2 7")
+    for x, omega, name, _ in sorted(points, key=lambda point: point[1])[:4]:
+        axes.annotate(
+            name, (x, omega), xytext=(4, -10), textcoords="offset points", fontsize="small"
+        )
+    axes.set_xlabel("size of the format, (nmp)^(1/3)")
+    axes.set_ylabel("omega = 3 log R / log nmp")
+    axes.set_title(f"Exponent by format, over {wanted}")
+    axes.margins(0.08)
+    axes.legend(fontsize="small")
+    return axes
+
+
+def _unit(seconds: float) -> tuple[float, str]:
+    for unit, name in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * unit:
+            return unit, name
+    return 1.0, "seconds"
+
+
+def _gap_name(gap: int) -> str:
+    if gap <= -3:
+        return "-3 or less"
+    return "10+" if gap >= 10 else f"{gap:+d}" if gap else "0"

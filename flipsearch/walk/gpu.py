@@ -1,0 +1,380 @@
+"""The walk on a GPU: what a kernel is compiled for, how states lie there, and the device itself.
+
+The kernel is `walk.cu` with `rows.cuh` and `moves.cuh`, compiled when first used for a `Shape`.
+`CudaDevice` is the only part that needs cupy and a GPU; it is as thin as can be, so that all the
+rest runs in tests against the same source compiled for the host.
+
+Invariant: `flipsearch.walk.gpu_batch.walk_many` gives for each task what
+`flipsearch.walk.reference.walk` gives, bit for bit.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from flipsearch.errors import UsageError
+from flipsearch.rings import Ring
+from flipsearch.walk.cpu import blocks_for
+from flipsearch.walk.task import WalkTask, Words
+
+Words32 = npt.NDArray[np.uint32]
+
+SOURCES = Path(__file__).parent
+LANES = 32
+LARGEST_SHARED = 227 * 1024
+"""Bytes of shared memory a block may ask for on the newest devices; see `CudaDevice.shared`."""
+THREAD_SHARED = 48 * 1024
+"""A walker is a thread as long as 32 walkers take no more than this: four warps and more then
+live on a multiprocessor. Else a walker is a warp."""
+SLACK = 2
+"""Rows a walker has room for beyond its band; it starts again with more should it need them."""
+
+FIELDS = (
+    *("seed", "steps", "plus_after", "band", "stop_rank", "collect", "collect_every", "capacity"),
+    *("counter", "step", "last", "next", "made", "reductions", "escapes", "rank", "best"),
+    *("taken", "entries", "status"),
+)
+"""The numbers of a walker, in the order of walk.cu."""
+IDLE, FRESH, RUNNING, BUDGET, REACHED, STUCK, OVERFULL = range(7)
+REASONS = {BUDGET: "budget", REACHED: "reached", STUCK: "stuck"}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a kernel is compiled for.
+
+    Parameters
+    ----------
+    ring : Ring
+    bits : int
+        Of a plane of a factor: 16, 32, 64, 128 or 256.
+    rows : int
+        The most rows a walker may have.
+    team : int
+        Threads of a walker: 1 or 32.
+    """
+
+    ring: Ring
+    bits: int
+    rows: int
+    team: int
+
+    @property
+    def plane(self) -> int:
+        """32-bit words of a plane."""
+        return max(1, self.bits // 32)
+
+    @property
+    def halves(self) -> bool:
+        """Whether a word holds two rows."""
+        return self.ring is Ring.F2 and self.bits == 16
+
+    @property
+    def twins(self) -> bool:
+        """Whether a word holds two planes."""
+        return self.ring is not Ring.F2 and self.bits == 16
+
+    @property
+    def key(self) -> int:
+        """Words of a factor."""
+        return self.plane if self.ring is Ring.F2 or self.twins else 2 * self.plane
+
+    @property
+    def masks(self) -> int:
+        """Words of a bitmap of rows."""
+        return -(-self.rows // 32)
+
+    @property
+    def signs(self) -> int:
+        """Words before the bitmap of signs."""
+        return 3 * self.rows // 2 if self.halves else 3 * self.rows * self.key
+
+    @property
+    def saved(self) -> int:
+        """Words of a state."""
+        return self.signs + (0 if self.ring is Ring.F2 else self.masks)
+
+    @property
+    def words(self) -> int:
+        """Words of a walker."""
+        return self.saved + 3 * self.masks + 3
+
+    @property
+    def stride(self) -> int:
+        """Walkers whose words are interleaved."""
+        return LANES // self.team
+
+    @property
+    def shared(self) -> int:
+        """Bytes of shared memory a block of 32 threads uses."""
+        return 4 * self.words * self.stride
+
+    @property
+    def macros(self) -> tuple[str, ...]:
+        """Compiler options that define this shape."""
+        numbers = {
+            "RING": self.ring.characteristic,
+            "BITS": self.bits,
+            "ROWS": self.rows,
+            "TEAM": self.team,
+        }
+        return tuple(f"-D{name}={number}" for name, number in numbers.items())
+
+
+def shape_for(task: WalkTask, rows: int = 0, team: int | None = None) -> Shape:
+    """Return the shape of the kernel that a task is walked by.
+
+    Parameters
+    ----------
+    task : WalkTask
+    rows : int
+        At least so many rows.
+    team : int, optional
+        1 or 32; by default as memory allows.
+
+    Raises
+    ------
+    UsageError
+        A walker would not fit on a multiprocessor.
+    """
+    longest = max(task.format.dimensions)
+    bits = next((b for b in (16, 32, 64, 128, 256) if longest <= b), None)
+    if bits is None:
+        raise UsageError(f"{task.format}: factors of more than 256 entries cannot be walked")
+    capacity = 64 * blocks_for(task.rank)
+    rows = min(capacity, max(rows, task.rank + task.policy.band + SLACK))
+    thread = Shape(task.ring, bits, -(-rows // 8) * 8, 1)
+    warp = Shape(task.ring, bits, -(-rows // 32) * 32, 32)
+    if team is None:
+        team = 1 if thread.shared <= THREAD_SHARED else 32
+    shape = thread if team == 1 else warp
+    if shape.shared > LARGEST_SHARED:
+        raise UsageError(f"{task.format} at rank {task.rank} does not fit on a GPU's chip")
+    return shape
+
+
+def encode(shape: Shape, starts: Words) -> Words32:
+    """Return packed states as the kernel wants them, signs still in the factors.
+
+    Parameters
+    ----------
+    shape : Shape
+    starts : uint64 array, shape (N, R, 3, K)
+
+    Returns
+    -------
+    uint32 array, shape (N, shape.saved)
+    """
+    count, rank = starts.shape[:2]
+    planes = 1 if shape.ring is Ring.F2 else 2
+    halves = np.ascontiguousarray(starts).astype("<u8").view("<u4")
+    halves = halves.reshape(count, rank, 3, planes, -1)[..., : shape.plane]
+    out = np.zeros((count, shape.saved), dtype=np.uint32)
+    rows = out[:, : shape.signs]
+    if shape.halves:
+        short = np.zeros((count, 3, shape.rows), dtype="<u2")
+        short[:, :, :rank] = halves[:, :, :, 0, 0].transpose(0, 2, 1)
+        rows[:] = short.reshape(count, -1).view("<u4")
+        return out
+    if shape.twins:
+        halves = halves[:, :, :, :1] | (halves[:, :, :, 1:] << np.uint32(16))
+    keys = halves.reshape(count, rank, 3, shape.key).transpose(0, 2, 3, 1)
+    rows.reshape(count, 3, shape.key, shape.rows)[..., :rank] = keys
+    return out
+
+
+def decode(shape: Shape, states: Words32, rank: int, width: int) -> Words:
+    """Return states of the kernel as packed states: the inverse of `encode`, signs put back.
+
+    Parameters
+    ----------
+    shape : Shape
+    states : uint32 array, shape (N, shape.saved)
+    rank : int
+        R, the same for all.
+    width : int
+        K, the words of a packed factor.
+
+    Returns
+    -------
+    uint64 array, shape (N, R, 3, K)
+    """
+    count = len(states)
+    planes = 1 if shape.ring is Ring.F2 else 2
+    out = np.zeros((count, rank, 3, planes, 2 * width // planes), dtype="<u4")
+    rows = np.ascontiguousarray(states[:, : shape.signs])
+    if shape.halves:
+        short = rows.astype("<u4").view("<u2").reshape(count, 3, shape.rows)[:, :, :rank]
+        out[:, :, :, 0, 0] = short.transpose(0, 2, 1)
+    else:
+        keys = rows.reshape(count, 3, shape.key, shape.rows)[..., :rank].transpose(0, 3, 1, 2)
+        if shape.twins:
+            keys = np.concatenate((keys & np.uint32(0xFFFF), keys >> np.uint32(16)), axis=3)
+        out[..., : shape.plane] = keys.reshape(count, rank, 3, planes, shape.plane)
+    if planes == 2:
+        signs = np.ascontiguousarray(states[:, shape.signs : shape.saved]).astype("<u4")
+        bits = np.unpackbits(signs.view(np.uint8), axis=1, bitorder="little")[:, :rank]
+        third = out[:, :, 2]
+        third[:, :, 1] ^= third[:, :, 0] * bits[..., None].astype(np.uint32)
+    return out.reshape(count, rank, 3, 2 * width).view("<u8").astype(np.uint64, copy=False)
+
+
+Kernel = Callable[[Any, Any, Any, Any, int, int, int, int], None]
+"""Arguments of `walk` in walk.cu; returns when all walkers have done their chunk."""
+
+
+class Device(Protocol):
+    """What a batch needs of a device."""
+
+    name: str
+    arrays: Any
+    """numpy or cupy."""
+    out_of_memory: type[BaseException]
+
+    def kernel(self, shape: Shape) -> Kernel:
+        """Return the kernel for a shape, compiled."""
+
+    def walkers(self, shape: Shape) -> int:
+        """Return how many walkers live on the device at once, a multiple of 32."""
+
+    def to_host(self, array: Any) -> npt.NDArray[Any]:
+        """Return a copy in the host's memory."""
+
+
+class CudaDevice:
+    """A CUDA device, through cupy.
+
+    Parameters
+    ----------
+    index : int
+        Which of the devices there are.
+    """
+
+    def __init__(self, index: int = 0) -> None:
+        if (problem := availability()) is not None:
+            raise UsageError(problem)
+        import cupy
+
+        self.arrays = cupy
+        self.out_of_memory = cupy.cuda.memory.OutOfMemoryError
+        self._device = cupy.cuda.Device(index)
+        self._device.use()
+        self._properties = cupy.cuda.runtime.getDeviceProperties(index)
+        self.name = self._properties["name"].decode()
+        self._functions: dict[Shape, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"CudaDevice({self.name!r})"
+
+    def kernel(self, shape: Shape) -> Kernel:
+        """Return the kernel for a shape; the first time it is compiled, then kept on disk."""
+        function, team = self._function(shape), shape.team
+
+        def launch(
+            states: Any,
+            numbers: Any,
+            snapshots: Any,
+            history: Any,
+            walkers: int,
+            room: int,
+            entries: int,
+            chunk: int,
+        ) -> None:
+            sizes = np.uint32(walkers), np.uint32(room), np.uint32(entries), np.uint64(chunk)
+            with self._device:
+                function(
+                    (walkers * team // LANES,),
+                    (LANES,),
+                    (states, numbers, snapshots, history, *sizes),
+                    shared_mem=shape.shared,
+                )
+                self.arrays.cuda.get_current_stream().synchronize()
+
+        return launch
+
+    def walkers(self, shape: Shape) -> int:
+        """Return how many walkers live on the device at once, a multiple of 32."""
+        per_processor = blocks_on_a_processor(
+            shape.shared,
+            self._function(shape).num_regs,
+            self._properties["sharedMemPerMultiprocessor"],
+            self._properties["regsPerMultiprocessor"],
+        )
+        blocks = max(1, per_processor) * self._properties["multiProcessorCount"]
+        return -(-blocks * shape.stride // LANES) * LANES
+
+    def to_host(self, array: Any) -> npt.NDArray[Any]:
+        """Return a copy in the host's memory."""
+        copied: npt.NDArray[Any] = self.arrays.asnumpy(array)
+        return copied
+
+    def _function(self, shape: Shape) -> Any:
+        if shape not in self._functions:
+            allowed = self._properties["sharedMemPerBlockOptin"]
+            if shape.shared > allowed:
+                raise UsageError(f"{self.name} has {allowed} bytes of shared memory a block")
+            with self._device:
+                module = self.arrays.RawModule(
+                    code=source(), options=("--std=c++17", *shape.macros)
+                )
+                function = module.get_function("walk")
+                function.max_dynamic_shared_size_bytes = shape.shared
+            self._functions[shape] = function
+        return self._functions[shape]
+
+
+def blocks_on_a_processor(shared: int, registers: int, all_shared: int, all_registers: int) -> int:
+    """Return how many blocks of one warp a multiprocessor holds at once.
+
+    Parameters
+    ----------
+    shared : int
+        Bytes of a block; the device takes 1,024 more and rounds up to 128.
+    registers : int
+        Of a thread; a warp's are handed out in units of 256.
+    all_shared, all_registers : int
+        What the multiprocessor has.
+    """
+    by_shared = all_shared // (-(-shared // 128) * 128 + 1024)
+    by_registers = all_registers // (-(-max(registers, 1) * LANES // 256) * 256)
+    return min(32, by_shared, by_registers)
+
+
+@functools.cache
+def source() -> str:
+    """Return the CUDA source as one text, its two headers put in place."""
+    text = (SOURCES / "walk.cu").read_text(encoding="utf-8")
+    for name in ("rows.cuh", "moves.cuh"):
+        text = text.replace(f'#include "{name}"\n', (SOURCES / name).read_text(encoding="utf-8"))
+    return text
+
+
+def availability() -> str | None:
+    """Return None if walks can run on a GPU here, else one line that says why not."""
+    try:
+        import cupy
+    except ImportError:
+        return "no GPU: cupy is not installed (pip install 'flipsearch[gpu]')"
+    except Exception as error:  # a broken installation shows itself in many ways
+        return f"no GPU: cupy does not load: {_line(error)}"
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+        if count == 0:
+            return "no GPU: the driver lists no CUDA device"
+        major = cupy.cuda.runtime.getDeviceProperties(0)["major"]
+    except Exception as error:  # no driver, too old a driver, a driver of another version
+        return f"no GPU: {_line(error)} (is the NVIDIA driver installed and recent enough?)"
+    if major < 7:
+        return f"no GPU: the device has compute capability {major}, 7.0 or later is needed"
+    return None
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

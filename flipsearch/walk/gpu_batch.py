@@ -1,0 +1,346 @@
+"""Batches of walkers on a device: tasks go in, launches of about a second, outcomes come out.
+
+A device is busy only with thousands of walkers, and a task may take many launches. So a walker's
+state stays on the device between launches, and as soon as one has finished, the next task takes
+its place. Only the status of each walker comes back after a launch, and the states of those that
+have finished.
+
+Invariant: an outcome depends on its task alone, not on what else is in the batch, nor on how the
+steps are cut into launches.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from flipsearch.errors import UsageError
+from flipsearch.walk import guard
+from flipsearch.walk.cpu import HISTORY, blocks_for
+from flipsearch.walk.gpu import (
+    BUDGET,
+    FIELDS,
+    FRESH,
+    IDLE,
+    LANES,
+    OVERFULL,
+    REASONS,
+    Device,
+    Shape,
+    decode,
+    encode,
+    shape_for,
+)
+from flipsearch.walk.task import WalkOutcome, WalkTask
+
+logger = logging.getLogger("flipsearch.walk")
+
+LAUNCH_SECONDS = 0.5
+"""What a launch is made to last, so that a walk can be watched and stopped."""
+FIRST_CHUNK = 256
+LARGEST_BAND = 1 << 20
+_AT = {name: k for k, name in enumerate(FIELDS)}
+
+
+class Batch:
+    """The walkers of one shape that live on a device.
+
+    Parameters
+    ----------
+    device : Device
+    shape : Shape
+    walkers : int
+        How many at most; fewer if they do not fit into memory. Rounded up to a multiple of 32.
+    room : int
+        States a walker can bring back.
+    """
+
+    def __init__(self, device: Device, shape: Shape, walkers: int, room: int) -> None:
+        self.device, self.shape, self.room = device, shape, room
+        self.entries = min(shape.rows, HISTORY)
+        self.chunk = FIRST_CHUNK
+        self._kernel = device.kernel(shape)
+        walkers = -(-walkers // LANES) * LANES
+        while True:
+            try:
+                self._allocate(walkers)
+                break
+            except device.out_of_memory:
+                if walkers <= LANES:
+                    raise
+                smaller = max(LANES, walkers // 2 // LANES * LANES)
+                logger.warning(
+                    "%s: no memory for %d walkers, trying %d", device.name, walkers, smaller
+                )
+                walkers = smaller
+        self.walkers = walkers
+        self.tasks: dict[int, WalkTask] = {}
+        self._free = list(range(walkers))[::-1]
+
+    def _allocate(self, walkers: int) -> None:
+        zeros, shape = self.device.arrays.zeros, self.shape
+        blocks, stride = walkers // shape.stride, shape.stride
+        self._states = self._snapshots = None
+        self._states = zeros((blocks, shape.words, stride), dtype=np.uint32)
+        self._snapshots = zeros((blocks, self.room, shape.saved, stride), dtype=np.uint32)
+        self._numbers = zeros((len(FIELDS), walkers), dtype=np.uint64)
+        self._history = zeros((self.entries, walkers), dtype=np.uint64)
+
+    @property
+    def free(self) -> int:
+        """Walkers without a task."""
+        return len(self._free)
+
+    def load(self, tasks: Sequence[WalkTask]) -> None:
+        """Give tasks of this shape to as many free walkers."""
+        arrays, by_rank = self.device.arrays, {}
+        for task in tasks:
+            by_rank.setdefault(task.rank, []).append(task)
+        for rank, equal in by_rank.items():
+            walkers = [self._free.pop() for _ in equal]
+            self.tasks.update(zip(walkers, equal, strict=True))
+            at = arrays.asarray(np.array(walkers))
+            starts = encode(self.shape, np.stack([task.start for task in equal]))
+            block, lane = at // self.shape.stride, at % self.shape.stride
+            self._states[block, : self.shape.saved, lane] = arrays.asarray(starts)
+            self._numbers[:, at] = arrays.asarray(_numbers(equal, rank))
+
+    def advance(self) -> float:
+        """Launch once; return the seconds it took."""
+        started = time.perf_counter()
+        self._kernel(
+            *(self._states, self._numbers, self._snapshots, self._history),
+            *(self.walkers, self.room, self.entries, self.chunk),
+        )
+        seconds = time.perf_counter() - started
+        # a first launch is short of everything, one with few steps to go proves nothing
+        factor = LAUNCH_SECONDS / max(seconds, 1e-4)
+        self.chunk = max(1, int(self.chunk * min(4.0, factor)))
+        return seconds
+
+    def flips(self) -> int:
+        """Return the flips done so far by the walkers that hold a task."""
+        made = self.device.to_host(self._numbers[_AT["made"]])
+        return int(made[list(self.tasks)].sum())
+
+    def finished(self) -> list[tuple[WalkTask, WalkOutcome | None]]:
+        """Take the finished walks out: task and outcome, None where rows ran out."""
+        status = self.device.to_host(self._numbers[_AT["status"]])
+        done = np.flatnonzero(status >= BUDGET)
+        if not len(done):
+            return []
+        at = self.device.arrays.asarray(done)
+        numbers = self.device.to_host(self._numbers[:, at]).astype(np.int64)
+        entries = int(numbers[_AT["entries"]].max())
+        history = self.device.to_host(self._history[:entries, at])
+        states = self._take(self._states, done, None)
+        count, taken = len(done), numbers[_AT["taken"]]
+        owners = np.repeat(np.arange(count), taken)
+        which = np.concatenate([np.arange(number) for number in taken])
+        best = self._take(self._snapshots, done[owners], which)
+        first = np.concatenate(([0], np.cumsum(taken)))
+        found: list[tuple[WalkTask, WalkOutcome | None]] = []
+        for k, walker in enumerate(done.tolist()):
+            task = self.tasks.pop(walker)
+            self._free.append(walker)
+            ended = _Ended(
+                numbers[:, k], states[k], best[first[k] : first[k + 1]], history[:, k]
+            )
+            found.append((task, ended.outcome(self.shape, task)))
+        self._numbers[_AT["status"], at] = IDLE
+        return found
+
+    def _take(
+        self, source: object, walkers: npt.NDArray[np.int64], which: npt.NDArray[np.int64] | None
+    ) -> npt.NDArray[np.uint32]:
+        """Return the states of some walkers, gathered on the device: (number, saved)."""
+        arrays, shape = self.device.arrays, self.shape
+        block, lane = arrays.asarray(walkers // shape.stride), arrays.asarray(walkers % shape.stride)
+        if which is None:
+            return self.device.to_host(source[block, : shape.saved, lane])  # type: ignore[index]
+        return self.device.to_host(source[block, arrays.asarray(which), :, lane])  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What is left of a finished walker."""
+
+    numbers: npt.NDArray[np.int64]
+    final: npt.NDArray[np.uint32]
+    best: npt.NDArray[np.uint32]
+    history: npt.NDArray[np.uint64]
+
+    def outcome(self, shape: Shape, task: WalkTask) -> WalkOutcome | None:
+        number = dict(zip(FIELDS, self.numbers.tolist(), strict=True))
+        if number["status"] == OVERFULL:
+            return None
+        width = task.start.shape[2]
+        final = decode(shape, self.final[None], number["rank"], width)[0]
+        best = tuple(decode(shape, self.best, number["best"], width))
+        states = (final, *best)
+        sound = all(guard.holds(task.format, task.ring, state, task.seed) for state in states)
+        if not sound:
+            logger.error("walk %d is broken: its identity fails; replay its task", task.number)
+        return WalkOutcome(
+            number=task.number,
+            best=best,
+            final=final,
+            history=tuple(
+                (int(entry) >> 16, int(entry) & 0xFFFF)
+                for entry in self.history[: number["entries"]]
+            ),
+            steps=number["step"],
+            flips=number["made"],
+            reductions=number["reductions"],
+            escapes=number["escapes"],
+            reason=REASONS[number["status"]] if sound else "broken",
+        )
+
+
+def _numbers(tasks: Sequence[WalkTask], rank: int) -> npt.NDArray[np.uint64]:
+    """Return the numbers of fresh walkers, one column a task."""
+    numbers = np.zeros((len(FIELDS), len(tasks)), dtype=np.uint64)
+    for k, task in enumerate(tasks):
+        policy = task.policy
+        numbers[:8, k] = (
+            *(task.seed, task.steps, policy.plus_after, min(policy.band, LARGEST_BAND)),
+            *(policy.stop_rank, policy.collect, policy.collect_every),
+            64 * blocks_for(rank),
+        )
+    numbers[_AT["rank"]] = rank
+    numbers[_AT["status"]] = FRESH
+    return numbers
+
+
+@dataclass
+class _Queue:
+    """What waits for one shape and room, and the batch that serves it."""
+
+    waiting: deque[WalkTask] = field(default_factory=deque)
+    batch: Batch | None = None
+
+    @property
+    def busy(self) -> int:
+        return 0 if self.batch is None else len(self.batch.tasks)
+
+
+class Engine:
+    """All walks on one device: a batch for each shape of kernel that its tasks need.
+
+    Parameters
+    ----------
+    device : Device
+    walkers : int, optional
+        At most so many at once; by default as many as live on the device.
+    team : int, optional
+        1 or 32 threads a walker; by default as memory allows.
+    """
+
+    def __init__(
+        self, device: Device, walkers: int | None = None, team: int | None = None
+    ) -> None:
+        if walkers is not None and walkers < 1:
+            raise UsageError("at least one walker is needed")
+        self.device = device
+        self._walkers, self._team = walkers, team
+        self._queues: dict[tuple[Shape, int], _Queue] = {}
+        self._last = -1
+        self.pending = 0
+
+    @property
+    def capacity(self) -> int:
+        """Walkers that live on the device at once, for the shape in use; 4,096 before any is."""
+        if self._walkers is not None:
+            return self._walkers
+        batches = (queue.batch.walkers for queue in self._queues.values() if queue.batch)
+        return max(batches, default=4096)
+
+    def submit(self, task: WalkTask) -> None:
+        """Take a task.
+
+        Raises
+        ------
+        UsageError
+            Its walker does not fit on the device.
+        """
+        self._queue(task, shape_for(task, team=self._team))
+        self.pending += 1
+
+    def _queue(self, task: WalkTask, shape: Shape) -> None:
+        room = 1 << (task.policy.collect - 1).bit_length()
+        self._queues.setdefault((shape, room), _Queue()).waiting.append(task)
+
+    def advance(self) -> list[WalkOutcome]:
+        """Load what fits, launch once, and return the outcomes of what has finished."""
+        queues = [(at, queue) for at, queue in self._queues.items() if queue.waiting or queue.busy]
+        if not queues:
+            return []
+        self._last = (self._last + 1) % len(queues)
+        (shape, room), queue = queues[self._last]
+        if queue.batch is None:
+            self._drop_idle()
+            walkers = self._walkers or self.device.walkers(shape)
+            queue.batch = Batch(self.device, shape, walkers, room)
+        batch, waiting = queue.batch, queue.waiting
+        batch.load([waiting.popleft() for _ in range(min(batch.free, len(waiting)))])
+        batch.advance()
+        outcomes = []
+        for task, outcome in batch.finished():
+            if outcome is None:
+                larger = shape_for(task, rows=shape.rows + shape.rows // 2, team=self._team)
+                self._queue(task, larger)
+            else:
+                outcomes.append(outcome)
+        self.pending -= len(outcomes)
+        return outcomes
+
+    def _drop_idle(self) -> None:
+        """Give the memory of batches that nothing waits for back."""
+        for at in [at for at, queue in self._queues.items() if not (queue.waiting or queue.busy)]:
+            del self._queues[at]
+
+
+def walk_many(
+    device: Device,
+    tasks: Iterable[WalkTask],
+    *,
+    walkers: int | None = None,
+    team: int | None = None,
+    progress: Callable[[WalkOutcome], None] | None = None,
+) -> list[WalkOutcome]:
+    """Carry out walks on a device.
+
+    Parameters
+    ----------
+    device : Device
+    tasks : iterable of WalkTask
+    walkers, team : int, optional
+        As for `Engine`.
+    progress : function, optional
+        Called with each outcome as it comes.
+
+    Returns
+    -------
+    list of WalkOutcome
+        In the order of the tasks, whose numbers have to differ.
+    """
+    engine = Engine(device, walkers, team)
+    order = []
+    for task in tasks:
+        engine.submit(task)
+        order.append(task.number)
+    if len(set(order)) != len(order):
+        raise UsageError("tasks walked together need different numbers")
+    outcomes = {}
+    while engine.pending:
+        for outcome in engine.advance():
+            outcomes[outcome.number] = outcome
+            if progress is not None:
+                progress(outcome)
+    return [outcomes[number] for number in order]

@@ -1,0 +1,32 @@
+// Compiles flipsearch/walk/walk.cu for the host: the CUDA words it uses, a warp emulated by a loop
+// over its lanes where it votes, blocks and threads run one after another.
+
+#include <cstdint>
+
+#define ON_HOST
+#define DEVICE static inline
+#define RARE static __attribute__((noinline))
+#define LANES(lane) for (u32 lane = 0; lane < 32; lane++)
+#define VOTE(lane, condition) ((u32)(condition) << (lane))
+#define SETTLE() ((void)0)
+#define LOWEST(x) ((u32)__builtin_ctz(x))
+#define COUNT(x) ((u32)__builtin_popcount(x))
+#define HIGH_PRODUCT(x, y) ((u32)((u64)(x) * (y) >> 32))
+#define __global__
+#define __shared__
+#define __launch_bounds__(threads)
+
+static thread_local struct { unsigned int x; } threadIdx, blockIdx;
+alignas(16) unsigned int on_chip[1 << 22];
+
+#include "walk.cu"
+
+static_assert(WORDS * STRIDE <= 1 << 22, "on_chip");
+
+extern "C" void walk_all(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers,
+                         u32 room, u32 entries, u64 chunk) {
+  const u32 threads = TEAM == 1 ? 32 : 1;
+  for (blockIdx.x = 0; blockIdx.x < walkers * TEAM / 32; blockIdx.x++)
+    for (threadIdx.x = 0; threadIdx.x < threads; threadIdx.x++)
+      walk(states, numbers, snapshots, history, walkers, room, entries, chunk);
+}

@@ -178,7 +178,8 @@ def serendipitous_product(
     Returns
     -------
     Scheme
-        For the format of sides n a, m b, p c.
+        For the format of sides n a, m b, p c. Over Z where a ZT scheme does not stay ternary: the
+        forms of terms multiplied together add up.
 
     Raises
     ------
@@ -203,8 +204,11 @@ def serendipitous_product(
         for into, rows in zip(pieces, piece, strict=True):
             into.append(rows)
     u, v, w, denominators = (np.concatenate(rows) for rows in pieces)
-    result = Scheme(target, scheme.ring, u, v, w, denominators)
-    return reduced(target, scheme.ring, normal_terms(result))
+    ring = scheme.ring
+    if ring is Ring.ZT and not all(ring.contains(factor) for factor in (u, v, w)):
+        ring = Ring.Z
+    result = Scheme(target, ring, u, v, w, denominators)
+    return reduced(target, ring, normal_terms(result))
 
 
 def _multiplied(
@@ -244,7 +248,6 @@ def _multiplied(
             rows = kronecker_rows(
                 vector, cut.reshape(block.rank, -1), outer_shapes[place], inner_shapes[place]
             )
-            # the blocks of different terms are disjoint for all but the shared side
             total += rows[0]
         factors.append(ring.balanced(total))
     u, v, w = factors

@@ -94,6 +94,26 @@ def test_splitting_a_group_uses_the_cheapest_cut() -> None:
     assert sorted(len(group.members) for group in groups) == [2, 2]
 
 
+def test_a_product_may_leave_zt() -> None:
+    # b1 - b2 and b1 - b3 share a11: their forms add up to 2 b1 in a term that takes both
+    u = np.array([[1], [1], [1]])
+    v = np.array([[1, -1, 0], [1, 0, -1], [0, 0, 1]])
+    w = np.array([[0, -1, 0], [1, 1, 0], [1, 1, 1]])
+    outer = Scheme(parse_format("1x1x3"), Ring.ZT, u, v, w)
+    assert is_valid(outer)
+    inner = Scheme(
+        parse_format("1x1x3"),
+        Ring.ZT,
+        u,
+        np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1]]),
+        np.array([[1, 0, 0], [-1, 1, 0], [0, 0, 1]]),
+    )
+    assert is_valid(inner)
+    big = serendipitous_product(outer, (1, 1, 1), [Group(0, (0, 1, 2))], lambda *s: inner)
+    assert is_valid(big)
+    assert big.ring is Ring.Z
+
+
 def test_refusals(strassen: Scheme) -> None:
     def scheme_of(n: int, m: int, p: int) -> Scheme:
         return naive_scheme(MatrixProduct(n, m, p), Ring.ZT)

@@ -1,0 +1,406 @@
+"""Walks on a Ray cluster: one walker actor a core, several walks a call, nothing lost.
+
+A task is queued, sent with others in one call that should last a few
+seconds, and kept until its outcome is back; at most two calls are in flight an actor. When an
+actor or its node dies, does not answer in time, or answers what cannot be, its tasks are sent
+again. So delivery is at least once; outcomes are handed back at most once, by ticket.
+
+Invariant: every task submitted comes back exactly once, as the outcome that
+`flipsearch.executors.answers` accepted, or as ``broken`` after `ATTEMPTS` answers that it did not;
+what was rejected, and from whom, waits in `rejections`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import math
+import secrets
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.executors.answers import (
+    AnswerError,
+    Rejection,
+    WalkFailedError,
+    broken,
+    open_answer,
+    words_needed,
+)
+from flipsearch.executors.ray_cluster import ClusterError, Metrics, Starts, connect, first_line
+from flipsearch.executors.ray_crew import Crew, Entry, Worker
+from flipsearch.walk.task import WalkOutcome, WalkTask
+
+logger = logging.getLogger("flipsearch.ray")
+
+IN_FLIGHT = 2
+LARGEST_BATCH = 64
+ATTEMPTS = 3
+"""Wrong answers, or errors, after which a task is given up."""
+DEATHS = 20
+"""Deaths of workers during a task after which it is taken for their cause."""
+STORED_BYTES = 32_768
+"""Start states at least this large go to the object store; sending smaller ones is quicker."""
+_EMPTY = np.zeros((0, 3, 1), dtype=np.uint64)
+
+
+class RayExecutor:
+    """Walks on a Ray cluster.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Walkers, one core each; all cores of the cluster by default, those that join it later
+        included.
+    address : str, optional
+        A cluster to join: ``auto``, ``host:6379`` or ``ray://host:10001``; without one a Ray of
+        this machine is started, and stopped by `close`.
+    gpu : str
+        ``auto``, ``off`` or ``only``.
+    walk : function, optional
+        From a task to its outcome; the numba engine by default.
+    chunk_seconds : float
+        How long a call should last.
+    hang_seconds : float
+        Without an answer for so long, a worker is killed and its tasks are sent again.
+    announce : function, optional
+        Is told, in a line of text, what takes a while.
+
+    Raises
+    ------
+    UsageError
+        Ray is not installed, no cluster answers, `workers` is not positive.
+    """
+
+    name = "ray"
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        address: str | None = None,
+        gpu: str = "auto",
+        *,
+        walk: Callable[[WalkTask], WalkOutcome] | None = None,
+        chunk_seconds: float = 2.0,
+        hang_seconds: float = 300.0,
+        announce: Callable[[str], None] | None = None,
+    ) -> None:
+        if workers is not None and workers < 1:
+            raise UsageError("at least one worker is needed")
+        if gpu == "only":
+            raise UsageError("--gpu only runs on this machine's GPU: use --executor threads")
+        self.rejections: list[Rejection] = []
+        self.duplicates = 0
+        self._chunk_seconds = chunk_seconds
+        self._queue: deque[Entry] = deque()
+        self._jobs: deque[Entry] = deque()
+        self._pending: dict[int, Entry] = {}
+        self._results: dict[int, tuple[str, Any]] = {}
+        self._outcomes: deque[WalkOutcome] = deque()
+                self._task_seconds: float | None = None
+        self._batch = 1
+        self._tickets = 0
+        self._metrics: Metrics | None = None
+        self._seed = secrets.randbits(64)
+        announce = announce or logger.info
+        self._ray, self._owned = connect(address, workers, announce)
+        self._starts = Starts(self._ray)
+        arguments = (walk, address is not None)
+        self._crew = Crew(self._ray, workers, arguments, hang_seconds, self._take_back)
+        announce(f"Ray is up: {self.workers} walkers of one core each")
+
+    @property
+    def workers(self) -> int:
+        """Walkers asked for, whether or not they have started."""
+        return len(self._crew.workers)
+
+    @property
+    def deaths(self) -> int:
+        """Workers lost or killed so far."""
+        return self._crew.deaths
+
+    @property
+    def capacity(self) -> int:
+        """Two calls for each worker, of as many tasks as a call takes now."""
+        return IN_FLIGHT * self.workers * self._batch
+
+    @property
+    def pending(self) -> int:
+        """Tasks submitted whose outcomes have not been handed back."""
+        return len(self._pending) + len(self._outcomes)
+
+    def submit(self, task: WalkTask) -> None:
+        """Queue a task; it is sent with others at the next look for outcomes."""
+        entry = self._entry(task)
+        self._queue.append(entry)
+
+    def next_outcome(self, timeout: float) -> WalkOutcome | None:
+        """Return an outcome, or None after `timeout` seconds.
+
+        Raises
+        ------
+        WalkFailedError
+            A task raised an error on every worker it was sent to.
+        ClusterError
+            The cluster is gone.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._outcomes:
+            left = deadline - time.monotonic()
+            self._look(max(0.0, min(left, 1.0)))
+            if left <= 0 and not self._outcomes:
+                return None
+        return self._outcomes.popleft()
+
+    def each(
+        self,
+        function: Callable[[Any], Any],
+        items: Iterable[Any],
+        idle: Callable[[], None] = lambda: None,
+    ) -> Iterator[tuple[str, Any]]:
+        """Apply a pure function to items on the workers, in order.
+
+        Parameters
+        ----------
+        function : function
+            Of an importable module.
+        items : iterable
+            Its arguments.
+        idle : function
+            Called about once a second while waiting.
+
+        Yields
+        ------
+        tuple
+            ("value", what the function returned: untrusted) or ("error", text).
+        """
+        entries = [self._entry(None, (function, item)) for item in items]
+        self._jobs.extend(entries)
+        try:
+            for entry in entries:
+                while entry.ticket not in self._results:
+                    self._look(1.0)
+                    idle()
+                yield self._results.pop(entry.ticket)
+        finally:
+            for entry in entries:
+                self._pending.pop(entry.ticket, None)
+                self._results.pop(entry.ticket, None)
+            self._jobs.clear()
+
+    def publish(self, flips_per_second: float, best_rank: int, sizes: dict[int, int]) -> None:
+        """Show a run's progress among Ray's metrics, for its dashboard and Prometheus."""
+        if self._metrics is None:
+            self._metrics = Metrics()
+        self._metrics.set("flips_per_second", flips_per_second)
+        self._metrics.set("best_rank", best_rank)
+        self._metrics.set("workers", self.workers)
+        self._metrics.set("worker_deaths", self.deaths)
+        for rank, size in sizes.items():
+            self._metrics.set("pool_size", size, {"rank": str(rank)})
+
+    def close(self) -> None:
+        """Drop everything, end the walkers, and the Ray that this executor started."""
+        self._queue.clear()
+        self._jobs.clear()
+        self._pending.clear()
+        self._starts.clear()
+        if not self._ray.is_initialized():
+            return
+        self._crew.disband()
+        if self._owned:
+            self._ray.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _entry(
+        self, task: WalkTask | None, job: tuple[Callable[[Any], Any], Any] | None = None
+    ) -> Entry:
+        self._tickets += 1
+        entry = Entry(self._tickets, task, job)
+        if task is not None:
+            self._pending[entry.ticket] = entry
+        return entry
+
+    def _take_back(self, entries: list[Entry]) -> None:
+        """Queue entries again, first in line, because their worker died."""
+        for entry in reversed(entries):
+            entry.deaths += 1
+            if entry.deaths < DEATHS:
+                (self._queue if entry.task is not None else self._jobs).appendleft(entry)
+            else:
+                self._give_up(entry, f"{DEATHS} workers died of it, or with it", "?")
+
+    def _give_up(self, entry: Entry, reason: str, worker: str) -> None:
+        if entry.task is None:
+            self._results[entry.ticket] = ("error", reason)
+        elif self._pending.pop(entry.ticket, None) is not None:
+            self.rejections.append(Rejection(entry.task.number, reason, worker))
+            self._outcomes.append(broken(entry.task))
+
+    def _reject(self, entry: Entry, reason: str, worker: Worker) -> None:
+        """Note a wrong answer; send the task again, elsewhere if there is an elsewhere."""
+        assert entry.task is not None
+        entry.attempts += 1
+        logger.warning("task %d: %s (worker %s)", entry.task.number, reason, worker.name)
+        if entry.attempts >= ATTEMPTS:
+            self._give_up(entry, reason, worker.name)
+        else:
+            self.rejections.append(Rejection(entry.task.number, reason, worker.name))
+            self._queue.append(entry)
+
+    def _dispatch(self) -> None:
+        """Send what is queued to workers with room, the idle first, in even shares."""
+        for slot in range(IN_FLIGHT):
+            free = self._crew.with_room(slot)
+            for place, worker in enumerate(free):
+                if self._jobs:
+                    entries = [self._jobs.popleft()]
+                else:
+                    share = math.ceil(len(self._queue) / (len(free) - place))
+                    count = min(share, self._batch)
+                    entries = [self._queue.popleft() for _ in range(count)]
+                if entries:
+                    self._send(worker, entries)
+
+    def _send(self, worker: Worker, entries: list[Entry]) -> None:
+        if not worker.calls:
+            worker.since = time.monotonic()
+        job = entries[0].job
+        if job is not None:
+            worker.calls[worker.handle.apply.remote(*job)] = entries
+            return
+        tasks, starts, places = [], list[Any](), dict[bytes, int]()
+        for entry in entries:
+            task = entry.task
+            assert task is not None
+            if task.start.nbytes < STORED_BYTES:
+                tasks.append((task, -1))
+                continue
+            key, stored = self._starts.put(task.start)
+            if key not in places:
+                places[key] = len(starts)
+                starts.append(stored)
+            tasks.append((dataclasses.replace(task, start=_EMPTY), places[key]))
+        worker.calls[worker.handle.walk.remote(tasks, *starts)] = entries
+
+    def _look(self, timeout: float) -> None:
+        """Send what can be sent, take what has come, see to workers in trouble."""
+        try:
+            self._dispatch()
+            owners = self._crew.references()
+            references = list(owners)
+            if references:
+                came, _ = self._ray.wait(references, num_returns=1, timeout=timeout)
+                if came and len(references) > 1:
+                    came, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
+                for reference in came:
+                    worker = owners[reference]
+                    if reference is worker.starting:
+                        self._crew.has_started(worker)
+                    elif reference in worker.calls:
+                        self._take(worker, reference)
+            else:
+                time.sleep(min(timeout, 0.05))
+            self._crew.tend()
+            self._dispatch()
+        except ConnectionError as error:
+            raise ClusterError(
+                f"the Ray cluster is gone ({first_line(error)}): start it again, then "
+                "flipsearch resume"
+            ) from None
+
+    def _take(self, worker: Worker, reference: Any) -> None:
+        """Take in what a call brought: outcomes, or its worker's death."""
+        entries = worker.calls.pop(reference)
+        exceptions = self._ray.exceptions
+        try:
+            answer = self._ray.get(reference, timeout=10)
+        except (exceptions.RayTaskError, exceptions.RaySystemError) as error:
+            # a walker raises nothing and answers with plain values
+            self._refuse(worker, entries, f"a worker's answer was an error: {first_line(error)}")
+            return
+        except exceptions.RayError as error:  # the actor, its node or the answer is lost
+            logger.info("worker %s is lost: %s", worker.name, first_line(error))
+            self._take_back(entries)
+            self._crew.lost(worker)
+            return
+        worker.since = time.monotonic()
+        if entries[0].job is not None:
+            ok = type(answer) is tuple and len(answer) == 2 and answer[0] in ("value", "error")
+            self._results[entries[0].ticket] = answer if ok else ("error", "a malformed answer")
+            return
+        self._open(worker, entries, answer)
+
+    def _open(self, worker: Worker, entries: list[Entry], answer: Any) -> None:
+        try:
+            records, words, seconds = answer
+            if len(records) != len(entries) or words.ndim != 1 or type(seconds) is not float:
+                raise AnswerError("a worker's answer was rejected: it is no list of outcomes")
+        except (TypeError, ValueError, AttributeError, AnswerError) as error:
+            self._refuse(worker, entries, str(error))
+            return
+        offset, wrong = 0, False
+        for place, (entry, record) in enumerate(zip(entries, records, strict=True)):
+            assert entry.task is not None
+            if type(record) is tuple and len(record) == 3 and record[0] == "error":
+                self._failed(entry, record, worker)
+                continue
+            try:
+                needed = words_needed(entry.task, record)
+                part = words[offset : offset + needed]
+                outcome = open_answer(entry.task, record, part, self._seed)
+            except AnswerError as error:
+                # what follows cannot be found in the words any more
+                self._refuse(worker, entries[place:], str(error), only_first=True)
+                wrong = True
+                break
+            offset += needed
+            if self._pending.pop(entry.ticket, None) is None:
+                self.duplicates += 1
+            else:
+                self._outcomes.append(outcome)
+        if not wrong and math.isfinite(seconds) and seconds >= 0:
+            self._learn(seconds / len(entries))
+
+    def _refuse(
+        self, worker: Worker, entries: list[Entry], reason: str, only_first: bool = False
+    ) -> None:
+        """Reject an answer and replace its worker, for it or its machine is at fault."""
+        for entry in entries[: 1 if only_first else None]:
+            if entry.task is None:
+                self._results[entry.ticket] = ("error", reason)
+            else:
+                self._reject(entry, reason, worker)
+        if only_first:
+            self._queue.extendleft(reversed(entries[1:]))
+        self._crew.replace(worker)
+
+    def _failed(self, entry: Entry, record: tuple[Any, ...], worker: Worker) -> None:
+        """Send a task that raised an error again; if it does so everywhere, say so."""
+        entry.attempts += 1
+        text = f"{record[1]}: {record[2]}"
+        if entry.attempts < ATTEMPTS:
+            logger.info("a task raised %s (worker %s): sent again", text, worker.name)
+            self._queue.append(entry)
+            return
+        self._pending.pop(entry.ticket, None)
+        number = entry.task.number if entry.task else -1
+        raise WalkFailedError(f"task {number} fails wherever it is sent: {text}")
+
+    def _learn(self, seconds: float) -> None:
+        """Follow how long tasks take, so that a call lasts about as long as it should."""
+        known = self._task_seconds
+        self._task_seconds = seconds if known is None else 0.7 * known + 0.3 * seconds
+        fitting = self._chunk_seconds / max(self._task_seconds, 1e-6)
+        self._batch = int(max(1, min(fitting, 2 * self._batch, LARGEST_BATCH)))

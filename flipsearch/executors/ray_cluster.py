@@ -1,0 +1,150 @@
+"""The one module that imports Ray: joining or starting a cluster, its actors, its metrics.
+
+Ray is imported when a cluster is asked for and not before, because it takes seconds; what takes
+long is announced. Ray's own signal handlers are put back to those that save the run first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import signal
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from flipsearch.errors import FlipsearchError, UsageError
+from flipsearch.executors.threads import available_cores
+from flipsearch.walk.task import Words
+
+logger = logging.getLogger("flipsearch.ray")
+
+
+class ClusterError(FlipsearchError):
+    """The cluster is gone or cannot be used; the run can be resumed on another."""
+
+
+class Metrics:
+    """What a run shows among Ray's metrics, each under ``flipsearch_`` and its name."""
+
+    NAMES = (
+        ("flips_per_second", "flips of all workers a second", ()),
+        ("best_rank", "lowest rank found", ()),
+        ("pool_size", "states held, by rank", ("rank",)),
+        ("workers", "walkers asked for", ()),
+        ("worker_deaths", "deaths of workers so far", ()),
+    )
+
+    def __init__(self) -> None:
+        from ray.util.metrics import Gauge
+
+        self.gauges = {
+            name: Gauge(f"flipsearch_{name}", description=text, tag_keys=tags)
+            for name, text, tags in self.NAMES
+        }
+
+    def set(self, name: str, value: float, tags: dict[str, str] | None = None) -> None:
+        """Set a gauge."""
+        self.gauges[name].set(value, tags or {})
+
+
+class Starts:
+    """Start states in the object store, each put there once, the least used forgotten first."""
+
+    LARGEST = 1024
+
+    def __init__(self, ray: Any) -> None:
+        self.ray = ray
+        self._known: OrderedDict[bytes, Any] = OrderedDict()
+
+    def put(self, state: Words) -> tuple[bytes, Any]:
+        """Return a key of the state's content, and the reference of the state."""
+        key = hashlib.sha256(np.ascontiguousarray(state).tobytes()).digest()
+        key += str(state.shape).encode("ascii")
+        if key in self._known:
+            self._known.move_to_end(key)
+        else:
+            self._known[key] = self.ray.put(state)
+            if len(self._known) > self.LARGEST:
+                self._known.popitem(last=False)
+        return key, self._known[key]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._known.clear()
+
+
+def actor_options() -> dict[str, Any]:
+    """Return how walker actors are made: a core each, restarted for ever, one thread each."""
+    threads = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {
+        "num_cpus": 1,
+        "max_restarts": -1,
+        "max_task_retries": 0,
+        "runtime_env": {"env_vars": dict.fromkeys(threads, "1")},
+    }
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error that says anything."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]
+
+
+def connect(
+    address: str | None, workers: int | None, announce: Callable[[str], None]
+) -> tuple[Any, bool]:
+    """Import Ray and join a cluster or start one; return the module and whether to stop it."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)} if main else {}
+    announce("starting Ray (some 10 s)" if address is None else f"joining Ray at {address}")
+    try:
+        import ray
+    except ImportError:
+        raise UsageError("Ray is not installed: run pip install 'flipsearch[ray]'") from None
+    try:
+        if ray.is_initialized():
+            return ray, False
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if address is None:
+            options |= {
+                "address": "local",
+                "num_cpus": workers or available_cores(),
+                "include_dashboard": False,
+            }
+        else:
+            options["address"] = address
+        try:
+            ray.init(**options)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            where = "a local Ray cannot be started" if address is None else f"no Ray at {address}"
+            raise UsageError(f"{where}: {first_line(error)}") from None
+        if address is not None:
+            warn_if_open(ray, address)
+    finally:
+        # Ray puts in handlers of its own; those of the command line save the run first
+        for number, handler in handlers.items():
+            if handler is not None:
+                signal.signal(number, handler)
+    return ray, True
+
+
+def warn_if_open(ray: Any, address: str) -> None:
+    """Warn when the cluster joined is remote and takes commands from anybody."""
+    if os.environ.get("RAY_AUTH_MODE") == "token":
+        return
+    here = {"127.0.0.1", "localhost", ray.util.get_node_ip_address()}
+    nodes = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+    if address.startswith("ray://") or not nodes <= here:
+        logger.warning(
+            "the Ray cluster at %s is joined without token authentication: whoever reaches its "
+            "ports can run code on it; set RAY_AUTH_MODE=token on every node, see "
+            "docs/cluster.md",
+            address,
+        )

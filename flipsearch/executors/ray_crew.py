@@ -1,0 +1,188 @@
+"""The walker actors of a Ray executor: made, started, found dead or hanging, replaced.
+
+Invariant: a worker with calls in flight has said that it is ready since it was last started, so
+nothing waits in line at an actor whose node is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from flipsearch import __version__
+from flipsearch.errors import UsageError
+from flipsearch.executors.ray_cluster import ClusterError, actor_options, first_line
+from flipsearch.executors.walker import Walker
+from flipsearch.walk.task import WalkTask
+
+logger = logging.getLogger("flipsearch.ray")
+
+GROWTH_SECONDS = 10.0
+START_FAILURES = 5
+"""Failed starts of a worker, before any worker has ever started, that end the search."""
+
+
+@dataclass(eq=False)
+class Entry:
+    """A task or job that has not come back."""
+
+    ticket: int
+    task: WalkTask | None
+    job: tuple[Callable[[Any], Any], Any] | None = None
+    attempts: int = 0
+    deaths: int = 0
+
+
+@dataclass(eq=False)
+class Worker:
+    """An actor: starting until `ready` has answered, then with its calls in flight.
+
+    Parameters
+    ----------
+    handle
+        Ray's handle of the actor.
+    starting
+        The reference of a call of `ready` that has not come back, or None.
+    calls : dict
+        From references to what was sent.
+    since : float
+        When it last gave an answer, or was sent something while idle.
+    failures : int
+        Starts that failed in a row.
+    retry_at : float
+        When to make another actor in its place; 0: need not be.
+    name : str
+        Host and process.
+    """
+
+    handle: Any
+    starting: Any
+    calls: dict[Any, list[Entry]] = field(default_factory=dict)
+    since: float = 0.0
+    failures: int = 0
+    retry_at: float = 0.0
+    name: str = "?"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it may be sent something."""
+        return self.starting is None and not self.retry_at
+
+
+class Crew:
+    """The workers.
+
+    Parameters
+    ----------
+    ray : module
+    wanted : int, optional
+        How many; as many as the cluster has cores by default, also those it gets later.
+    arguments : tuple
+        Of each `Walker`.
+    hang_seconds : float
+        Without an answer for so long, a worker with calls is killed.
+    take_back : function
+        Told the entries of calls whose worker is lost.
+    """
+
+    def __init__(
+        self,
+        ray: Any,
+        wanted: int | None,
+        arguments: tuple[Any, ...],
+        hang_seconds: float,
+        take_back: Callable[[list[Entry]], None],
+    ) -> None:
+        self.ray, self.wanted, self.arguments = ray, wanted, arguments
+        self.hang_seconds, self.take_back = hang_seconds, take_back
+        self.workers: list[Worker] = []
+        self.deaths = 0
+        self._ever_ready = False
+        self.grow()
+
+    def grow(self) -> None:
+        """Ask for the workers that are wanted and not there."""
+        self._grown = time.monotonic()
+        wanted = self.wanted or max(1, int(self.ray.cluster_resources().get("CPU", 1)))
+        while len(self.workers) < wanted:
+            handle = self._make()
+            self.workers.append(Worker(handle, handle.ready.remote()))
+
+    def references(self) -> dict[Any, Worker]:
+        """Return what to wait for, and whose it is."""
+        owners = {w.starting: w for w in self.workers if w.starting is not None}
+        return owners | {call: worker for worker in self.workers for call in worker.calls}
+
+    def with_room(self, calls: int) -> list[Worker]:
+        """Return the workers that are ready and have at most so many calls in flight."""
+        return [w for w in self.workers if w.is_ready and len(w.calls) <= calls]
+
+    def has_started(self, worker: Worker) -> None:
+        """Take in that a worker is ready, or could not start."""
+        reference, worker.starting = worker.starting, None
+        try:
+            version, host, process = self.ray.get(reference, timeout=10)
+        except self.ray.exceptions.RayError as error:
+            worker.failures += 1
+            worker.retry_at = time.monotonic() + min(10.0, 0.25 * 2**worker.failures)
+            logger.info("a worker did not start: %s", first_line(error))
+            if worker.failures >= START_FAILURES and not self._ever_ready:
+                raise ClusterError(
+                    f"no worker starts on the cluster: {first_line(error)}"
+                ) from None
+            return
+        if version != __version__:
+            raise UsageError(
+                f"the cluster has flipsearch {version}, this is {__version__}: install the same "
+                "version on every node"
+            )
+        worker.name, worker.failures, self._ever_ready = f"{host}/{process}", 0, True
+
+    def lost(self, worker: Worker) -> None:
+        """Take back what was sent to a worker that died, and wait for it to be ready again."""
+        self.deaths += 1
+        for entries in worker.calls.values():
+            self.take_back(entries)
+        worker.calls.clear()
+        if worker.is_ready:
+            worker.starting = worker.handle.ready.remote()
+
+    def replace(self, worker: Worker) -> None:
+        """Kill a worker; Ray starts it again as another process."""
+        self._kill(worker, restart=True)
+        self.lost(worker)
+
+    def tend(self) -> None:
+        """Kill who hangs, make anew who could not start, ask for more where there is more."""
+        now = time.monotonic()
+        for worker in self.workers:
+            if worker.calls and now - worker.since > self.hang_seconds:
+                logger.warning(
+                    "worker %s gave no answer for %.0f s: killed, its tasks are sent again",
+                    *(worker.name, self.hang_seconds),
+                )
+                self.replace(worker)
+            if worker.retry_at and now >= worker.retry_at:
+                self._kill(worker, restart=False)
+                worker.handle = self._make()
+                worker.starting, worker.retry_at = worker.handle.ready.remote(), 0.0
+        if self.wanted is None and now - self._grown > GROWTH_SECONDS:
+            self.grow()
+
+    def disband(self) -> None:
+        """End all workers."""
+        for worker in self.workers:
+            self._kill(worker, restart=False)
+        self.workers.clear()
+
+    def _make(self) -> Any:
+        return self.ray.remote(Walker).options(**actor_options()).remote(*self.arguments)
+
+    def _kill(self, worker: Worker, restart: bool) -> None:
+        try:
+            self.ray.kill(worker.handle, no_restart=not restart)
+        except (self.ray.exceptions.RayError, ValueError) as error:
+            logger.debug("killing a worker: %s", first_line(error))

@@ -1,0 +1,150 @@
+"""What runs inside a worker process elsewhere: walks, several a call, and other pure functions.
+
+Nothing heavy is imported before the process has been told where numba may keep compiled code:
+in a folder of this node's own, because caches on a shared file system are corrupted by races, and
+owned by this user alone, because what numba reads from its cache it executes.
+
+Invariant: a call never raises for what a task does; it answers with packed outcomes, or with the
+kind and text of the error in place of an outcome.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flipsearch.walk.task import WalkOutcome, WalkTask
+
+
+class Walker:
+    """A worker: one core, one walk at a time.
+
+    Parameters
+    ----------
+    walk : function, optional
+        From a task to its outcome; the numba engine by default.
+    own_cache : bool
+        Whether compiled code is kept in a folder of this node's own instead of beside the
+        package.
+    """
+
+    def __init__(
+        self, walk: Callable[[WalkTask], WalkOutcome] | None = None, own_cache: bool = False
+    ) -> None:
+        self.folder = private_folder()
+        if own_cache and "numba" not in sys.modules:
+            os.environ["NUMBA_CACHE_DIR"] = str(self.folder)
+        self._walk = walk
+        self._warm: set[tuple[Any, ...]] = set()
+
+    def ready(self) -> tuple[str, str, int]:
+        """Return the version of this package here, the host's name, and the process number."""
+        import platform
+
+        from flipsearch import __version__
+
+        return __version__, platform.node(), os.getpid()
+
+    def walk(
+        self, tasks: Sequence[tuple[WalkTask, int]], *starts: Any
+    ) -> tuple[list[Any], Any, float]:
+        """Carry out tasks.
+
+        Parameters
+        ----------
+        tasks : sequence of (WalkTask, int)
+            The number is the place of its start state in `starts`, or -1 if the task has it.
+        *starts : uint64 arrays
+            States from the object store: read-only, so they are copied.
+
+        Returns
+        -------
+        records : list
+            One a task: what `flipsearch.executors.answers.seal` makes, or ("error", kind, text).
+        words : uint64 array
+            The states of all records.
+        seconds : float
+            Spent walking, without compiling.
+        """
+        import numpy as np
+
+        from flipsearch.executors.answers import seal_many
+
+        walk = self._walk
+        if walk is None:
+            from flipsearch.walk import cpu
+
+            walk = cpu.walk
+        done, outcomes, errors, seconds = [], [], {}, 0.0
+        for place, (light, at) in enumerate(tasks):
+            start = np.array(light.start if at < 0 else starts[at], dtype=np.uint64)
+            task = dataclasses.replace(light, start=start)
+            try:
+                if self._walk is None:
+                    self._warm_up(task)
+                began = time.perf_counter()
+                outcome = walk(task)
+                seconds += time.perf_counter() - began
+            except Exception as error:
+                errors[place] = ("error", type(error).__name__, str(error)[:1000])
+                continue
+            done.append(task)
+            outcomes.append(outcome)
+        sealed, words = seal_many(done, outcomes)
+        kept = iter(sealed)
+        records = [errors[k] if k in errors else next(kept) for k in range(len(tasks))]
+        return records, words, seconds
+
+    def apply(self, function: Callable[[Any], Any], argument: Any) -> tuple[str, Any]:
+        """Return ("value", function(argument)) or ("error", text)."""
+        try:
+            return "value", function(argument)
+        except Exception as error:
+            return "error", str(error)[:1000]
+
+    def _warm_up(self, task: WalkTask) -> None:
+        """Compile what a task needs, one process of this node at a time; others load it."""
+        from flipsearch.walk import cpu
+
+        blocks = cpu.blocks_for(task.rank)
+        key = (type(task).__name__, task.ring, task.start.shape[2], blocks)
+        if key in self._warm:
+            return
+        with locked(self.folder / "warm.lock"):
+            cpu.walk(dataclasses.replace(task, steps=1))
+        self._warm.add(key)
+
+
+def private_folder() -> Path:
+    """Return a folder on this node's own disk that only this user can write."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"flipsearch-{user}"
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        own = stat.S_ISDIR(found.st_mode) and found.st_uid == user
+        if own and (os.name == "nt" or not found.st_mode & 0o022):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="flipsearch-"))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file among the processes of this node, where the system has such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

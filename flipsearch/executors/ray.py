@@ -13,12 +13,11 @@ what was rejected, and from whom, waits in `rejections`.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import math
 import secrets
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
@@ -102,8 +101,8 @@ class RayExecutor:
         self._jobs: deque[Entry] = deque()
         self._pending: dict[int, Entry] = {}
         self._results: dict[int, tuple[str, Any]] = {}
-        self._outcomes: deque[WalkOutcome] = deque()
-                self._task_seconds: float | None = None
+        self._outcomes: deque[WalkOutcome | WalkFailedError] = deque()
+        self._task_seconds: float | None = None
         self._batch = 1
         self._tickets = 0
         self._metrics: Metrics | None = None
@@ -137,8 +136,7 @@ class RayExecutor:
 
     def submit(self, task: WalkTask) -> None:
         """Queue a task; it is sent with others at the next look for outcomes."""
-        entry = self._entry(task)
-        self._queue.append(entry)
+        self._queue.append(self._entry(task))
 
     def next_outcome(self, timeout: float) -> WalkOutcome | None:
         """Return an outcome, or None after `timeout` seconds.
@@ -156,7 +154,10 @@ class RayExecutor:
             self._look(max(0.0, min(left, 1.0)))
             if left <= 0 and not self._outcomes:
                 return None
-        return self._outcomes.popleft()
+        outcome = self._outcomes.popleft()
+        if isinstance(outcome, WalkFailedError):
+            raise outcome
+        return outcome
 
     def each(
         self,
@@ -168,17 +169,13 @@ class RayExecutor:
 
         Parameters
         ----------
-        function : function
-            Of an importable module.
+        function : function of an importable module
         items : iterable
-            Its arguments.
-        idle : function
-            Called about once a second while waiting.
+        idle : function called about once a second while waiting
 
         Yields
         ------
-        tuple
-            ("value", what the function returned: untrusted) or ("error", text).
+        ("value", what the function returned: untrusted) or ("error", text)
         """
         entries = [self._entry(None, (function, item)) for item in items]
         self._jobs.extend(entries)
@@ -395,8 +392,9 @@ class RayExecutor:
             self._queue.append(entry)
             return
         self._pending.pop(entry.ticket, None)
-        number = entry.task.number if entry.task else -1
-        raise WalkFailedError(f"task {number} fails wherever it is sent: {text}")
+        assert entry.task is not None
+        error = WalkFailedError(f"task {entry.task.number} fails wherever it is sent: {text}")
+        self._outcomes.append(error)
 
     def _learn(self, seconds: float) -> None:
         """Follow how long tasks take, so that a call lasts about as long as it should."""

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flipsearch.formats import MatrixProduct
     from flipsearch.rings import Ring
     from flipsearch.search.run import Progress, Result, Stop, Strategy
+    from flipsearch.walk.task import WalkTask
 
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?")
 _UNITS = {"ms": 0.001, None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -156,6 +157,7 @@ def _resume(
     folder: Path | None,
 ) -> int:
     from flipsearch.formats import parse_format
+    from flipsearch.search.checkpoint import outstanding_tasks
 
     run = catalogue.resume_run(run)
     wanted = run.parameters
@@ -167,9 +169,11 @@ def _resume(
         *(wanted.get("start", []), wanted.get("within")),
     )
     state = catalogue.load_checkpoint(run)
+    outstanding = []
     if state is not None:
         strategy.restore(state)
-    return _drive(catalogue, run, strategy, arguments, budget, folder)
+        outstanding = outstanding_tasks(state, strategy)
+    return _drive(catalogue, run, strategy, arguments, budget, folder, outstanding)
 
 
 def _make_strategy(
@@ -212,7 +216,9 @@ def _make_executor(arguments: argparse.Namespace) -> Executor:
     if arguments.executor == "ray":
         from flipsearch.executors.ray import RayExecutor
 
-        return RayExecutor(arguments.workers, address=arguments.address, gpu=arguments.gpu)
+        return RayExecutor(
+            arguments.workers, address=arguments.address, gpu=arguments.gpu, announce=complain
+        )
     from flipsearch.executors.threads import ThreadExecutor
 
     return ThreadExecutor(arguments.workers)
@@ -286,6 +292,7 @@ def _drive(
     arguments: argparse.Namespace,
     budget: float,
     folder: Path | None,
+    outstanding: Sequence[WalkTask] = (),
 ) -> int:
     """Warm up, walk, sum up; return the exit code."""
     from flipsearch.search.run import search
@@ -309,6 +316,7 @@ def _drive(
             report=live,
             stop=stop,
             deterministic=arguments.deterministic,
+            outstanding=outstanding,
         )
     live.close()
     kernel = _write_kernel(result, folder)

@@ -143,6 +143,7 @@ class PoolStrategy:
     """
 
     name = "pool"
+    keeps_outstanding = True
 
     def __init__(
         self,
@@ -241,17 +242,28 @@ class PoolStrategy:
             "pools": self.pools.state(),
             "archive": self.archive.state(),
             "random": plain(self._random.bit_generator.state),
+            "descent_of": {str(number): d for number, d in self._descent_of.items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned; tasks asked and never told are asked anew."""
-        self.asked, self.told = int(state["asked"]), int(state["asked"])
+        """Go on from what `state` returned.
+
+        Tasks asked and never told are forgotten, unless the state holds them under
+        ``outstanding``: then they are expected.
+        """
+        outstanding = {int(task["number"]) for task in state.get("outstanding", ())}
+        self.asked = int(state["asked"])
+        self.told = self.asked - len(outstanding)
         self.descent, self._steps = int(state["descent"]), int(state["steps"])
         self._last_gain = int(state["last_gain"])
         self.pools = Pools.restored(self.ring, state["pools"])
         self.archive = Pools.restored(self.ring, state["archive"])
         self._random.bit_generator.state = state["random"]
-        self._descent_of = {}
+        self._descent_of = {
+            int(number): int(descent)
+            for number, descent in state.get("descent_of", {}).items()
+            if int(number) in outstanding
+        }
 
     def _begin(self) -> None:
         """Begin a descent from the starts."""

@@ -11,31 +11,26 @@ moment loses walking since the last checkpoint, never a stored scheme.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.catalogue import Catalogue
 from flipsearch.catalogue.records import Run
-from flipsearch.errors import InvalidSchemeError, LiftError
 from flipsearch.executors import Executor
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
-from flipsearch.verify import verify
-from flipsearch.walk.task import WalkOutcome, WalkTask, Words, unpack
-
-logger = logging.getLogger("flipsearch.search")
+from flipsearch.search.checkpoint import with_outstanding
+from flipsearch.search.keeper import Keeper
+from flipsearch.walk.task import WalkOutcome, WalkTask, Words
 
 CHECKPOINT_SECONDS = 10.0
-STORED_A_RANK = 16
-"""Distinct schemes of the best rank that a run stores while it walks."""
+SOON_SECONDS = 1.0
+"""A new best rank is checkpointed at once, unless the last checkpoint is younger than this."""
 WINDOW = 16
 """Tasks asked and not yet told in a deterministic run, whatever the executor can hold."""
-LIFTED = 32
-"""Schemes tried at the end before it is said that none lifts."""
 
 
 class Strategy(Protocol):
@@ -134,6 +129,8 @@ def search(
     stop: Stop | None = None,
     deterministic: bool = False,
     lift: bool = True,
+    outstanding: Iterable[WalkTask] = (),
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Result:
     """Walk until the budget is spent, the strategy is finished, or `stop` is asked for.
 
@@ -155,182 +152,96 @@ def search(
         run replays on any executor.
     lift : bool
         Lift the best schemes over F2 or F3 at the end.
+    outstanding : iterable of WalkTask
+        Asked of this strategy before it was stopped and never told: walked first.
+    checkpoint_seconds : float
+        Between two checkpoints; also the signs of life of the run.
 
     Returns
     -------
     Result
+
+    Raises
+    ------
+    SpooledError
+        A scheme could not be stored (disk full, locked for a minute): the search has stopped,
+        and what it found is in a spool file, which goes in when the catalogue is opened again.
+    ClusterError, WalkFailedError
+        The executor failed: what was found is kept, and the run can be resumed.
     """
     stop = stop or Stop()
     progress = Progress(strategy.best_rank, strategy.sizes)
     result = Result(run, progress)
-    keeper = _Keeper(strategy, catalogue, run, result)
-    started = time.monotonic()
-    reported = checkpointed = started
+    keeper = Keeper(strategy, catalogue, run, result)
+    publish = getattr(executor, "publish", None)
+    exact = deterministic and getattr(strategy, "keeps_outstanding", False)
+    started = reported = checkpointed = time.monotonic()
+    asked: dict[int, WalkTask] = {}
     waiting: dict[int, WalkOutcome] = {}
-    expected = int(strategy.state().get("told", 0))
+    failure: Exception | None = None
+    lower = False
+
+    def send(task: WalkTask) -> None:
+        asked[task.number] = task
+        executor.submit(task)
 
     def tell(outcome: WalkOutcome) -> None:
+        nonlocal lower
+        asked.pop(outcome.number, None)
         progress.flips += outcome.flips
         progress.steps += outcome.steps
         progress.tasks += 1
         if outcome.reason == "broken":
-            catalogue.quarantine(
-                "a walk broke the identity of its scheme",
-                run=run.id,
-                task={"number": outcome.number, "seed": strategy.seed},
-            )
-        strategy.tell(outcome)
+            keeper.reject("a walk broke the identity of its scheme", outcome.number)
+        lower |= strategy.tell(outcome)
         progress.best_rank, progress.sizes = strategy.best_rank, strategy.sizes
         keeper.keep(outcome)
 
+    def state() -> dict[str, Any]:
+        return with_outstanding(strategy.state(), asked.values() if exact else ())
+
+    for task in outstanding:
+        send(task)
     while True:
         now = time.monotonic()
         progress.seconds = now - started
-        walking = not strategy.finished and progress.seconds < budget and not stop.asked
-        if walking:
-            room = WINDOW if deterministic else executor.capacity
-            while executor.pending + len(waiting) < room:
-                executor.submit(strategy.ask())
-        elif executor.pending == 0 or stop.asked > 1:
+        stopping = stop.asked or keeper.trouble is not None
+        walking = not strategy.finished and progress.seconds < budget and not stopping
+        try:
+            if walking:
+                room = WINDOW if deterministic else executor.capacity
+                while executor.pending + len(waiting) < room:
+                    send(strategy.ask())
+            elif executor.pending == 0 or stop.asked > 1:
+                break
+            outcome = executor.next_outcome(timeout=0.25)
+        except Exception as error:  # whatever it is, what was found so far is kept
+            failure = error
             break
-        outcome = executor.next_outcome(timeout=0.25)
         if outcome is not None and not deterministic:
             tell(outcome)
         elif outcome is not None:
             waiting[outcome.number] = outcome
-            while expected in waiting:
+            while asked and (expected := next(iter(asked))) in waiting:
                 tell(waiting.pop(expected))
-                expected += 1
                 if walking and not strategy.finished:
-                    executor.submit(strategy.ask())
+                    send(strategy.ask())
+        keeper.reject_all(executor)
         now = time.monotonic()
         if now - reported >= 0.5:
             reported, progress.seconds = now, now - started
             report(progress)
-        if now - checkpointed >= CHECKPOINT_SECONDS:
-            checkpointed = now
-            catalogue.checkpoint(
-                run,
-                strategy.state(),
-                flips=progress.flips,
-                seconds=progress.seconds,
-                best_rank=progress.best_rank,
-            )
+            if publish is not None:
+                publish(progress.flips_per_second, progress.best_rank, progress.sizes)
+        soon = min(SOON_SECONDS, checkpoint_seconds) if lower else checkpoint_seconds
+        if now - checkpointed >= soon:
+            checkpointed, lower = now, False
+            keeper.checkpoint(state())
     progress.seconds = time.monotonic() - started
     result.interrupted = bool(stop.asked)
-    if lift and stop.asked < 2:
+    if lift and stop.asked < 2 and failure is None and keeper.trouble is None:
         progress.message = "lifting"
         report(progress)
-        keeper.lift(stop)
-    catalogue.finish_run(
-        run,
-        "interrupted" if stop.asked else "done",
-        flips=progress.flips,
-        seconds=progress.seconds,
-        best_rank=progress.best_rank,
-        state=strategy.state(),
-    )
+        keeper.lift(stop, executor)
+    keeper.finish(state(), failure)
     return result
-
-
-class _Keeper:
-    """Writes what a strategy finds to the catalogue, each scheme once, best ranks only."""
-
-    def __init__(self, strategy: Strategy, catalogue: Catalogue, run: Run, result: Result) -> None:
-        self.strategy, self.catalogue, self.run, self.result = strategy, catalogue, run, result
-        self.naive = strategy.format.naive_rank
-        self.stored: dict[int, dict[str, int]] = {}
-
-    def keep(self, outcome: WalkOutcome) -> None:
-        """Store what is new: what the strategy names as found, or the states of the best rank."""
-        found = getattr(self.strategy, "found", None)
-        if found is not None:  # a strategy with several formats, or that makes schemes itself
-            for scheme in found():
-                self._keep(scheme, outcome.number)
-            return
-        rank = self.strategy.best_rank
-        if rank >= self.naive:
-            return
-        here = self.stored.setdefault(rank, {})
-        for state in (*outcome.best, outcome.final):
-            if len(state) != rank or len(here) >= STORED_A_RANK:
-                continue
-            scheme = unpack(self.strategy.format, self.strategy.ring, state)
-            if scheme.content_hash not in here and self._keep(scheme, outcome.number):
-                here[scheme.content_hash] = outcome.number
-
-    def _keep(self, scheme: Scheme, task: int) -> bool:
-        try:
-            self._store(scheme, Provenance(**self._origin(task)))
-        except InvalidSchemeError as error:
-            self.catalogue.quarantine(str(error), run=self.run.id, task={"number": task})
-            return False
-        self.result.scheme = scheme
-        return True
-
-    def lift(self, stop: Stop) -> None:
-        """Lift the best schemes, lowest rank first, until one lifts."""
-        strategy = self.strategy
-        if self.result.scheme is None:
-            self.result.scheme = unpack(strategy.format, strategy.ring, strategy.best_states()[0])
-        if strategy.ring.characteristic == 0:
-            self.result.lifted = self.result.scheme
-            return
-        family = getattr(strategy, "best_schemes", None)
-        if family is not None:
-            for scheme in family():
-                if stop.asked > 1:
-                    return
-                if scheme.format == self.result.scheme.format:
-                    self._lift(self.result.scheme)
-                else:
-                    self._lift(scheme)
-            return
-        for tried, scheme in enumerate(self._candidates()):
-            if stop.asked > 1 or tried >= LIFTED or self._lift(scheme):
-                return
-
-    def _lift(self, scheme: Scheme) -> bool:
-        """Lift and store one scheme; whether it lifts."""
-        from flipsearch.lift import lift
-
-        try:
-            found = lift(scheme).scheme
-        except LiftError as error:
-            self.result.lift_failure = str(error)
-            return False
-        self._store(
-            found,
-            Provenance(
-                run=self.run.id,
-                seed=self.run.seed,
-                lifted_from=scheme.content_hash,
-                method=f"Hensel lift from {scheme.ring}",
-            ),
-        )
-        if self.result.scheme is not None and found.format == self.result.scheme.format:
-            self.result.lifted = found
-        return True
-
-    def _candidates(self) -> Iterable[Scheme]:
-        """Distinct schemes of the pools, lowest rank first, a few of each rank."""
-        levels = getattr(self.strategy, "levels", None) or {
-            self.strategy.best_rank: self.strategy.best_states()
-        }
-        for rank in sorted(levels):
-            for state in levels[rank][: LIFTED // 4]:
-                yield unpack(self.strategy.format, self.strategy.ring, state)
-
-    def _store(self, scheme: Scheme, provenance: Provenance) -> None:
-        verify(scheme)
-        stored = self.catalogue.add(scheme, provenance)
-        if stored.hash not in self.result.stored:
-            self.result.stored.append(stored.hash)
-
-    def _origin(self, task: int) -> dict[str, Any]:
-        return {
-            "run": self.run.id,
-            "seed": self.run.seed,
-            "task": task,
-            "method": f"{self.strategy.name} search over {self.strategy.ring}",
-        }

@@ -1,0 +1,70 @@
+"""Tasks in a checkpoint, so that a deterministic run can be killed and still end as if it had not.
+
+What was asked and not yet told is part of the state of such a run: walks are pure functions of
+their tasks, so the same tasks, walked again and told in the same order, give the same run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from flipsearch.formats import Format
+from flipsearch.rings import Ring
+from flipsearch.walk.task import Policy, WalkTask
+
+OUTSTANDING = "outstanding"
+
+
+class _Place(Protocol):
+    @property
+    def format(self) -> Format: ...
+    @property
+    def ring(self) -> Ring: ...
+
+
+def with_outstanding(state: Mapping[str, Any], tasks: Iterable[WalkTask]) -> dict[str, Any]:
+    """Return a strategy's state with tasks in it, as JSON values and arrays.
+
+    Parameters
+    ----------
+    state : mapping
+        What the strategy needs.
+    tasks : iterable of WalkTask
+        Plain walks of the strategy's format and ring, in the order asked.
+    """
+    saved = [
+        {
+            "number": task.number,
+            "seed": str(task.seed),
+            "steps": task.steps,
+            "policy": [
+                task.policy.plus_after,
+                task.policy.band,
+                task.policy.stop_rank,
+                task.policy.collect,
+                task.policy.collect_every,
+            ],
+            "start": task.start,
+        }
+        for task in tasks
+    ]
+    return {**state, OUTSTANDING: saved} if saved else dict(state)
+
+
+def outstanding_tasks(state: Mapping[str, Any], strategy: _Place) -> list[WalkTask]:
+    """Return the tasks that `with_outstanding` put into a state."""
+    return [
+        WalkTask(
+            strategy.format,
+            strategy.ring,
+            np.asarray(saved["start"], dtype=np.uint64),
+            int(saved["seed"]),
+            int(saved["steps"]),
+            Policy(*map(int, saved["policy"])),
+            int(saved["number"]),
+        )
+        for saved in state.get(OUTSTANDING, ())
+    ]

@@ -1,0 +1,254 @@
+"""Everything a search writes to the catalogue: schemes, lifts, checkpoints, rejected answers.
+
+Invariant: a scheme is proved and durable before it counts as stored. When the catalogue cannot be
+written (disk full, locked for longer than its patience), what is found goes to spool files and the
+search is told to stop (`trouble`); a checkpoint that fails is only tried again later.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flipsearch.catalogue import Catalogue, Provenance, SpooledError
+from flipsearch.catalogue.records import Run
+from flipsearch.errors import CatalogueError, FlipsearchError, InvalidSchemeError
+from flipsearch.rings import parse_ring
+from flipsearch.scheme import Scheme
+from flipsearch.verify import verify
+from flipsearch.walk.task import WalkOutcome, unpack
+
+if TYPE_CHECKING:
+    from flipsearch.executors import Executor
+    from flipsearch.search.run import Result, Stop, Strategy
+
+logger = logging.getLogger("flipsearch.search")
+
+STORED_A_RANK = 16
+"""Distinct schemes of the best rank that a run stores while it walks."""
+LIFTED = 32
+"""Schemes tried at the end before it is said that none lifts."""
+HEARTBEAT_SECONDS = 10.0
+
+
+class _StopAtOnceError(Exception):
+    """The user asked twice."""
+
+
+class Keeper:
+    """Writes what a strategy finds to the catalogue, each scheme once, best ranks only.
+
+    Parameters
+    ----------
+    strategy : Strategy
+    catalogue : Catalogue
+    run : Run
+        As it was when this search began; its totals are added to.
+    result : Result
+        Told what is stored.
+    """
+
+    def __init__(self, strategy: Strategy, catalogue: Catalogue, run: Run, result: Result) -> None:
+        self.strategy, self.catalogue, self.run, self.result = strategy, catalogue, run, result
+        self.naive = strategy.format.naive_rank
+        self.stored: dict[int, dict[str, int]] = {}
+        self.trouble: SpooledError | None = None
+        self.later: list[tuple[Scheme, Provenance]] = []
+        self._beat = time.monotonic()
+
+    def keep(self, outcome: WalkOutcome) -> None:
+        """Store what is new: what the strategy names as found, or the states of the best rank."""
+        found = getattr(self.strategy, "found", None)
+        if found is not None:  # a strategy with several formats, or that makes schemes itself
+            for scheme in found():
+                if self._keep(scheme, outcome.number):
+                    self.result.scheme = scheme
+            return
+        rank = self.strategy.best_rank
+        if rank >= self.naive:
+            return
+        here = self.stored.setdefault(rank, {})
+        for state in (*outcome.best, outcome.final):
+            if len(state) != rank or len(here) >= STORED_A_RANK:
+                continue
+            scheme = unpack(self.strategy.format, self.strategy.ring, state)
+            if scheme.content_hash not in here and self._keep(scheme, outcome.number):
+                here[scheme.content_hash] = outcome.number
+                if self.result.scheme is None or rank < self.result.scheme.rank:
+                    self.result.scheme = scheme
+
+    def reject(self, reason: str, task: int, worker: str | None = None) -> None:
+        """Quarantine what a task brought, with what is needed to replay it."""
+        about: dict[str, Any] = {"number": task, "seed": self.strategy.seed}
+        if worker is not None:
+            about["worker"] = worker
+        try:
+            self.catalogue.quarantine(reason, run=self.run.id, task=about)
+        except CatalogueError as error:
+            logger.warning("task %d: %s; not recorded: %s", task, reason, error)
+
+    def reject_all(self, executor: Executor) -> None:
+        """Quarantine the answers that an executor did not accept."""
+        rejections = getattr(executor, "rejections", None)
+        while rejections:
+            rejection = rejections.pop(0)
+            self.reject(rejection.reason, rejection.number, rejection.worker)
+
+    def checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Keep the state to go on from; if that fails, say so and go on."""
+        self._beat = time.monotonic()
+        try:
+            self.catalogue.checkpoint(self.run, state, **self._totals())
+        except CatalogueError as error:
+            logger.warning("no checkpoint: %s", error)
+
+    def finish(self, state: Mapping[str, Any], failure: Exception | None) -> None:
+        """Record the end of the run; raise what ended it before its time."""
+        if self.later:
+            with suppress(SpooledError):  # the first of them is told
+                self.catalogue.add_many(self.later, on_invalid="quarantine")
+        ended = failure or self.trouble
+        status = "interrupted" if self.result.interrupted or ended else "done"
+        try:
+            message = None if ended is None else str(ended)[:1000]
+            self.catalogue.finish_run(
+                self.run, status, state=state, message=message, **self._totals()
+            )
+        except CatalogueError as error:
+            logger.warning("the end of the run is not recorded: %s", error)
+        if ended is not None:
+            raise ended
+
+    def lift(self, stop: Stop, executor: Executor) -> None:
+        """Lift the best schemes, lowest rank first, until one lifts; on the workers if many."""
+        strategy = self.strategy
+        if self.result.scheme is None:
+            self.result.scheme = unpack(strategy.format, strategy.ring, strategy.best_states()[0])
+        if strategy.ring.characteristic == 0:
+            self.result.lifted = self.result.scheme
+            return
+
+        def idle() -> None:
+            if stop.asked > 1:
+                raise _StopAtOnceError
+            if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
+                self._beat = time.monotonic()
+                with suppress(CatalogueError):
+                    self.catalogue.heartbeat(self.run)
+
+        family = getattr(strategy, "best_schemes", None)
+        schemes = list(islice(self._candidates(), LIFTED)) if family is None else list(family())
+        if family is not None:
+            best = self.result.scheme
+            schemes = [best if scheme.format == best.format else scheme for scheme in schemes]
+        each: Callable[..., Iterator[tuple[str, Any]]] = getattr(executor, "each", _each)
+        with suppress(_StopAtOnceError):
+            for scheme, answer in zip(schemes, each(lifted, schemes, idle), strict=False):
+                if self._take_lifted(scheme, *answer) and family is None:
+                    return
+
+    def _take_lifted(self, scheme: Scheme, kind: str, value: Any) -> bool:
+        """Store what lifting gave, which nobody has checked yet; whether it lifted."""
+        if kind == "error":
+            self.result.lift_failure = str(value)
+            return False
+        try:
+            ring, u, v, w, denominators = value
+            found = Scheme(scheme.format, parse_ring(str(ring)), u, v, w, denominators)
+            self._store(
+                found,
+                Provenance(
+                    run=self.run.id,
+                    seed=self.run.seed,
+                    lifted_from=scheme.content_hash,
+                    method=f"Hensel lift from {scheme.ring}",
+                ),
+            )
+        except SpooledError as error:
+            self.trouble = error
+        except (FlipsearchError, TypeError, ValueError) as error:
+            self.result.lift_failure = f"a wrong lift was rejected: {error}"
+            self.reject(self.result.lift_failure, -1)
+            return False
+        if self.result.scheme is not None and found.format == self.result.scheme.format:
+            self.result.lifted = found
+        return True
+
+    def _candidates(self) -> Iterable[Scheme]:
+        """Distinct schemes of the pools, lowest rank first, a few of each rank."""
+        levels = getattr(self.strategy, "levels", None) or {
+            self.strategy.best_rank: self.strategy.best_states()
+        }
+        for rank in sorted(levels):
+            for state in levels[rank][: LIFTED // 4]:
+                yield unpack(self.strategy.format, self.strategy.ring, state)
+
+    def _keep(self, scheme: Scheme, task: int) -> bool:
+        """Store a scheme, or see to it that it is not lost; False if it is wrong."""
+        provenance = Provenance(
+            run=self.run.id,
+            seed=self.run.seed,
+            task=task,
+            method=f"{self.strategy.name} search over {self.strategy.ring}",
+        )
+        if self.trouble is not None:
+            self.later.append((scheme, provenance))
+            return True
+        try:
+            self._store(scheme, provenance)
+        except InvalidSchemeError as error:
+            self.reject(str(error), task)
+            return False
+        except SpooledError as error:
+            logger.warning("stopping: %s", error)
+            self.trouble = error
+            if error.spool is None:
+                self.later.append((scheme, provenance))
+        return True
+
+    def _store(self, scheme: Scheme, provenance: Provenance) -> None:
+        verify(scheme)
+        stored = self.catalogue.add(scheme, provenance)
+        if stored.hash not in self.result.stored:
+            self.result.stored.append(stored.hash)
+
+    def _totals(self) -> dict[str, Any]:
+        """Flips and seconds of the run, with those before it was resumed; the best rank."""
+        progress = self.result.progress
+        return {
+            "flips": self.run.flips + progress.flips,
+            "seconds": self.run.seconds + progress.seconds,
+            "best_rank": progress.best_rank,
+        }
+
+
+def lifted(scheme: Scheme) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return ring, factors and denominators of the lift of a scheme, as plain values.
+
+    Raises
+    ------
+    LiftError
+        It does not lift.
+    """
+    from flipsearch.lift import lift
+
+    found = lift(scheme).scheme
+    return str(found.ring), found.u, found.v, found.w, found.denominators
+
+
+def _each(
+    function: Callable[[Any], Any], items: Iterable[Any], idle: Callable[[], None]
+) -> Iterator[tuple[str, Any]]:
+    """Apply a function here, one item after the other, as `RayExecutor.each` does elsewhere."""
+    for item in items:
+        idle()
+        try:
+            yield "value", function(item)
+        except FlipsearchError as error:
+            yield "error", str(error)

@@ -1,5 +1,5 @@
 """Hensel lifting: schemes over F2 and F3 to ZT, Z and Q."""
 
-from flipsearch.lift.lifting import LiftFailure, LiftResult, lift
+from flipsearch.lift.lifting import LiftResult, NotLiftedError, lift
 
-__all__ = ["LiftFailure", "LiftResult", "lift"]
+__all__ = ["LiftResult", "NotLiftedError", "lift"]

@@ -34,62 +34,82 @@ class Steps:
         The unknowns and equations.
     frame : Frame
         The target in slot order (E, P, Q).
+    start : three int64 arrays
+        The scheme mod p as (E, P, Q): where J is taken.
     generator : numpy.random.Generator
         Draws the rows that are eliminated first; the solutions do not depend on it.
     """
 
     system: System
     frame: Frame
+    start: Factors
     generator: np.random.Generator
     elimination: Elimination = field(init=False)
 
     def __post_init__(self) -> None:
-        self.elimination = Elimination(self.system.p, self.system.columns)
+        p = self.system.p
+        self.elimination = Elimination(p, self.system.columns)
+        self._remainder = remainder(self.frame, self.start, p * p)
 
     @property
     def free(self) -> IntArray:
         """Unknowns without a pivot, as far as rows have been eliminated."""
         return np.setdiff1d(np.arange(self.system.columns), self.elimination.pivots)
 
-    def begin(self, factors: Factors) -> bool:
+    def begin(self) -> bool:
         """Eliminate the rows needed for the first step; return False if it has no solution."""
-        p = self.system.p
-        return self.eliminate(factors, remainder(self.frame, factors, p * p) // p)
+        return self.eliminate(self._remainder // self.system.p)
 
-    def eliminate(self, factors: Factors, defect: IntArray) -> bool:
+    def eliminate(self, defect: IntArray) -> bool:
         """Eliminate rows that determine all others; return False if the defect cannot be met.
 
         A sample as large as the number of unknowns comes first. Then rows are added that a random
-        solution violates, of the homogeneous system and of the one for the defect in turn, until
-        `_CLEAN` solutions in succession satisfy every row.
+        solution of the homogeneous system violates, until `_CLEAN` such solutions in succession
+        satisfy every row. A row still missing shows when a solution violates it.
 
         Parameters
         ----------
-        factors : three int64 arrays
-            (E, P, Q) mod p.
         defect : int64 array, shape (dE, dP * dQ)
             What J d must be mod p.
         """
-        system, p = self.system, self.system.p
-        right = system.right(defect)
+        system = self.system
         order = self.generator.permutation(system.rows)
-        if not self._extend(np.sort(order[: system.columns + _SPARE_ROWS]), right):
+        if not self._extend(np.sort(order[: system.columns + _SPARE_ROWS]), system.right(defect)):
             return False
-        start = remainder(self.frame, factors, p * p)
         clean = 0
         while clean < _CLEAN:
-            wanted = defect if clean else np.zeros_like(defect)
-            free = self.generator.integers(0, p, system.columns).astype(np.int8)
-            known = system.right(wanted)[self.elimination.identifiers]
-            change = system.step(self.elimination.solve(known, free), wanted)
-            image = start - remainder(self.frame, _moved(factors, change, p), p * p)
-            violated = np.flatnonzero(system.right((wanted - image // p) % p))
-            clean += 1
-            if violated.size:
-                clean = 0
-                if not self._extend(self._some(violated), right):
-                    return False
-        return True
+            rank = self.elimination.rank
+            free = self.generator.integers(0, system.p, system.columns).astype(np.int8)
+            self.change(np.zeros_like(defect), free)
+            clean = clean + 1 if self.elimination.rank == rank else 0
+        return self.change(defect, np.zeros(system.columns, dtype=np.int8)) is not None
+
+    def change(self, defect: IntArray, free: Residues) -> Factors | None:
+        """Solve J d = defect mod p, checked in every row.
+
+        Parameters
+        ----------
+        defect : int64 array, shape (dE, dP * dQ)
+        free : int8 array, shape (columns,)
+            Values of the unknowns without a pivot.
+
+        Returns
+        -------
+        three int64 arrays or None
+            d as (E, P, Q), or None if the equations contradict each other.
+        """
+        system, p = self.system, self.system.p
+        right = system.right(defect)
+        while True:
+            unknowns = self.elimination.solve(right[self.elimination.identifiers], free)
+            found = system.step(unknowns, defect)
+            moved = remainder(self.frame, _moved(self.start, found, p), p * p)
+            image = (self._remainder - moved) // p
+            violated = np.flatnonzero(system.right((defect - image) % p))
+            if not violated.size:
+                return found
+            if not self._extend(self._some(violated), right):
+                return None
 
     def solve(self, factors: Factors, modulus: int, free: Residues) -> Factors | None:
         """Take one step: from a scheme modulo `modulus` to one modulo p * `modulus`.
@@ -107,18 +127,23 @@ class Steps:
         three int64 arrays or None
             In 0..p*modulus-1; None if the equations contradict each other.
         """
-        system, p = self.system, self.system.p
-        defect = remainder(self.frame, factors, modulus * p) // modulus
-        right = system.right(defect)
-        while True:
-            unknowns = self.elimination.solve(right[self.elimination.identifiers], free)
-            found = _moved(factors, system.step(unknowns, defect), modulus)
-            rest = remainder(self.frame, found, modulus * p)
-            if not rest.any():
-                return tuple(matrix % (modulus * p) for matrix in found)  # type: ignore[return-value]
-            violated = np.flatnonzero(system.right(rest // modulus))
-            if not self._extend(self._some(violated), right):
-                return None
+        wider = modulus * self.system.p
+        found = self.change(remainder(self.frame, factors, wider) // modulus, free)
+        if found is None:
+            return None
+        E, P, Q = (matrix % wider for matrix in _moved(factors, found, modulus))
+        return E, P, Q
+
+    def kernel(self) -> list[Factors]:
+        """Return a basis of the solutions of J d = 0 mod p, one for each free unknown."""
+        nothing = np.zeros_like(self.frame.target)
+        zero = np.zeros(self.elimination.rank, dtype=np.int8)
+        basis = []
+        for column in self.free.tolist():
+            free = np.zeros(self.system.columns, dtype=np.int8)
+            free[column] = 1
+            basis.append(self.system.step(self.elimination.solve(zero, free), nothing))
+        return basis
 
     def _some(self, rows: IntArray) -> IntArray:
         if len(rows) <= _ROUND:

@@ -9,7 +9,8 @@ p_r (x) q_r: with L K = 0 and dP dQ - rank K rows in L, each slab e gives the eq
     row (e, n) = g_n * (E[r, e] for the column's term r),    g_n independent of e,
 
 so only R (dP + dQ) unknowns are eliminated and rows are made when they are needed.
-`SupportSystem` takes only the coefficients that are not zero mod p: a solution keeps zeros zero.
+`SelectedSystem` takes any set of coefficients, for instance those that are not zero mod p: then a
+solution keeps zeros at zero.
 
 Invariant: of each term one nonzero coefficient of P and one of Q is kept as it is. That is the
 freedom to scale a term; it takes columns out of J without changing the span of its columns, hence
@@ -18,6 +19,7 @@ neither whether a right side can be met.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,7 +35,7 @@ from flipsearch.lift.elimination import (
     packed,
     strips_of,
 )
-from flipsearch.lift.trilinear import Factors, Frame, pair_products, product_modulo
+from flipsearch.lift.trilinear import Factors, FloatArray, Frame, pair_products, product_modulo
 from flipsearch.rings import IntArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -143,9 +145,8 @@ class WholeSystem:
         The scheme mod p as (E, P, Q).
     p : int
         2 or 3.
-    generator : numpy.random.Generator, optional
-        Draws the order of the unknowns, by default terms in order. Those that are not zero mod p
-        always come first, so that zeros are changed only where the others do not suffice.
+    priority : three float arrays, shapes of the factors
+        The unknowns of P and Q in ascending order, as for `SelectedSystem`, none infinite.
 
     Attributes
     ----------
@@ -156,7 +157,7 @@ class WholeSystem:
     """
 
     def __init__(
-        self, frame: Frame, factors: Factors, p: int, generator: np.random.Generator | None = None
+        self, frame: Frame, factors: Factors, p: int, priority: Sequence[FloatArray]
     ) -> None:
         self.p = p
         self._frame = frame
@@ -166,11 +167,10 @@ class WholeSystem:
         _, dP, dQ = frame.dimensions
         values = np.concatenate([matrix.T.reshape(-1) for matrix in factors[1:]])
         pins = [scaling_pins(m).T.reshape(-1) for m in (factors[1] % p, factors[2] % p)]
-        candidates = np.flatnonzero(~np.concatenate(pins))
-        if generator is not None:
-            candidates = generator.permutation(candidates)
         # natural column i * R + r is coefficient i of (P, then Q) of term r
-        self._natural = candidates[np.argsort(values[candidates] == 0, kind="stable")]
+        candidates = np.flatnonzero(~np.concatenate(pins))
+        first = np.concatenate([matrix.T.reshape(-1) for matrix in priority[1:]])
+        self._natural = candidates[np.argsort(first[candidates], kind="stable")]
         self.stored = values[self._natural]
         self.columns = len(self._natural)
         self._size = terms * (dP + dQ)
@@ -229,8 +229,8 @@ class WholeSystem:
         return E, P, Q
 
 
-class SupportSystem:
-    """Only the coefficients that are not zero mod p: zeros stay zero, signs and sizes move.
+class SelectedSystem:
+    """Only some of the coefficients; the others stay as they are.
 
     Parameters
     ----------
@@ -239,12 +239,13 @@ class SupportSystem:
         The scheme mod p as (E, P, Q).
     p : int
         2 or 3.
-    generator : numpy.random.Generator, optional
-        Draws the order of the unknowns; by default terms in order.
+    priority : three float arrays, shapes of the factors
+        The unknowns in ascending order: those that come first become pivots and move, the last
+        ones stay free. Coefficients of infinite priority are no unknowns.
     """
 
     def __init__(
-        self, frame: Frame, factors: Factors, p: int, generator: np.random.Generator | None = None
+        self, frame: Frame, factors: Factors, p: int, priority: Sequence[FloatArray]
     ) -> None:
         self.p = p
         self._frame = frame
@@ -254,13 +255,14 @@ class SupportSystem:
         places = [
             np.stack([np.full(len(at), slot), *at.T], axis=1)
             for slot in range(3)
-            for at in [np.argwhere((self._factors[slot] != 0) & ~pins[slot])]
+            for at in [np.argwhere((priority[slot] < np.inf) & ~pins[slot])]
         ]
         found = np.concatenate(places)
-        order = np.lexsort((found[:, 0], found[:, 1]))
-        if generator is not None:
-            order = generator.permutation(len(found))
-        self._places = found[order]
+        slot, term, index = found.T
+        first = np.zeros(len(found))
+        for s in range(3):
+            first[slot == s] = priority[s][term[slot == s], index[slot == s]]
+        self._places = found[np.lexsort((slot, term, first))]
         slot, term, index = self._places.T
         self.columns = len(found)
         self.rows = int(np.prod(frame.dimensions))
@@ -305,6 +307,27 @@ class SupportSystem:
             here = self._places[:, 0] == s
             change[s][self._places[here, 1], self._places[here, 2]] = unknowns[here]
         return change[0], change[1], change[2]
+
+
+def support_first(
+    factors: Factors, p: int, generator: np.random.Generator | None, zeros: float
+) -> list[FloatArray]:
+    """Return priorities that put nonzero coefficients first, in random order within if drawn.
+
+    Parameters
+    ----------
+    factors : three int64 arrays
+    p : int
+    generator : numpy.random.Generator, optional
+        Without it terms keep their order.
+    zeros : float
+        Priority of the coefficients that are zero mod p: infinite to leave them out, or 1.
+    """
+    priority = []
+    for matrix in factors:
+        drawn = np.zeros(matrix.shape) if generator is None else generator.random(matrix.shape)
+        priority.append(drawn + np.where(matrix % p != 0, 0.0, zeros))
+    return priority
 
 
 @njit(nogil=True, cache=True)

@@ -20,21 +20,25 @@ import numpy as np
 from flipsearch.errors import LiftError
 from flipsearch.lift.elimination import Residues
 from flipsearch.lift.hensel import Steps
-from flipsearch.lift.jacobian import SupportSystem, System, WholeSystem
+from flipsearch.lift.jacobian import SelectedSystem, System, WholeSystem, support_first
 from flipsearch.lift.reconstruction import height_bound, scheme_of_residues
-from flipsearch.lift.trilinear import LARGEST_MODULUS, Factors, Frame, frame_of
+from flipsearch.lift.signs import search_signs
+from flipsearch.lift.trilinear import LARGEST_MODULUS, Factors, Frame, balanced, frame_of
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import is_valid, verify
 
-DEFAULT_STEPS = {2: 20, 3: 15}
+DEFAULT_STEPS = {2: 40, 3: 38}
 DEFAULT_RETRIES = 8
+_FIRST_STEPS = {2: 20, 3: 15}
 _RING_ORDER = (Ring.ZT, Ring.Z, Ring.Q)
 _SUPPORT_SHARE = 0.6
 _REORDER_COLUMNS = 3000
+_SIGN_KERNEL = 1000
+_SIGN_PRODUCTS = 1_000_000
 
 
-class LiftFailure(LiftError):
+class NotLiftedError(LiftError):
     """A scheme that does not lift.
 
     Attributes
@@ -101,8 +105,8 @@ def lift(
     seed : int
         Of the free choices; the same seed gives the same result.
     steps : int, optional
-        Hensel steps at most: 20 over F2, 15 over F3 by default; the modulus p^(steps + 1) is at
-        most 2^31.
+        Hensel steps at most: 40 over F2, 38 over F3 by default; the modulus p^(steps + 1) is at
+        most 2^62. The last half of them is taken only if no free choice succeeds before.
     retries : int
         Further free choices to try where the first fails, or leads to less than ZT.
     keep_support : bool
@@ -117,22 +121,23 @@ def lift(
     Raises
     ------
     LiftError
-        The scheme is not over F2 or F3, or it does not lift: a `LiftFailure`, whose message names
-        the step.
+        The scheme is not over F2 or F3, or it does not lift: a `NotLiftedError`, whose message
+        names the step.
     InvalidSchemeError
         The scheme does not satisfy the Brent equations mod p.
 
     Notes
     -----
-    The Jacobian is eliminated once for each of at most two systems of unknowns. Tichavský and
-    Kauers-Moosbauer (2022) describe the Hensel method; the block structure is in docs/lifting.md.
+    The Jacobian is eliminated once for each of at most two systems of unknowns; for small systems
+    every second retry eliminates anew, with the unknowns in another order. The Hensel method for
+    schemes is that of Kauers and Moosbauer (2022); docs/lifting.md has the derivations.
     """
     p = scheme.ring.characteristic
     if not p:
         raise LiftError(f"{scheme!r} is over {scheme.ring} already: only F2 and F3 are lifted")
     limit = DEFAULT_STEPS[p] if steps is None else steps
     if limit < 1 or p ** (limit + 1) > LARGEST_MODULUS:
-        raise LiftError(f"steps must be at least 1, and {p}^(steps + 1) at most 2^31")
+        raise LiftError(f"steps must be at least 1, and {p}^(steps + 1) at most 2^62")
     verify(scheme)
     easy = _as_integers(scheme)
     if easy is not None:
@@ -144,6 +149,37 @@ def _as_integers(scheme: Scheme) -> Scheme | None:
     """Return the stored representatives as a scheme over ZT, if they are one."""
     candidate = Scheme(scheme.format, Ring.ZT, *scheme.factors)
     return candidate.canonical if is_valid(candidate) else None
+
+
+class _Attempt:
+    """One free choice on one system: Hensel steps that can be taken up again."""
+
+    def __init__(self, steps: Steps, start: Factors, wanted: IntArray, number: int) -> None:
+        self.steps = steps
+        self.number = number
+        self.factors = start
+        self.modulus = steps.system.p
+        self.taken = 0
+        self.failed = False
+        self._distance = (wanted - steps.system.stored) // self.modulus
+
+    def advance(self, limit: int, scheme: Scheme, frame: Frame) -> Scheme | None:
+        """Take steps up to `limit` until an exact scheme comes out; set `failed` at a dead end."""
+        p = self.steps.system.p
+        while self.taken < limit:
+            digits: Residues = (self._distance % p).astype(np.int8)
+            self._distance //= p
+            self.taken += 1
+            solved = self.steps.solve(self.factors, self.modulus, digits)
+            if solved is None:
+                self.failed = True
+                return None
+            self.factors, self.modulus = solved, self.modulus * p
+            slots = frame.in_slot_order(self.factors)
+            candidate = scheme_of_residues(scheme.format, slots, self.modulus)
+            if candidate is not None and is_valid(candidate):
+                return candidate
+        return None
 
 
 class _Search:
@@ -164,23 +200,28 @@ class _Search:
         self.factors: Factors = E, P, Q
         self.attempts = 0
         self.best: LiftResult | None = None
-        self.failed_at = 0
+        self.reached = 0
+        self.pending: list[tuple[_Attempt, bool]] = []
 
     def run(self) -> LiftResult:
         """Try the systems in order until one gives a scheme that is good enough."""
         nonzeros = sum(int(np.count_nonzero(matrix)) for matrix in self.factors)
         whole = len(self.factors[0]) * sum(self.frame.dimensions[1:])
-        if self.keep_support and nonzeros <= _SUPPORT_SHARE * whole:
-            self._try(SupportSystem)
+        worth_it = nonzeros <= max(_SUPPORT_SHARE * whole, _REORDER_COLUMNS)
+        if self.keep_support and worth_it:
+            self._try(support=True)
         if self.best is None or self.best.scheme.ring is Ring.Q:
-            consistent = self._try(WholeSystem)
+            consistent = self._try(support=False)
             if not consistent and self.best is None:
-                raise LiftFailure(
+                raise NotLiftedError(
                     f"{self.scheme!r} does not lift: its first Hensel step (modulo {self.p}^2) "
                     "has no solution, whatever the choices",
                     1,
                     True,
                 )
+        for attempt, support in self.pending:
+            if self.best is None:
+                self._keep(self._advanced(attempt, self.limit), attempt, support)
         if self.best is None:
             raise self._failure()
         best = self.best
@@ -194,69 +235,87 @@ class _Search:
             best.support_kept,
         )
 
-    def _failure(self) -> LiftFailure:
-        if self.failed_at < self.limit:
-            return LiftFailure(
-                f"{self.scheme!r} does not lift: in {self.attempts} choices of the free "
-                f"coefficients none got past Hensel step {self.failed_at}",
-                self.failed_at,
+    def _failure(self) -> NotLiftedError:
+        if all(attempt.failed for attempt, _ in self.pending):
+            return NotLiftedError(
+                f"{self.scheme!r} was not lifted: Hensel step {self.reached} has no solution "
+                f"after any of {self.attempts} choices of the free coefficients; more retries or "
+                "another seed may find one",
+                self.reached,
                 False,
             )
-        modulus = self.p ** (self.limit + 1)
-        return LiftFailure(
-            f"{self.scheme!r} was not lifted: after step {self.limit}, with {self.attempts} "
-            f"choices of the free coefficients, no fractions up to {height_bound(modulus)} were "
-            "exact; try more retries or steps",
+        height = height_bound(self.p ** (self.limit + 1))
+        return NotLiftedError(
+            f"{self.scheme!r} was not lifted: after Hensel step {self.limit}, for {self.attempts} "
+            f"choices of the free coefficients, no fractions up to {height} were exact; more "
+            "retries or steps may find some",
             self.limit,
             False,
         )
 
-    def _try(self, kind: type[SupportSystem] | type[WholeSystem]) -> bool:
+    def _system(self, support: bool, draws: np.random.Generator | None) -> System:
+        priority = support_first(self.factors, self.p, draws, np.inf if support else 1.0)
+        kind = SelectedSystem if support else WholeSystem
+        return kind(self.frame, self.factors, self.p, priority)
+
+    def _try(self, support: bool) -> bool:
         """Make attempts with one kind of system; return whether its first step has a solution."""
         steps: Steps | None = None
-        support = kind is SupportSystem
-        for attempt, draws in enumerate(self._draws()):
-            reorder = attempt % 2 == 0 and attempt > 0
-            if steps is None or (reorder and steps.system.columns <= _REORDER_COLUMNS):
-                system = kind(self.frame, self.factors, self.p, draws if attempt else None)
-                steps = Steps(system, self.frame, draws)
-                if not steps.begin(self.factors):
+        for number, draws in enumerate(self._draws()):
+            again = number % 2 == 0 and steps is not None
+            if steps is None or (again and steps.system.columns <= _REORDER_COLUMNS):
+                system = self._system(support, draws if number else None)
+                steps = Steps(system, self.frame, self.factors, draws)
+                if not steps.begin():
                     return False
             self.attempts += 1
-            wanted = free_choice(steps.system, draws if attempt else None)
-            found = self._hensel(steps, wanted)
-            if found is None:
-                continue
-            scheme, used = found
-            result = LiftResult(scheme, self.scheme.ring, used, self.seed, attempt, 0, support)
-            if self.best is None or preference(scheme) < preference(self.best.scheme):
-                self.best = result
-            if scheme.ring is Ring.ZT:
+            wanted = free_choice(steps.system, draws if number else None)
+            attempt = _Attempt(steps, self.factors, wanted, number)
+            found = self._advanced(attempt, min(self.limit, _FIRST_STEPS[self.p]))
+            if found is None and not attempt.failed:
+                self.pending.append((attempt, support))
+            if self._keep(found, attempt, support):
+                break
+            by_signs = support and self.p == 2 and number == 0
+            if by_signs and self._keep(self._signs(steps), attempt, support):
                 break
         return True
+
+    def _advanced(self, attempt: _Attempt, limit: int) -> tuple[Scheme, int] | None:
+        found = attempt.advance(limit, self.scheme, self.frame)
+        self.reached = max(self.reached, attempt.taken)
+        return None if found is None else (found, attempt.taken)
+
+    def _keep(self, found: tuple[Scheme, int] | None, attempt: _Attempt, support: bool) -> bool:
+        """Keep a lift if it is the best so far; return whether none can be better."""
+        if found is None:
+            return False
+        scheme, used = found
+        if self.best is None or preference(scheme) < preference(self.best.scheme):
+            self.best = LiftResult(
+                scheme, self.scheme.ring, used, self.seed, attempt.number, 0, support
+            )
+        return scheme.ring is Ring.ZT
+
+    def _signs(self, steps: Steps) -> tuple[Scheme, int] | None:
+        """Search for signs among the solutions of the first step, the kernel being small."""
+        products = np.prod([np.count_nonzero(m, axis=1) for m in self.factors], axis=0)
+        if len(steps.free) > _SIGN_KERNEL or products.sum() > _SIGN_PRODUCTS:
+            return None
+        solved = steps.solve(self.factors, 2, np.zeros(steps.system.columns, dtype=np.int8))
+        if solved is None:
+            return None
+        E, P, Q = (balanced(matrix, 4) for matrix in solved)
+        signs = search_signs(self.frame, (E, P, Q), steps.kernel(), self.seed)
+        if signs is None:
+            return None
+        slots = self.frame.in_slot_order(signs)
+        candidate = Scheme(self.scheme.format, Ring.ZT, *slots)
+        return (candidate.canonical, 1) if is_valid(candidate) else None
 
     def _draws(self) -> Iterator[np.random.Generator]:
         for child in np.random.SeedSequence(self.seed).spawn(self.retries + 1):
             yield np.random.default_rng(child)
-
-    def _hensel(self, steps: Steps, wanted: IntArray) -> tuple[Scheme, int] | None:
-        """Take steps until a scheme is exact; return it with the number of steps."""
-        factors, modulus = self.factors, self.p
-        distance = (wanted - steps.system.stored) // self.p
-        for step in range(1, self.limit + 1):
-            digits: Residues = (distance % self.p).astype(np.int8)
-            distance //= self.p
-            solved = steps.solve(factors, modulus, digits)
-            if solved is None:
-                self.failed_at = max(self.failed_at, step)
-                return None
-            factors, modulus = solved, modulus * self.p
-            slots = self.frame.in_slot_order(factors)
-            candidate = scheme_of_residues(self.scheme.format, slots, modulus)
-            if candidate is not None and is_valid(candidate):
-                return candidate, step
-        self.failed_at = self.limit
-        return None
 
 
 def free_choice(system: System, generator: np.random.Generator | None) -> IntArray:
@@ -281,6 +340,3 @@ def preference(scheme: Scheme) -> tuple[int, int, int]:
         int(scheme.denominators.max(initial=1)),
         scheme.nonzeros,
     )
-
-
-__all__ = ["Frame", "LiftFailure", "LiftResult", "free_choice", "lift", "preference"]

@@ -122,14 +122,14 @@ def factor_block(rows, right, pivots, chosen, combination):  # type: ignore[no-u
                     rows[0, i, word] ^= rows[0, j, word]
                 right[i] ^= right[j]
                 combined ^= combination[0, j]
-        word = _0
-        while word < words and rows[0, i, word] == _0:
-            word += _1
-        if word == words:
+        first = _0
+        while first < words and rows[0, i, first] == _0:
+            first += _1
+        if first == words:
             if right[i]:
                 return k, i + 1, i
             continue
-        pivots[k] = np.int64(word * _64 + lowest_bit(rows[0, i, word]))
+        pivots[k] = np.int64(first * _64 + lowest_bit(rows[0, i, first]))
         chosen[k] = i
         combination[0, k] = combined ^ (_1 << np.uint64(k))
         if i != k:

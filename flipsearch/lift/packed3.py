@@ -50,7 +50,7 @@ _64 = np.uint64(64)
 _63 = np.uint64(63)
 
 
-def _table_entry_of_nibbles() -> np.ndarray:  # type: ignore[type-arg]
+def _table_entry_of_nibbles() -> np.ndarray:
     """Map (four plane-0 bits | four plane-1 bits << 4) to the number with those base-3 digits."""
     entries = np.zeros(256, dtype=np.uint64)
     for bits in range(256):
@@ -112,14 +112,14 @@ def factor_block(rows, right, pivots, chosen, combination):  # type: ignore[no-u
                 if digit == _1:
                     bp, bm = bm, bp
                 cp, cm = _add(cp, cm, bp, bm)
-        word = _0
-        while word < words and rows[0, i, word] | rows[1, i, word] == _0:
-            word += _1
-        if word == words:
+        first = _0
+        while first < words and rows[0, i, first] | rows[1, i, first] == _0:
+            first += _1
+        if first == words:
             if right[i]:
                 return k, i + 1, i
             continue
-        lead = word * _64 + lowest_bit(rows[0, i, word] | rows[1, i, word])
+        lead = first * _64 + lowest_bit(rows[0, i, first] | rows[1, i, first])
         pivots[k] = np.int64(lead)
         chosen[k] = i
         bp, bm = _add(cp, cm, _1 << np.uint64(k), _0)

@@ -101,16 +101,14 @@ def scheme_of_residues(
         multiple = _row_multiple(denominators)
         if multiple is None:
             return None
-        largest = [
-            int(multiple.max(initial=1)) * int(np.abs(numerators).max(initial=0)),
-            int(multiple.max(initial=1)) * int(common.max(initial=1)),
-        ]
-        if max(largest) >= LARGEST_COEFFICIENT:
+        weights = multiple[:, None] // denominators
+        if _too_large(weights, numerators) or _too_large(common, multiple):
             return None
-        matrices.append(numerators * (multiple[:, None] // denominators))
+        matrices.append(numerators * weights)
         common = common * multiple
+    u, v, w = matrices
     try:
-        scheme = Scheme(format_, Ring.Q, *matrices, common).canonical
+        scheme = Scheme(format_, Ring.Q, u, v, w, common).canonical
         return scheme.over(scheme.natural_ring)
     except FormatError:
         return None
@@ -121,7 +119,13 @@ def _row_multiple(denominators: IntArray) -> IntArray | None:
     multiple = np.ones(len(denominators), dtype=np.int64)
     for column in denominators.T:
         factor = column // np.gcd(multiple, column)
-        if int(multiple.max(initial=1)) * int(factor.max(initial=1)) >= LARGEST_COEFFICIENT:
+        if _too_large(multiple, factor):
             return None
         multiple = multiple * factor
     return multiple
+
+
+def _too_large(first: IntArray, second: IntArray) -> bool:
+    """Whether a product of entries could reach the largest coefficient."""
+    products = np.abs(first.astype(np.float64) * second)
+    return bool(products.max(initial=0) > 0.999 * LARGEST_COEFFICIENT)

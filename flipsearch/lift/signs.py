@@ -14,15 +14,15 @@ Invariant: the coefficients keep their absolute values; only signs change.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from flipsearch.lift.trilinear import Factors, Frame
 from flipsearch.rings import IntArray
 
 LARGEST_WORK = 300_000_000
-"""Sign flips weighed before giving up: about a second."""
+"""Sign flips weighed before giving up, at most: about a second."""
 
+_ROUNDS = 500
 _NOISE = 16  # one flip in so many is random
 
 
@@ -63,7 +63,7 @@ def search_signs(
     factors: Factors,
     kernel: list[Factors],
     seed: int,
-    work: int = LARGEST_WORK,
+    work: int | None = None,
 ) -> Factors | None:
     """Choose signs so that all Brent equations hold over Z.
 
@@ -77,8 +77,9 @@ def search_signs(
         Patterns of 0 and 1: flipping the signs at the ones keeps the scheme valid mod 4.
     seed : int
         The same seed gives the same signs.
-    work : int
-        Sign flips to weigh before giving up.
+    work : int, optional
+        Sign flips to weigh before giving up; by default so many that each kernel vector could be
+        weighed `_ROUNDS` times, at most `LARGEST_WORK`.
 
     Returns
     -------
@@ -91,9 +92,7 @@ def search_signs(
     signs = E[r, e] * P[r, p] * Q[r, q]
     sums = -frame.target.reshape(-1)
     np.add.at(sums, equations, signs)
-    flips = [
-        np.flatnonzero((dE[r, e] + dP[r, p] + dQ[r, q]) % 2) for dE, dP, dQ in kernel
-    ]
+    flips = [np.flatnonzero((dE[r, e] + dP[r, p] + dQ[r, q]) % 2) for dE, dP, dQ in kernel]
     flip_starts, flip_products = ragged(flips)
     vector_of_flip = np.repeat(np.arange(len(flips)), np.diff(flip_starts))
     by_product = np.argsort(flip_products, kind="stable")
@@ -109,8 +108,8 @@ def search_signs(
         through_starts,
         vector_of_flip[by_product],
         chosen,
-        np.uint64(seed * 2 + 1),
-        work,
+        np.uint64((seed * 2 + 1) % 2**64),
+        min(LARGEST_WORK, _ROUNDS * len(flip_products)) if work is None else work,
     )
     if not solved:
         return None

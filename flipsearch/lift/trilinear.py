@@ -4,8 +4,9 @@ Slots are put in the order (E, P, Q): E is the slot of the largest dimension, wh
 Jacobian has block structure (see `flipsearch.lift.jacobian`). A tensor is then a matrix with a
 row for each coordinate e of E and a column for each pair (p, q).
 
-Invariant: every function is exact. Matrix products run in float64 with all partial sums below
-2^53; larger moduli are handled by splitting one factor into limbs.
+Invariant: every function is exact. Up to modulus 2^31 matrix products run in float64 with all
+partial sums below 2^53, one factor split into limbs; beyond, in 64-bit words: modulo powers of two
+by wrapping, modulo odd numbers by Montgomery's multiplication (1985).
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from flipsearch.formats import Format
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
 
-LARGEST_MODULUS = 2**31
-"""Moduli are at most this, so that products of two balanced residues stay below 2^60."""
+LARGEST_MODULUS = 2**62
+_LARGEST_IN_FLOATS = 2**31
 
 Factors = tuple[IntArray, IntArray, IntArray]
 FloatArray = npt.NDArray[np.float64]
@@ -84,7 +86,7 @@ def product_modulo(A: IntArray, B: IntArray, modulus: int) -> IntArray:
     A, B : int64 arrays, shapes (m, R), (R, n)
         Balanced residues.
     modulus : int
-        At most `LARGEST_MODULUS`.
+        At most 2^31.
     """
     inner = max(1, A.shape[1])
     # |limb| <= 2^bits, |B| <= modulus / 2: the sum of `inner` products stays below 2^53
@@ -103,7 +105,90 @@ def product_modulo(A: IntArray, B: IntArray, modulus: int) -> IntArray:
 
 
 def remainder(frame: Frame, factors: Factors, modulus: int) -> IntArray:
-    """Return T - F(x) modulo `modulus`, in 0..modulus-1; shape (dE, dP * dQ)."""
+    """Return T - F(x) modulo `modulus`, in 0..modulus-1; shape (dE, dP * dQ).
+
+    Parameters
+    ----------
+    frame : Frame
+    factors : three int64 arrays
+        x as (E, P, Q), any representatives.
+    modulus : int
+        A power of 2 or 3, at most `LARGEST_MODULUS`.
+    """
+    if modulus > _LARGEST_IN_FLOATS:
+        E, P, Q = (np.ascontiguousarray(matrix % modulus) for matrix in factors)
+        inverse, square = (0, 0) if modulus % 2 == 0 else _montgomery(modulus)
+        values = np.zeros(frame.dimensions, dtype=np.uint64)
+        _wide_values(
+            E.view(np.uint64),
+            P.view(np.uint64),
+            Q.view(np.uint64),
+            np.uint64(modulus),
+            np.uint64(inverse),
+            np.uint64(square),
+            values,
+        )
+        found = values.view(np.int64).reshape(frame.target.shape)
+        return (frame.target - found) % modulus
     E, P, Q = (balanced(matrix, modulus) for matrix in factors)
     pairs = balanced(pair_products(P, Q), modulus)
     return (frame.target - product_modulo(E.T, pairs, modulus)) % modulus
+
+
+def _montgomery(modulus: int) -> tuple[int, int]:
+    """Return -1/modulus mod 2^64 and 2^128 mod modulus."""
+    return -pow(modulus, -1, 2**64) % 2**64, 2**128 % modulus
+
+
+@njit(nogil=True, cache=True)
+def _high(a, b):  # type: ignore[no-untyped-def]
+    """Return the upper word of a 128-bit product."""
+    half = np.uint64(32)
+    low = np.uint64(0xFFFFFFFF)
+    a0, a1, b0, b1 = a & low, a >> half, b & low, b >> half
+    middle = a1 * b0 + ((a0 * b0) >> half)
+    other = a0 * b1 + (middle & low)
+    return a1 * b1 + (middle >> half) + (other >> half)
+
+
+@njit(nogil=True, cache=True)
+def _reduced_product(a, b, modulus, inverse):  # type: ignore[no-untyped-def]
+    """Return a b / 2^64 mod an odd modulus below 2^62."""
+    low = a * b
+    factor = low * inverse
+    # low + (factor modulus mod 2^64) is 0 or 2^64
+    carry = np.uint64(1) if low else np.uint64(0)
+    result = _high(a, b) + _high(factor, modulus) + carry
+    return result - modulus if result >= modulus else result
+
+
+@njit(nogil=True, cache=True)
+def _wide_values(E, P, Q, modulus, inverse, square, values):  # type: ignore[no-untyped-def]
+    """Set values[e, p, q] to sum_r E[r, e] P[r, p] Q[r, q]; `inverse` 0 for powers of two."""
+    one = np.uint64(1)
+    terms, size = E.shape
+    if inverse:
+        for matrix in (E, P, Q):
+            for r in range(terms):
+                for i in range(matrix.shape[1]):
+                    matrix[r, i] = _reduced_product(matrix[r, i], square, modulus, inverse)
+    for p in range(P.shape[1]):
+        for q in range(Q.shape[1]):
+            for r in range(terms):
+                if P[r, p] == 0 or Q[r, q] == 0:
+                    continue
+                if inverse:
+                    pair = _reduced_product(P[r, p], Q[r, q], modulus, inverse)
+                    for e in range(size):
+                        product = _reduced_product(E[r, e], pair, modulus, inverse)
+                        total = values[e, p, q] + product
+                        values[e, p, q] = total - modulus if total >= modulus else total
+                else:
+                    pair = P[r, p] * Q[r, q]
+                    for e in range(size):
+                        values[e, p, q] += E[r, e] * pair
+            for e in range(size):
+                if inverse:
+                    values[e, p, q] = _reduced_product(values[e, p, q], one, modulus, inverse)
+                else:
+                    values[e, p, q] &= modulus - one

@@ -81,12 +81,13 @@ border:1px solid var(--line);border-radius:.375rem;
 font:.875rem/1.6 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .written li{padding-left:5rem;text-indent:-5rem;overflow-wrap:anywhere}
 .written li:target{background:var(--near)}
-.written b{display:inline-block;min-width:5rem;text-indent:0;font-weight:600}
-.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));
+.written b{display:inline-block;min-width:calc(5rem - 1ch);text-indent:0;font-weight:600}
+.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,22rem),1fr));
 gap:1.25rem}
 figure{margin:0}
 figure img{width:100%;height:auto;background:#fff;border:1px solid var(--line);
 border-radius:.375rem}
+time{white-space:nowrap}
 figcaption{color:var(--dim);font-size:.875rem}
 code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.9em;
 overflow-wrap:anywhere}

@@ -133,7 +133,7 @@ def _schemes(words: str, records: Sequence[Record]) -> Markup:
             ),
             pages.cell(f"{record.omega:.4f}", record.omega),
             pages.cell(foreign(_short(record.source)), class_=None),
-            pages.cell(pages.moment(record.stored), record.stored.timestamp(), None),
+            pages.cell(pages.day(record.stored), record.stored.timestamp(), None),
         )
         for record in records
     )
@@ -141,4 +141,5 @@ def _schemes(words: str, records: Sequence[Record]) -> Markup:
 
 
 def _short(source: str) -> str:
+    source = pages.without_folders(source)
     return source if len(source) <= 60 else source[:57] + "..."

@@ -23,6 +23,7 @@ RING_NAMES = {
     Ring.Z: "the integers",
     Ring.Q: "the rationals",
 }
+_FOLDERS = re.compile(r"""(?<![^\s'"(\[])(?:file://)?(?:/|~|[A-Za-z]:[\\/])(?=\S)[^,\n]*[\\/]""")
 GAPS = (
     ("better", "below the known bound"),
     ("even", "reaches it"),
@@ -57,7 +58,10 @@ def page(
         The way from this page to the site's folder, such as ``../../``.
     """
     plain = re.sub(r"<[^>]*>", "", escape(title))
-    steps = [tag("li", tag("a", name, href=home + address)) for address, name in trail]
+    steps = [
+        tag("li", tag("a", name, href=home + address, aria_current=place == len(trail) and "page"))
+        for place, (address, name) in enumerate(trail, start=1)
+    ]
     way = tag("nav", tag("ol", *steps), aria_label="Breadcrumb") if steps else None
     head = tag(
         "head",
@@ -105,6 +109,11 @@ def folder_name(format_: str) -> str:
 def scheme_name(hash_: str) -> str:
     """Return the name of a scheme's folder."""
     return hash_[:16]
+
+
+def without_folders(text: str) -> str:
+    """Return text with absolute paths cut down to their last part, for what will be published."""
+    return _FOLDERS.sub("", text)
 
 
 def gap_class(gap: int | None, bound: int | None, *, stored: bool = True) -> str | None:
@@ -161,6 +170,12 @@ def moment(when: dt.datetime | None) -> Markup | None:
         there.strftime("%Y-%m-%d %H:%M UTC"),
         datetime=there.strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
+
+
+def day(when: dt.datetime) -> Markup:
+    """Return the day of a moment, in UTC."""
+    there = when.astimezone(dt.UTC).strftime("%Y-%m-%d")
+    return tag("time", there, datetime=there)
 
 
 def facts(pairs: Sequence[tuple[str, Child]]) -> Markup:

@@ -1,7 +1,7 @@
 """The page of one scheme: figures, provenance, downloads, and the scheme written out.
 
-Invariant: paths of the machine that imported a file stay out of the page: of a file only its name
-is shown.
+Invariant: paths of the machine that imported a file stay out of the page and of the downloads: of a
+file only its name is shown.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Download:
 def downloads(record: Record, kinds: Sequence[str]) -> list[Download]:
     """Return a scheme's files in every format asked for that can hold it."""
     scheme = record.scheme
-    source = "".join(letter if letter.isprintable() else "?" for letter in record.source)
-    meta = {"source": source[: 10 * len(record.hash)]}
+    source = pages.without_folders(record.source)[:1000]
+    meta = {"source": "".join(letter if letter.isprintable() else "?" for letter in source)}
     found = []
     for kind in kinds:
         try:
@@ -88,10 +88,14 @@ def scheme_page(
         pages.big_numbers(
             [
                 ("rank", pages.number(record.rank)),
-                *([] if record.gap is None else [("gap to the known bound", _gap(record))]),
+                *(
+                    []
+                    if record.gap is None
+                    else [("gap to the known bound", pages.signed(record.gap))]
+                ),
                 ("additions", pages.number(record.additions)),
                 *([] if record.growth is None else [("growth", pages.number(record.growth, 4))]),
-                *([] if record.survives is not None else [("omega", f"{record.omega:.4f}")]),
+                *([] if not _has_exponent(record) else [("omega", f"{record.omega:.4f}")]),
             ]
         ),
         _facts(record, scheme),
@@ -114,8 +118,10 @@ def scheme_page(
     )
 
 
-def _gap(record: Record) -> str:
-    return f"{pages.signed(record.gap)}"
+def _has_exponent(record: Record) -> bool:
+    """Whether omega is an exponent, not only a comparison: for one scheme of a general product."""
+    form = record.format
+    return isinstance(form, MatrixProduct) and form.is_general and record.survives is None
 
 
 def _facts(record: Record, scheme: Scheme) -> Markup:
@@ -172,7 +178,10 @@ def _size(count: int) -> str:
 
 def _origin(entry: Provenance, present: Container[str]) -> Markup:
     pairs: list[tuple[str, Child]] = [
-        ("source", None if entry.source is None else reference(_nameless(entry.source))),
+        (
+            "source",
+            None if entry.source is None else reference(pages.without_folders(entry.source)),
+        ),
         ("method", None if entry.method is None else foreign(entry.method)),
         ("run", entry.run),
         ("task", entry.task),
@@ -187,14 +196,7 @@ def _origin(entry: Provenance, present: Container[str]) -> Markup:
 def _details(details: Mapping[str, Any] | None) -> dict[str, str]:
     """Return the rest of a provenance, at most 40 of it, as text."""
     shown = list((details or {}).items())[:40]
-    return {key[:80]: _nameless(str(value)) for key, value in shown}
-
-
-def _nameless(text: str) -> str:
-    """Return text with an absolute path cut down to its last part."""
-    if re.match(r"(?:/|~|[A-Za-z]:[\\/])[^\s]", text) and "\n" not in text:
-        return re.split(r"[\\/]", text.rstrip("\\/"))[-1]
-    return text
+    return {key[:80]: pages.without_folders(str(value)) for key, value in shown}
 
 
 def _link(name: str | None, present: Container[str]) -> Markup | None:

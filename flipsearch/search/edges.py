@@ -27,11 +27,14 @@ from flipsearch.transform import (
     product,
     project,
     serendipitous_product,
+    shared_factors,
 )
 from flipsearch.transform.dimensions import matrix_format
 
 Sides = tuple[int, int, int]
-SERENDIPITY_TRIES = 5
+GROUP_TRIES = 5
+MERGES_HOPED_FOR = 0.15
+"""Share of the terms left by a projection that may still merge, where that is worth trying."""
 
 
 class Table(Protocol):
@@ -91,10 +94,25 @@ def _resized(scheme: Scheme, table: Table) -> Iterator[Scheme]:
         best = table.held_rank(smaller)
         if sides[d] < 3 or best is None or best < scheme.rank // 2:
             continue
-        for index in range(sides[d]):
-            cut = project(scheme, d, index)
-            if table.worth(smaller, cut.rank):
-                yield cut
+        for index, left in enumerate(terms_left(scheme, d)):
+            if table.worth(smaller, left - int(MERGES_HOPED_FOR * left)):
+                cut = project(scheme, d, index)
+                if table.worth(smaller, cut.rank):
+                    yield cut
+
+
+def terms_left(scheme: Scheme, d: int) -> list[int]:
+    """Return, for each index of side d, the terms that do not vanish when it is deleted."""
+    n, m, p = matrix_format(scheme).sides
+    shapes = ((n, m), (m, p), (p, n))
+    counts = []
+    for index in range((n, m, p)[d]):
+        alive = np.ones(scheme.rank, dtype=bool)
+        for slot, axis in ((d, 1), ((d + 2) % 3, 2)):
+            grid = scheme.factors[slot].reshape(scheme.rank, *shapes[slot])
+            alive &= np.delete(grid, index, axis=axis).any(axis=(1, 2))
+        counts.append(int(alive.sum()))
+    return counts
 
 
 def _merged(scheme: Scheme, table: Table) -> Iterator[Scheme]:
@@ -113,6 +131,7 @@ def _merged(scheme: Scheme, table: Table) -> Iterator[Scheme]:
 def _multiplied(scheme: Scheme, table: Table, generator: np.random.Generator) -> Iterator[Scheme]:
     sides = matrix_format(scheme).sides
     limits = [LARGEST_SIDE // side for side in sides]
+    shared = shared_factors(scheme)
     for a in range(1, limits[0] + 1):
         for b in range(1, limits[1] + 1):
             for c in range(1, limits[2] + 1):
@@ -122,7 +141,7 @@ def _multiplied(scheme: Scheme, table: Table, generator: np.random.Generator) ->
                 if a * b * c == 1 or single is None or table.held_rank(target) is None:
                     continue
                 rank, groups = choose_groups(
-                    scheme, inner, lambda *s: table.held_rank(s), generator, SERENDIPITY_TRIES
+                    scheme, inner, lambda *s: table.held_rank(s), generator, GROUP_TRIES, shared
                 )
                 if groups and table.worth(target, rank):
                     yield serendipitous_product(

@@ -13,7 +13,6 @@ the strategy is a deterministic function of its seed and of the outcomes it is t
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
@@ -36,6 +35,9 @@ SCHEDULES: tuple[tuple[int, int, int], ...] = (
     (3_000_000, 50_000, 4),
 )
 """Steps of a walk, steps before a plus transition, band; drawn evenly: none is best everywhere."""
+
+WORK = 500
+"""Terms of schemes passed on after each outcome, so that the walkers never wait for long."""
 
 RANK_RATIO = 0.3
 """Each rank above the best is chosen this often compared with the one below."""
@@ -129,7 +131,7 @@ class MetaStrategy:
         self.schedules = tuple(schedules)
         self.asked = self.told = 0
         self._choice = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-        self._queue: deque[str] = deque()
+        self._queue: set[str] = set()
         self._found: list[Scheme] = []
         self._pending: dict[int, str] = {}
         self.pools: dict[str, Pool] = {}
@@ -211,10 +213,8 @@ class MetaStrategy:
         before = pool.best
         for state in (*outcome.best, outcome.final):
             self._keep(pool, state)
-        if pool.best == before:
-            return False
-        self.spread()
-        return True
+        self.spread(WORK)
+        return pool.best < before
 
     def offer(self, scheme: Scheme) -> bool:
         """Put a scheme into the pool of its format; return whether it is a new best there."""
@@ -247,10 +247,22 @@ class MetaStrategy:
         states = pool.levels[pool.best]
         return unpack(ordered, self.ring, states[int(self._choice.integers(len(states)))])
 
-    def spread(self) -> None:
-        """Pass queued new bests along all edges until nothing improves any more."""
-        while self._queue:
-            pool = self.pools[self._queue.popleft()]
+    def spread(self, work: int = 1 << 30) -> None:
+        """Pass queued new bests along all edges, small formats first.
+
+        Small formats first, because most of what large ones would pass on is then made once, from
+        the best parts, instead of again and again on the way there.
+
+        Parameters
+        ----------
+        work : int
+            Where to stop, counted in terms of the schemes passed on; what is left waits.
+        """
+        while self._queue and work > 0:
+            name = min(self._queue, key=lambda name: (self.pools[name].format.naive_rank, name))
+            self._queue.discard(name)
+            pool = self.pools[name]
+            work -= pool.best
             scheme = self.held_scheme(pool.format.sides)
             for scheme_ in neighbours(scheme, self, self._choice):
                 self.offer(scheme_)
@@ -281,6 +293,7 @@ class MetaStrategy:
             "ring": str(self.ring),
             "seed": self.seed,
             "told": self.told,
+            "queue": sorted(self._queue),
             "choice": plain(self._choice.bit_generator.state),
             "pools": {
                 name: {
@@ -310,7 +323,7 @@ class MetaStrategy:
             raise UsageError("the saved state is not of this meta run: use the same ring and seed")
         self.asked = self.told = int(state["told"])
         self._choice.bit_generator.state = state["choice"]
-        self._queue.clear()
+        self._queue = set(state["queue"])
         self._pending.clear()
         for name, saved in state["pools"].items():
             format_ = parse_format(name)
@@ -342,7 +355,7 @@ class MetaStrategy:
         self._current = pool
         for worse in [r for r in pool.levels if r > rank + self.slack]:
             del pool.levels[worse]
-        self._queue.append(pool.format.name)
+        self._queue.add(pool.format.name)
         self._found.append(unpack(pool.format, self.ring, state))
         return True
 

@@ -67,6 +67,7 @@ def choose_groups(
     rank_of: RankTable,
     generator: np.random.Generator,
     tries: int = 25,
+    available: Sequence[Group] | None = None,
 ) -> tuple[int, tuple[Group, ...]]:
     """Return (rank, groups) of the cheapest partition of the terms found.
 
@@ -85,6 +86,8 @@ def choose_groups(
         The source of randomness.
     tries : int
         Random orders tried.
+    available : sequence of Group, optional
+        `shared_factors` of the scheme, if at hand.
 
     Raises
     ------
@@ -95,7 +98,8 @@ def choose_groups(
     if single is None:
         raise UsageError(f"no rank is known for the inner product {'x'.join(map(str, inner))}")
     rank = scheme.canonical.rank
-    available = shared_factors(scheme)
+    if available is None:
+        available = shared_factors(scheme)
     best: tuple[int, tuple[Group, ...]] = (rank * single, ())
     savings = [
         len(g.members) * single - _split(g.slot, len(g.members), inner, rank_of)[0]

@@ -20,7 +20,7 @@ import numpy as np
 
 from flipsearch.errors import FormatError
 from flipsearch.formats import Format
-from flipsearch.rings import Ring
+from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
 
 Vector = tuple[int, ...]
@@ -74,13 +74,31 @@ def normal_term(scalar: Fraction, factors: Iterable[Sequence[int | Fraction]], r
 
 def normal_terms(scheme: Scheme) -> list[Term]:
     """Return the nonzero terms of a scheme in normal form, in its order."""
+    ring = scheme.ring
+    contents, forms = [], []
+    for matrix in scheme.factors:
+        content, form = _normal_rows(matrix, ring)
+        contents.append(content.tolist())
+        forms.append([tuple(row) for row in form.tolist()])
     terms = []
-    rows = zip(*(matrix.tolist() for matrix in scheme.factors), strict=True)
-    for factors, denominator in zip(rows, scheme.denominators.tolist(), strict=True):
-        term = normal_term(Fraction(1, denominator), factors, scheme.ring)
-        if term.scalar:
-            terms.append(term)
+    numbers = zip(*contents, scheme.denominators.tolist(), strict=True)
+    for (a, b, c, denominator), factors in zip(numbers, zip(*forms, strict=True), strict=True):
+        if a and b and c:
+            terms.append(Term(Fraction(a * b * c, denominator), factors))
     return terms
+
+
+def _normal_rows(matrix: IntArray, ring: Ring) -> tuple[IntArray, IntArray]:
+    """Return (scalars, normal forms) of the rows of a matrix: `normal_vector` of each."""
+    if ring is Ring.F2:
+        return matrix.any(axis=1).astype(np.int64), matrix
+    if not matrix.size:
+        return np.zeros(len(matrix), dtype=np.int64), matrix
+    lead = (matrix != 0).argmax(axis=1)
+    content: IntArray = np.asarray(np.sign(matrix[np.arange(len(matrix)), lead]))
+    if ring in (Ring.Z, Ring.Q):
+        content = content * np.gcd.reduce(matrix, axis=1)
+    return content, matrix // np.where(content == 0, 1, content)[:, None]
 
 
 def fits(term: Term, ring: Ring) -> bool:
@@ -100,17 +118,26 @@ def from_normal_terms(format_: Format, ring: Ring, terms: Sequence[Term]) -> Sch
     FormatError
         A term does not fit the ring, or a coefficient is 2^62 or more.
     """
-    matrices: tuple[list[Vector], ...] = ([], [], [])
-    denominators = []
-    for term in terms:
-        if not fits(term, ring):
-            raise FormatError(f"a term of the result for {format_} does not fit the ring {ring}")
-        u, v, w = term.factors
-        scaled = tuple(term.scalar.numerator * x for x in w)
-        if any(abs(x) >= LARGEST_COEFFICIENT for x in (*u, *v, *scaled)):
-            raise FormatError("a coefficient of the result is 2^62 or more in absolute value")
-        for into, row in zip(matrices, (u, v, scaled), strict=True):
-            into.append(row)
-        denominators.append(term.scalar.denominator)
-    U, V, W = (np.array(rows, dtype=np.int64) for rows in matrices)
-    return Scheme(format_, ring, U, V, W, np.array(denominators, dtype=np.int64))
+    numerators = [term.scalar.numerator for term in terms]
+    if ring in (Ring.ZT, Ring.Z) and not all(fits(term, ring) for term in terms):
+        raise FormatError(f"a term of the result for {format_} does not fit the ring {ring}")
+    try:
+        U, V, W = (
+            np.array([term.factors[slot] for term in terms], dtype=np.int64) for slot in range(3)
+        )
+        denominators = np.array([term.scalar.denominator for term in terms], dtype=np.int64)
+        scale = np.array(numerators, dtype=np.int64)
+    except OverflowError:
+        raise _too_large() from None
+    if terms:
+        largest = np.abs(W).max(axis=1, initial=0).tolist()
+        if any(
+            a * abs(b) >= LARGEST_COEFFICIENT for a, b in zip(largest, numerators, strict=True)
+        ):
+            raise _too_large()
+        W = W * scale[:, None]
+    return Scheme(format_, ring, U, V, W, denominators)
+
+
+def _too_large() -> FormatError:
+    return FormatError("a coefficient of the result is 2^62 or more in absolute value")

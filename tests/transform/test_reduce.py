@@ -10,6 +10,7 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.transform import random_sandwich, reduce_terms
 from flipsearch.transform.linear import dependency
+from flipsearch.transform.terms import from_normal_terms, normal_term, normal_terms
 from flipsearch.verify import is_valid
 
 
@@ -127,3 +128,26 @@ def test_dependency(p: int) -> None:
             total = sum(c * int(x) for c, x in zip(found, rows[:, column], strict=True))
             assert (total % p == 0) if p else total == 0
     assert dependency(np.array([[2**31 - 19, 0], [0, 1]]), 0) is None  # zero mod the first prime
+
+
+@given(
+    ring=st.sampled_from(list(Ring)),
+    rows=st.lists(st.lists(st.integers(-6, 6), min_size=4, max_size=4), min_size=3, max_size=3),
+    denominator=st.integers(1, 12),
+)
+def test_normal_terms_against_one_at_a_time(
+    ring: Ring, rows: list[list[int]], denominator: int
+) -> None:
+    if ring in (Ring.F2, Ring.F3, Ring.ZT):
+        rows = [ring.balanced(np.array(row) % 3 - 1).tolist() for row in rows]
+    denominator = denominator if ring is Ring.Q else 1
+    factors = [np.array([row]) for row in rows]
+    scheme = Scheme(parse_format("2x2x2"), ring, *factors, [denominator])  # type: ignore[arg-type]
+    expected = normal_term(Fraction(1, denominator), rows, ring)
+    assert normal_terms(scheme) == ([expected] if expected.scalar else [])
+    if expected.scalar:
+        again = from_normal_terms(scheme.format, ring, [expected])
+        before = np.einsum("ra,rb,rc->abc", *scheme.factors) * int(again.denominators[0])
+        after = np.einsum("ra,rb,rc->abc", *again.factors) * denominator
+        p = ring.characteristic
+        assert ((before - after) % p == 0).all() if p else (before == after).all()

@@ -95,23 +95,28 @@ def test_splitting_a_group_uses_the_cheapest_cut() -> None:
 
 
 def test_a_product_may_leave_zt() -> None:
-    # b1 - b2 and b1 - b3 share a11: their forms add up to 2 b1 in a term that takes both
-    u = np.array([[1], [1], [1]])
-    v = np.array([[1, -1, 0], [1, 0, -1], [0, 0, 1]])
-    w = np.array([[0, -1, 0], [1, 1, 0], [1, 1, 1]])
-    outer = Scheme(parse_format("1x1x3"), Ring.ZT, u, v, w)
-    assert is_valid(outer)
-    inner = Scheme(
+    # the second factors b1 + b2 and b1 - b2 share a1: a form on both adds up to 2 b1
+    outer = Scheme(
         parse_format("1x1x3"),
         Ring.ZT,
-        u,
-        np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1]]),
-        np.array([[1, 0, 0], [-1, 1, 0], [0, 0, 1]]),
+        np.array([[1], [1], [1]]),
+        np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]]),
+        np.array([[1, -1, 0], [0, 1, 0], [0, 0, 1]]),
     )
-    assert is_valid(inner)
-    big = serendipitous_product(outer, (1, 1, 1), [Group(0, (0, 1, 2))], lambda *s: inner)
+    assert is_valid(outer)
+    inner = outer
+    groups = [group for group in shared_factors(outer) if group.slot == 0]
+    assert [len(group.members) for group in groups] == [3]
+    big = serendipitous_product(outer, (1, 1, 1), groups, lambda *s: inner)
     assert is_valid(big)
-    assert big.ring is Ring.Z
+    rings = {big.ring}
+    for seed in range(20):
+        other = random_sandwich(outer, np.random.default_rng(seed), 2)
+        if other.ring is Ring.ZT:
+            big = serendipitous_product(outer, (1, 1, 1), groups, lambda *s, o=other: o)
+            assert is_valid(big)
+            rings.add(big.ring)
+    assert rings == {Ring.ZT, Ring.Z}
 
 
 def test_refusals(strassen: Scheme) -> None:

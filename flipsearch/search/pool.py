@@ -9,7 +9,9 @@ Where a descent ends is largely settled by its first steps: two walks of 4x4x4 i
 ten million flips in Strassen's scheme squared, of rank 49, where no two rows share a factor and no
 way leads on to 47. So a descent whose best states cannot be flipped is given up at once for a new
 one from the start, and so is one that has not improved for long enough, measured by how long its
-last improvement took. An archive keeps the best of all; one task in eight works on that.
+last improvement took. An archive keeps the best of all; one task in eight works on that. For the
+same reason walks do not merge rows that agree in two factors as they arise: that descends sooner,
+and to such ends more often.
 
 Invariant: a pool holds states of one rank, no two with the same terms; the strategy is a
 deterministic function of its seed and of the outcomes it is told, in order. It has no clock, no
@@ -204,8 +206,8 @@ class PoolStrategy:
             pools = self.pools
             self._descent_of[number] = self.descent
         start = pools.draw(self._random)
-        goal = min(len(start) - 1, pools.best_rank + 2)
-        policy = Policy(plus_after, band, stop_rank=max(0, goal))
+        goal = max(0, min(len(start) - 1, pools.best_rank + 2))
+        policy = Policy(plus_after, band, stop_rank=goal, merge=False)
         seed = task_seed(self.seed, number)
         return WalkTask(self.format, self.ring, start, seed, self.steps, policy, number)
 

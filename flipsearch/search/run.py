@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from flipsearch.catalogue import Catalogue
@@ -24,6 +24,7 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.search.checkpoint import with_outstanding
 from flipsearch.search.keeper import Keeper
+from flipsearch.walk import guard
 from flipsearch.walk.task import WalkOutcome, WalkTask, Words
 
 CHECKPOINT_SECONDS = 10.0
@@ -187,7 +188,9 @@ def search(
 
     def tell(outcome: WalkOutcome) -> None:
         nonlocal lower
-        asked.pop(outcome.number, None)
+        task = asked.pop(outcome.number, None)
+        if task is not None and not guard.is_sound(task, outcome):
+            outcome = replace(outcome, reason="broken")
         progress.flips += outcome.flips
         progress.steps += outcome.steps
         progress.tasks += 1

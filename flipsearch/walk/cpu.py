@@ -50,9 +50,9 @@ def make_walk(at: Layout) -> Any:
     """Return the jitted walk for one layout.
 
     The function takes rows, signs, rank, seed, steps, plus_after, band, stop_rank, collect_every,
-    the two arrays of an index, snapshots (collect, rows * 3 * key), snapshot_signs (collect, rows)
-    and history (HISTORY, 2), and returns nine numbers: final rank, best rank, snapshots taken,
-    history entries, steps, flips, reductions, escapes, reason.
+    merge, the two arrays of an index, snapshots (collect, rows * 3 * key), snapshot_signs
+    (collect, rows) and history (HISTORY, 2), and returns nine numbers: final rank, best rank,
+    snapshots taken, history entries, steps, flips, reductions, escapes, reason.
     """
 
     @njit(nogil=True, cache=True)
@@ -66,6 +66,7 @@ def make_walk(at: Layout) -> Any:
         band,
         stop_rank,
         collect_every,
+        merge,
         wide,
         narrow,
         snapshots,
@@ -93,7 +94,7 @@ def make_walk(at: Layout) -> Any:
             if collecting:
                 until = min(until, next_snapshot)
             code, done, flipped, counter = flips(
-                at, wide, narrow, seed, counter, until - step, move
+                at, wide, narrow, seed, counter, until - step, merge, move
             )
             step += done
             made += flipped
@@ -102,7 +103,7 @@ def make_walk(at: Layout) -> Any:
                 extract(at, wide, narrow, rank, rows, signs)
                 apply_flip(at, rows, signs, move)
                 made += ONE
-                lower = reduce(at, rows, signs, rank)
+                lower = reduce(at, rows, signs, rank, merge)
                 reductions += rank - lower
                 rank = lower
                 changed = True
@@ -208,7 +209,7 @@ def walk(task: WalkTask) -> WalkOutcome:
     wide, narrow = allocate(at)
     numbers = (rank, task.seed, task.steps, policy.plus_after, policy.band, policy.stop_rank)
     result = make_walk(at)(
-        *(rows, signs, *(U(number) for number in numbers), U(policy.collect_every)),
+        *(rows, signs, *(U(number) for number in numbers), U(policy.collect_every), U(policy.merge)),
         *(wide, narrow, snapshots, snapshot_signs, history),
     )
     final, best, taken, entries, steps, made, reductions, escapes, reason = map(int, result)

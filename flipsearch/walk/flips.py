@@ -202,7 +202,7 @@ def move_row(at, wide, narrow, slot, row, new, class_, position):  # type: ignor
 
 
 @njit(inline="always")
-def flips(at, wide, narrow, seed, counter, steps, move):  # type: ignore[no-untyped-def]
+def flips(at, wide, narrow, seed, counter, steps, merge, move):  # type: ignore[no-untyped-def]
     """Walk at most `steps` steps.
 
     Parameters
@@ -213,6 +213,8 @@ def flips(at, wide, narrow, seed, counter, steps, move):  # type: ignore[no-unty
         The index, changed in place.
     seed, counter, steps : uint64
         The draws used are counter + 1, counter + 2, ...
+    merge : uint64
+        1: stop at flips that make two rows agree in two factors, too.
     move : uint64 array, shape (4,)
         Receives [a, i, j, 1 if lambda is -1] of a flip not carried out.
 
@@ -274,13 +276,14 @@ def flips(at, wide, narrow, seed, counter, steps, move):  # type: ignore[no-unty
         class_b, position_b = find(at, wide, narrow, b, at.first_new)
         class_c, position_c = find(at, wide, narrow, c, at.second_new)
         agree = ZERO
-        hb, hc = b * at.classes + class_b, c * at.classes + class_c
-        for t in range(at.blocks):
-            pairs = wide[at.bitmaps + shared * at.blocks + t]
-            same_c = wide[at.bitmaps + ci * at.blocks + t]
-            same_b = wide[at.bitmaps + bj * at.blocks + t]
-            agree |= wide[at.bitmaps + hb * at.blocks + t] & (pairs | same_c)
-            agree |= wide[at.bitmaps + hc * at.blocks + t] & (pairs | same_b)
+        if merge != ZERO:
+            hb, hc = b * at.classes + class_b, c * at.classes + class_c
+            for t in range(at.blocks):
+                pairs = wide[at.bitmaps + shared * at.blocks + t]
+                same_c = wide[at.bitmaps + ci * at.blocks + t]
+                same_b = wide[at.bitmaps + bj * at.blocks + t]
+                agree |= wide[at.bitmaps + hb * at.blocks + t] & (pairs | same_c)
+                agree |= wide[at.bitmaps + hc * at.blocks + t] & (pairs | same_b)
         if rare | (agree != ZERO):
             move[0], move[1], move[2], move[3] = a, i, j, minus_b
             refused += ONE

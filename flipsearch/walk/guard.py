@@ -11,6 +11,7 @@ over ZT at two points modulo 2^31 - 1. A wrong state passes with probability bel
 from __future__ import annotations
 
 import functools
+import os
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from flipsearch.rings import Ring
 from flipsearch.walk.draws import draw
 from flipsearch.walk.flips import normalise
 from flipsearch.walk.index import ONE, THREE, TWO, ZERO, U
-from flipsearch.walk.task import Words
+from flipsearch.walk.task import WalkOutcome, WalkTask, Words
 
 PRIME = U(2**31 - 1)
 F3_POINTS, PRIME_POINTS = U(128), U(2)
@@ -63,6 +64,18 @@ def holds(format_: Format, ring: Ring, state: Words, seed: int) -> bool:
         return bool(_holds_f2(flat, U(len(state)), key, dimensions, target, U(seed)))
     prime, points = (U(3), F3_POINTS) if ring is Ring.F3 else (PRIME, PRIME_POINTS)
     return bool(_holds_mod(flat, U(len(state)), key, dimensions, target, U(seed), prime, points))
+
+
+def is_sound(task: WalkTask, outcome: WalkOutcome) -> bool:
+    """Whether the states of an outcome hold, at points the worker that sent it did not choose.
+
+    Outcomes of symmetric walks, whose states are orbits, are left to the exact proof.
+    """
+    if type(outcome) is not WalkOutcome or outcome.reason == "broken":
+        return True
+    seed = int.from_bytes(os.urandom(8), "little")
+    states = (*outcome.best, outcome.final)
+    return all(holds(task.format, task.ring, state, seed) for state in states)
 
 
 @njit(nogil=True, cache=True)

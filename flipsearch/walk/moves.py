@@ -136,11 +136,11 @@ def _merge_first_pair(at, rows, signs, rank):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def reduce(at, rows, signs, rank):  # type: ignore[no-untyped-def]
+def reduce(at, rows, signs, rank, merge):  # type: ignore[no-untyped-def]
     """Carry out reductions until there are none; return the new rank (uint64).
 
-    Zero factors drop a row; two rows that agree up to sign in two factors become one. Over ZT
-    they stay two where the sum would leave {-1, 0, 1}.
+    Zero factors drop a row; with merge (uint64) 1, two rows that agree up to sign in two factors
+    become one. Over ZT they stay two where the sum would leave {-1, 0, 1}.
     """
     while True:
         before = rank
@@ -151,7 +151,7 @@ def reduce(at, rows, signs, rank):  # type: ignore[no-untyped-def]
                     break
             if rank != before:
                 break
-        if rank == before:
+        if rank == before and merge != ZERO:
             rank = _merge_first_pair(at, rows, signs, rank)
         if rank == before:
             return rank

@@ -75,7 +75,7 @@ class Walker:
         scheme = unpack(task.format, task.ring, task.start)
         rows = zip(*(matrix.tolist() for matrix in scheme.factors), strict=True)
         self.terms = [Term(task.ring, [tuple(row) for row in term]) for term in rows]
-        self.seed, self.counter = task.seed, 0
+        self.seed, self.counter, self.merge = task.seed, 0, task.policy.merge
         self.capacity = 64
         while self.capacity < min(task.rank, LARGEST_RANK):
             self.capacity *= 2
@@ -136,6 +136,8 @@ class Walker:
             if not all(any(factor) for factor in term.factors):
                 self.drop(row)
                 return True
+        if not self.merge:
+            return False
         for i, j in combinations(range(len(self.terms)), 2):
             first, second = self.terms[i], self.terms[j]
             for slot in range(3):
@@ -154,6 +156,8 @@ class Walker:
         here = self.terms[row].factors
         if not any(here[slot]):
             return True
+        if not self.merge:
+            return False
         for other, term in enumerate(self.terms):
             same = [x == y for x, y in zip(here, term.factors, strict=True)]
             if other != row and same[slot] and sum(same) >= 2:

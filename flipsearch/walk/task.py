@@ -45,6 +45,10 @@ class Policy:
         below `stop_rank` goes on and takes another every `collect_every` steps until it has them.
     collect_every : int
         Steps between two states collected.
+    merge : bool
+        Whether two rows that come to agree in two factors are merged as they arise; else only a
+        flip that makes a factor zero lowers the rank. Merging at once finds a lower rank sooner
+        and the lowest ranks less often: it favours schemes without a way on.
     """
 
     plus_after: int = 50_000
@@ -52,6 +56,7 @@ class Policy:
     stop_rank: int = 0
     collect: int = 1
     collect_every: int = 10_000
+    merge: bool = True
 
     def __post_init__(self) -> None:
         if min(self.plus_after, self.band, self.stop_rank) < 0:

@@ -38,6 +38,7 @@ def assert_same(task: WalkTask) -> None:
         stop_rank=st.sampled_from([0, 7, 11, 26]),
         collect=st.sampled_from([1, 4]),
         collect_every=st.sampled_from([1, 50]),
+        merge=st.booleans(),
     ),
 )
 def test_small_formats(ring, name, seed, steps, policy):

@@ -1,0 +1,85 @@
+"""The pool strategy: a deterministic function of its seed and of what it is told."""
+
+import numpy as np
+import pytest
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import naive_scheme
+from flipsearch.search.pool import PoolStrategy, can_flip, key_of, task_seed
+from flipsearch.verify import verify
+from flipsearch.walk import cpu
+from flipsearch.walk.task import Policy, WalkTask, pack, unpack
+
+
+def drive(strategy: PoolStrategy, tasks: int) -> None:
+    for _ in range(tasks):
+        if strategy.finished:
+            return
+        strategy.tell(cpu.walk(strategy.ask()))
+
+
+@pytest.mark.parametrize(("ring", "name", "rank"), [("F2", "2x2x3", 11), ("ZT", "2x2x2", 7)])
+def test_reaches_known_ranks(ring, name, rank):
+    strategy = PoolStrategy(parse_format(name), Ring(ring), seed=1, target=rank)
+    drive(strategy, 200)
+    assert strategy.finished
+    for state in strategy.best_states():
+        verify(unpack(strategy.format, strategy.ring, state))
+
+
+def test_same_seed_same_run_and_resumes_where_it_was():
+    def fresh(seed: int) -> PoolStrategy:
+        return PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=seed, steps=20_000)
+
+    whole, halves, other = fresh(5), fresh(5), fresh(6)
+    drive(whole, 40)
+    drive(halves, 20)
+    resumed = fresh(5)
+    resumed.restore(halves.state())
+    drive(resumed, 20)
+    drive(other, 40)
+    assert whole.sizes == resumed.sizes
+    keys = {key_of(state) for states in whole.levels.values() for state in states}
+    assert keys == {key_of(state) for states in resumed.levels.values() for state in states}
+    assert keys != {key_of(state) for states in other.levels.values() for state in states}
+
+
+def test_a_key_does_not_depend_on_the_order_of_rows():
+    state = pack(naive_scheme(parse_format("2x3x2"), Ring.ZT))
+    shuffled = state[np.random.default_rng(0).permutation(len(state))]
+    assert key_of(state) == key_of(shuffled)
+    changed = state.copy()
+    changed[0, 0, 0] ^= np.uint64(2)
+    assert key_of(state) != key_of(changed)
+
+
+@pytest.mark.parametrize("ring", [Ring.F2, Ring.F3, Ring.ZT])
+@pytest.mark.parametrize("name", ["2x2x2", "9x9x9"])
+def test_can_flip_agrees_with_factors_equal_up_to_sign(ring, name):
+    format_ = parse_format(name)
+    start = pack(naive_scheme(format_, ring))
+    state = cpu.walk(WalkTask(format_, ring, start, 1, 300, Policy(50, 3))).final
+    for rows in (1, 2, 3, 5, len(state)):
+        part = state[:rows]
+        seen = []
+        for slot in range(3):
+            words = part.shape[2] if ring is Ring.F2 else part.shape[2] // 2
+            for row in part[:, slot].tolist():
+                bits = [(w >> b) & 1 for w in row[:words] for b in range(64)]
+                minus = [(w >> b) & 1 for w in row[words:] for b in range(64)] or [0] * len(bits)
+                vector = [b * (1 - 2 * m) for b, m in zip(bits, minus, strict=True)]
+                lead = next(x for x in vector if x)
+                seen.append((slot, tuple(lead * x for x in vector)))
+        assert can_flip(part, ring) == (len(set(seen)) < len(seen))
+
+
+def test_every_task_has_a_seed_of_its_own():
+    seeds = {task_seed(run, number) for run in range(20) for number in range(50)}
+    assert len(seeds) == 1000
+
+
+def test_refuses_rings_that_are_not_walked():
+    with pytest.raises(UsageError, match="F2, F3 and ZT"):
+        PoolStrategy(parse_format("2x2x2"), Ring.Z)

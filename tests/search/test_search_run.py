@@ -1,0 +1,105 @@
+"""The driver: what is found is proved, stored and lifted, whatever happens on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from flipsearch.catalogue import Catalogue
+from flipsearch.executors.threads import ThreadExecutor
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.search.pool import PoolStrategy
+from flipsearch.search.run import Stop, search
+from flipsearch.verify import is_valid, verify
+from flipsearch.walk import cpu
+from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    with Catalogue.open(tmp_path / "catalogue.sqlite") as opened:
+        yield opened
+
+
+def run_search(catalogue, strategy, walk=cpu.walk, **options):
+    run = catalogue.start_run(strategy.format, strategy.ring, seed=strategy.seed)
+    with ThreadExecutor(2, walk) as executor:
+        return search(strategy, executor, catalogue, run, **{"budget": 20.0, **options})
+
+
+def test_finds_lifts_and_stores(catalogue):
+    strategy = PoolStrategy(parse_format("2x3x3"), Ring.F2, seed=2, target=15)
+    result = run_search(catalogue, strategy)
+    assert result.progress.best_rank == 15
+    assert result.lifted is not None
+    assert result.lifted.ring.characteristic == 0
+    verify(result.lifted)
+    for digest in result.stored:
+        assert is_valid(catalogue.get(digest).scheme)
+    lifted = catalogue.get(result.lifted.content_hash)
+    assert catalogue.provenance(lifted)[0].lifted_from in result.stored
+    [run] = catalogue.runs()
+    assert (run.status, run.best_rank) == ("done", 15)
+
+
+def test_deterministic_runs_are_equal(tmp_path):
+    def outcome(name: str, workers: int) -> set[str]:
+        strategy = PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=3, target=23, steps=100_000)
+        with Catalogue.open(tmp_path / name) as catalogue:
+            run = catalogue.start_run("3x3x3", "F2", seed=3)
+            with ThreadExecutor(workers) as executor:
+                search(
+                    strategy, executor, catalogue, run, budget=60.0, deterministic=True, lift=False
+                )
+        format_, ring = strategy.format, strategy.ring
+        return {unpack(format_, ring, s).content_hash for s in strategy.best_states()}
+
+    assert outcome("one.sqlite", 1) == outcome("three.sqlite", 3)
+
+
+def test_wrong_answers_are_quarantined_and_the_search_goes_on(catalogue):
+    def faulty(task: WalkTask) -> WalkOutcome:
+        outcome = cpu.walk(task)
+        if task.number % 2 == 0 and outcome.rank < task.rank:
+            wrong = outcome.best[0].copy()
+            wrong[0, 0, 0] ^= np.uint64(1)
+            return dataclasses.replace(outcome, best=(wrong,), final=wrong)
+        return outcome
+
+    strategy = PoolStrategy(parse_format("2x2x3"), Ring.F2, seed=4, target=11)
+    result = run_search(catalogue, strategy, faulty)
+    assert all(is_valid(catalogue.get(digest).scheme) for digest in result.stored)
+    assert result.scheme is None or is_valid(result.scheme)
+
+
+def test_a_broken_walk_is_quarantined_with_its_task(catalogue):
+    def broken(task: WalkTask) -> WalkOutcome:
+        outcome = cpu.walk(task)
+        return dataclasses.replace(outcome, reason="broken") if task.number < 3 else outcome
+
+    strategy = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=5, target=7, steps=1000)
+    run_search(catalogue, strategy, broken)
+    assert {entry.task["number"] for entry in catalogue.quarantined()} == {0, 1, 2}
+    assert strategy.best_rank == 7
+
+
+def test_a_stop_drains_and_saves(catalogue):
+    stop = Stop()
+
+    def stopping(task: WalkTask) -> WalkOutcome:
+        if task.number == 6:
+            stop.asked = 1
+        return cpu.walk(task)
+
+    strategy = PoolStrategy(parse_format("4x4x4"), Ring.F2, seed=6, steps=50_000)
+    result = run_search(catalogue, strategy, stopping, stop=stop)
+    assert result.interrupted
+    [run] = catalogue.runs()
+    assert run.status == "interrupted"
+    again = PoolStrategy(parse_format("4x4x4"), Ring.F2, seed=6, steps=50_000)
+    again.restore(catalogue.load_checkpoint(run))
+    assert again.sizes == strategy.sizes
+    assert again.asked == strategy.asked

@@ -32,8 +32,9 @@ from flipsearch.executors.answers import (
     open_answer,
     words_needed,
 )
-from flipsearch.executors.ray_cluster import ClusterError, Metrics, Starts, connect, first_line
+from flipsearch.executors.ray_cluster import ClusterError, Metrics, Starts, connect, gist
 from flipsearch.executors.ray_crew import Crew, Entry, Worker
+from flipsearch.executors.walker import machine
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 logger = logging.getLogger("flipsearch.ray")
@@ -110,7 +111,7 @@ class RayExecutor:
         announce = announce or logger.info
         self._ray, self._owned = connect(address, workers, announce)
         self._starts = Starts(self._ray)
-        arguments = (walk, address is not None)
+        arguments = (walk, machine())
         self._crew = Crew(self._ray, workers, arguments, hang_seconds, self._take_back)
         announce(f"Ray is up: {self.workers} walkers of one core each")
 
@@ -313,8 +314,7 @@ class RayExecutor:
             self._dispatch()
         except ConnectionError as error:
             raise ClusterError(
-                f"the Ray cluster is gone ({first_line(error)}): start it again, then "
-                "flipsearch resume"
+                f"the Ray cluster is gone ({gist(error)}): start it again, then flipsearch resume"
             ) from None
 
     def _take(self, worker: Worker, reference: Any) -> None:
@@ -325,10 +325,10 @@ class RayExecutor:
             answer = self._ray.get(reference, timeout=10)
         except (exceptions.RayTaskError, exceptions.RaySystemError) as error:
             # a walker raises nothing and answers with plain values
-            self._refuse(worker, entries, f"a worker's answer was an error: {first_line(error)}")
+            self._refuse(worker, entries, f"a worker's answer was an error: {gist(error)}")
             return
         except exceptions.RayError as error:  # the actor, its node or the answer is lost
-            logger.info("worker %s is lost: %s", worker.name, first_line(error))
+            logger.info("worker %s is lost: %s", worker.name, gist(error))
             self._take_back(entries)
             self._crew.lost(worker)
             return

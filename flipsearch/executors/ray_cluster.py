@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import signal
 import threading
 from collections import OrderedDict
@@ -89,10 +90,13 @@ def actor_options() -> dict[str, Any]:
     }
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error that says anything."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]
+def gist(error: BaseException) -> str:
+    """Return the first and the last line of an error: Ray's have tracebacks in between."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    said = lines[0] if len(lines) == 1 else f"{lines[0]} ... {lines[-1]}"
+    return re.sub(r"\x1b\[\d*m", "", said)[:400]
 
 
 def connect(
@@ -124,7 +128,7 @@ def connect(
             ray.init(**options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             where = "a local Ray cannot be started" if address is None else f"no Ray at {address}"
-            raise UsageError(f"{where}: {first_line(error)}") from None
+            raise UsageError(f"{where}: {gist(error)}") from None
         if address is not None:
             warn_if_open(ray, address)
     finally:

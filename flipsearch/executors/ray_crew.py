@@ -14,7 +14,7 @@ from typing import Any
 
 from flipsearch import __version__
 from flipsearch.errors import UsageError
-from flipsearch.executors.ray_cluster import ClusterError, actor_options, first_line
+from flipsearch.executors.ray_cluster import ClusterError, actor_options, gist
 from flipsearch.executors.walker import Walker
 from flipsearch.walk.task import WalkTask
 
@@ -128,11 +128,9 @@ class Crew:
         except self.ray.exceptions.RayError as error:
             worker.failures += 1
             worker.retry_at = time.monotonic() + min(10.0, 0.25 * 2**worker.failures)
-            logger.info("a worker did not start: %s", first_line(error))
+            logger.info("a worker did not start: %s", gist(error))
             if worker.failures >= START_FAILURES and not self._ever_ready:
-                raise ClusterError(
-                    f"no worker starts on the cluster: {first_line(error)}"
-                ) from None
+                raise ClusterError(f"no worker starts on the cluster: {gist(error)}") from None
             return
         if version != __version__:
             raise UsageError(
@@ -185,4 +183,4 @@ class Crew:
         try:
             self.ray.kill(worker.handle, no_restart=not restart)
         except (self.ray.exceptions.RayError, ValueError) as error:
-            logger.debug("killing a worker: %s", first_line(error))
+            logger.debug("killing a worker: %s", gist(error))

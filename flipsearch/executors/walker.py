@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import platform
 import stat
 import sys
 import tempfile
@@ -32,24 +33,22 @@ class Walker:
     ----------
     walk : function, optional
         From a task to its outcome; the numba engine by default.
-    own_cache : bool
-        Whether compiled code is kept in a folder of this node's own instead of beside the
-        package.
+    driver : str
+        `machine` of the driver; elsewhere compiled code is kept in a folder of the node's own
+        instead of beside the package, unless NUMBA_CACHE_DIR says where.
     """
 
     def __init__(
-        self, walk: Callable[[WalkTask], WalkOutcome] | None = None, own_cache: bool = False
+        self, walk: Callable[[WalkTask], WalkOutcome] | None = None, driver: str = ""
     ) -> None:
         self.folder = private_folder()
-        if own_cache and "numba" not in sys.modules:
-            os.environ["NUMBA_CACHE_DIR"] = str(self.folder)
+        if machine() != driver and "numba" not in sys.modules:
+            os.environ.setdefault("NUMBA_CACHE_DIR", str(self.folder))
         self._walk = walk
         self._warm: set[tuple[Any, ...]] = set()
 
     def ready(self) -> tuple[str, str, int]:
         """Return the version of this package here, the host's name, and the process number."""
-        import platform
-
         from flipsearch import __version__
 
         return __version__, platform.node(), os.getpid()
@@ -122,6 +121,15 @@ class Walker:
         with locked(self.folder / "warm.lock"):
             cpu.walk(dataclasses.replace(task, steps=1))
         self._warm.add(key)
+
+
+def machine() -> str:
+    """Return a name of this machine, or container, until it is booted again."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        boot = ""
+    return f"{platform.node()}/{boot}"
 
 
 def private_folder() -> Path:

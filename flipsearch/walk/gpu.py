@@ -150,7 +150,8 @@ def shape_for(task: WalkTask, rows: int = 0, team: int | None = None) -> Shape:
         raise UsageError(f"{task.format}: factors of more than 256 entries cannot be walked")
     capacity = 64 * blocks_for(task.rank)
     rows = min(capacity, max(rows, task.rank + task.policy.band + SLACK))
-    thread = Shape(task.ring, bits, -(-rows // 8) * 8, 1)
+    unit = 32 if bits == 16 and task.ring is Ring.F2 else 8
+    thread = Shape(task.ring, bits, -(-rows // unit) * unit, 1)
     warp = Shape(task.ring, bits, -(-rows // 32) * 32, 32)
     if team is None:
         team = 1 if thread.shared <= THREAD_SHARED else 32
@@ -181,7 +182,8 @@ def encode(shape: Shape, starts: Words) -> Words32:
     if shape.halves:
         short = np.zeros((count, 3, shape.rows), dtype="<u2")
         short[:, :, :rank] = halves[:, :, :, 0, 0].transpose(0, 2, 1)
-        rows[:] = short.reshape(count, -1).view("<u4")
+        pairs = short.reshape(count, 3, -1, 2, 16).swapaxes(3, 4)
+        rows[:] = np.ascontiguousarray(pairs).reshape(count, -1).view("<u4")
         return out
     if shape.twins:
         halves = halves[:, :, :, :1] | (halves[:, :, :, 1:] << np.uint32(16))
@@ -211,7 +213,8 @@ def decode(shape: Shape, states: Words32, rank: int, width: int) -> Words:
     out = np.zeros((count, rank, 3, planes, 2 * width // planes), dtype="<u4")
     rows = np.ascontiguousarray(states[:, : shape.signs])
     if shape.halves:
-        short = rows.astype("<u4").view("<u2").reshape(count, 3, shape.rows)[:, :, :rank]
+        pairs = rows.astype("<u4").view("<u2").reshape(count, 3, -1, 16, 2)
+        short = pairs.swapaxes(3, 4).reshape(count, 3, shape.rows)[:, :, :rank]
         out[:, :, :, 0, 0] = short.transpose(0, 2, 1)
     else:
         keys = rows.reshape(count, 3, shape.key, shape.rows)[..., :rank].transpose(0, 3, 1, 2)

@@ -4,7 +4,7 @@
 // goes, else the lowest pair that agrees in two factors becomes one; the last row fills the gap.
 
 // Sets row.slot to x, brought into normal form, its sign into the row's.
-DEVICE void settle(Walker& me, u32 slot, u32 row, Factor x) {
+DEVICE void settle(const Walker& me, u32 slot, u32 row, Factor x) {
   const u32 minus = normalise(x);
   store(me, slot, row, close(x));
   turn_sign(me, row, minus);
@@ -65,8 +65,9 @@ DEVICE bool merge_a_pair(Walker& me) {
 }
 
 // Carries out reductions until there are none.
-RARE void reduce(Walker& me) {
+RARE Walker reduce(Walker me) {
   while (drop_a_zero(me) || merge_a_pair(me)) build(me);
+  return me;
 }
 
 // Plus transition: two rows become three. With A, B, C an order of the slots turned by the
@@ -149,21 +150,19 @@ DEVICE bool split(Walker& me) {
   return false;
 }
 
-// Goes up while below `top`; returns false where there is no room for another row.
-RARE bool escape(Walker& me, u32 top) {
-  while (me.rank < top) {
-    if (me.rank == ROWS) return false;
+// Goes up while below `top` and there is room for another row.
+RARE Walker escape(Walker me, u32 top) {
+  while (me.rank < top && me.rank < ROWS)
     if (!plus(me) && !split(me)) break;
-  }
   build(me);
-  return true;
+  return me;
 }
 
-RARE void keep(const Walker& me, u32* to) {
+RARE void keep(Walker me, u32* to) {
   for (u32 n = 0; n < SAVED; n++) to[n * STRIDE] = get(me, n);
 }
 
-RARE void begin(Walker& me) {
+RARE void begin(Walker me) {
   for (u32 row = 0; row < me.rank; row++)
     for (u32 slot = 0; slot < 3; slot++) settle(me, slot, row, factor(me, slot, row));
   build(me);

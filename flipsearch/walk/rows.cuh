@@ -12,6 +12,7 @@
 #define LOWEST(x) (u32)(__ffs((int)(x)) - 1)
 #define COUNT(x) (u32) __popc(x)
 #define HIGH_PRODUCT(x, y) __umulhi(x, y)
+#define LOWER_HALVES(x, y) __vminu2(x, y)
 #endif
 
 typedef unsigned int u32;
@@ -30,7 +31,7 @@ constexpr u32 WORDS = LIVE + 3;
 constexpr u32 STRIDE = TEAM == 1 ? 32 : 1;
 constexpr u32 TRIES = 64;
 
-static_assert(ROWS % 2 == 0 && (TEAM == 1 || ROWS % 32 == 0), "ROWS");
+static_assert(ROWS % (HALVES || TEAM == 32 ? 32 : 2) == 0, "ROWS");
 
 // What the host knows of a walker: one array of 64-bit numbers a field.
 enum Field {
@@ -44,20 +45,22 @@ enum Step { REFUSED, FLIPPED, EVENT, NO_FLIP };
 struct Key { u32 word[KEY]; };
 struct Factor { u32 nonzero[PLANE]; u32 sign[PLANE]; };
 
+extern __shared__ u32 on_chip[];
+
 struct Walker {
-  u32* words;
+  u32 first;  // where its words begin on the chip
   u32 rank;
   u64 seed, counter;
 };
 
 // ---------------------------------------------------------------- words, rows, factors
 
-DEVICE u32 get(const Walker& me, u32 at) { return me.words[at * STRIDE]; }
+DEVICE u32 get(const Walker& me, u32 at) { return on_chip[me.first + at * STRIDE]; }
 
 // In a warp all lanes write the same: first every lane has read what it still needed.
-DEVICE void put(Walker& me, u32 at, u32 value) {
+DEVICE void put(const Walker& me, u32 at, u32 value) {
   if (TEAM == 32) SETTLE();
-  me.words[at * STRIDE] = value;
+  on_chip[me.first + at * STRIDE] = value;
 }
 
 DEVICE u64 draw(Walker& me) {
@@ -73,14 +76,17 @@ DEVICE u32 high(u64 z) { return (u32)(z >> 32); }
 // A number below `bound` from 32 random bits.
 DEVICE u32 below(u32 bits, u32 bound) { return HIGH_PRODUCT(bits, bound); }
 
+// Where word t of a factor lies. Of halves, the low one is of a row and the high one of the row 16
+// further, so that what `scan` finds is in the order of rows.
 DEVICE u32 place(u32 slot, u32 row, u32 t) {
-  return HALVES ? (slot * ROWS + row) >> 1 : (slot * KEY + t) * ROWS + row;
+  if (HALVES) return slot * (ROWS / 2) + (row >> 5) * 16 + (row & 15);
+  return (slot * KEY + t) * ROWS + row;
 }
 
 DEVICE Key load(const Walker& me, u32 slot, u32 row) {
   Key key;
   if constexpr (HALVES) {
-    key.word[0] = (get(me, place(slot, row, 0)) >> (16 * (row & 1))) & 0xffff;
+    key.word[0] = (get(me, place(slot, row, 0)) >> (row & 16)) & 0xffff;
   } else {
 #pragma unroll
     for (u32 t = 0; t < KEY; t++) key.word[t] = get(me, place(slot, row, t));
@@ -88,9 +94,9 @@ DEVICE Key load(const Walker& me, u32 slot, u32 row) {
   return key;
 }
 
-DEVICE void store(Walker& me, u32 slot, u32 row, const Key& key) {
+DEVICE void store(const Walker& me, u32 slot, u32 row, const Key& key) {
   if constexpr (HALVES) {
-    const u32 at = place(slot, row, 0), shift = 16 * (row & 1);
+    const u32 at = place(slot, row, 0), shift = row & 16;
     put(me, at, (get(me, at) & ~(0xffffu << shift)) | (key.word[0] << shift));
   } else {
 #pragma unroll
@@ -198,7 +204,7 @@ DEVICE u32 sign_of(const Walker& me, u32 row) {
   return RING == 2 ? 0 : (get(me, SIGNS + (row >> 5)) >> (row & 31)) & 1;
 }
 
-DEVICE void turn_sign(Walker& me, u32 row, u32 minus) {
+DEVICE void turn_sign(const Walker& me, u32 row, u32 minus) {
   if (RING != 2) put(me, SIGNS + (row >> 5), get(me, SIGNS + (row >> 5)) ^ (minus << (row & 31)));
 }
 
@@ -243,15 +249,15 @@ DEVICE void scan(const Walker& me, u32 slot, u32 w, const Key& x, const Key& y, 
     }
   } else if constexpr (HALVES) {
     const u32 xx = x.word[0] * 0x10001u, yy = y.word[0] * 0x10001u;
+    u32 not_x = 0, not_y = 0;
 #pragma unroll
-    for (u32 r = 0; r < 32; r += 2) {
-      if (ROWS % 32 && 32 * w + r >= ROWS) break;
-      const u32 pair = get(me, place(slot, 32 * w + r, 0));
-      if (((pair ^ xx) & 0xffff) == 0) is_x |= 1u << r;
-      if (((pair ^ xx) & 0xffff0000u) == 0) is_x |= 2u << r;
-      if (TWO && ((pair ^ yy) & 0xffff) == 0) is_y |= 1u << r;
-      if (TWO && ((pair ^ yy) & 0xffff0000u) == 0) is_y |= 2u << r;
+    for (u32 back = 0; back < 16; back++) {
+      const u32 two = get(me, place(slot, 32 * w + 15 - back, 0));
+      not_x = 2 * not_x + LOWER_HALVES(two ^ xx, 0x10001u);
+      if (TWO) not_y = 2 * not_y + LOWER_HALVES(two ^ yy, 0x10001u);
     }
+    is_x = ~not_x;
+    is_y = ~not_y;
   } else {
 #pragma unroll
     for (u32 r = 0; r < 32; r++) {
@@ -264,7 +270,7 @@ DEVICE void scan(const Walker& me, u32 slot, u32 w, const Key& x, const Key& y, 
 }
 
 // The rows of a slot that hold x, where speed does not matter.
-RARE u32 rows_with(const Walker& me, u32 slot, u32 w, Key x) {
+RARE u32 rows_with(Walker me, u32 slot, u32 w, Key x) {
   u32 found, unused;
   scan<false>(me, slot, w, x, x, found, unused);
   return found & valid(me.rank, w);
@@ -275,7 +281,7 @@ DEVICE u32 flippable(const Walker& me, u32 slot, u32 row) {
 }
 
 // Finds out anew which rows share their factor with another.
-RARE void build(Walker& me) {
+RARE void build(Walker me) {
   for (u32 slot = 0; slot < 3; slot++) {
     u32 live = 0;
     for (u32 w = 0; w < MASKS; w++) put(me, FLIPPABLE + slot * MASKS + w, 0);

@@ -14,7 +14,7 @@
 // Fixed when compiled:
 //   RING  2 (F2), 3 (F3) or 0 (ZT)
 //   BITS  of a plane of a factor: 16, 32, 64, 128 or 256
-//   ROWS  the most rows a walker may have, even; for a warp a multiple of 32
+//   ROWS  the most rows a walker may have, a multiple of 32; 2 will do for threads with whole words
 //   TEAM  1 or 32
 //
 // A factor over F2 is one plane of bits; over F3 and ZT a plane of nonzeros and a plane of signs,
@@ -32,10 +32,10 @@ struct Survey {
   bool agrees;            // whether one of them agrees with the row in another slot too
 };
 
-// Looks at the rows of `slot`; `row`, whose factor is `old`, will hold `now` there. Its factors in
-// the two other slots are x (slot p) and y (slot q).
-DEVICE Survey survey(const Walker& me, u32 slot, u32 row, const Key& old, const Key& now, u32 p,
-                     const Key& x, u32 q, const Key& y) {
+// Looks at the rows of `slot`; `row`, whose factor is `old`, will hold `now` there. In one of the
+// other slots it agrees with the rows `same`, in the other, q, its factor is y.
+DEVICE Survey survey(const Walker& me, u32 slot, u32 row, const Key& old, const Key& now,
+                     const u32* same, u32 q, const Key& y) {
   Survey found = {0, 0, 0, 0, false};
   // in a warp the branch is free, and often spares half of the comparisons
   const bool alone = TEAM == 32 && !flippable(me, slot, row);
@@ -53,21 +53,20 @@ DEVICE Survey survey(const Walker& me, u32 slot, u32 row, const Key& old, const 
     if (is_now) found.companion = 32 * w + LOWEST(is_now);
     found.left += COUNT(is_old);
     found.joined += COUNT(is_now);
-    for (; is_now; is_now &= is_now - 1) {
-      const u32 other = 32 * w + LOWEST(is_now);
-      found.agrees |= equal(load(me, p, other), x) || equal(load(me, q, other), y);
-    }
+    found.agrees |= (is_now & same[w]) != 0;
+    for (; is_now; is_now &= is_now - 1)
+      found.agrees |= equal(load(me, q, 32 * w + LOWEST(is_now)), y);
   }
   return found;
 }
 
-DEVICE void set_flippable(Walker& me, u32 slot, u32 row, bool is) {
+DEVICE void set_flippable(const Walker& me, u32 slot, u32 row, bool is) {
   const u32 at = FLIPPABLE + slot * MASKS + (row >> 5), bit = 1u << (row & 31);
   const u32 word = get(me, at);
   put(me, at, is ? word | bit : word & ~bit);
 }
 
-DEVICE void move_row(Walker& me, u32 slot, u32 row, const Key& now, const Survey& found) {
+DEVICE void move_row(const Walker& me, u32 slot, u32 row, const Key& now, const Survey& found) {
   store(me, slot, row, now);
   if (found.left == 1) set_flippable(me, slot, found.last, false);
   if (found.joined == 1) set_flippable(me, slot, found.companion, true);
@@ -103,13 +102,13 @@ DEVICE u32 flip(Walker& me) {
     u32 unused;
     scan<false>(me, a, w, shared, shared, same[w], unused);
     if (same[w]) same[w] &= valid(me.rank, w);
-    if (i >> 5 == w) same[w] &= ~(1u << (i & 31));
     others += COUNT(same[w]);
   }
+  others -= 1;
   k = below((u32)z & 0xffffff00u, others);
 #pragma unroll(MASKS > 16 ? 1 : MASKS)
   for (w = 0; w < MASKS; w++) {
-    word = same[w];
+    word = i >> 5 == w ? same[w] & ~(1u << (i & 31)) : same[w];
     const u32 count = COUNT(word);
     if (k < count) break;
     k -= count;
@@ -138,8 +137,8 @@ DEVICE u32 flip(Walker& me) {
   const bool zero = is_zero(new_b) || is_zero(new_c);
   const u32 turned_b = normalise(new_b), turned_c = normalise(new_c);
   const Key now_b = close(new_b), now_c = close(new_c);
-  const Survey at_b = survey(me, b, i, old_b, now_b, a, shared, c, key_ci);
-  const Survey at_c = survey(me, c, j, old_c, now_c, a, shared, b, key_bj);
+  const Survey at_b = survey(me, b, i, old_b, now_b, same, c, key_ci);
+  const Survey at_c = survey(me, c, j, old_c, now_c, same, b, key_bj);
   move_row(me, b, i, now_b, at_b);
   move_row(me, c, j, now_c, at_c);
   turn_sign(me, i, turned_b);
@@ -157,7 +156,6 @@ DEVICE u32 flip(Walker& me) {
 extern "C" __global__ void __launch_bounds__(32)
 walk(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers, u32 room, u32 entries,
      u64 chunk) {
-  extern __shared__ u32 on_chip[];
   const u32 lane = TEAM == 1 ? threadIdx.x : 0;
   const u32 number = TEAM == 1 ? blockIdx.x * 32 + lane : blockIdx.x;
   u64* mine = numbers + number;
@@ -168,11 +166,11 @@ walk(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers, u32 r
   u32* state = states + block * WORDS * STRIDE + lane;
   u32* kept = snapshots + block * room * SAVED * STRIDE + lane;
   Walker me;
-  me.words = on_chip + lane;
+  me.first = lane;
   me.rank = (u32)mine[RANK * walkers];
   me.seed = mine[SEED * walkers];
   me.counter = mine[COUNTER * walkers];
-  for (u32 n = 0; n < WORDS; n++) me.words[n * STRIDE] = state[n * STRIDE];
+  for (u32 n = 0; n < WORDS; n++) put(me, n, state[n * STRIDE]);
 
   const u64 steps = mine[STEPS * walkers], plus_after = mine[PLUS_AFTER * walkers];
   const u64 collect_every = mine[COLLECT_EVERY * walkers];
@@ -203,7 +201,7 @@ walk(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers, u32 r
     const bool collecting = collect > 1 && best <= stop_rank;
     if (done == EVENT) {
       const u32 before = me.rank;
-      reduce(me);
+      me = reduce(me);
       reductions += before - me.rank;
       if (me.rank < best) {
         best = me.rank;
@@ -234,7 +232,9 @@ walk(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers, u32 r
         const u32 before = me.rank;
         u32 top = before + 1;
         if (done == NO_FLIP && best + band > top) top = best + band;
-        if (!escape(me, top < capacity ? top : capacity)) status = OVERFULL;
+        if (top > capacity) top = capacity;
+        me = escape(me, top);
+        if (me.rank == ROWS && me.rank < top) status = OVERFULL;
         escapes += me.rank - before;
         if (done == NO_FLIP && me.rank == before && status == RUNNING) status = STUCK;
       }

@@ -11,7 +11,7 @@ from flipsearch.walk.gpu import Shape, source
 
 ARCHITECTURES = ["sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90"]
 SHAPES = [
-    Shape(Ring.F2, 16, 56, 1),
+    Shape(Ring.F2, 16, 64, 1),
     Shape(Ring.F3, 16, 56, 1),
     Shape(Ring.ZT, 64, 64, 1),
     Shape(Ring.F2, 64, 352, 32),

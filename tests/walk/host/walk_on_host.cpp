@@ -12,15 +12,22 @@
 #define LOWEST(x) ((u32)__builtin_ctz(x))
 #define COUNT(x) ((u32)__builtin_popcount(x))
 #define HIGH_PRODUCT(x, y) ((u32)((u64)(x) * (y) >> 32))
+#define LOWER_HALVES(x, y) lower_halves(x, y)
 #define __global__
 #define __shared__
 #define __launch_bounds__(threads)
 
 static thread_local struct { unsigned int x; } threadIdx, blockIdx;
-alignas(16) unsigned int on_chip[1 << 22];
+static inline unsigned int lower_halves(unsigned int x, unsigned int y) {
+  const unsigned int low = (x & 0xffff) < (y & 0xffff) ? x & 0xffff : y & 0xffff;
+  const unsigned int high = (x >> 16) < (y >> 16) ? x >> 16 : y >> 16;
+  return low | high << 16;
+}
+
 
 #include "walk.cu"
 
+u32 on_chip[1 << 22];
 static_assert(WORDS * STRIDE <= 1 << 22, "on_chip");
 
 extern "C" void walk_all(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers,

@@ -1,0 +1,149 @@
+"""What workers answer is believed in nothing: only true outcomes of their tasks get through."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_contract import assert_same, tasks
+
+from flipsearch.executors.answers import (
+    AnswerError,
+    broken,
+    open_answer,
+    seal_many,
+    words_needed,
+)
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.walk import cpu
+from flipsearch.walk.task import Policy, WalkTask, unpack
+
+SEED = 2**63 + 12345
+
+
+def sealed(task: WalkTask) -> tuple[Any, Any]:
+    records, words = seal_many([task], [cpu.walk(task)])
+    return records[0], words
+
+
+def symmetric_task() -> WalkTask:
+    strategy = SymmetricStrategy(parse_format("3x3x3"), seed=1, schedules=((5_000, 500, 6),))  # type: ignore[arg-type]
+    return strategy.ask()
+
+
+@pytest.mark.parametrize("ring", [Ring.F2, Ring.F3, Ring.ZT])
+def test_outcomes_survive_the_way(ring: Ring) -> None:
+    several = [dataclasses.replace(task, steps=3_000) for task in tasks(5, ring)]
+    several[1] = dataclasses.replace(several[1], policy=Policy(500, 4, 27, 3, 200))
+    outcomes = [cpu.walk(task) for task in several]
+    records, words = seal_many(several, outcomes)
+    for task, record, outcome in zip(several, records, outcomes, strict=True):
+        count = words_needed(task, record)
+        assert_same(open_answer(task, record, words[:count], SEED), outcome)
+        words = words[count:]
+    assert len(words) == 0
+
+
+def test_symmetric_outcomes_survive_the_way() -> None:
+    task = symmetric_task()
+    record, words = sealed(task)
+    assert_same(open_answer(task, record, words, SEED), cpu.walk(task))
+
+
+def test_a_state_the_driver_has_is_not_sent() -> None:
+    task = dataclasses.replace(tasks(1)[0], steps=1)
+    record, words = sealed(task)
+    assert len(words) <= task.start.size
+    assert record[3] == (0,)
+
+
+TASK = dataclasses.replace(tasks(1)[0], steps=20_000)
+RECORD, WORDS = sealed(TASK)
+
+
+@settings(max_examples=300)
+@given(st.integers(0, len(WORDS) - 1), st.integers(0, 63))
+def test_no_flipped_bit_gets_through(place: int, bit: int) -> None:
+    wrong = WORDS.copy()
+    wrong[place] ^= np.uint64(1 << bit)
+    with pytest.raises(AnswerError):
+        open_answer(TASK, RECORD, wrong, SEED)
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=3),
+    st.tuples(st.integers(-1, 9), st.integers(-1, 9)),
+    st.just(((27,),) * 9),
+)
+
+
+@settings(max_examples=400)
+@given(st.integers(0, 5), JUNK)
+def test_junk_in_a_record_is_an_answer_error_or_true(field: int, junk: Any) -> None:
+    record = (*RECORD[:field], junk, *RECORD[field + 1 :])
+    try:
+        count = words_needed(TASK, record)
+        outcome = open_answer(TASK, record, WORDS[:count], SEED)
+    except AnswerError:
+        return
+    for state in (*outcome.best, outcome.final):
+        unpack(TASK.format, TASK.ring, state)
+
+
+@settings(max_examples=100)
+@given(JUNK)
+def test_junk_for_a_record_is_an_answer_error(junk: Any) -> None:
+    with pytest.raises(AnswerError):
+        words_needed(TASK, junk)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (0, "because"),
+        (1, (20_001, 1, 0, 0)),
+        (1, (10, 11, 0, 0)),
+        (1, (10, -1, 0, 0)),
+        (1, (10, 1.0, 0, 0)),
+        (1, (np.uint64(3), 1, 0, 0)),
+        (2, ((5, 28),)),
+        (2, ((5, 26), (4, 25))),
+        (3, ()),
+        (3, (9,)),
+        (3, (-1,)),
+        (4, 7),
+        (5, ((10**9,),)),
+    ],
+)
+def test_claims_that_contradict_the_task(field: int, value: Any) -> None:
+    record = (*RECORD[:field], value, *RECORD[field + 1 :])
+    with pytest.raises(AnswerError):
+        count = words_needed(TASK, record)
+        open_answer(TASK, record, WORDS[:count], SEED)
+
+
+@pytest.mark.parametrize(
+    "words", [None, b"", WORDS.astype(np.int64), WORDS[:-1], WORDS.reshape(-1, 3), WORDS.tolist()]
+)
+def test_words_of_another_kind(words: Any) -> None:
+    with pytest.raises(AnswerError):
+        open_answer(TASK, RECORD, words, SEED)
+
+
+def test_a_task_given_up_says_so() -> None:
+    for task in (TASK, symmetric_task()):
+        outcome = broken(task)
+        assert outcome.reason == "broken"
+        assert outcome.number == task.number
+        assert outcome.flips == 0

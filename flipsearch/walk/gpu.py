@@ -38,7 +38,7 @@ SLACK = 2
 
 FIELDS = (
     *("seed", "steps", "plus_after", "band", "stop_rank", "collect", "collect_every", "capacity"),
-    *("counter", "step", "last", "next", "made", "reductions", "escapes", "rank", "best"),
+    *("merge", "counter", "step", "last", "next", "made", "reductions", "escapes", "rank", "best"),
     *("taken", "entries", "status"),
 )
 """The numbers of a walker, in the order of walk.cu."""

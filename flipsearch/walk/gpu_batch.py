@@ -208,10 +208,10 @@ def _numbers(tasks: Sequence[WalkTask], rank: int) -> npt.NDArray[np.uint64]:
     numbers = np.zeros((len(FIELDS), len(tasks)), dtype=np.uint64)
     for k, task in enumerate(tasks):
         policy = task.policy
-        numbers[:8, k] = (
+        numbers[:9, k] = (
             *(task.seed, task.steps, policy.plus_after, min(policy.band, LARGEST_BAND)),
             *(policy.stop_rank, policy.collect, policy.collect_every),
-            64 * blocks_for(rank),
+            *(64 * blocks_for(rank), policy.merge),
         )
     numbers[_AT["rank"]] = rank
     numbers[_AT["status"]] = FRESH

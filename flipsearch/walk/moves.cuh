@@ -66,7 +66,7 @@ DEVICE bool merge_a_pair(Walker& me) {
 
 // Carries out reductions until there are none.
 RARE Walker reduce(Walker me) {
-  while (drop_a_zero(me) || merge_a_pair(me)) build(me);
+  while (drop_a_zero(me) || (me.merge && merge_a_pair(me))) build(me);
   return me;
 }
 

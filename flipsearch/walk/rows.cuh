@@ -35,7 +35,7 @@ static_assert(ROWS % (HALVES || TEAM == 32 ? 32 : 2) == 0, "ROWS");
 
 // What the host knows of a walker: one array of 64-bit numbers a field.
 enum Field {
-  SEED, STEPS, PLUS_AFTER, BAND, STOP_RANK, COLLECT, COLLECT_EVERY, CAPACITY,
+  SEED, STEPS, PLUS_AFTER, BAND, STOP_RANK, COLLECT, COLLECT_EVERY, CAPACITY, MERGE,
   COUNTER, STEP, LAST, NEXT, MADE, REDUCTIONS, ESCAPES, RANK, BEST, TAKEN, ENTRIES, STATUS,
   FIELDS
 };
@@ -51,6 +51,7 @@ struct Walker {
   u32 first;  // where its words begin on the chip
   u32 rank;
   u64 seed, counter;
+  bool merge;  // whether two rows that agree in two factors become one at once
 };
 
 // ---------------------------------------------------------------- words, rows, factors

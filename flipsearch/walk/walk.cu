@@ -53,6 +53,7 @@ DEVICE Survey survey(const Walker& me, u32 slot, u32 row, const Key& old, const 
     if (is_now) found.companion = 32 * w + LOWEST(is_now);
     found.left += COUNT(is_old);
     found.joined += COUNT(is_now);
+    if (!me.merge) continue;
     found.agrees |= (is_now & same[w]) != 0;
     for (; is_now; is_now &= is_now - 1)
       found.agrees |= equal(load(me, q, 32 * w + LOWEST(is_now)), y);
@@ -75,8 +76,8 @@ DEVICE void move_row(const Walker& me, u32 slot, u32 row, const Key& now, const 
   put(me, LIVE + slot, live - (found.left > 0) - (found.left == 1));
 }
 
-// One step: draws a row that can be flipped, a partner, a sign, and flips. EVENT: carried out,
-// and something can now be reduced, or at least two rows agree in two factors.
+// One step: draws a row that can be flipped, a partner, a sign, and flips. EVENT: carried out, and
+// a factor is zero, or two rows that may have to be merged agree in two factors.
 DEVICE u32 flip(Walker& me) {
   const u32 live0 = get(me, LIVE), live1 = live0 + get(me, LIVE + 1);
   const u32 live = live1 + get(me, LIVE + 2);
@@ -170,6 +171,7 @@ walk(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers, u32 r
   me.rank = (u32)mine[RANK * walkers];
   me.seed = mine[SEED * walkers];
   me.counter = mine[COUNTER * walkers];
+  me.merge = mine[MERGE * walkers] != 0;
   for (u32 n = 0; n < WORDS; n++) put(me, n, state[n * STRIDE]);
 
   const u64 steps = mine[STEPS * walkers], plus_after = mine[PLUS_AFTER * walkers];

@@ -43,9 +43,9 @@ def tasks_from(name, ring, steps, policies, first_seed=0):
 
 
 POLICIES = [
-    Policy(plus_after, band, stop_rank, collect, every)
-    for plus_after, band, stop_rank, (collect, every) in itertools.product(
-        (0, 37, 200), (0, 3), (0, 7, 26), ((1, 1), (4, 1), (3, 50))
+    Policy(plus_after, band, stop_rank, collect, every, merge)
+    for plus_after, band, stop_rank, (collect, every), merge in itertools.product(
+        (0, 37, 200), (0, 3), (0, 7, 26), ((1, 1), (4, 1), (3, 50)), (False, True)
     )
 ]
 
@@ -73,6 +73,7 @@ def test_small_formats_and_every_policy(name, ring, team):
 )
 def test_larger_formats(name, ring, team):
     policies = [Policy(300, 3, 1000, 5, 200), Policy(150, 4), Policy(0), Policy(400, 2, 40, 2, 9)]
+    policies += [Policy(90, 4, 1000, 5, 200, False), Policy(0, merge=False)]
     assert_same(tasks_from(name, ring, 3000, policies), cpu.walk, team)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flipsearch.catalogue import Catalogue
+from flipsearch.catalogue import Catalogue, Run
 from flipsearch.errors import NotFoundError, UsageError
 from flipsearch.files import write_atomically
 from flipsearch.report.canvas import picture
@@ -60,17 +60,26 @@ def write_plot(
         raise UsageError(f"cannot draw into {target.name!r}: end the name in .png or .svg")
     run = None
     if what is not None and kind in (None, "history"):
-        run = catalogue.find_run(int(what) if what.isdecimal() else what)
+        run = _run(catalogue, what)
     chosen = kind or ("omega" if what is None else "ranks" if run is None else "history")
     if chosen == "omega":
         axes = omega_by_format(catalogue, ring=ring or Ring.Q)
     elif what is None:
         raise UsageError(f"name a {'run' if chosen == 'history' else 'format'} to draw")
     elif chosen == "history":
-        axes = rank_over_time(catalogue, catalogue.run(what) if run is None else run)
+        if run is None:
+            raise NotFoundError(f"there is no run {what}: flipsearch runs lists them")
+        axes = rank_over_time(catalogue, run)
     elif what.isdecimal():
         raise NotFoundError(f"there is no run {what}: flipsearch runs lists them")
     else:
         axes = rank_histogram(catalogue, what, ring=ring)
     write_atomically(target, picture(axes, suffix[1:]), force=force)
     return target
+
+
+def _run(catalogue: Catalogue, what: str) -> Run | None:
+    """Return the run of that number or name, None if there is none."""
+    if what.isdecimal():
+        return catalogue.find_run(int(what)) if len(what) <= 18 else None
+    return catalogue.find_run(what)

@@ -41,6 +41,7 @@ def page(
     site: str,
     trail: Sequence[tuple[str, Child]] = (),
     home: str = "",
+    script: bool = True,
 ) -> bytes:
     """Return a page as UTF-8.
 
@@ -56,6 +57,8 @@ def page(
         The pages above this one.
     home : str
         The way from this page to the site's folder, such as ``../../``.
+    script : bool
+        Whether there is a table to sort or filter.
     """
     plain = re.sub(r"<[^>]*>", "", escape(title))
     steps = [
@@ -89,7 +92,7 @@ def page(
                 "proved by its Brent equations; a known bound is cited, not proved here.",
             ),
         ),
-        tag("script", Markup(SCRIPT)),
+        tag("script", Markup(SCRIPT)) if script else None,
     )
     return ("<!DOCTYPE html>\n" + tag("html", head, content, lang="en") + "\n").encode()
 

@@ -1,7 +1,7 @@
 """The page of one scheme: figures, provenance, downloads, and the scheme written out.
 
-Invariant: paths of the machine that imported a file stay out of the page and of the downloads: of a
-file only its name is shown.
+Invariant: paths of the machine that imported a file stay out of the page and of the downloads:
+of a file only its name is shown.
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ def scheme_page(
         body,
         site=site,
         home="../../",
+        script=False,
         trail=[
             ("index.html", site),
             (f"formats/{pages.folder_name(tabulated)}.html", tag("bdi", tabulated)),

@@ -146,7 +146,7 @@ def test_everything_that_can_be_used_has_a_name(browser: headless.Browser, site:
     browser.open(site[0] / "index.html")
     tree = browser.call("Accessibility.getFullAXTree")["nodes"]
     used = ("button", "link", "checkbox", "radio", "searchbox", "image", "table", "region")
-    named = {role: 0 for role in used}
+    named = dict.fromkeys(used, 0)
     for node in tree:
         role = node.get("role", {}).get("value")
         if role in named and not node["ignored"]:

@@ -144,6 +144,7 @@ def test_an_existing_picture_stays_unless_forced(
         ("2x2x2", "a", UsageError),
         ("5x5x5", "a.png", NotFoundError),
         ("99", "a.png", NotFoundError),
+        ("9" * 30, "a.png", NotFoundError),
         ("nonsense", "a.png", UsageError),
     ],
 )

@@ -74,9 +74,9 @@ def test_pages_are_well_formed_and_accessible(pages: dict[Path, Outline]) -> Non
 
 
 def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, Outline]) -> None:
-    for content in pages.values():
-        assert len(content.all("script")) == 1
-        assert not content.all("script")[0].attributes
+    for page, content in pages.items():
+        assert len(content.all("script")) == ("schemes" not in page.parts)
+        assert not any(script.attributes for script in content.all("script"))
         for element in content.elements:
             assert not urlsplit(element.get("src")).scheme
             assert element.name not in ("iframe", "object", "embed", "base", "form")
@@ -98,7 +98,7 @@ def test_hostile_names_are_shown_not_obeyed(pages: dict[Path, Outline]) -> None:
     seen = 0
     for content in pages.values():
         assert not [image for image in content.all("img") if image.get("src") == "x"]
-        assert "owned" not in content.all("script")[0].text
+        assert not ["owned" for script in content.all("script") if "owned" in script.text]
         seen += sum("onerror=alert(1)" in element.text for element in content.all("bdi"))
         assert not [a for a in content.all("a") if a.get("href").startswith("javascript")]
     assert seen > 3
@@ -266,7 +266,7 @@ def test_written_out_formulas_are_the_scheme(scheme: Scheme) -> None:
 
 def test_format_pages_never_share_a_name() -> None:
     names = ["4x4x4", "ug:4x4x4", "gu:4x4x4a", "gg:4x4x4c", "tensor:a.b:0123456789ab",
-             "tensor:a-b:0123456789ab", "tensor:a:b", "../../etc/passwd", "A", "a", ""]  # fmt: skip
+             "tensor:a-b:0123456789ab", "tensor:a:b", "../../etc/pass", "A", "a", ""]  # fmt: skip
     files = [folder_name(name) for name in names]
     assert len({file.lower() for file in files}) == len(files)
     assert all(re.fullmatch(r"[a-z0-9][a-z0-9._-]*", file) for file in files)

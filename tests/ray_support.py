@@ -67,9 +67,8 @@ def add_node(cluster: Any, cores: int = 1) -> Any:
 def _tests_importable() -> Iterator[None]:
     """Let worker processes started meanwhile import the helper modules of these tests."""
     before = os.environ.get("PYTHONPATH")
-    here = Path(__file__).parent
-    folders = [str(here), str(here / "executors"), str(here / "search")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(folders + ([before] if before else []))
+    here = str(Path(__file__).parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join([here] + ([before] if before else []))
     try:
         yield
     finally:

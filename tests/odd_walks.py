@@ -28,43 +28,41 @@ def refuse_odd(task: WalkTask) -> WalkOutcome:
 
 
 @dataclass(frozen=True)
-class Once:
-    """Misbehave the first time a task of these numbers is walked anywhere, then walk.
+class Odd:
+    """Misbehave the first time certain tasks are walked anywhere, then walk.
 
     Parameters
     ----------
     folder : str
         Where marks of first times are left.
-    how : str
-        wrong, poor, other, malformed, hang, die or raise.
-    numbers : tuple of int
-    always : bool
-        Every time instead.
+    how : dict of int to str
+        By task number: wrong, poor, other, malformed, hang, die or raise; with ``always`` before
+        it, every time.
     """
 
     folder: str
-    how: str
-    numbers: tuple[int, ...]
-    always: bool = False
+    how: dict[int, str]
 
     def __call__(self, task: WalkTask) -> WalkOutcome:
+        kind = self.how.get(task.number, "")
         mark = Path(self.folder) / str(task.number)
-        if task.number not in self.numbers or (mark.exists() and not self.always):
+        if not kind or (mark.exists() and not kind.startswith("always ")):
             return cpu.walk(task)
         mark.touch()
-        if self.how == "hang":
+        kind = kind.removeprefix("always ")
+        if kind == "hang":
             time.sleep(3600)
-        if self.how == "die":
+        if kind == "die":
             os._exit(1)
-        if self.how == "raise":
+        if kind == "raise":
             raise MemoryError("this node is out of memory")
         outcome = cpu.walk(task)
-        if self.how == "wrong":  # one coefficient
+        if kind == "wrong":  # one coefficient
             state = outcome.best[0].copy()
             state[0, 0, 0] ^= 1 if state[0, 0, 0] != 1 else 2
             return dataclasses.replace(outcome, best=(state,))
-        if self.how == "poor":  # too good to be true: a product left out
+        if kind == "poor":  # too good to be true: a product left out
             return dataclasses.replace(outcome, best=(outcome.best[0][1:].copy(),))
-        if self.how == "other":
+        if kind == "other":
             return dataclasses.replace(outcome, flips=2**62)
         return dataclasses.replace(outcome, reason="because")

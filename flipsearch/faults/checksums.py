@@ -89,6 +89,38 @@ def random_pairs(
         ]
 
 
+def improving_pairs(
+    scheme: Scheme, count: int, largest: int, generator: np.random.Generator, label: str
+) -> Iterator[FaultTolerantScheme]:
+    """Yield unions with `count` checksums, each a small change of the best so far, for ever.
+
+    Better is fewer fatal sets of up to `count` losses, the smallest sizes first; after a while
+    without progress a new random choice is taken up.
+    """
+    assert isinstance(scheme.format, MatrixProduct)
+    fresh = random_pairs(scheme.format, count, largest, generator)
+    while True:
+        best = next(fresh)
+        union = with_checksums(scheme, best, label)
+        yield union
+        fatal, idle = union.certificate(count).counts, 0
+        while idle < 25 * count * sum(scheme.format.sides) and any(fatal):
+            pairs = [tuple(map(list, pair)) for pair in best]
+            vector = pairs[generator.integers(count)][generator.integers(2)]
+            vector[generator.integers(len(vector))] = int(
+                generator.integers(-largest, largest + 1)
+            )
+            idle += 1
+            if math.gcd(*vector) != 1:
+                continue
+            union = with_checksums(scheme, pairs, label)  # type: ignore[arg-type]
+            yield union
+            counts = union.certificate(count).counts
+            if counts <= fatal:
+                idle = 0 if counts < fatal else idle
+                best, fatal = pairs, counts  # type: ignore[assignment]
+
+
 @lru_cache(maxsize=32)
 def directions_up_to(length: int, largest: int) -> list[tuple[int, ...]]:
     """Return `directions`, or a sample of them where there are too many to list."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flipsearch.errors import InvalidSchemeError, NotFoundError, UsageError
-from flipsearch.faults.checksums import random_pairs, with_checksums
+from flipsearch.faults.checksums import improving_pairs
 from flipsearch.faults.classics import (
     random_invertible,
     sandwich,
@@ -164,14 +164,13 @@ def _checksums(
         counts = [max(1, min(survive + 2, (workers - rank) // format_.m))]
     for largest in (1, 2, 3, 4, 6):
         sources = [
-            (label, scheme, random_pairs(format_, count, largest, generator))
+            improving_pairs(scheme, count, largest, generator, label)
             for label, scheme in bases
             for count in counts
         ]
-        rounds = 60 if largest < 6 else 1_000_000
-        for _ in range(rounds):
-            for label, scheme, pairs in sources:
-                yield with_checksums(scheme, next(pairs), label)
+        for _ in range(150 if largest < 6 else 1_000_000):
+            for source in sources:
+                yield next(source)
 
 
 def _partners(

@@ -1,0 +1,204 @@
+"""Fault-tolerant products: time to result with losses, tails against the model, P_fail drawn.
+
+Time to result (`seconds_to_result`) runs unions and plain copies of Strassen's scheme on the same
+worker processes, one BLAS thread each, with 0, 1 and 2 workers killed by SIGKILL and with one
+straggler that sleeps; every configuration in turn, several rounds, medians. With fewer processes
+than products the products queue, so that the figure measures total work; on as many machines as
+products it would measure the slowest product waited for, which the latency figures model.
+
+`latency_p99` runs tiny products on as many threads as products, each delayed by 1 + Exp(1) units,
+against the exact model P(T > 1 + t) = P_fail(e^-t). `p_fail` draws erasure patterns and decodes
+them with the emitted module's own solver, which shares no code with the certificate.
+"""
+
+from __future__ import annotations
+
+import importlib
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import benchmark_parser, emit, emit_dgemm, integers
+from flipsearch.faults import FaultTolerantScheme, baselines, union_of, write_fault_tolerant_kernel
+from flipsearch.faults.classics import strassen, winograd
+from flipsearch.faults.presets import presets
+from flipsearch.formats import parse_format
+
+TWO = parse_format("2x2x2")
+PARITIES = ([[1, -1, 1, 0], [1, 1, 1, 1]], [[1, 1, -1, -1], [1, 1, 1, 0]])
+
+
+def unions() -> dict[str, FaultTolerantScheme]:
+    """Return what is compared, plain copies first."""
+    s = strassen()
+    chosen = {
+        "1 copy": union_of(TWO, [s]),
+        "2 copies": union_of(TWO, [s, s]),
+        "3 copies": union_of(TWO, [s, s, s]),
+        "S+W+2 parities": union_of(TWO, [s, winograd(), PARITIES]),
+    }
+    for survive, workers in ((1, 9), (2, 11), (2, 12), (3, 13), (3, 16), (4, 15)):
+        found = [u for u in presets(TWO, survive) if u.workers == workers]
+        if found:
+            chosen[f"{workers} workers, any {survive}"] = found[0]
+    return chosen
+
+
+@contextmanager
+def modules(chosen: dict[str, FaultTolerantScheme]) -> Iterator[dict[str, ModuleType]]:
+    """Emit and import a module for each union."""
+    with tempfile.TemporaryDirectory() as folder:
+        sys.path.insert(0, folder)
+        made = {}
+        for i, (name, union) in enumerate(chosen.items()):
+            write_fault_tolerant_kernel(union, Path(folder, f"benchmarked_{i}.py"), losses=2)
+            importlib.invalidate_caches()
+            made[name] = importlib.import_module(f"benchmarked_{i}")
+        yield made
+        sys.path.remove(folder)
+
+
+def time_to_result(
+    as_json: bool, made: dict[str, ModuleType], size: int, processes: int, rounds: int
+) -> None:
+    """Print seconds to result by code and by what goes wrong, and the shares of the extra work."""
+    generator = np.random.default_rng(0)
+    a, b = generator.random((size, size)), generator.random((size, size))
+    reference = a @ b
+    cases: dict[str, dict[int, Any]] = {
+        "0 lost": {},
+        "1 lost": {2: "kill"},
+        "2 lost": {2: "kill", 5: "kill"},
+        "straggler": {0: 2e-11 * size**3},  # about as late as three products take
+    }
+    seconds: dict[tuple[str, str], list[float]] = {}
+    shares: dict[str, list[tuple[float, float]]] = {}
+    again: dict[tuple[str, str], int] = {}
+    names = [
+        n for n in made if n.endswith(("copy", "copies", "any 1", "11 workers, any 2", "any 3"))
+    ]
+    for name in names:
+        with made[name].workers(processes) as pool:
+            made[name].multiply(a[:64, :64], b[:64, :64], executor=pool)  # started
+            for _ in range(rounds):
+                for case, drill in cases.items():
+                    begin = time.perf_counter()
+                    outcome = made[name].multiply(
+                        a, b, executor=pool, check=True, drill=drill, retries=3
+                    )
+                    elapsed = time.perf_counter() - begin
+                    assert np.allclose(outcome.product, reference)
+                    seconds.setdefault((name, case), []).append(elapsed)
+                    again[name, case] = len(outcome.resubmitted)
+                    if not drill:
+                        shares.setdefault(name, []).append(
+                            (outcome.decode_seconds / elapsed, outcome.check_seconds / elapsed)
+                        )
+    keys = {"dtype": "float64", "size": size, "threads": processes}
+    for (name, case), times in seconds.items():
+        emit(
+            as_json,
+            "seconds_to_result",
+            statistics.median(times),
+            "s",
+            code=name,
+            case=case,
+            workers=made[name].CODE.workers,
+            resubmitted=again[name, case],
+            **keys,
+        )
+    for name, pairs in shares.items():
+        for which, label in enumerate(("decode_share", "check_share")):
+            value = statistics.median(pair[which] for pair in pairs)
+            emit(as_json, label, value, "of the whole", code=name, **keys)
+
+
+def latency(
+    as_json: bool, made: dict[str, ModuleType], chosen: dict[str, Any], runs: int, unit: float
+) -> None:
+    """Print mean and p99 of the time to result with drawn stragglers, and the model's."""
+    generator = np.random.default_rng(1)
+    a, b = np.ones((4, 4)), np.ones((4, 4))
+    for name, module in made.items():
+        n = module.CODE.workers
+        module.CODE.decoding(frozenset())
+        times = []
+        with ThreadPoolExecutor(12 * n) as pool:  # late ones of earlier runs do not hold it up
+            for _ in range(runs):
+                delays = unit * (1 + generator.exponential(size=n))
+                begin = time.perf_counter()
+                module.multiply(a, b, executor=pool, drill=dict(enumerate(delays.tolist())))
+                times.append((time.perf_counter() - begin) / unit)
+        mean, late = baselines.latency(chosen[name].certificate())
+        keys = {"code": name, "workers": n, "runs": runs}
+        emit(as_json, "latency_mean", statistics.mean(times), "task times", model=mean, **keys)
+        p99 = float(np.quantile(times, 0.99))
+        emit(as_json, "latency_p99", p99, "task times", model=late, **keys)
+
+
+def p_fail(
+    as_json: bool, made: dict[str, ModuleType], chosen: dict[str, Any], draws: int, p: float
+) -> None:
+    """Print the share of drawn patterns that does not decode, and the certificate's P_fail."""
+    generator = np.random.default_rng(2)
+    for name, module in made.items():
+        n = module.CODE.workers
+        masks = (generator.random((draws, n)) < p) @ (1 << np.arange(n))
+        failed = 0
+        for mask, times in zip(*np.unique(masks, return_counts=True), strict=True):
+            lost = frozenset(r for r in range(n) if int(mask) >> r & 1)
+            if module.CODE.decoding(lost) is None:
+                failed += int(times)
+        exact = chosen[name].certificate().failure_probability(p)
+        emit(
+            as_json,
+            "p_fail",
+            failed / draws,
+            "probability",
+            code=name,
+            workers=n,
+            p=p,
+            draws=draws,
+            certificate=exact,
+            standard_errors=(failed / draws - exact) / max(1e-12, (exact * (1 - exact) / draws) ** 0.5),
+        )
+
+
+def main() -> None:
+    """Run all figures, or those asked for."""
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--sizes", type=integers, default=[4096], help="such as 4096,8192")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=200, help="of the latency figures")
+    parser.add_argument("--unit", type=float, default=0.05, help="seconds of one task time")
+    parser.add_argument("--draws", type=int, default=100_000)
+    parser.add_argument("--only", choices=("time", "latency", "p_fail"))
+    arguments = parser.parse_args()
+    emit_dgemm(arguments.json)
+    chosen = unions()
+    with modules(chosen) as made:
+        for name, union in chosen.items():
+            emit(arguments.json, "worker_overhead", union.workers / 7, "of one copy", code=name)
+        if arguments.only in (None, "p_fail"):
+            p_fail(arguments.json, made, chosen, arguments.draws, 0.1)
+        if arguments.only in (None, "latency"):
+            latency(arguments.json, made, chosen, arguments.runs, arguments.unit)
+        if arguments.only in (None, "time"):
+            for size in arguments.sizes:
+                time_to_result(
+                    arguments.json, made, size, arguments.processes, arguments.rounds
+                )
+
+
+if __name__ == "__main__":
+    main()

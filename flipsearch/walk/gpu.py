@@ -22,7 +22,7 @@ import numpy.typing as npt
 from flipsearch.errors import UsageError
 from flipsearch.rings import Ring
 from flipsearch.walk.cpu import blocks_for
-from flipsearch.walk.task import WalkTask, Words
+from flipsearch.walk.task import WalkTask, Words, words_of
 
 Words32 = npt.NDArray[np.uint32]
 
@@ -142,12 +142,10 @@ def shape_for(task: WalkTask, rows: int = 0, team: int | None = None) -> Shape:
     Raises
     ------
     UsageError
-        A walker would not fit on a multiprocessor.
+        A walker would not fit on a multiprocessor, or its factors have more than 256 entries.
     """
-    longest = max(task.format.dimensions)
-    bits = next((b for b in (16, 32, 64, 128, 256) if longest <= b), None)
-    if bits is None:
-        raise UsageError(f"{task.format}: factors of more than 256 entries cannot be walked")
+    words_of(task.format)  # raises where there is no such width
+    bits = next(b for b in (16, 32, 64, 128, 256) if max(task.format.dimensions) <= b)
     capacity = 64 * blocks_for(task.rank)
     rows = min(capacity, max(rows, task.rank + task.policy.band + SLACK))
     unit = 32 if bits == 16 and task.ring is Ring.F2 else 8
@@ -241,6 +239,9 @@ class Device(Protocol):
     """numpy or cupy."""
     out_of_memory: type[BaseException]
 
+    def attach(self) -> None:
+        """Make this the current device of the calling thread."""
+
     def kernel(self, shape: Shape) -> Kernel:
         """Return the kernel for a shape, compiled."""
 
@@ -268,13 +269,17 @@ class CudaDevice:
         self.arrays = cupy
         self.out_of_memory = cupy.cuda.memory.OutOfMemoryError
         self._device = cupy.cuda.Device(index)
-        self._device.use()
+        self.attach()
         self._properties = cupy.cuda.runtime.getDeviceProperties(index)
         self.name = self._properties["name"].decode()
         self._functions: dict[Shape, Any] = {}
 
     def __repr__(self) -> str:
         return f"CudaDevice({self.name!r})"
+
+    def attach(self) -> None:
+        """Make this the current device of the calling thread."""
+        self._device.use()
 
     def kernel(self, shape: Shape) -> Kernel:
         """Return the kernel for a shape; the first time it is compiled, then kept on disk."""
@@ -291,14 +296,13 @@ class CudaDevice:
             chunk: int,
         ) -> None:
             sizes = np.uint32(walkers), np.uint32(room), np.uint32(entries), np.uint64(chunk)
-            with self._device:
-                function(
-                    (walkers * team // LANES,),
-                    (LANES,),
-                    (states, numbers, snapshots, history, *sizes),
-                    shared_mem=shape.shared,
-                )
-                self.arrays.cuda.get_current_stream().synchronize()
+            function(
+                (walkers * team // LANES,),
+                (LANES,),
+                (states, numbers, snapshots, history, *sizes),
+                shared_mem=shape.shared,
+            )
+            self.arrays.cuda.get_current_stream().synchronize()
 
         return launch
 
@@ -323,12 +327,9 @@ class CudaDevice:
             allowed = self._properties["sharedMemPerBlockOptin"]
             if shape.shared > allowed:
                 raise UsageError(f"{self.name} has {allowed} bytes of shared memory a block")
-            with self._device:
-                module = self.arrays.RawModule(
-                    code=source(), options=("--std=c++17", *shape.macros)
-                )
-                function = module.get_function("walk")
-                function.max_dynamic_shared_size_bytes = shape.shared
+            module = self.arrays.RawModule(code=source(), options=("--std=c++17", *shape.macros))
+            function = module.get_function("walk")
+            function.max_dynamic_shared_size_bytes = shape.shared
             self._functions[shape] = function
         return self._functions[shape]
 

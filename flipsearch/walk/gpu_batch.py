@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,7 @@ logger = logging.getLogger("flipsearch.walk")
 LAUNCH_SECONDS = 0.5
 """What a launch is made to last, so that a walk can be watched and stopped."""
 FIRST_CHUNK = 256
+FIRST_CAPACITY = 4096
 LARGEST_BAND = 1 << 20
 _AT = {name: k for k, name in enumerate(FIELDS)}
 
@@ -86,7 +88,9 @@ class Batch:
     def _allocate(self, walkers: int) -> None:
         zeros, shape = self.device.arrays.zeros, self.shape
         blocks, stride = walkers // shape.stride, shape.stride
-        self._states = self._snapshots = None
+        # what a larger attempt got is given back first
+        self._states: Any = None
+        self._snapshots: Any = None
         self._states = zeros((blocks, shape.words, stride), dtype=np.uint32)
         self._snapshots = zeros((blocks, self.room, shape.saved, stride), dtype=np.uint32)
         self._numbers = zeros((len(FIELDS), walkers), dtype=np.uint64)
@@ -99,7 +103,8 @@ class Batch:
 
     def load(self, tasks: Sequence[WalkTask]) -> None:
         """Give tasks of this shape to as many free walkers."""
-        arrays, by_rank = self.device.arrays, {}
+        arrays = self.device.arrays
+        by_rank: dict[int, list[WalkTask]] = {}
         for task in tasks:
             by_rank.setdefault(task.rank, []).append(task)
         for rank, equal in by_rank.items():
@@ -149,19 +154,20 @@ class Batch:
         for k, walker in enumerate(done.tolist()):
             task = self.tasks.pop(walker)
             self._free.append(walker)
-            ended = _Ended(
-                numbers[:, k], states[k], best[first[k] : first[k + 1]], history[:, k]
-            )
+            ended = _Ended(numbers[:, k], states[k], best[first[k] : first[k + 1]], history[:, k])
             found.append((task, ended.outcome(self.shape, task)))
         self._numbers[_AT["status"], at] = IDLE
         return found
 
     def _take(
-        self, source: object, walkers: npt.NDArray[np.int64], which: npt.NDArray[np.int64] | None
+        self, source: Any, walkers: npt.NDArray[np.int64], which: npt.NDArray[np.int64] | None
     ) -> npt.NDArray[np.uint32]:
         """Return the states of some walkers, gathered on the device: (number, saved)."""
         arrays, shape = self.device.arrays, self.shape
-        block, lane = arrays.asarray(walkers // shape.stride), arrays.asarray(walkers % shape.stride)
+        block, lane = (
+            arrays.asarray(walkers // shape.stride),
+            arrays.asarray(walkers % shape.stride),
+        )
         if which is None:
             return self.device.to_host(source[block, : shape.saved, lane])  # type: ignore[index]
         return self.device.to_host(source[block, arrays.asarray(which), :, lane])  # type: ignore[index]
@@ -240,6 +246,13 @@ class Engine:
         At most so many at once; by default as many as live on the device.
     team : int, optional
         1 or 32 threads a walker; by default as memory allows.
+
+    Attributes
+    ----------
+    pending : int
+        Tasks submitted whose outcomes have not been returned.
+    capacity : int
+        Walkers at once, for the shape used last; before any is, a guess.
     """
 
     def __init__(
@@ -252,14 +265,7 @@ class Engine:
         self._queues: dict[tuple[Shape, int], _Queue] = {}
         self._last = -1
         self.pending = 0
-
-    @property
-    def capacity(self) -> int:
-        """Walkers that live on the device at once, for the shape in use; 4,096 before any is."""
-        if self._walkers is not None:
-            return self._walkers
-        batches = (queue.batch.walkers for queue in self._queues.values() if queue.batch)
-        return max(batches, default=4096)
+        self.capacity = walkers or FIRST_CAPACITY
 
     def submit(self, task: WalkTask) -> None:
         """Take a task.
@@ -278,6 +284,7 @@ class Engine:
 
     def advance(self) -> list[WalkOutcome]:
         """Load what fits, launch once, and return the outcomes of what has finished."""
+        self.device.attach()
         queues = [(at, queue) for at, queue in self._queues.items() if queue.waiting or queue.busy]
         if not queues:
             return []
@@ -287,6 +294,7 @@ class Engine:
             self._drop_idle()
             walkers = self._walkers or self.device.walkers(shape)
             queue.batch = Batch(self.device, shape, walkers, room)
+            self.capacity = queue.batch.walkers
         batch, waiting = queue.batch, queue.waiting
         batch.load([waiting.popleft() for _ in range(min(batch.free, len(waiting)))])
         batch.advance()
@@ -299,6 +307,12 @@ class Engine:
                 outcomes.append(outcome)
         self.pending -= len(outcomes)
         return outcomes
+
+    def abandon(self) -> list[WalkTask]:
+        """Give up all walks; return their tasks."""
+        queues, self._queues, self.pending = self._queues.values(), {}, 0
+        tasks = [task for queue in queues for task in queue.waiting]
+        return tasks + [t for q in queues if q.batch is not None for t in q.batch.tasks.values()]
 
     def _drop_idle(self) -> None:
         """Give the memory of batches that nothing waits for back."""

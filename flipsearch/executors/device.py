@@ -1,0 +1,248 @@
+"""Walks on a GPU of this machine, alone or beside the walkers of its cores.
+
+To a strategy a device is one more executor, with room for thousands of tasks. One thread keeps it
+busy: it loads what was submitted, launches for about half a second, and hands back what has
+finished. Tasks that a device does not take (symmetric walks, states too large for the chip) run on
+a core; should the device fail in the middle of a run, so do those it had, with one warning.
+
+Invariant: every task submitted comes back exactly once, with the outcome of `flipsearch.walk.cpu`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from flipsearch.errors import UsageError
+from flipsearch.executors import Executor
+from flipsearch.executors.threads import ThreadExecutor
+from flipsearch.walk import cpu
+from flipsearch.walk.gpu import CudaDevice, Device, availability
+from flipsearch.walk.gpu_batch import Engine
+from flipsearch.walk.task import WalkOutcome, WalkTask
+
+logger = logging.getLogger("flipsearch.walk")
+
+SPARE = 0.25
+"""Tasks that wait, a walker: they take the place of walks that end early."""
+LOOK_SECONDS = 0.02
+
+
+class DeviceExecutor:
+    """Walks on a device.
+
+    Parameters
+    ----------
+    device : Device, optional
+        The first CUDA device by default.
+    walkers : int, optional
+        At most so many walks at once; by default as many as live on the device.
+    walk : function
+        From a task to its outcome, for tasks that the device does not take.
+
+    Raises
+    ------
+    UsageError
+        There is no device, or `walkers` is not positive.
+    """
+
+    name = "device"
+
+    def __init__(
+        self,
+        device: Device | None = None,
+        walkers: int | None = None,
+        walk: Callable[[WalkTask], WalkOutcome] = cpu.walk,
+    ) -> None:
+        self.device = CudaDevice() if device is None else device
+        self.pending = 0
+        self._engine = Engine(self.device, walkers)
+        self._tasks: queue.SimpleQueue[WalkTask | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[WalkOutcome | BaseException] = queue.SimpleQueue()
+        self._core = ThreadExecutor(1, walk)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="walk-device", daemon=True)
+        self._thread.start()
+
+    @property
+    def capacity(self) -> int:
+        """Walkers on the device, and a share of tasks that wait."""
+        return int(self._engine.capacity * (1 + SPARE)) + 1
+
+    def submit(self, task: WalkTask) -> None:
+        """Queue a task."""
+        self.pending += 1
+        self._tasks.put(task)
+
+    def next_outcome(self, timeout: float) -> WalkOutcome | None:
+        """Return an outcome, or None after `timeout` seconds; raises what a walk raised."""
+        try:
+            outcome = self._outcomes.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        self.pending -= 1
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def close(self) -> None:
+        """Drop what waits, and end after the launch that runs."""
+        self._closing.set()
+        self._tasks.put(None)
+        self._core.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _work(self) -> None:
+        device_works = True
+        while not self._closing.is_set():
+            self._take_tasks(device_works)
+            if device_works:
+                device_works = self._advance()
+            self._take_from_core()
+
+    def _advance(self) -> bool:
+        """Launch once; return whether the device is still to be used."""
+        try:
+            for outcome in self._engine.advance():
+                self._outcomes.put(outcome)
+        except Exception as error:  # a driver fails in many ways, and walks must not be lost
+            left = self._engine.abandon()
+            logger.warning(
+                "%s failed, %d walks start again on a core: %s", self.device.name, len(left), error
+            )
+            for task in left:
+                self._core.submit(task)
+            return False
+        return True
+
+    def _take_tasks(self, device_works: bool) -> None:
+        """Move submitted tasks on; waits for one only while nothing is to be done."""
+        idle = not self._engine.pending
+        timeout = LOOK_SECONDS if self._core.pending else 1.0
+        with contextlib.suppress(queue.Empty):
+            task = self._tasks.get(timeout=timeout) if idle else self._tasks.get_nowait()
+            while task is not None:
+                self._route(task, device_works)
+                task = self._tasks.get_nowait()
+
+    def _route(self, task: WalkTask, device_works: bool) -> None:
+        if device_works and type(task) is WalkTask:
+            with contextlib.suppress(UsageError):  # too large for the chip
+                self._engine.submit(task)
+                return
+        self._core.submit(task)
+
+    def _take_from_core(self) -> None:
+        try:
+            while (outcome := self._core.next_outcome(0)) is not None:
+                self._outcomes.put(outcome)
+        except BaseException as error:
+            self._outcomes.put(error)
+
+
+class Together:
+    """Several executors as one: a task goes to the one with the most room for its size.
+
+    Parameters
+    ----------
+    *executors : Executor
+        Closed together with this one.
+    """
+
+    name = "together"
+
+    def __init__(self, *executors: Executor) -> None:
+        if not executors:
+            raise UsageError("at least one executor is needed")
+        self.executors = executors
+
+    @property
+    def capacity(self) -> int:
+        """How many tasks all want to hold at once."""
+        return sum(executor.capacity for executor in self.executors)
+
+    @property
+    def pending(self) -> int:
+        """Tasks submitted whose outcomes have not been handed back."""
+        return sum(executor.pending for executor in self.executors)
+
+    def submit(self, task: WalkTask) -> None:
+        """Queue a task where the least is waiting for what there is."""
+        min(self.executors, key=lambda e: e.pending / max(1, e.capacity)).submit(task)
+
+    def next_outcome(self, timeout: float) -> WalkOutcome | None:
+        """Return an outcome, or None after `timeout` seconds; raises what a walk raised."""
+        deadline = time.monotonic() + timeout
+        while True:
+            for executor in self.executors:
+                outcome = executor.next_outcome(0)
+                if outcome is not None:
+                    return outcome
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            outcome = self.executors[0].next_outcome(min(left, LOOK_SECONDS))
+            if outcome is not None:
+                return outcome
+
+    def close(self) -> None:
+        """Close all."""
+        for executor in self.executors:
+            executor.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def local_executor(workers: int | None = None, gpu: str = "auto") -> Executor:
+    """Return the executor for this machine.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Threads; one a core by default.
+    gpu : str
+        ``auto``: threads, and the GPU if there is one, without a word if there is none.
+        ``off``: threads alone. ``only``: the GPU alone.
+
+    Raises
+    ------
+    UsageError
+        ``only`` without a GPU: one line says why there is none.
+    """
+    if gpu not in ("auto", "off", "only"):
+        raise UsageError("gpu is auto, off or only")
+    if gpu == "only":
+        return DeviceExecutor()
+    threads = ThreadExecutor(workers)
+    if gpu == "off" or availability() is not None:
+        return threads
+    try:
+        return Together(threads, DeviceExecutor())
+    except Exception as error:  # whatever a broken driver does, cores can walk
+        logger.debug("no GPU: %s", error)
+        return threads

@@ -209,7 +209,8 @@ def walk(task: WalkTask) -> WalkOutcome:
     wide, narrow = allocate(at)
     numbers = (rank, task.seed, task.steps, policy.plus_after, policy.band, policy.stop_rank)
     result = make_walk(at)(
-        *(rows, signs, *(U(number) for number in numbers), U(policy.collect_every), U(policy.merge)),
+        *(rows, signs, *(U(number) for number in numbers)),
+        *(U(policy.collect_every), U(policy.merge)),
         *(wide, narrow, snapshots, snapshot_signs, history),
     )
     final, best, taken, entries, steps, made, reductions, escapes, reason = map(int, result)

@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         measure(arguments.json, dtype, shape, threads, kind, arguments.pairs, to_reach=reach)
         if arguments.leaf and kind != "gram":
             measure(
-                arguments.json, dtype, shape, threads, kind, arguments.pairs, 0, levels=0
+                arguments.json, dtype, shape, threads, kind, arguments.pairs, 0, leaf=True
             )  # fmt: skip
     return 0
 

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -129,8 +130,9 @@ def test_blocks_larger_than_the_packed_panels(kernel, threads):
 def test_floating_error_is_within_the_bound(scheme, levels):
     kernel = Shared(scheme)
     generator = np.random.default_rng(7)
-    a, b = (generator.uniform(-1, 1, (96, 96)) for _ in range(2))
-    exact = (a.astype(np.longdouble)[:, :, None] * b.astype(np.longdouble)).sum(axis=1)
+    # multiples of 2^-26: products of entries are exact, and fsum rounds their sum once
+    a, b = (generator.integers(-(2**26), 2**26, (96, 96)) / 2**26 for _ in range(2))
+    exact = np.array([[math.fsum(row * column) for column in b.T] for row in a])
     error = np.abs(kernel.matmul(a, b, levels=levels) - exact).max()
     bound = error_bound(growth(scheme), 2, 96, levels, 2.0**-53)
     assert 0 < error / (np.abs(a).max() * np.abs(b).max()) < bound

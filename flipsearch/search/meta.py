@@ -365,10 +365,11 @@ class MetaStrategy:
         return pools[int(self._choice.choice(len(pools), p=weights / weights.sum()))]
 
     def _weight(self, pool: Pool) -> float:
-        """Return how much a format deserves a walk: its gap, its success, and a little anyway.
+        """Return how much a format deserves a walk: its gap, its success, its size.
 
-        A format below its bound or at it still gets a share, a tenth of one a rank above.
+        Small formats before large ones, because what is found there serves all that contain them.
+        A format at its bound or below still gets a share, a twentieth of an open one.
         """
         gap = pool.gap / max(1, pool.known or pool.best)
         open_ = min(1.0, 20 * gap) if pool.gap > 0 else 0.05
-        return open_ * (0.2 + pool.credit) + 0.01
+        return (open_ * (0.2 + pool.credit) + 0.01) / pool.format.naive_rank**0.5

@@ -91,13 +91,13 @@ def normal_terms(scheme: Scheme) -> list[Term]:
 def _normal_rows(matrix: IntArray, ring: Ring) -> tuple[IntArray, IntArray]:
     """Return (scalars, normal forms) of the rows of a matrix: `normal_vector` of each."""
     if ring is Ring.F2:
-        return matrix.any(axis=1).astype(np.int64), matrix
+        return np.asarray(matrix.any(axis=1), dtype=np.int64), matrix
     if not matrix.size:
         return np.zeros(len(matrix), dtype=np.int64), matrix
     lead = (matrix != 0).argmax(axis=1)
     content: IntArray = np.asarray(np.sign(matrix[np.arange(len(matrix)), lead]))
     if ring in (Ring.Z, Ring.Q):
-        content = content * np.gcd.reduce(matrix, axis=1)
+        content = np.asarray(content * np.gcd.reduce(matrix, axis=1), dtype=np.int64)
     return content, matrix // np.where(content == 0, 1, content)[:, None]
 
 

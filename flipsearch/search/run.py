@@ -176,7 +176,8 @@ def search(
     keeper = Keeper(strategy, catalogue, run, result)
     publish = getattr(executor, "publish", None)
     exact = deterministic and getattr(strategy, "keeps_outstanding", False)
-    started = reported = checkpointed = time.monotonic()
+    started = reported = time.monotonic()
+    checkpointed = started - checkpoint_seconds
     asked: dict[int, WalkTask] = {}
     waiting: dict[int, WalkOutcome] = {}
     failure: Exception | None = None

@@ -169,8 +169,8 @@ class Batch:
             arrays.asarray(walkers % shape.stride),
         )
         if which is None:
-            return self.device.to_host(source[block, : shape.saved, lane])  # type: ignore[index]
-        return self.device.to_host(source[block, arrays.asarray(which), :, lane])  # type: ignore[index]
+            return self.device.to_host(source[block, : shape.saved, lane])
+        return self.device.to_host(source[block, arrays.asarray(which), :, lane])
 
 
 @dataclass(frozen=True)

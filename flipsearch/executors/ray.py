@@ -79,6 +79,7 @@ class RayExecutor:
     """
 
     name = "ray"
+    checks_answers = True
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ their tasks, so the same tasks, walked again and told in the same order, give th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,13 +41,7 @@ def with_outstanding(state: Mapping[str, Any], tasks: Iterable[WalkTask]) -> dic
             "number": task.number,
             "seed": str(task.seed),
             "steps": task.steps,
-            "policy": [
-                task.policy.plus_after,
-                task.policy.band,
-                task.policy.stop_rank,
-                task.policy.collect,
-                task.policy.collect_every,
-            ],
+            "policy": asdict(task.policy),
             "start": task.start,
         }
         for task in tasks
@@ -63,7 +58,7 @@ def outstanding_tasks(state: Mapping[str, Any], strategy: _Place) -> list[WalkTa
             np.asarray(saved["start"], dtype=np.uint64),
             int(saved["seed"]),
             int(saved["steps"]),
-            Policy(*map(int, saved["policy"])),
+            Policy(**saved["policy"]),
             int(saved["number"]),
         )
         for saved in state.get(OUTSTANDING, ())

@@ -1,0 +1,198 @@
+"""Runs that are stopped and go on: deterministic ones end as if they had not been stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fault_support import assert_nothing_lost, pool, recorded
+
+from flipsearch.catalogue import Catalogue
+from flipsearch.catalogue.packing import pack_state
+from flipsearch.cli import main
+from flipsearch.executors.threads import ThreadExecutor
+from flipsearch.search.checkpoint import outstanding_tasks, with_outstanding
+from flipsearch.search.pool import PoolStrategy
+from flipsearch.search.run import Result, search
+from flipsearch.walk import cpu
+from flipsearch.walk.task import WalkOutcome, WalkTask
+
+TARGET = 24
+
+
+class PowerCutError(BaseException):
+    """Ends a search at once, as a kill does: nothing is caught, nothing is saved."""
+
+
+@pytest.fixture(autouse=True)
+def no_shipped_schemes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: None)
+
+
+def cutting(strategy: PoolStrategy, after: int) -> PoolStrategy:
+    """Return the strategy, with a power cut when so many more outcomes are told."""
+    tell, left = strategy.tell, [after]
+
+    def telling(outcome: WalkOutcome) -> bool:
+        left[0] -= 1
+        if left[0] < 0:
+            raise PowerCutError
+        return tell(outcome)
+
+    strategy.tell = telling  # type: ignore[method-assign]
+    return strategy
+
+
+def go(
+    database: Path, strategy: PoolStrategy, executor: Any = None
+) -> tuple[Result | None, list[str]]:
+    """Start the run ``it`` or go on with it; None for a run that was cut off."""
+    with Catalogue.open(database) as catalogue:
+        acknowledged = recorded(catalogue)
+        run = catalogue.find_run("it")
+        outstanding: list[WalkTask] = []
+        if run is None:
+            run = catalogue.start_run(strategy.format, strategy.ring, name="it", seed=7)
+        else:
+            run = catalogue.resume_run(run)
+            state = catalogue.load_checkpoint(run)
+            if state is not None:
+                strategy.restore(state)
+                outstanding = outstanding_tasks(state, strategy)
+        executor = executor or ThreadExecutor(2)
+        with executor:
+            try:
+                result = search(
+                    *(strategy, executor, catalogue, run),
+                    budget=60,
+                    deterministic=True,
+                    outstanding=outstanding,
+                    checkpoint_seconds=0.0,
+                    lift=False,
+                )
+            except PowerCutError:
+                return None, acknowledged
+        return result, acknowledged
+
+
+def test_a_run_killed_three_times_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    whole = pool(7, TARGET)
+    result, _ = go(tmp_path / "whole.sqlite", whole)
+    assert result is not None
+    told = whole.told
+    cut, acknowledged = tmp_path / "cut.sqlite", []
+    for after in (1, told // 3, told // 3):
+        ended, stored = go(cut, cutting(pool(7, TARGET), after))
+        assert ended is None
+        acknowledged += stored
+    resumed = pool(7, TARGET)
+    ended, stored = go(cut, resumed)
+    assert ended is not None
+    assert pack_state(resumed.state()) == pack_state(whole.state())
+    assert ended.progress.best_rank == result.progress.best_rank
+    with Catalogue.open(tmp_path / "whole.sqlite") as one, Catalogue.open(cut) as other:
+        assert one.run("it").flips == other.run("it").flips > 0
+        names = {record.hash for record in one.records(run=one.run("it").id)}
+        assert names <= {record.hash for record in other.records(run=other.run("it").id)}
+    assert_nothing_lost(cut, acknowledged + stored)
+
+
+@pytest.mark.ray
+def test_threads_and_ray_give_the_same_run(tmp_path: Path) -> None:
+    from ray_support import shared_cluster
+
+    from flipsearch.executors.ray import RayExecutor
+
+    one, other = pool(7, TARGET), pool(7, TARGET)
+    first, _ = go(tmp_path / "threads.sqlite", one)
+    executor = RayExecutor(2, address=shared_cluster().address)
+    second, _ = go(tmp_path / "ray.sqlite", other, executor)
+    assert first is not None
+    assert second is not None
+    assert pack_state(one.state()) == pack_state(other.state())
+    assert first.progress.flips == second.progress.flips
+    assert first.stored == second.stored
+
+
+def test_outstanding_tasks_are_walked_alike_after_a_restore(tmp_path: Path) -> None:
+    strategy = pool(3)
+    asked = [strategy.ask() for _ in range(5)]
+    for task in asked[:2]:
+        strategy.tell(cpu.walk(task))
+    saved = with_outstanding(strategy.state(), asked[2:])
+    with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
+        run = catalogue.start_run("3x3x3", "F2")
+        catalogue.checkpoint(run, saved)
+        state = catalogue.load_checkpoint(run)
+    assert state is not None
+    again = pool(3)
+    again.restore(state)
+    for old, new in zip(asked[2:], outstanding_tasks(state, again), strict=True):
+        assert (old.number, old.seed, old.steps, old.policy) == (
+            *(new.number, new.seed, new.steps),
+            new.policy,
+        )
+        np.testing.assert_array_equal(old.start, new.start)
+        strategy.tell(cpu.walk(old))
+        again.tell(cpu.walk(new))
+    assert pack_state(strategy.state()) == pack_state(again.state())
+
+
+def test_without_outstanding_tasks_a_state_forgets_them() -> None:
+    strategy = pool(3)
+    for _ in range(4):
+        strategy.ask()
+    again = pool(3)
+    again.restore(strategy.state())
+    assert again.asked == again.told == 4
+    assert outstanding_tasks(strategy.state(), strategy) == []
+
+
+def test_a_run_that_fails_keeps_what_it_found(tmp_path: Path) -> None:
+    def failing(task: WalkTask) -> WalkOutcome:
+        if task.number == 20:
+            raise ZeroDivisionError("a fault of the program")
+        return cpu.walk(task)
+
+    with pytest.raises(ZeroDivisionError):
+        go(tmp_path / "c.sqlite", pool(7), ThreadExecutor(1, failing))
+    with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
+        run = catalogue.run("it")
+        assert run.status == "interrupted"
+        assert run.message == "a fault of the program"
+        assert catalogue.load_checkpoint(run) is not None
+    result, _ = go(tmp_path / "c.sqlite", pool(7, TARGET))
+    assert result is not None
+    assert result.progress.best_rank <= TARGET
+
+
+def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert main(list(arguments)) == 0
+    summary: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return summary
+
+
+def test_the_same_command_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    database = ["--db", str(tmp_path / "c.sqlite"), "--json", "--workers", "1"]
+    common = ["search", "2x2x2", "--run", "it", "--budget", "200ms", *database]
+    first = command(capsys, *common)
+    second = command(capsys, *common)
+    third = command(capsys, "resume", "it", "--budget", "200ms", *database)
+    assert first["run"] == second["run"] == third["run"]
+    assert first["rank"] >= second["rank"] >= third["rank"] == 7
+    with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
+        run = catalogue.run("it")
+        assert run.flips == first["flips"] + second["flips"] + third["flips"]
+
+
+def test_at_most_an_interval_of_walking_is_lost(tmp_path: Path) -> None:
+    ended, _ = go(tmp_path / "c.sqlite", cutting(pool(5), 60), ThreadExecutor(1))
+    assert ended is None
+    with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
+        state = catalogue.load_checkpoint(catalogue.run("it"))
+    assert state is not None
+    # a checkpoint follows every outcome here, so the one told last is there
+    assert state["told"] == 60

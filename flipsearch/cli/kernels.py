@@ -14,6 +14,12 @@ def register(commands: Any) -> None:
     kernel = commands.add_parser("kernel", help="write a standalone numba module from a scheme")
     kernel.add_argument("target", metavar="FORMAT|ID", help="a format, or a scheme's hash prefix")
     kernel.add_argument("-o", "--output", metavar="FILE", required=True, help="module to write")
+    kernel.add_argument(
+        "--levels", default="auto", help="levels unless a call says otherwise: auto, 0, 1, 2, 3"
+    )
+    kernel.add_argument(
+        "--faults", type=int, metavar="F", help="from a stored union that survives F lost products"
+    )
     kernel.add_argument("--json", action="store_true", help="print one JSON object")
     database_argument(kernel)
     kernel.set_defaults(handler=run_kernel)
@@ -24,6 +30,9 @@ def register(commands: Any) -> None:
     bench.add_argument("--threads", default="1,2", help="such as 1,2; both sides use as many")
     bench.add_argument("--dtype", default="float64", help="such as float32, complex128, int64")
     bench.add_argument("--pairs", type=int, default=5, help="timed pairs a figure, at least 1")
+    bench.add_argument(
+        "--tune", action="store_true", help="time every number of levels, mark the chosen one"
+    )
     bench.add_argument("--plot", metavar="FILE", help="draw the ratios (needs matplotlib)")
     bench.add_argument("--json", action="store_true", help="one JSON object a line")
     bench.set_defaults(handler=run_bench_kernel)
@@ -42,10 +51,16 @@ def register(commands: Any) -> None:
 def run_kernel(arguments: argparse.Namespace) -> int:
     """Write the kernel of a stored scheme."""
     from flipsearch.cli.output import print_json
+    from flipsearch.errors import UsageError
     from flipsearch.kernels import find_scheme, write_kernel
 
+    if arguments.faults is not None:
+        return _run_fault_tolerant(arguments)
+    if arguments.levels not in ("auto", "0", "1", "2", "3"):
+        raise UsageError(f"--levels is {arguments.levels!r}: choose auto, 0, 1, 2 or 3")
+    levels = None if arguments.levels == "auto" else int(arguments.levels)
     scheme = find_scheme(arguments.target, arguments.db)
-    path = write_kernel(scheme, arguments.output)
+    path = write_kernel(scheme, arguments.output, levels)
     if arguments.json:
         print_json(
             {
@@ -58,6 +73,43 @@ def run_kernel(arguments: argparse.Namespace) -> int:
         )
     else:
         print(f"{path}: {scheme.format} of rank {scheme.rank}, scheme {scheme.content_hash[:12]}")
+    return 0
+
+
+def _run_fault_tolerant(arguments: argparse.Namespace) -> int:
+    """Write the fault-tolerant kernel of the stored union with the fewest workers."""
+    from flipsearch.catalogue import Catalogue
+    from flipsearch.cli.output import print_json
+    from flipsearch.errors import NotFoundError
+    from flipsearch.faults import from_scheme, write_fault_tolerant_kernel
+
+    with Catalogue.open(arguments.db) as catalogue:
+        if "x" in arguments.target:
+            records = list(catalogue.records(format=arguments.target, exact=True))
+        else:
+            records = [catalogue.get(arguments.target)]
+        enough = [record for record in records if (record.survives or 0) >= arguments.faults]
+        if not enough:
+            raise NotFoundError(
+                f"no stored union for {arguments.target} survives {arguments.faults} lost "
+                f"products: find one with `protect {arguments.target} --survive "
+                f"{arguments.faults}`"
+            )
+        best = min(enough, key=lambda record: record.workers or 0)
+        scheme = best.scheme
+    path = write_fault_tolerant_kernel(from_scheme(scheme), arguments.output)
+    if arguments.json:
+        print_json(
+            {
+                "kernel": str(path),
+                "format": str(scheme.format),
+                "workers": best.workers,
+                "survives": best.survives,
+                "scheme": scheme.content_hash,
+            }
+        )
+    else:
+        print(f"{path}: {scheme.format} on {best.workers} workers, survives {best.survives}")
     return 0
 
 
@@ -81,6 +133,9 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
     timings = []
     for count in threads:
         for size in sizes:
+            if arguments.tune:
+                _tune(arguments, module, size, dtype, count)
+                continue
             timing = time_against_numpy(module, size, dtype, count, arguments.pairs)
             timings.append(timing)
             if arguments.json:
@@ -100,11 +155,43 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
                 )
             else:
                 print(timing)
-    if arguments.plot:
+    if arguments.plot and timings:
         from flipsearch.kernels.picture import plot_ratios
 
         plot_ratios(timings, arguments.plot, f"{module.FORMAT} {module.SCHEME[:12]}")
     return 0
+
+
+def _tune(arguments: argparse.Namespace, module: Any, size: int, dtype: Any, threads: int) -> None:
+    """Time each number of levels that the kernel can take at a size, and mark the chosen one."""
+    from flipsearch.cli.output import print_json
+    from flipsearch.kernels import time_against_numpy
+    from flipsearch.kernels.timing import chosen_levels
+
+    chosen = chosen_levels(module, size, dtype, threads)
+    most = 3 if module.ALGORITHM.recursive else 1
+    for levels in range(most + 1):
+        if size // max(module.SIDES) ** levels < 64:
+            break
+        timing = time_against_numpy(module, size, dtype, threads, arguments.pairs, levels)
+        if arguments.json:
+            print_json(
+                {
+                    "name": "ratio_to_numpy",
+                    "value": round(timing.ratio, 4),
+                    "unit": "",
+                    "dtype": timing.dtype,
+                    "size": size,
+                    "threads": threads,
+                    "levels": levels,
+                    "chosen": levels == chosen,
+                }
+            )
+        else:
+            mark = "  <- chosen" if levels == chosen else ""
+            print(f"{timing}, {levels} level{'s' * (levels != 1)}{mark}")
+    if chosen < 0 and not arguments.json:
+        print(f"at {size} numpy is called")
 
 
 def run_reduce(arguments: argparse.Namespace) -> int:

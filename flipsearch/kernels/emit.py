@@ -42,14 +42,16 @@ class KernelError(FlipsearchError):
     """A kernel that cannot be written, or a file that is no kernel."""
 
 
-def emit_kernel(scheme: Scheme) -> str:
+def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
     """Return the source of a standalone module that multiplies matrices by a scheme.
 
     Parameters
     ----------
     scheme : Scheme
         Over ZT, Z or Q; proved here before a line is written. With denominators the kernel serves
-        floating point; integer matrices are then left to numpy.
+        floating point; integers are then multiplied classically.
+    levels : int, optional
+        Levels to take when a call does not say; by default chosen by size and type.
 
     Returns
     -------
@@ -65,6 +67,10 @@ def emit_kernel(scheme: Scheme) -> str:
     """
     algorithm = algorithm_of(scheme)
     format_ = _plain_format(scheme.format)
+    if levels is not None and not 0 <= levels <= (8 if format_.is_general else 1):
+        raise UsageError(
+            f"levels is {levels}: {format_} takes 0 to {8 if format_.is_general else 1}"
+        )
     imports, runtime = _runtime_text()
     text = "\n".join(
         [
@@ -82,7 +88,7 @@ def emit_kernel(scheme: Scheme) -> str:
             *_products(algorithm, format_.is_gram),
             f"DENOMINATORS = {_denominators(algorithm)}",
             "",
-            _GRAM if format_.is_gram else _GENERAL,
+            (_GRAM if format_.is_gram else _GENERAL).format(levels=levels),
             _PROVE.format(upper="i <= k" if format_.is_packed_output else "True",
                           left=_present(format_, 0), right=_present(format_, 1)),
             runtime,
@@ -95,7 +101,7 @@ def emit_kernel(scheme: Scheme) -> str:
     return text
 
 
-def write_kernel(scheme: Scheme, path: str | os.PathLike[str]) -> Path:
+def write_kernel(scheme: Scheme, path: str | os.PathLike[str], levels: int | None = None) -> Path:
     """Write `emit_kernel` to a file, whole or not at all, and return its path.
 
     Raises
@@ -108,7 +114,7 @@ def write_kernel(scheme: Scheme, path: str | os.PathLike[str]) -> Path:
         raise UsageError(f"{path.name}: a kernel is imported, so call it something like mm.py")
     if not path.parent.is_dir():
         raise UsageError(f"{path.parent} is no folder: create it first")
-    return write_text(path, emit_kernel(scheme))
+    return write_text(path, emit_kernel(scheme, levels))
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
@@ -241,13 +247,13 @@ def _runtime_text() -> tuple[list[str], str]:
 
 
 _GENERAL = '''
-def matmul(a: Any, b: Any, out: Any = None, threads: Any = None, levels: Any = None) -> Any:
+def matmul(a: Any, b: Any, out: Any = None, threads: Any = None, levels: Any = {levels}) -> Any:
     """Return the matrix product of `a` and `b`; see `multiply`."""
     return multiply(ALGORITHM, a, b, out, threads, levels)
 '''
 
 _GRAM = '''
-def matmul(a: Any, out: Any = None, threads: Any = None, levels: Any = None) -> Any:
+def matmul(a: Any, out: Any = None, threads: Any = None, levels: Any = {levels}) -> Any:
     """Return the product of `a` and its transpose; see `multiply_gram`."""
     return multiply_gram(ALGORITHM, a, out, threads, levels)
 '''

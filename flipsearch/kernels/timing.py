@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from flipsearch.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -51,6 +53,13 @@ def operands(shape: tuple[int, int, int], dtype: npt.DTypeLike, seed: int = 0) -
     return one(m, k), one(k, n)
 
 
+def chosen_levels(kernel: Any, size: int, dtype: npt.DTypeLike, threads: int) -> int:
+    """Return how many levels a kernel module takes for squares of that size, -1 for numpy."""
+    shape = (size, size, size)
+    half = kernel.FORMAT.partition(":")[0].endswith("t")
+    return int(kernel.choose_levels(kernel.ALGORITHM, shape, np.dtype(dtype), threads, half))
+
+
 def time_against_numpy(
     kernel: Any,
     size: int | tuple[int, int, int] = 2048,
@@ -88,6 +97,17 @@ def time_against_numpy(
     multiply = getattr(kernel, "matmul", kernel)
     threads = threads or default_threads()
     a, b = operands(shape, dtype)
+    layout = getattr(kernel, "FORMAT", "").partition(":")[0]
+    if layout.endswith("t"):
+        if len(set(shape)) != 1:
+            raise UsageError("a kernel for a matrix times its transpose is timed on squares")
+        b = a.T
+
+        def multiply(a: Any, _b: Any, **options: Any) -> Any:
+            return kernel.matmul(a, **options)
+
+    elif ":" in getattr(kernel, "FORMAT", ""):
+        a, b = (_shaped(x, letter) for x, letter in zip((a, b), layout, strict=True))
     ours, theirs = (np.zeros((shape[0], shape[2]), dtype) for _ in range(2))
     with threadpool_limits(limits=threads, user_api="blas"):
         multiply(a, b, out=ours, threads=threads, levels=levels)
@@ -111,3 +131,10 @@ def time_against_numpy(
         statistics.median(n / k for n, k in zip(numpy_seconds, kernel_seconds, strict=True)),
         float(difference),
     )
+
+
+def _shaped(matrix: Any, letter: str) -> Any:
+    """Return the operand with what its letter says is zero set to zero."""
+    if letter == "u":
+        return np.triu(matrix)
+    return np.tril(matrix) if letter == "l" else matrix

@@ -7,7 +7,7 @@ import pytest
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
 from flipsearch.formats import parse_format
-from flipsearch.kernels import find_scheme
+from flipsearch.kernels import find_scheme, import_kernel, time_against_numpy, write_kernel
 from flipsearch.kernels.builtin import strassen
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
@@ -37,6 +37,39 @@ def test_a_kernel_is_written_and_timed(tmp_path, database, capsys):
     assert picture.stat().st_size > 1000
 
 
+def test_levels_and_tuning(tmp_path, database, capsys):
+    path = tmp_path / "mm.py"
+    assert main(["kernel", "2x2x2", "-o", str(path), "--db", database, "--levels", "1"]) == 0
+    assert "levels: Any = 1" in path.read_text()
+    capsys.readouterr()
+    command = ["bench-kernel", str(path), "--sizes", "160", "--threads", "1", "--pairs", "1"]
+    assert main([*command, "--tune", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["levels"] for line in lines] == [0, 1]
+    assert sum(line["chosen"] for line in lines) <= 1
+
+
+def test_structured_kernels_are_timed_on_their_operands(tmp_path):
+    for name in ("gt:2x2x2", "uu:2x2x2"):
+        scheme = naive_scheme(parse_format(name), Ring.Z)
+        module = import_kernel(write_kernel(scheme, tmp_path / f"{name[:2]}.py"))
+        timing = time_against_numpy(module, 70, "float64", 1, 1, levels=1)
+        assert timing.error < 1e-12
+
+
+def test_a_fault_tolerant_kernel_needs_a_stored_union(tmp_path, database, capsys):
+    path = tmp_path / "ft.py"
+    command = ["kernel", "2x2x2", "-o", str(path), "--db", database, "--faults", "9"]
+    assert main(command) == 1
+    assert "protect 2x2x2 --survive 9" in capsys.readouterr().err
+    with Catalogue.open(database) as catalogue:
+        stored = {r.survives for r in catalogue.records(format="2x2x2") if r.survives}
+    command[-1] = str(min(stored))
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["survives"] >= min(stored)
+    assert path.stat().st_size > 1000
+
+
 def test_a_scheme_is_found_in_any_order_and_by_prefix(database):
     assert str(find_scheme("3x4x2", database).format) == "3x4x2"
     assert find_scheme(strassen().content_hash[:8], database) == strassen()
@@ -49,6 +82,7 @@ def test_a_scheme_is_found_in_any_order_and_by_prefix(database):
         (["kernel", "2x2x2", "-o", "k.txt"], 2, "mm.py"),
         (["kernel", "2x2x2", "-o", "nowhere/k.py"], 2, "create it first"),
         (["kernel", "2xx2", "-o", "k.py"], 2, "unknown format"),
+        (["kernel", "2x2x2", "-o", "k.py", "--levels", "many"], 2, "--levels"),
         (["kernel", "abcdef12", "-o", "k.py"], 1, "abcdef12"),
         (["bench-kernel", "missing.py"], 1, "no kernel there"),
         (["bench-kernel", "missing.py", "--sizes", "many"], 2, "integers"),

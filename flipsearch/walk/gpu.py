@@ -330,6 +330,7 @@ class CudaDevice:
             module = self.arrays.RawModule(code=source(), options=("--std=c++17", *shape.macros))
             function = module.get_function("walk")
             function.max_dynamic_shared_size_bytes = shape.shared
+            function.preferred_shared_memory_carveout = 100
             self._functions[shape] = function
         return self._functions[shape]
 

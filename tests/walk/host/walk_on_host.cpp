@@ -12,6 +12,7 @@
 #define LOWEST(x) ((u32)__builtin_ctz(x))
 #define COUNT(x) ((u32)__builtin_popcount(x))
 #define HIGH_PRODUCT(x, y) ((u32)((u64)(x) * (y) >> 32))
+#define MARK_IF_ZERO(marks, x, bit) ((marks) += (x) == 0 ? (bit) : 0)
 #define LOWER_HALVES(x, y) lower_halves(x, y)
 #define __global__
 #define __shared__

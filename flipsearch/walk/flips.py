@@ -284,6 +284,10 @@ def flips(at, wide, narrow, seed, counter, steps, merge, move):  # type: ignore[
                 same_b = wide[at.bitmaps + bj * at.blocks + t]
                 agree |= wide[at.bitmaps + hb * at.blocks + t] & (pairs | same_c)
                 agree |= wide[at.bitmaps + hc * at.blocks + t] & (pairs | same_b)
+        if at.ring == THREE:
+            # rows that agree in two factors, left unmerged: twice a factor is minus that factor,
+            # so that the row joins the class it is in, which `move_row` cannot do
+            rare |= (b * at.classes + class_b == bi) | (c * at.classes + class_c == cj)
         if rare | (agree != ZERO):
             move[0], move[1], move[2], move[3] = a, i, j, minus_b
             refused += ONE

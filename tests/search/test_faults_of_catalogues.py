@@ -1,0 +1,135 @@
+"""Catalogues locked, disks full, clocks that jump: a search waits or ends cleanly."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from fault_support import assert_nothing_lost, hurt, pool, recorded
+
+from flipsearch.catalogue import Catalogue, SpooledError
+from flipsearch.catalogue.places import resolve
+from flipsearch.catalogue.spool import pending
+from flipsearch.errors import CatalogueError
+from flipsearch.executors.threads import ThreadExecutor
+from flipsearch.search.run import search
+
+
+@pytest.fixture(autouse=True)
+def no_shipped_schemes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: None)
+
+
+def fill_up(catalogue: Catalogue) -> None:
+    """Let the database not grow any more, and use up what is free in it."""
+    with catalogue.database.writing() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    for size in (4000, 400, 40):
+        with pytest.raises(CatalogueError, match="disk is full"):  # noqa: PT012
+            while True:
+                catalogue.quarantine("x" * size)
+
+
+def locked_for(database: Path, seconds: float) -> None:
+    """Search while another program holds the database locked for a while."""
+    Catalogue.open(database).close()
+    other = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
+    locked = threading.Event()
+    began = time.monotonic()
+
+    def lock() -> None:
+        other.execute("BEGIN IMMEDIATE")
+        locked.set()
+        time.sleep(seconds)
+        other.execute("ROLLBACK")
+        other.close()
+
+    holder = threading.Thread(target=lock)
+
+    def harm() -> bool:
+        if not locked.is_set():
+            if not holder.is_alive():
+                holder.start()
+            locked.wait(10)
+        return not holder.is_alive()
+
+    with ThreadExecutor(1) as executor:
+        result, acknowledged = hurt(executor, database, harm)
+    assert time.monotonic() - began >= seconds
+    assert result.progress.best_rank < 27
+    assert_nothing_lost(database, acknowledged)
+
+
+def test_a_lock_is_waited_out(tmp_path: Path) -> None:
+    locked_for(tmp_path / "c.sqlite", 2.0)
+
+
+def test_a_full_disk_ends_the_search_cleanly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flipsearch.search.keeper.STORED_A_RANK", 10**6)
+    database = tmp_path / "c.sqlite"
+    with Catalogue.open(database) as catalogue, ThreadExecutor(1) as executor:
+        acknowledged = recorded(catalogue)
+        strategy = pool()
+        run = catalogue.start_run("3x3x3", "F2")
+        found: list[str] = []
+        store = strategy.tell
+
+        def telling(outcome):  # type: ignore[no-untyped-def]
+            if strategy.told == 4:
+                fill_up(catalogue)
+            return store(outcome)
+
+        strategy.tell = telling  # type: ignore[method-assign]
+        with pytest.raises(SpooledError, match="disk is full") as caught:
+            search(strategy, executor, catalogue, run, budget=60, checkpoint_seconds=5.0)
+        assert caught.value.spool is not None
+        found += acknowledged
+    spooled = pending(resolve(database))
+    assert spooled
+    lines = sum(len(path.read_text().splitlines()) for path in spooled)
+    with Catalogue.open(database) as catalogue:
+        assert pending(resolve(database)) == []
+        assert len(catalogue) >= len(set(found)) + 1
+        assert len(catalogue) <= len(set(found)) + lines
+    assert_nothing_lost(database, found or acknowledged)
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_jumps_of_the_clock_do_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    calls = itertools.count()
+    clock, now = time.time, dt.datetime.now
+
+    def jumped() -> int:
+        return hours * 3600 if next(calls) % 2 else 0
+
+    class Jumping(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
+            return now(tz) + dt.timedelta(seconds=jumped())
+
+    monkeypatch.setattr(time, "time", lambda: clock() + jumped())
+    fake = SimpleNamespace(datetime=Jumping, timedelta=dt.timedelta, UTC=dt.UTC)
+    monkeypatch.setattr("flipsearch.catalogue.runs.dt", fake)
+    database = tmp_path / "c.sqlite"
+    looks = itertools.count()
+    began = time.monotonic()
+    with ThreadExecutor(1) as executor:
+        result, acknowledged = hurt(executor, database, lambda: next(looks) >= 2)
+    assert time.monotonic() - began < 60
+    assert 0 <= result.progress.seconds < 60
+    assert_nothing_lost(database, acknowledged)
+    monkeypatch.undo()
+    with Catalogue.open(database) as catalogue:
+        assert catalogue.run(result.run.id).status == "interrupted"
+        assert catalogue.resume_run(result.run.id).status == "running"

@@ -20,7 +20,7 @@ from flipsearch.lift.trilinear import Factors, Frame, remainder
 from flipsearch.rings import IntArray
 
 _SPARE_ROWS = 64
-_ROUND = 1024
+_ROUND = 4096
 _CLEAN = 2
 
 

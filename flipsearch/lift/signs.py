@@ -6,7 +6,8 @@ hold over Z. Each equation is a sum of signs; each basis vector of the kernel fl
 Where the second Hensel step has no solution for the choices made at the first (at singular points
 such as the square of Strassen's scheme), the choice is found here: take a violated equation, flip
 the kernel vector through it that leaves the fewest equations violated, now and then a random one
-(the WalkSAT rule of Selman, Kautz and Cohen 1994).
+(the WalkSAT rule of Selman, Kautz and Cohen 1994). The kernel basis is first made sparse, vectors
+added to others wherever that makes them flip fewer products: a step then breaks less.
 
 Invariant: the coefficients keep their absolute values; only signs change.
 """
@@ -14,16 +15,18 @@ Invariant: the coefficients keep their absolute values; only signs change.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from flipsearch.lift.trilinear import Factors, Frame
 from flipsearch.rings import IntArray
 
-LARGEST_WORK = 300_000_000
-"""Sign flips weighed before giving up, at most: about a second."""
+LARGEST_WORK = 1_500_000_000
+"""Sign flips weighed before giving up, at most: some seconds."""
 
-_ROUNDS = 500
-_NOISE = 16  # one flip in so many is random
+_ROUNDS = 5000
+_SPARSIFYING_WORDS = 3_000_000_000
+_NOISE = 32  # one flip in so many is random
 
 
 def products_of(factors: Factors, frame: Frame) -> tuple[IntArray, IntArray, IntArray]:
@@ -92,7 +95,19 @@ def search_signs(
     signs = E[r, e] * P[r, p] * Q[r, q]
     sums = -frame.target.reshape(-1)
     np.add.at(sums, equations, signs)
-    flips = [np.flatnonzero((dE[r, e] + dP[r, p] + dQ[r, q]) % 2) for dE, dP, dQ in kernel]
+    if not kernel:
+        return None
+    patterns = np.array(
+        [np.concatenate([m.reshape(-1) for m in vector]) for vector in kernel], dtype=np.uint8
+    )
+    at = np.cumsum([0, E.size, P.size])
+    flipping = np.ascontiguousarray(
+        patterns[:, at[0] + r * E.shape[1] + e]
+        ^ patterns[:, at[1] + r * P.shape[1] + p]
+        ^ patterns[:, at[2] + r * Q.shape[1] + q]
+    )
+    sparsify(flipping, patterns)
+    flips = [np.flatnonzero(row) for row in flipping]
     flip_starts, flip_products = ragged(flips)
     vector_of_flip = np.repeat(np.arange(len(flips)), np.diff(flip_starts))
     by_product = np.argsort(flip_products, kind="stable")
@@ -113,11 +128,46 @@ def search_signs(
     )
     if not solved:
         return None
-    result = [matrix.copy() for matrix in factors]
-    for index in np.flatnonzero(chosen):
-        for matrix, pattern in zip(result, kernel[index], strict=True):
-            matrix *= 1 - 2 * pattern
-    return result[0], result[1], result[2]
+    flipped = 1 - 2 * (np.bitwise_xor.reduce(patterns[chosen == 1], axis=0).astype(np.int64))
+    E, P, Q = (
+        matrix * flipped[start : start + matrix.size].reshape(matrix.shape)
+        for matrix, start in zip(factors, at, strict=True)
+    )
+    return E, P, Q
+
+
+def sparsify(
+    flipping: npt.NDArray[np.uint8], patterns: npt.NDArray[np.uint8], passes: int = 6
+) -> None:
+    """Add vectors to others, in place, wherever that leaves them fewer ones in `flipping`.
+
+    Parameters
+    ----------
+    flipping, patterns : uint8 arrays, shapes (n, N), (n, M)
+        Zeros and ones; rows of both are added together.
+    passes : int
+        At most so many rounds over all pairs.
+    """
+    count, width = flipping.shape
+    if count * count * (width // 64 + 1) > _SPARSIFYING_WORDS:
+        return
+    words = np.ascontiguousarray(
+        np.packbits(np.pad(flipping, ((0, 0), (0, -width % 64))), axis=1, bitorder="little")
+    ).view(np.uint64)
+    weights = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    for _ in range(passes):
+        changes = 0
+        for i in range(count):
+            sums = np.bitwise_count(words ^ words[i]).sum(axis=1, dtype=np.int64)
+            sums[i] = weights[i]
+            lighter = np.flatnonzero(sums < weights)
+            words[lighter] ^= words[i]
+            flipping[lighter] ^= flipping[i]
+            patterns[lighter] ^= patterns[i]
+            weights[lighter] = sums[lighter]
+            changes += len(lighter)
+        if not changes:
+            return
 
 
 @njit(nogil=True, cache=True)

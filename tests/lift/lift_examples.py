@@ -51,6 +51,28 @@ STRASSEN = Scheme(
 )
 
 
+# 8 products over F2 for the product of two skew-symmetric 3x3 matrices, found by a walk here: over
+# Z its first Hensel step has no solution. Coefficients are the bits of these numbers, highest
+# first.
+_SKEW = (
+    (1, 1, 2, 3, 3, 4, 6, 7),
+    (2, 4, 1, 3, 7, 2, 1, 5),
+    (385, 72, 293, 25, 280, 2, 276, 272),
+)
+
+
+def not_liftable() -> Scheme:
+    """Return a scheme over F2 that has no lift."""
+    format_ = parse_format("kk:3x3x3")
+    u, v, w = (
+        np.array([[number >> (size - 1 - i) & 1 for i in range(size)] for number in numbers])
+        for numbers, size in zip(_SKEW, format_.dimensions, strict=True)
+    )
+    scheme = Scheme(format_, Ring.F2, u, v, w)
+    assert is_valid(scheme)
+    return scheme
+
+
 def kronecker(first: Scheme, second: Scheme) -> Scheme:
     """Return the product of two schemes for general formats over Z."""
     one, two = first.format.sides, second.format.sides

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lift_examples import STRASSEN, flipped, kronecker, sandwiched, symmetric_product_mod_3
+from lift_examples import (
+    STRASSEN,
+    flipped,
+    kronecker,
+    not_liftable,
+    sandwiched,
+    symmetric_product_mod_3,
+)
 
 from flipsearch.errors import InvalidSchemeError, LiftError
 from flipsearch.formats import parse_format
@@ -77,6 +84,14 @@ def test_a_structured_format_that_needs_one_half():
     assert result.scheme.rank == 5
     assert set(result.scheme.denominators.tolist()) <= {1, 2, 4, 8}
     assert reduces_to(result.scheme, scheme)
+
+
+@pytest.mark.parametrize("keep_support", [True, False])
+def test_a_scheme_without_a_lift_fails_at_the_first_step_and_for_good(keep_support):
+    with pytest.raises(NotLiftedError, match="does not lift: its first Hensel step") as caught:
+        lift(not_liftable(), keep_support=keep_support)
+    assert (caught.value.step, caught.value.final) == (1, True)
+    assert isinstance(caught.value, LiftError)
 
 
 def test_too_few_steps_is_said_plainly():

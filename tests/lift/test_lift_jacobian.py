@@ -5,7 +5,7 @@ from __future__ import annotations
 import galois
 import numpy as np
 import pytest
-from lift_examples import STRASSEN, flipped, sandwiched
+from lift_examples import STRASSEN, flipped, not_liftable, sandwiched
 
 from flipsearch.formats import parse_format
 from flipsearch.lift.hensel import Steps
@@ -104,3 +104,16 @@ def test_dependent_pair_products_show_a_reducible_scheme():
     doubled = Scheme(naive.format, Ring.F2, u, v, w)  # the same term twice cancels mod 2
     assert reduce_pairs(doubled.v, doubled.w, 2).rank == 8 < doubled.rank
     assert reduce_pairs(naive.v, naive.w, 2).rank == 8
+
+
+def test_the_first_step_of_a_scheme_without_a_lift():
+    scheme = not_liftable()
+    frame = frame_of(scheme.format)
+    factors = frame.factors(scheme)
+    defect = remainder(frame, factors, 4) // 2
+    J = jacobian(factors) % 2
+    field = galois.GF(2)
+    with_right = field(np.column_stack([J, defect.reshape(-1)]))
+    assert np.linalg.matrix_rank(with_right) == np.linalg.matrix_rank(field(J)) + 1
+    system = system_of(WholeSystem, frame, factors, 2)
+    assert not Steps(system, frame, factors, np.random.default_rng(0)).begin()

@@ -16,7 +16,7 @@
 #define LOWER_HALVES(x, y) lower_halves(x, y)
 #define __global__
 #define __shared__
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 
 static thread_local struct { unsigned int x; } threadIdx, blockIdx;
 static inline unsigned int lower_halves(unsigned int x, unsigned int y) {

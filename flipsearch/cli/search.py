@@ -219,9 +219,9 @@ def _make_executor(arguments: argparse.Namespace) -> Executor:
         return RayExecutor(
             arguments.workers, address=arguments.address, gpu=arguments.gpu, announce=complain
         )
-    from flipsearch.executors.threads import ThreadExecutor
+    from flipsearch.executors.device import local_executor
 
-    return ThreadExecutor(arguments.workers)
+    return local_executor(arguments.workers, arguments.gpu)
 
 
 def _kernel_folder(text: str | None) -> Path | None:

@@ -62,7 +62,7 @@ class RayExecutor:
         A cluster to join: ``auto``, ``host:6379`` or ``ray://host:10001``; without one a Ray of
         this machine is started, and stopped by `close`.
     gpu : str
-        ``auto``, ``off`` or ``only``.
+        ``auto``: beside the cores one walker a GPU of the cluster; ``only`` these; ``off``.
     walk : function, optional
         From a task to its outcome; the numba engine by default.
     chunk_seconds : float
@@ -94,8 +94,8 @@ class RayExecutor:
     ) -> None:
         if workers is not None and workers < 1:
             raise UsageError("at least one worker is needed")
-        if gpu == "only":
-            raise UsageError("--gpu only runs on this machine's GPU: use --executor threads")
+        if gpu not in ("auto", "off", "only"):
+            raise UsageError("gpu is auto, off or only")
         self.rejections: list[Rejection] = []
         self.duplicates = 0
         self._chunk_seconds = chunk_seconds
@@ -113,8 +113,8 @@ class RayExecutor:
         self._ray, self._owned = connect(address, workers, announce)
         self._starts = Starts(self._ray)
         arguments = (walk, machine())
-        self._crew = Crew(self._ray, workers, arguments, hang_seconds, self._take_back)
-        announce(f"Ray is up: {self.workers} walkers of one core each")
+        self._crew = Crew(self._ray, workers, arguments, hang_seconds, self._take_back, gpu)
+        announce(f"Ray is up: {self.workers} walkers, one core or one GPU each")
 
     @property
     def workers(self) -> int:
@@ -129,7 +129,7 @@ class RayExecutor:
     @property
     def capacity(self) -> int:
         """Two calls for each worker, of as many tasks as a call takes now."""
-        return IN_FLIGHT * self.workers * self._batch
+        return IN_FLIGHT * max(1, sum(w.room or self._batch for w in self._crew.workers))
 
     @property
     def pending(self) -> int:
@@ -167,13 +167,9 @@ class RayExecutor:
         items: Iterable[Any],
         idle: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[str, Any]]:
-        """Apply a pure function to items on the workers, in order.
+        """Apply a pure function of an importable module to items on the workers, in order.
 
-        Parameters
-        ----------
-        function : function of an importable module
-        items : iterable
-        idle : function called about once a second while waiting
+        `idle` is called about once a second while waiting.
 
         Yields
         ------
@@ -197,10 +193,11 @@ class RayExecutor:
         """Show a run's progress among Ray's metrics, for its dashboard and Prometheus."""
         if self._metrics is None:
             self._metrics = Metrics()
-        self._metrics.set("flips_per_second", flips_per_second)
-        self._metrics.set("best_rank", best_rank)
-        self._metrics.set("workers", self.workers)
-        self._metrics.set("worker_deaths", self.deaths)
+        values = {"flips_per_second": flips_per_second, "best_rank": best_rank}
+        for name, value in (
+            values | {"workers": self.workers, "worker_deaths": self.deaths}
+        ).items():
+            self._metrics.set(name, value)
         for rank, size in sizes.items():
             self._metrics.set("pool_size", size, {"rank": str(rank)})
 
@@ -266,8 +263,9 @@ class RayExecutor:
                 if self._jobs:
                     entries = [self._jobs.popleft()]
                 else:
-                    share = math.ceil(len(self._queue) / (len(free) - place))
-                    count = min(share, self._batch)
+                    rooms = [w.room or self._batch for w in free[place:]]
+                    share = math.ceil(len(self._queue) * rooms[0] / sum(rooms))
+                    count = min(share, rooms[0], len(self._queue))
                     entries = [self._queue.popleft() for _ in range(count)]
                 if entries:
                     self._send(worker, entries)
@@ -368,7 +366,7 @@ class RayExecutor:
                 self.duplicates += 1
             else:
                 self._outcomes.append(outcome)
-        if not wrong and math.isfinite(seconds) and seconds >= 0:
+        if not (wrong or worker.device) and math.isfinite(seconds) and seconds >= 0:
             self._learn(seconds / len(entries))
 
     def _refuse(

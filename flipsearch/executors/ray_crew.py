@@ -56,6 +56,10 @@ class Worker:
         When to make another actor in its place; 0: need not be.
     name : str
         Host and process.
+    device : bool
+        Whether it has a GPU instead of a core.
+    room : int
+        Tasks that a call to a device takes; 0: as many as to a core.
     """
 
     handle: Any
@@ -65,6 +69,8 @@ class Worker:
     failures: int = 0
     retry_at: float = 0.0
     name: str = "?"
+    device: bool = False
+    room: int = 0
 
     @property
     def is_ready(self) -> bool:
@@ -86,6 +92,8 @@ class Crew:
         Without an answer for so long, a worker with calls is killed.
     take_back : function
         Told the entries of calls whose worker is lost.
+    gpu : str
+        ``auto``: also one worker for each GPU of the cluster; ``only``: these alone; ``off``.
     """
 
     def __init__(
@@ -95,11 +103,12 @@ class Crew:
         arguments: tuple[Any, ...],
         hang_seconds: float,
         take_back: Callable[[list[Entry]], None],
+        gpu: str = "off",
     ) -> None:
         self.ray, self.wanted, self.arguments = ray, wanted, arguments
         self.hang_seconds, self.take_back = hang_seconds, take_back
         self.workers: list[Worker] = []
-        self.deaths = 0
+        self.deaths, self.gpu = 0, gpu
         self._ever_ready = False
         self.grow()
 
@@ -107,9 +116,15 @@ class Crew:
         """Ask for the workers that are wanted and not there."""
         self._grown = time.monotonic()
         wanted = self.wanted or max(1, int(self.ray.cluster_resources().get("CPU", 1)))
-        while len(self.workers) < wanted:
-            handle = self._make()
-            self.workers.append(Worker(handle, handle.ready.remote()))
+        devices = int(self.ray.cluster_resources().get("GPU", 0)) if self.gpu != "off" else 0
+        if self.gpu == "only":
+            wanted = 0
+            if not devices:
+                raise UsageError("--gpu only: the cluster has no GPU")
+        for device, count in ((False, wanted), (True, devices)):
+            for _ in range(count - sum(w.device is device for w in self.workers)):
+                handle = self._make(device)
+                self.workers.append(Worker(handle, handle.ready.remote(), device=device))
 
     def references(self) -> dict[Any, Worker]:
         """Return what to wait for, and whose it is."""
@@ -124,7 +139,7 @@ class Crew:
         """Take in that a worker is ready, or could not start."""
         reference, worker.starting = worker.starting, None
         try:
-            version, host, process = self.ray.get(reference, timeout=10)
+            version, host, process, worker.room = self.ray.get(reference, timeout=10)
         except self.ray.exceptions.RayError as error:
             worker.failures += 1
             worker.retry_at = time.monotonic() + min(10.0, 0.25 * 2**worker.failures)
@@ -165,7 +180,7 @@ class Crew:
                 self.replace(worker)
             if worker.retry_at and now >= worker.retry_at:
                 self._kill(worker, restart=False)
-                worker.handle = self._make()
+                worker.handle = self._make(worker.device)
                 worker.starting, worker.retry_at = worker.handle.ready.remote(), 0.0
         if self.wanted is None and now - self._grown > GROWTH_SECONDS:
             self.grow()
@@ -176,8 +191,9 @@ class Crew:
             self._kill(worker, restart=False)
         self.workers.clear()
 
-    def _make(self) -> Any:
-        return self.ray.remote(Walker).options(**actor_options()).remote(*self.arguments)
+    def _make(self, device: bool) -> Any:
+        options = actor_options() | ({"num_cpus": 0, "num_gpus": 1} if device else {})
+        return self.ray.remote(Walker).options(**options).remote(*self.arguments, device)
 
     def _kill(self, worker: Worker, restart: bool) -> None:
         try:

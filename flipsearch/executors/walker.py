@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flipsearch.executors import Executor
     from flipsearch.walk.task import WalkOutcome, WalkTask
 
 
@@ -36,22 +37,33 @@ class Walker:
     driver : str
         `machine` of the driver; elsewhere compiled code is kept in a folder of the node's own
         instead of beside the package, unless NUMBA_CACHE_DIR says where.
+    device : bool
+        Whether this worker walks on a GPU, thousands of tasks at once, instead of on a core.
     """
 
     def __init__(
-        self, walk: Callable[[WalkTask], WalkOutcome] | None = None, driver: str = ""
+        self,
+        walk: Callable[[WalkTask], WalkOutcome] | None = None,
+        driver: str = "",
+        device: bool = False,
     ) -> None:
         self.folder = private_folder()
         if machine() != driver and "numba" not in sys.modules:
             os.environ.setdefault("NUMBA_CACHE_DIR", str(self.folder))
         self._walk = walk
         self._warm: set[tuple[Any, ...]] = set()
+        self._device: Executor | None = None
+        if device:
+            from flipsearch.executors.device import DeviceExecutor
 
-    def ready(self) -> tuple[str, str, int]:
-        """Return the version of this package here, the host's name, and the process number."""
+            self._device = DeviceExecutor()
+
+    def ready(self) -> tuple[str, str, int, int]:
+        """Return this package's version here, host, process number, and tasks a call; 0: few."""
         from flipsearch import __version__
 
-        return __version__, platform.node(), os.getpid()
+        room = 0 if self._device is None else self._device.capacity
+        return __version__, platform.node(), os.getpid(), room
 
     def walk(
         self, tasks: Sequence[tuple[WalkTask, int]], *starts: Any
@@ -83,6 +95,8 @@ class Walker:
             from flipsearch.walk import cpu
 
             walk = cpu.walk
+        if self._device is not None:
+            return self._walk_on_device(self._device, tasks, starts)
         done, outcomes, errors, seconds = [], [], {}, 0.0
         for place, (light, at) in enumerate(tasks):
             start = np.array(light.start if at < 0 else starts[at], dtype=np.uint64)
@@ -102,6 +116,34 @@ class Walker:
         kept = iter(sealed)
         records = [errors[k] if k in errors else next(kept) for k in range(len(tasks))]
         return records, words, seconds
+
+    def _walk_on_device(
+        self, device: Executor, tasks: Sequence[tuple[WalkTask, int]], starts: Sequence[Any]
+    ) -> tuple[list[Any], Any, float]:
+        import numpy as np
+
+        from flipsearch.executors.answers import seal_many
+
+        whole = [
+            dataclasses.replace(
+                light, start=np.array(light.start if at < 0 else starts[at], dtype=np.uint64)
+            )
+            for light, at in tasks
+        ]
+        began = time.perf_counter()
+        for place, task in enumerate(whole):  # numbered by place: unique within the call
+            device.submit(dataclasses.replace(task, number=place))
+        found: dict[int, WalkOutcome] = {}
+        while len(found) < len(whole):
+            outcome = device.next_outcome(1.0)
+            if outcome is not None:
+                found[outcome.number] = outcome
+        ordered = [
+            dataclasses.replace(found[place], number=task.number)
+            for place, task in enumerate(whole)
+        ]
+        records, words = seal_many(whole, ordered)
+        return list(records), words, time.perf_counter() - began
 
     def apply(self, function: Callable[[Any], Any], argument: Any) -> tuple[str, Any]:
         """Return ("value", function(argument)) or ("error", text)."""

@@ -26,6 +26,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benchmarks.common import benchmark_parser, emit, emit_dgemm, integers
 from flipsearch.faults import FaultTolerantScheme, baselines, union_of, write_fault_tolerant_kernel
@@ -70,10 +71,10 @@ def modules(chosen: dict[str, FaultTolerantScheme]) -> Iterator[dict[str, Module
 def time_to_result(
     as_json: bool, made: dict[str, ModuleType], size: int, processes: int, rounds: int
 ) -> None:
-    """Print seconds to result by code and by what goes wrong, and the shares of the extra work."""
+    """Print seconds to result by code and by what goes wrong."""
     generator = np.random.default_rng(0)
     a, b = generator.random((size, size)), generator.random((size, size))
-    reference = a @ b
+    reference, out = a @ b, np.zeros((size, size))
     cases: dict[str, dict[int, Any]] = {
         "0 lost": {},
         "1 lost": {2: "kill"},
@@ -81,7 +82,6 @@ def time_to_result(
         "straggler": {0: 2e-11 * size**3},  # about as late as three products take
     }
     seconds: dict[tuple[str, str], list[float]] = {}
-    shares: dict[str, list[tuple[float, float]]] = {}
     again: dict[tuple[str, str], int] = {}
     names = [
         n for n in made if n.endswith(("copy", "copies", "any 1", "11 workers, any 2", "any 3"))
@@ -93,16 +93,12 @@ def time_to_result(
                 for case, drill in cases.items():
                     begin = time.perf_counter()
                     outcome = made[name].multiply(
-                        a, b, executor=pool, check=True, drill=drill, retries=3
+                        a, b, executor=pool, check=True, drill=drill, retries=3, out=out
                     )
                     elapsed = time.perf_counter() - begin
                     assert np.allclose(outcome.product, reference)
                     seconds.setdefault((name, case), []).append(elapsed)
                     again[name, case] = len(outcome.resubmitted)
-                    if not drill:
-                        shares.setdefault(name, []).append(
-                            (outcome.decode_seconds / elapsed, outcome.check_seconds / elapsed)
-                        )
     keys = {"dtype": "float64", "size": size, "threads": processes}
     for (name, case), times in seconds.items():
         emit(
@@ -116,10 +112,45 @@ def time_to_result(
             resubmitted=again[name, case],
             **keys,
         )
-    for name, pairs in shares.items():
-        for which, label in enumerate(("decode_share", "check_share")):
-            value = statistics.median(pair[which] for pair in pairs)
-            emit(as_json, label, value, "of the whole", code=name, **keys)
+
+
+def shares(as_json: bool, made: dict[str, ModuleType], size: int, rounds: int) -> None:
+    """Print the processor time of checking and of decoding over that of all products."""
+    generator = np.random.default_rng(0)
+    a, b = generator.random((size, size)), generator.random((size, size))
+    for name in ("1 copy", "9 workers, any 1", "13 workers, any 3", "16 workers, any 3"):
+        module = made[name]
+        code, out = module.CODE, np.zeros((size, size))
+        operands = module.Operands(code, a, b)
+        found: dict[str, list[float]] = {"check_share": [], "decode_share": []}
+        with threadpool_limits(limits=1, user_api="blas"):
+            begin = time.process_time()
+            products = {}
+            for r in range(code.workers):
+                left, right, blocks = operands.needs(r)
+                products[r] = module.product_of_blocks(
+                    operands.shapes, left, right, None, None, *blocks
+                )
+            whole = time.process_time() - begin
+            for _ in range(rounds):
+                begin = time.process_time()
+                checks = module.Freivalds(code, a, b)
+                assert all(checks.is_right(r, product) for r, product in products.items())
+                found["check_share"].append((time.process_time() - begin) / whole)
+                begin = time.process_time()
+                module.decode(code, code.decoding(frozenset()), products, a, b, out)
+                found["decode_share"].append((time.process_time() - begin) / whole)
+        for label, values in found.items():
+            emit(
+                as_json,
+                label,
+                statistics.median(values),
+                "of all products",
+                code=name,
+                dtype="float64",
+                size=size,
+                threads=1,
+            )
 
 
 def latency(
@@ -169,7 +200,8 @@ def p_fail(
             p=p,
             draws=draws,
             certificate=exact,
-            standard_errors=(failed / draws - exact) / max(1e-12, (exact * (1 - exact) / draws) ** 0.5),
+            standard_errors=(failed / draws - exact)
+            / max(1e-12, (exact * (1 - exact) / draws) ** 0.5),
         )
 
 
@@ -195,9 +227,8 @@ def main() -> None:
             latency(arguments.json, made, chosen, arguments.runs, arguments.unit)
         if arguments.only in (None, "time"):
             for size in arguments.sizes:
-                time_to_result(
-                    arguments.json, made, size, arguments.processes, arguments.rounds
-                )
+                shares(arguments.json, made, size, 5)
+                time_to_result(arguments.json, made, size, arguments.processes, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -14,12 +15,14 @@ from flipsearch.cli.output import complain, print_json, print_table
 from flipsearch.errors import UsageError
 from flipsearch.faults import baselines
 from flipsearch.faults.base import base_schemes
+from flipsearch.faults.checksums import checksum_products, directions_up_to
 from flipsearch.faults.covering import fewest_workers
 from flipsearch.faults.decoders import decoder
 from flipsearch.faults.presets import header, union_text
 from flipsearch.faults.protect import Found, protect
 from flipsearch.faults.union import Certificate, FaultTolerantScheme
 from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.rings import IntArray
 
 _CHANCES = (0.01, 0.05, 0.1)
 _LARGEST_COVERING = 48
@@ -70,24 +73,27 @@ def lower_bound(
 ) -> tuple[int, int] | None:
     """Return (bound, size of the pool): no fewer products of that pool survive as much.
 
-    The pool is the union's products and the base schemes'; None where it is too large.
+    The pool is the union's products, the base schemes' and as many ternary checksum products as
+    fit; None where it is too large.
     """
-    rows = np.unique(
-        np.concatenate(
-            [
-                np.concatenate([part.u, part.v], axis=1)
-                for part in (union, *(scheme for _, scheme in bases))
-            ]
-        ),
-        axis=0,
-    )
+    assert isinstance(union.format, MatrixProduct)
+    parts = [(part.u, part.v) for part in (union, *(scheme for _, scheme in bases))]
+    rows = _distinct(parts)
+    n, _, p = union.format.sides
+    for x, y in itertools.product(directions_up_to(n, 1), directions_up_to(p, 1)):
+        more = _distinct([*parts, checksum_products(union.format, x, y)])
+        if len(more) <= _LARGEST_COVERING:
+            parts.append(checksum_products(union.format, x, y))
+            rows = more
     if len(rows) > _LARGEST_COVERING or budget < 0.5:
         return None
     cut = union.u.shape[1]
-    result = fewest_workers(
-        union.format, rows[:, :cut], rows[:, cut:], survive, budget=budget
-    )
+    result = fewest_workers(union.format, rows[:, :cut], rows[:, cut:], survive, budget=budget)
     return result.bound, len(rows)
+
+
+def _distinct(parts: list[tuple[IntArray, IntArray]]) -> IntArray:
+    return np.unique(np.concatenate([np.concatenate(part, axis=1) for part in parts]), axis=0)
 
 
 def store(union: FaultTolerantScheme, address: str | None, seed: int) -> str:
@@ -169,9 +175,7 @@ def page(
         f"{certificate.survives} lost, corrects any {certificate.corrects} wrong"
     )
     print(f"{len(union.relations)} independent relations; scheme {union.as_scheme().content_hash}")
-    counts = " ".join(map(str, certificate.counts)) + (
-        "" if certificate.is_complete else " ..."
-    )
+    counts = " ".join(map(str, certificate.counts)) + ("" if certificate.is_complete else " ...")
     print(f"undecodable sets of 0, 1, 2, ... lost workers: {counts}")
     for size in range(certificate.kmin, min(certificate.kmin + 1, len(certificate.counts))):
         if certificate.counts[size] <= 4:
@@ -184,9 +188,7 @@ def page(
     rows = []
     for name, other, growth in comparison(union, rank, certificate.survives):
         chances = [other.failure_bounds(p) for p in _CHANCES]
-        latency = (
-            [f"{x:.2f}" for x in baselines.latency(other)] if other.is_complete else ["", ""]
-        )
+        latency = [f"{x:.2f}" for x in baselines.latency(other)] if other.is_complete else ["", ""]
         rows.append(
             [
                 name,

@@ -15,7 +15,11 @@ def register(commands: Any) -> None:
     )
     protect.add_argument("format", metavar="FORMAT", help="what to compute, such as 2x2x2")
     protect.add_argument(
-        "--survive", type=int, default=1, metavar="F", help="lost workers to survive, any F of them"
+        "--survive",
+        type=int,
+        default=1,
+        metavar="F",
+        help="lost workers to survive, any F of them",
     )
     protect.add_argument("--workers", type=int, metavar="N", help="at most N workers in all")
     protect.add_argument(

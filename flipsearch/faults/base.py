@@ -44,13 +44,13 @@ def composed(format_: MatrixProduct) -> Scheme:
     side, cut = map(int, how.split())
     first, second = list(format_.sides), list(format_.sides)
     first[side], second[side] = first[side] - cut, cut
-    parts = [composed(MatrixProduct(*sides)) for sides in (first, second)]
-    return merge(*parts, side)
+    one, two = (composed(MatrixProduct(n, m, p)) for n, m, p in (first, second))
+    return merge(one, two, side)
 
 
-def base_schemes(format_: MatrixProduct, address: str | None, *, stored: bool = True) -> list[
-    tuple[str, Scheme]
-]:
+def base_schemes(
+    format_: MatrixProduct, address: str | None, *, stored: bool = True
+) -> list[tuple[str, Scheme]]:
     """Return the schemes to protect, with a label, least rank first.
 
     Parameters

@@ -62,7 +62,8 @@ def polynomial_products(
     x^(m - 1 + i m + k n m) of the product.
     """
     n, m, p = format_.sides
-    left, right = [], []
+    left: list[list[int]] = []
+    right: list[list[int]] = []
     for x in points:
         row = [x ** (j + i * m) for i in range(n) for j in range(m)]
         column = [x ** (m - 1 - j + k * n * m) for j in range(m) for k in range(p)]

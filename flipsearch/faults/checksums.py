@@ -27,9 +27,9 @@ from flipsearch.scheme import Scheme
 Pair = tuple[Sequence[int], Sequence[int]]
 
 
-def checksum_products(format_: MatrixProduct, x: Sequence[int], y: Sequence[int]) -> tuple[
-    IntArray, IntArray
-]:
+def checksum_products(
+    format_: MatrixProduct, x: Sequence[int], y: Sequence[int]
+) -> tuple[IntArray, IntArray]:
     """Return the m products of x^T C y = sum_j (x^T A)_j (B y)_j.
 
     Parameters

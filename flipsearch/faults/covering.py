@@ -132,7 +132,7 @@ def _violations(
 def _cut(
     products: IntArray, targets: IntArray, rest: list[int], generator: np.random.Generator
 ) -> IntArray:
-    """Extend products that do not decode as far as possible; return the indicator of the others."""
+    """Extend products that do not decode as far as possible; return who is left out."""
     inside = list(rest)
     for r in generator.permutation(len(products)):
         if r not in inside and exact.combination(products[[*inside, r]], targets) is None:

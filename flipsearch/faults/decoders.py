@@ -126,9 +126,7 @@ def decoder(union: FaultTolerantScheme, lost: Iterable[int] = ()) -> Decoder:
         scales.append(found[1])
     matrix = np.stack(rows)
     verify(union.decoding_scheme(matrix, scales, gone))
-    return Decoder(
-        gone, matrix, np.array(scales, dtype=np.int64), _growth(union, matrix, scales)
-    )
+    return Decoder(gone, matrix, np.array(scales, dtype=np.int64), _growth(union, matrix, scales))
 
 
 def worst_growth(union: FaultTolerantScheme, losses: int) -> float:

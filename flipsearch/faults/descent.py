@@ -114,9 +114,7 @@ class Descent:
         new_u[drop], new_v[drop] = self._left[i], self._right[j]
         return Code(new_u, new_v, float(constant - best))
 
-    def run(
-        self, u: IntArray, v: IntArray, *, fixed: int = 0, kick: int = 3
-    ) -> Iterator[Code]:
+    def run(self, u: IntArray, v: IntArray, *, fixed: int = 0, kick: int = 3) -> Iterator[Code]:
         """Yield the code after each step, for ever: descend, and kick where no step helps.
 
         Parameters

@@ -62,6 +62,7 @@ def multiply(
     leaf: Any = None,
     drill: Mapping[int, Drill] | None = None,
     ray_options: Mapping[str, Any] | None = None,
+    out: Any = None,
 ) -> Outcome:
     """Return C = AB with a report of what was lost and how it was decoded.
 
@@ -87,6 +88,8 @@ def multiply(
         seconds of delay.
     ray_options : dict, optional
         Options of the Ray tasks, such as ``{"num_cpus": 4}``.
+    out : array, shape (N, P), optional
+        Where C goes; of the product's dtype.
 
     Raises
     ------
@@ -105,6 +108,7 @@ def multiply(
         leaf=leaf,
         drill=drill,
         ray_options=ray_options,
+        out=out,
     )
 
 
@@ -115,7 +119,8 @@ def matmul(a: Any, b: Any, **options: Any) -> Any:
 
 def workers(count: int | None = None, threads: int = 1) -> ProcessWorkers:
     """Return a pool of `count` processes, each with `threads` BLAS threads; close it after use."""
-    return ProcessWorkers([sys.executable, str(Path(__file__).resolve()), "--worker"], count, threads)
+    command = [sys.executable, str(Path(__file__).resolve()), "--worker"]
+    return ProcessWorkers(command, count, threads)
 
 
 def prove() -> None:
@@ -158,7 +163,9 @@ def emit_fault_tolerant_kernel(
     certificate = union.certificate()
     if losses is None:
         losses = certificate.survives if union.workers <= 16 else min(certificate.survives, 2)
-        while losses > 1 and union.workers**losses * union.format.dimensions[2] > _ROWS_FILLED**1.5:
+        while (
+            losses > 1 and union.workers**losses * union.format.dimensions[2] > _ROWS_FILLED**1.5
+        ):
             losses -= 1
     books = _books(union, losses)
     imports, bodies = _runtime()
@@ -178,7 +185,10 @@ def emit_fault_tolerant_kernel(
         growth=growth,
         module=module,
     )
-    return "\n".join([header, imports, *bodies, _data(union, certificate, books), _TAIL.strip()]) + "\n"
+    return (
+        "\n".join([header, imports, *bodies, _data(union, certificate, books), _TAIL.strip()])
+        + "\n"
+    )
 
 
 def write_fault_tolerant_kernel(
@@ -201,10 +211,8 @@ def _counts(certificate: Certificate) -> str:
     return text if certificate.is_complete else text + " (larger sets not enumerated)"
 
 
-def _books(
-    union: FaultTolerantScheme, losses: int
-) -> list[list[tuple[int, IntArray]]]:
-    """Decoder rows of each block of C, row-major, least growth first, all verified."""
+def _books(union: FaultTolerantScheme, losses: int) -> list[list[tuple[int, IntArray]]]:
+    """Return the decoder rows of each block of C, row-major, least growth first, verified."""
     assert isinstance(union.format, MatrixProduct)
     n, _, p = union.format.sides
     book = RowBook(union)
@@ -257,12 +265,13 @@ def _row(row: IntArray) -> str:
 
 
 def _runtime() -> tuple[str, list[str]]:
-    """Imports and bodies of the runtime's modules, those among each other left out."""
+    """Return imports and bodies of the runtime's modules, those among each other left out."""
     imports: set[str] = set()
     bodies = []
     for part in _PARTS:
         spec = importlib.util.find_spec(f"flipsearch.faults.runtime.{part}")
-        assert spec is not None and spec.origin is not None
+        assert spec is not None
+        assert spec.origin is not None
         source = Path(spec.origin).read_text(encoding="utf-8")
         lines = source.splitlines()
         body_from = 0

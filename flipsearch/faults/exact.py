@@ -215,9 +215,7 @@ def _spans(rows: list[list[Fraction]], pivots: list[int], matrix: IntArray) -> b
     return bool((wide[:, pivots].dot(integers) == wide * scale).all())
 
 
-def _reduced_fractions(
-    matrix: IntArray, columns: int
-) -> tuple[list[int], list[list[Fraction]]]:
+def _reduced_fractions(matrix: IntArray, columns: int) -> tuple[list[int], list[list[Fraction]]]:
     """Reduce on fractions, slowly and whatever the size of the entries."""
     rows = [[Fraction(entry) for entry in row] for row in matrix.tolist()]
     pivots: list[int] = []

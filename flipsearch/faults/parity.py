@@ -19,6 +19,7 @@ from flipsearch.rings import IntArray
 
 _P = 1e-4
 
+
 def with_parities(
     union: FaultTolerantScheme,
     count: int,
@@ -68,5 +69,9 @@ def with_parities(
         best = min(codes, key=lambda code: code.score)
     origin = (*(union.origin or ("",) * n), *["parity"] * count)
     return FaultTolerantScheme(
-        union.format, best.u, best.v, origin, f"{union.name or 'union'} and {count} parity products"
+        union.format,
+        best.u,
+        best.v,
+        origin,
+        f"{union.name or 'union'} and {count} parity products",
     )

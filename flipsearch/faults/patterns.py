@@ -110,9 +110,7 @@ def _push(columns, moduli, heads, basis, pivot, depth, item):  # type: ignore[no
             if factor != np.uint64(0):
                 leader = basis[q, below, at]
                 for k in range(rows):
-                    vector[k] = (
-                        vector[k] * leader + (square - basis[q, below, k] * factor)
-                    ) % p
+                    vector[k] = (vector[k] * leader + (square - basis[q, below, k] * factor)) % p
         at = -1
         for k in range(rows):
             if vector[k] != np.uint64(0):

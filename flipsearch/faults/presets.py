@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flipsearch.errors import FormatError
-from flipsearch.faults.union import FaultTolerantScheme, from_scheme
+from flipsearch.faults.union import FaultTolerantScheme
 from flipsearch.files.native import read_native, to_text
 from flipsearch.formats import Format
 from flipsearch.scheme import Scheme

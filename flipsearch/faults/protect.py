@@ -1,9 +1,10 @@
-"""Finding a union that survives any F losses: checksums, orbit partners, free codes.
+"""Finding a union that survives any F losses.
 
-Three searches share the time. Checksums with ever larger vectors are added to a scheme; a scheme
-is joined with partners from its orbit; for small formats free codes are improved by coordinate
-descent. The aim is the fewest workers, or, where the number of workers is given, the least
-probability of failure among the unions that survive F.
+Several searches share the time. Checksums with ever larger vectors are added to a scheme; a
+scheme is joined with partners from its orbit; workers that are left take parity products; for
+small formats free codes are improved by coordinate descent. The aim is the fewest workers, or,
+where the number of workers is given, the least probability of failure among the unions that
+survive F.
 
 Invariant: what is returned survives what it claims, by its exact certificate; the same seed and
 enough time give the same candidates.
@@ -25,12 +26,15 @@ from flipsearch.faults.classics import (
     two_by_two_orbit,
 )
 from flipsearch.faults.descent import Descent, ternary_vectors
+from flipsearch.faults.parity import with_parities
 from flipsearch.faults.presets import presets
 from flipsearch.faults.union import FaultTolerantScheme, union_of
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
 
+Present = Callable[[], tuple[FaultTolerantScheme | None, bool]]
+"""The best union so far, and whether it survives what is asked."""
 LARGEST_POOL = 20_000
 _P = 0.05
 
@@ -53,9 +57,9 @@ def merit(union: FaultTolerantScheme, survive: int, workers: int | None) -> tupl
     largest = None if union.workers <= 20 else survive + 1
     certificate = union.certificate(largest)
     short = max(0, survive - certificate.survives)
-    fatal = certificate.counts[certificate.kmin] if certificate.kmin < len(
-        certificate.counts
-    ) else 0
+    fatal = (
+        certificate.counts[certificate.kmin] if certificate.kmin < len(certificate.counts) else 0
+    )
     chance = certificate.failure_bounds(_P)[0]
     size = float(np.abs(union.u).sum() + np.abs(union.v).sum())
     if workers is not None:
@@ -124,17 +128,19 @@ def protect(
         for union in presets(format_, survive):
             offer(union, "preset")
     generator = np.random.default_rng(seed)
-    for how, share, source in (
-        ("checksums", 0.35, lambda: _checksums(format_, survive, bases, workers, generator)),
-        ("orbit", 0.25, lambda: _partners(format_, bases, workers, generator)),
-        (
-            "descent",
-            1.0,
-            lambda: _free(format_, survive, bases, lambda: best, lambda: value, workers, seed),
-        ),
-    ):
+
+    def present() -> tuple[FaultTolerantScheme | None, bool]:
+        return best, best is not None and not value[0]
+
+    searches: tuple[tuple[str, float, Iterator[FaultTolerantScheme | None]], ...] = (
+        ("checksums", 0.35, _checksums(format_, survive, bases, workers, generator)),
+        ("orbit", 0.25, _partners(format_, bases, workers, generator)),
+        ("parity", 0.2, _parities(format_, present, workers)),
+        ("descent", 1.0, _free(format_, survive, bases, present, workers, seed)),
+    )
+    for how, share, candidates in searches:
         end = time.monotonic() + share * max(0.0, budget - (time.monotonic() - begin))
-        for candidate in source():
+        for candidate in candidates:
             if candidate is not None:
                 offer(candidate, how)
             if time.monotonic() > end:
@@ -198,6 +204,19 @@ def _partners(
         )
 
 
+def _parities(
+    format_: MatrixProduct, present: Present, workers: int | None
+) -> Iterator[FaultTolerantScheme | None]:
+    """Spend the workers that the best union leaves on parity products, up to two at a time."""
+    pool = _pool(format_)
+    union, _ = present()
+    if workers is None or pool is None or union is None:
+        return
+    while union.workers < workers and len(pool[0]) * len(pool[1]) <= 2000:
+        union = with_parities(union, min(2, workers - union.workers), *pool)
+        yield union
+
+
 def _pool(format_: MatrixProduct) -> tuple[IntArray, IntArray] | None:
     """Ternary factors of all candidates of a free code, or None for formats too large."""
     du, dv, _ = format_.dimensions
@@ -215,8 +234,7 @@ def _free(
     format_: MatrixProduct,
     survive: int,
     bases: Sequence[tuple[str, Scheme]],
-    best: Callable[[], FaultTolerantScheme | None],
-    value: Callable[[], tuple[float, ...]],
+    present: Present,
     workers: int | None,
     seed: int,
 ) -> Iterator[FaultTolerantScheme | None]:
@@ -226,13 +244,13 @@ def _free(
         return
     generator = np.random.default_rng(seed)
     for attempt in range(1_000_000):
-        present = best()
+        before, survives = present()
         _, scheme = bases[attempt % len(bases)]
         size = workers
         if size is None:
             size = scheme.rank + survive * format_.m
-            if present is not None and not value()[0]:
-                size = present.workers - 1
+            if before is not None and survives:
+                size = before.workers - 1
         if size < scheme.rank + 1:
             return
         u, v = _start(scheme, size, pool, generator)
@@ -250,7 +268,7 @@ def _free(
                     yield FaultTolerantScheme(format_, code.u, code.v, (), "free ternary code")
                 except InvalidSchemeError:
                     continue
-                if workers is None and not value()[0] and (best() or present) is not present:
+                if workers is None and present()[1] and present()[0] is not before:
                     break
             if idle > 40 * size * size:
                 break

@@ -15,7 +15,9 @@ from flipsearch.formats import parse_format
 
 
 @pytest.fixture(scope="session")
-def emitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, int], ModuleType]]:
+def emitted(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str, int], ModuleType]]:
     """Return a function (format, survive) -> the emitted module of the smallest preset."""
     folder = tmp_path_factory.mktemp("faulty")
     sys.path.insert(0, str(folder))

@@ -150,7 +150,12 @@ def test_decoder_growth_of_the_classics() -> None:
 
 @pytest.mark.parametrize(
     ("name", "mean", "late"),
-    [("1 copy", 3.59, 7.55), ("2 copies", 2.30, 4.27), ("3 copies", 1.86, 3.18), ("S+W+2", 2.13, 3.30)],
+    [
+        ("1 copy", 3.59, 7.55),
+        ("2 copies", 2.30, 4.27),
+        ("3 copies", 1.86, 3.18),
+        ("S+W+2", 2.13, 3.30),
+    ],
 )
 def test_latency_model(name: str, mean: float, late: float) -> None:
     found = baselines.latency(golden_union(name).certificate())

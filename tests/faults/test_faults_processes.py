@@ -104,14 +104,22 @@ def test_exceptions_wrong_answers_and_stragglers_together(module: ModuleType, po
     assert (again.product == A @ B).all()
 
 
-def test_floats_and_no_file_left_behind(module: ModuleType, pool: Any) -> None:
+def test_floats_and_no_file_left_behind(module: ModuleType) -> None:
     generator = np.random.default_rng(3)
     a, b = generator.standard_normal((65, 33)), generator.standard_normal((33, 20))
-    places = [Path("/dev/shm"), Path("/tmp")]
-    before = {f for p in places if p.is_dir() for f in p.glob("flipsearch-*")}
-    assert np.allclose(module.matmul(a, b, executor=pool), a @ b)
-    after = {f for p in places if p.is_dir() for f in p.glob("flipsearch-*")}
-    assert after <= before
+
+    def files() -> set[Path]:
+        return {f for p in (Path("/dev/shm"), Path("/tmp")) for f in p.glob("flipsearch-*")}
+
+    before = files()
+    with module.workers(2) as pool:
+        for lost in ({}, {1: "kill"}, {}, {}):
+            out = np.empty((65, 20))
+            outcome = module.multiply(a, b, executor=pool, drill=lost, out=out)
+            assert outcome.product is out
+            assert np.allclose(out, a @ b)
+            a = a + 1
+    assert files() <= before
 
 
 def test_a_leaf_by_name(module: ModuleType, pool: Any) -> None:
@@ -136,5 +144,7 @@ def test_a_process_pool_of_the_standard_library(module: ModuleType) -> None:
 def test_pairs_of_killed_processes(module: ModuleType, pool: Any) -> None:
     pairs = itertools.combinations(range(module.CODE.workers), 2)
     for pair in itertools.islice(pairs, 0, None, 5):
-        outcome = module.multiply(A, B, executor=pool, retries=0, drill=dict.fromkeys(pair, "kill"))
+        outcome = module.multiply(
+            A, B, executor=pool, retries=0, drill=dict.fromkeys(pair, "kill")
+        )
         assert (outcome.product == A @ B).all()

@@ -49,7 +49,16 @@ def test_every_preset_is_what_it_says() -> None:
 
 @pytest.mark.parametrize(
     ("survive", "workers", "entries"),
-    [(1, 9, 1), (2, 12, 1), (2, 11, 2), (3, 14, 2), (3, 14, 1), (3, 13, 2), (3, 15, 1), (4, 15, 2)],
+    [
+        (1, 9, 1),
+        (2, 12, 1),
+        (2, 11, 2),
+        (3, 14, 2),
+        (3, 14, 1),
+        (3, 13, 2),
+        (3, 15, 1),
+        (4, 15, 2),
+    ],
 )
 def test_presets_reach_the_figures(survive: int, workers: int, entries: int) -> None:
     assert any(
@@ -136,7 +145,8 @@ def test_the_covering_bound_agrees_with_brute_force() -> None:
         smallest = next(
             size
             for size in range(1, 7)
-            if any(survives(format_, u, v, rows, survive) for rows in subsets(5, size)) or size == 6
+            if any(survives(format_, u, v, rows, survive) for rows in subsets(5, size))
+            or size == 6
         )
         assert found.bound == smallest
 

@@ -59,9 +59,7 @@ def test_lost_wrong_and_raising_tasks(cluster: Any, module: ModuleType) -> None:
 
 
 def test_a_killed_task_is_an_erasure_not_a_retry(cluster: Any, module: ModuleType) -> None:
-    outcome = module.multiply(
-        A, B, executor="ray", retries=0, correct=1, drill={5: "kill"}
-    )
+    outcome = module.multiply(A, B, executor="ray", retries=0, correct=1, drill={5: "kill"})
     assert (outcome.product == A @ B).all()
     assert outcome.resubmitted == ()
 
@@ -96,6 +94,6 @@ def test_a_node_removed_in_the_middle(cluster: Any, module: ModuleType) -> None:
     assert (outcome.product == A @ B).all()
     assert seen
     assert seen[0] < end
-    assert any("node" in why.lower() or "crash" in why.lower() for why in outcome.lost.values()) or (
-        outcome.late
-    )
+    assert any(
+        "node" in why.lower() or "crash" in why.lower() for why in outcome.lost.values()
+    ) or (outcome.late)

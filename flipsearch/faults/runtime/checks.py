@@ -33,6 +33,7 @@ class Freivalds:
         self._code = code
         self.is_exact = a.dtype.kind == "i"
         self._bound: int | None = None
+        self._x: Any
         if self.is_exact:
             sums = [max(sum(map(abs, row)) for row in side) for side in (code.left, code.right)]
             largest = [
@@ -77,10 +78,8 @@ class Freivalds:
 
     def _norms(self) -> None:
         """Norms for the tolerance: rows of the blocks of A, whole blocks of B."""
-        self._row_norms = [
-            np.sqrt(np.einsum("ij,ij->i", block, block.conj()).real) for block in self._lefts
-        ]
-        self._block_norms = [float(np.linalg.norm(block)) for block in self._rights]
+        self._row_norms = [np.sqrt(_squares(block)) for block in self._lefts]
+        self._block_norms = [math.sqrt(_squares(block).sum()) for block in self._rights]
 
     def is_right(self, r: int, product: Any) -> bool:
         """Whether product r passes."""
@@ -97,7 +96,9 @@ class Freivalds:
         here = slice(r * vectors, (r + 1) * vectors)
         with np.errstate(over="ignore", invalid="ignore"):
             expected = combine(
-                (height, vectors), [left[i] for i in used], [self._through[i][:, here] for i in used]
+                (height, vectors),
+                [left[i] for i in used],
+                [self._through[i][:, here] for i in used],
             )
             found = product.astype(self._x.dtype, copy=False) @ self._x
             difference = found - expected
@@ -114,6 +115,14 @@ class Freivalds:
         return bool((np.abs(difference[:, 0]) <= limit).all())
 
 
+def _squares(block: Any) -> Any:
+    """Return the sums of squares of the rows, without a copy of the block."""
+    if block.dtype.kind == "c":
+        parts = (block.real, block.imag)
+        return sum(np.einsum("ij,ij->i", part, part, dtype=np.float64) for part in parts)
+    return np.einsum("ij,ij->i", block, block, dtype=np.float64)
+
+
 def error_bounds(code: Code, a: Any, b: Any) -> list[float]:
     """Return a bound of each product's rounding error in the Frobenius norm; 0 for integers.
 
@@ -123,8 +132,10 @@ def error_bounds(code: Code, a: Any, b: Any) -> list[float]:
     if a.dtype.kind == "i":
         return [0.0] * code.workers
     n, m, p = code.sides
-    lefts = [float(np.linalg.norm(block)) for block in blocks_of(a, n, m)]
-    rights = [float(np.linalg.norm(block)) for block in blocks_of(b, m, p)]
+    lefts, rights = (
+        [math.sqrt(_squares(block).sum()) for block in blocks]
+        for blocks in (blocks_of(a, n, m), blocks_of(b, m, p))
+    )
     inner = -(-a.shape[1] // m)
     eps = float(np.finfo(a.real.dtype).eps)
     bounds = []
@@ -163,9 +174,7 @@ def locate(
         for size in range(most + 1):
             for accused in itertools.combinations(sorted(products), size):
                 relations = code.relations_without(missing | frozenset(accused))
-                if all(
-                    _holds(relation, images, own, errors, columns) for relation in relations
-                ):
+                if all(_holds(relation, images, own, errors, columns) for relation in relations):
                     return accused
     return None
 

@@ -63,8 +63,7 @@ class Code:
     def weights(self) -> list[int]:
         """|u_r|_1 |v_r|_1 of each product."""
         return [
-            sum(map(abs, u)) * sum(map(abs, v))
-            for u, v in zip(self.left, self.right, strict=True)
+            sum(map(abs, u)) * sum(map(abs, v)) for u, v in zip(self.left, self.right, strict=True)
         ]
 
     def decoding(self, lost: frozenset[int], room: int | None = None) -> Decoding | None:

@@ -8,6 +8,7 @@ file.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections import deque
 from pathlib import Path
 from types import TracebackType
@@ -51,13 +53,22 @@ class _Process:
         self.handle.stdin.write(json.dumps(message).encode() + b"\n")
         self.handle.stdin.flush()
 
+    def drain(self) -> None:
+        """Take in the answer to an earlier call, if it has come."""
+        if self.job is None:
+            return
+        try:
+            self.text += os.read(self.out, 1 << 16)
+        except BlockingIOError:
+            return
+        if b"\n" in self.text:
+            self.text, self.job = b"", None
+
     def stop(self) -> None:
         for stream in (self.handle.stdin, self.handle.stdout):
             if stream is not None:
-                try:
+                with contextlib.suppress(OSError):
                     stream.close()
-                except OSError:
-                    pass
         self.handle.kill()
         self.handle.wait()
 
@@ -80,6 +91,8 @@ class ProcessWorkers:
         self.count = count or os.cpu_count() or 1
         self.processes: list[_Process] = []
         self.calls = 0
+        self._spare: list[Path] = []  # the last call's file, its pages touched already
+        weakref.finalize(self, _discard, self._spare)
         for _ in range(self.count):
             self.processes.append(_Process(command, threads))
 
@@ -103,17 +116,37 @@ class ProcessWorkers:
                 return self.processes[i]
         return None
 
+    def take_file(self, size: int) -> Path:
+        """Return a file of at least that size which no worker still writes to."""
+        if self._spare and self._spare[0].stat().st_size == size:
+            for process in self.processes:
+                process.drain()
+            if all(process.job is None for process in self.processes):
+                return self._spare.pop()
+        _discard(self._spare)
+        return _shared_file(size)
+
+    def give_file(self, path: Path) -> None:
+        """Keep a call's file for the next one."""
+        self._spare.append(path)
+        if len(self._spare) > 1 or not self.processes:
+            _discard(self._spare)
+
     def close(self) -> None:
         """End all workers."""
         for process in self.processes:
             process.stop()
         self.processes = []
+        _discard(self._spare)
 
     def __enter__(self) -> ProcessWorkers:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -129,7 +162,7 @@ class ProcessTransport:
         operands = Operands(code, a, b)
         height, columns = operands.shapes[0][0], operands.shapes[1][1]
         size = a.nbytes + b.nbytes + code.workers * height * columns * a.itemsize
-        self._file = _shared_file(size)
+        self._file = pool.take_file(max(size, 1))
         self._layout = {
             "file": str(self._file),
             "dtype": a.dtype.str,
@@ -204,9 +237,14 @@ class ProcessTransport:
         return [(job[1], RuntimeError(error) if error else self._slots[job[1]])]
 
     def close(self) -> None:
-        """Forget the rest; the file goes when its last user does."""
+        """Forget the rest."""
         self._waiting.clear()
-        self._file.unlink(missing_ok=True)
+        self._pool.give_file(self._file)
+
+
+def _discard(files: list[Path]) -> None:
+    while files:
+        files.pop().unlink(missing_ok=True)
 
 
 def _shared_file(size: int) -> Path:
@@ -243,11 +281,15 @@ def serve(code: Code) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing else may write among the answers
     sys.path.insert(0, os.getcwd())
+    mapped: tuple[Any, Any] = (None, None)
     for line in sys.stdin:
         job = json.loads(line)
         answer: dict[str, Any] = {}
         try:
-            a, b, slots = _views(code, job, "r+")
+            key = [job[name] for name in ("file", "dtype", "a", "b", "product")]
+            if mapped[0] != key:
+                mapped = (key, _views(code, job, "r+"))
+            a, b, slots = mapped[1]
             n, m, p = code.sides
             lefts, rights = blocks_of(a, n, m), blocks_of(b, m, p)
             u, v = code.left[job["r"]], code.right[job["r"]]

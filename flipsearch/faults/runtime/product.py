@@ -88,18 +88,25 @@ def run(
     leaf: Any = None,
     drill: Mapping[int, Drill] | None = None,
     ray_options: Mapping[str, Any] | None = None,
+    out: Any = None,
 ) -> Outcome:
     """Return C = AB and what was lost on the way; see the emitted module's `multiply`."""
     a, b, kind = _operands(a, b)
+    shape = (a.shape[0], b.shape[1])
+    if out is not None and (out.shape != shape or out.dtype != kind):
+        raise ValueError(f"out is {out.shape} of {out.dtype}; the product is {shape} of {kind}")
     if not 0 <= correct <= (code.kmin - 1) // 2:
         raise ValueError(
             f"this code corrects up to {(code.kmin - 1) // 2} wrong products, not {correct}"
         )
+    if out is None:
+        out = np.empty(shape, kind)
     if 0 in (*a.shape, b.shape[1]):
-        return Outcome(np.zeros((a.shape[0], b.shape[1]), kind), {}, (), (), (), (), 0.0, 0.0, 0.0)
+        out[...] = 0
+        return Outcome(out, {}, (), (), (), (), 0.0, 0.0, 0.0)
     transport = _transport(code, a, b, executor, leaf, ray_options or {})
     try:
-        return _Call(code, a, b, kind, transport, check, correct).finish(
+        return _Call(code, a, b, out, transport, check, correct).finish(
             deadline, retries, dict(drill or {})
         )
     finally:
@@ -144,12 +151,12 @@ class _Call:
         code: Code,
         a: Any,
         b: Any,
-        kind: np.dtype[Any],
+        out: Any,
         transport: Transport,
         check: bool,
         correct: int,
     ) -> None:
-        self._code, self._a, self._b, self._kind = code, a, b, kind
+        self._code, self._a, self._b, self._out = code, a, b, out
         self._transport, self._correct, self._check = transport, correct, check
         self._everything = frozenset(range(code.workers))
         self._arrived: dict[int, Any] = {}
@@ -234,7 +241,9 @@ class _Call:
 
     def _resubmit(self, retries: int) -> None:
         missing = self._everything - frozenset(self._arrived)
-        wanted = missing if self._correct else frozenset(self._code.repair(missing, self._room_bits))
+        wanted = (
+            missing if self._correct else frozenset(self._code.repair(missing, self._room_bits))
+        )
         names = ", ".join(
             f"{r} ({'wrong' if r in self._wrong else self._lost.get(r, 'late')})"
             for r in sorted(missing)
@@ -253,10 +262,13 @@ class _Call:
 
     def _decode(self, decoding: Decoding) -> Outcome:
         begin = time.perf_counter()
-        product = decode(self._code, decoding, self._arrived, self._a, self._b)
+        direct = self._out if self._out.dtype == self._a.dtype else None
+        product = decode(self._code, decoding, self._arrived, self._a, self._b, direct)
+        if direct is None:
+            self._out[...] = product
         seconds = time.perf_counter() - begin
         return Outcome(
-            product.astype(self._kind, copy=False),
+            self._out,
             {r: why for r, why in self._lost.items() if r not in self._arrived},
             tuple(sorted(self._wrong)),
             tuple(sorted(self._pending)),
@@ -268,10 +280,12 @@ class _Call:
         )
 
 
-def decode(code: Code, decoding: Decoding, products: Mapping[int, Any], a: Any, b: Any) -> Any:
+def decode(
+    code: Code, decoding: Decoding, products: Mapping[int, Any], a: Any, b: Any, out: Any = None
+) -> Any:
     """Combine the products into C, a few rows at a time so that they stay in cache."""
     n, _, p = code.sides
-    c = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype)
+    c = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype) if out is None else out
     blocks = blocks_of(c, n, p)
     height, width = blocks[0].shape
     step = max(1, (1 << 17) // max(1, width * c.itemsize))

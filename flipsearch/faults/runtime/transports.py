@@ -119,7 +119,7 @@ class RayTransport:
             ray.init(log_to_driver=False)
         module = sys.modules.get(product_of_blocks.__module__)
         if module is not None:  # this file need not exist on the workers
-            ray.cloudpickle.register_pickle_by_value(module)
+            ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
         chosen = {"max_retries": 0, "scheduling_strategy": "SPREAD", **options}
         self._task = ray.remote(product_of_blocks).options(**chosen)
         self._operands, self._leaf = operands, leaf

@@ -31,6 +31,14 @@ def at_once(task: WalkTask) -> WalkOutcome:
     return WalkOutcome(task.number, (task.start,), state, (), task.steps, 0, 0, 0, "budget")
 
 
+class Fixed(PoolStrategy):
+    """Forgets what it is told, so that every walk starts alike on both executors."""
+
+    def tell(self, outcome: WalkOutcome) -> bool:
+        """Take nothing in."""
+        return False
+
+
 def walk_for(executor: Any, strategy: PoolStrategy, seconds: float) -> tuple[int, int, float]:
     """Drive a strategy; return outcomes and flips after the first outcome, and their seconds."""
     outcomes = flips = 0
@@ -70,13 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shape, ring = parse_format(options.format), parse_ring(options.ring)
     keys = {"format": str(shape), "ring": str(ring), "workers": options.workers}
 
-    def strategy() -> PoolStrategy:
-        return PoolStrategy(shape, ring, seed=1)
-
     speeds: dict[str, list[float]] = {"threads": [], "ray": []}
     with RayExecutor(options.workers) as ray, ThreadExecutor(options.workers) as threads:
         executors: tuple[Any, Any] = (threads, ray)
-        strategies = [strategy(), strategy()]
+        strategies = [Fixed(shape, ring, seed=1) for _ in executors]
         for executor, searching in zip(executors, strategies, strict=True):
             walk_for(executor, searching, 3.0)
             drain(executor, searching)
@@ -92,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         value = ratio(inverse[0], inverse[1])
         emit(options.json, "ray_over_threads", value, "", seconds=options.seconds, **keys)
     with RayExecutor(options.workers, walk=at_once) as simulated:
-        searching = strategy()
+        searching = PoolStrategy(shape, ring, seed=1)
         walk_for(simulated, searching, 5.0)
         count, _, elapsed = walk_for(simulated, searching, min(10.0, options.seconds))
     emit(options.json, "outcomes_per_second", count / elapsed, "1/s", **keys)

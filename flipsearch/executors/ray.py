@@ -143,12 +143,8 @@ class RayExecutor:
     def next_outcome(self, timeout: float) -> WalkOutcome | None:
         """Return an outcome, or None after `timeout` seconds.
 
-        Raises
-        ------
-        WalkFailedError
-            A task raised an error on every worker it was sent to.
-        ClusterError
-            The cluster is gone.
+        Raises `WalkFailedError` for a task that raised an error on every worker it was sent to,
+        `ClusterError` if the cluster is gone.
         """
         deadline = time.monotonic() + timeout
         while not self._outcomes:

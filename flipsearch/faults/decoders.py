@@ -24,7 +24,6 @@ from flipsearch.errors import InvalidSchemeError
 from flipsearch.faults import exact
 from flipsearch.faults.union import FaultTolerantScheme
 from flipsearch.rings import IntArray
-from flipsearch.verify import verify
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def decoder(union: FaultTolerantScheme, lost: Iterable[int] = ()) -> Decoder:
         rows.append(found[0])
         scales.append(found[1])
     matrix = np.stack(rows)
-    verify(union.decoding_scheme(matrix, scales, gone))
+    union.prove_decoder(matrix, scales, gone)
     return Decoder(gone, matrix, np.array(scales, dtype=np.int64), _growth(union, matrix, scales))
 
 
@@ -197,11 +196,6 @@ class RowBook:
         for r in np.flatnonzero(found[0]).tolist():
             if (output, frozenset((*lost, r))) not in self._rows:
                 self._descend(output, (*lost, r), left - 1)
-
-
-def verify_decoder(union: FaultTolerantScheme, found: Decoder) -> None:
-    """Prove a decoder against the Brent equations; see `flipsearch.verify.verify`."""
-    verify(union.decoding_scheme(found.rows, found.scales.tolist(), found.lost))
 
 
 def _growth(union: FaultTolerantScheme, rows: IntArray, scales: Iterable[int]) -> float:

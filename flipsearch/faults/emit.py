@@ -21,10 +21,10 @@ from flipsearch.faults.decoders import RowBook
 from flipsearch.faults.union import Certificate, FaultTolerantScheme
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray
-from flipsearch.verify import verify
 
 _PARTS = ("code", "work", "checks", "transports", "processes", "product")
-_ROWS_FILLED = 20_000
+_PROGRAMMES = 4_000
+"""About how many linear programmes are solved when a module is written."""
 
 _HEADER = '''"""{title}
 
@@ -162,10 +162,8 @@ def emit_fault_tolerant_kernel(
         raise UsageError(f"{union.format}: fault-tolerant kernels are for general formats")
     certificate = union.certificate()
     if losses is None:
-        losses = certificate.survives if union.workers <= 16 else min(certificate.survives, 2)
-        while (
-            losses > 1 and union.workers**losses * union.format.dimensions[2] > _ROWS_FILLED**1.5
-        ):
+        losses, outputs = certificate.survives, union.format.dimensions[2]
+        while losses > 1 and outputs * (union.workers / 2) ** losses > _PROGRAMMES:
             losses -= 1
     books = _books(union, losses)
     imports, bodies = _runtime()
@@ -224,13 +222,11 @@ def _books(union: FaultTolerantScheme, losses: int) -> list[list[tuple[int, IntA
             book.fill(output, losses)
             ordered.append([(scale, row) for row, scale in book.rows(output)])
     for which in range(max(map(len, ordered))):
-        rows = [entries[min(which, len(entries) - 1)] for entries in ordered]
-        transposed = [rows[_row_major(union.format, c)] for c in range(len(rows))]
-        verify(
-            union.decoding_scheme(
-                np.stack([row for _, row in transposed]), [scale for scale, _ in transposed]
-            )
-        )
+        rows = [
+            ordered[_row_major(union.format, c)][which % len(ordered[_row_major(union.format, c)])]
+            for c in range(len(ordered))
+        ]
+        union.prove_decoder(np.stack([row for _, row in rows]), [scale for scale, _ in rows])
     return ordered
 
 

@@ -223,6 +223,28 @@ class FaultTolerantScheme:
             np.full(len(keep), common, dtype=np.int64),
         )
 
+    def prove_decoder(
+        self, decoder: IntArray, scales: Iterable[int], lost: Iterable[int] = ()
+    ) -> None:
+        """Prove a decoder against the Brent equations, by `flipsearch.verify.verify`.
+
+        Each coefficient becomes a term of its own, with its output's denominator, so that the
+        outputs' denominators need no common one.
+
+        Raises
+        ------
+        InvalidSchemeError
+            Some equation fails, or the decoder reads a lost product.
+        """
+        if decoder[:, list(lost)].any():
+            raise InvalidSchemeError("the decoder reads a product that is lost")
+        outputs, products = np.nonzero(decoder)
+        w = np.zeros((len(outputs), len(decoder)), dtype=np.int64)
+        w[np.arange(len(outputs)), outputs] = decoder[outputs, products]
+        denominators = np.array(list(scales), dtype=np.int64)[outputs]
+        terms = (self.u[products], self.v[products], w, denominators)
+        verify(Scheme(self.format, Ring.Q, *terms))
+
     def as_scheme(self) -> Scheme:
         """Return all n products with the decoder D0 as a scheme over ZT, Z or Q.
 

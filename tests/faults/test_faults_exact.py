@@ -20,7 +20,7 @@ from flipsearch.faults.classics import (
     strassen,
     winograd,
 )
-from flipsearch.faults.decoders import least_growth_row, product_weights, verify_decoder
+from flipsearch.faults.decoders import least_growth_row, product_weights
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
@@ -108,7 +108,7 @@ def test_decoders_are_exact_schemes_and_least_among_sampled_ones() -> None:
         if not union.is_decodable(lost):
             continue
         found = decoder(union, lost)
-        verify_decoder(union, found)
+        union.prove_decoder(found.rows, found.scales.tolist(), found.lost)
         assert not found.rows[:, list(lost)].any()
         for _ in range(200):  # adding relations that avoid the lost never lowers the growth
             multipliers = generator.integers(-2, 3, size=len(union.relations))
@@ -126,6 +126,11 @@ def test_a_wrong_decoder_is_refused() -> None:
     rows = found.rows.copy()
     rows[0, 0] += 1
     assert not is_valid(union.decoding_scheme(rows, found.scales.tolist()))
+    with pytest.raises(InvalidSchemeError):
+        union.prove_decoder(rows, found.scales.tolist())
+    used = int(np.flatnonzero(found.rows.any(axis=0))[0])
+    with pytest.raises(InvalidSchemeError, match="lost"):
+        union.prove_decoder(found.rows, found.scales.tolist(), (used,))
 
 
 def test_a_fatal_pattern_has_no_decoder() -> None:

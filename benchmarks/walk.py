@@ -31,24 +31,32 @@ CASES = [
     ("F2", "8x8x8", 343),
 ]
 SLICES = 5
+SEARCH_SECONDS = 25.0
 
 
 def state_of(ring: Ring, name: str, rank: int) -> Words:
-    """Return a packed state of that rank, or the lowest one a short search finds, with flips."""
+    """Return a packed state of that rank, or the lowest above it that a short search finds.
+
+    Of the states with flips the one is taken that walks longest before its rank drops, so that
+    walking is measured and not starting.
+    """
     if (name, rank) == ("8x8x8", 343):
         factor = unpack(parse_format("4x4x4"), ring, state_of(ring, "4x4x4", 49))
         return pack(product(factor, strassen(ring)))
-    strategy = PoolStrategy(parse_format(name), ring, seed=1, target=1)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    format_ = parse_format(name)
+    strategy = PoolStrategy(format_, ring, seed=1, target=1)
+    deadline = time.monotonic() + SEARCH_SECONDS
+    while time.monotonic() < deadline and len(strategy.levels.get(rank, ())) < 64:
         strategy.tell(cpu.walk(strategy.ask()))
-        for state in strategy.levels.get(rank, []):
-            if can_flip(state, ring):
-                return state
-    ranks = [
-        r for r in sorted(strategy.levels) if any(can_flip(s, ring) for s in strategy.levels[r])
-    ]
-    return next(s for s in strategy.levels[ranks[0]] if can_flip(s, ring))
+    for level in sorted(r for r in strategy.levels if r >= rank):
+        states = [state for state in strategy.levels[level] if can_flip(state, ring)]
+        if states:
+            policy = Policy(plus_after=0, band=0, stop_rank=level - 1)
+            return max(
+                states[:16],
+                key=lambda s: cpu.walk(WalkTask(format_, ring, s, 1, 10**7, policy)).steps,  # noqa: B023
+            )
+    raise SystemExit(f"no scheme of {name} over {ring} that can be flipped was found")
 
 
 def strassen(ring: Ring) -> Scheme:

@@ -54,7 +54,7 @@ def state_of(ring: Ring, name: str, rank: int) -> Words:
             policy = Policy(plus_after=0, band=0, stop_rank=level - 1)
             return max(
                 states[:16],
-                key=lambda s: cpu.walk(WalkTask(format_, ring, s, 1, 10**7, policy)).steps,  # noqa: B023
+                key=lambda s: cpu.walk(WalkTask(format_, ring, s, 1, 10**7, policy)).steps,
             )
     raise SystemExit(f"no scheme of {name} over {ring} that can be flipped was found")
 

@@ -2,6 +2,8 @@
 
 from flipsearch.faults.decoders import Decoder, RowBook, decoder, worst_growth
 from flipsearch.faults.emit import emit_fault_tolerant_kernel, write_fault_tolerant_kernel
+from flipsearch.faults.presets import presets, read_union, union_text
+from flipsearch.faults.protect import find_union, protect
 from flipsearch.faults.union import (
     Certificate,
     FaultTolerantScheme,
@@ -17,9 +19,14 @@ __all__ = [
     "RowBook",
     "decoder",
     "emit_fault_tolerant_kernel",
+    "find_union",
     "from_scheme",
+    "presets",
+    "protect",
+    "read_union",
     "target_forms",
     "union_of",
+    "union_text",
     "worst_growth",
     "write_fault_tolerant_kernel",
 ]

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flipsearch.errors import InvalidSchemeError, NotFoundError, UsageError
+from flipsearch.faults.base import base_schemes
 from flipsearch.faults.checksums import improving_pairs
 from flipsearch.faults.classics import (
     random_invertible,
@@ -283,3 +284,27 @@ def _start(
     u = np.concatenate([scheme.u, left[generator.integers(len(left), size=more)]])
     v = np.concatenate([scheme.v, right[generator.integers(len(right), size=more)]])
     return u, v
+
+
+def find_union(
+    format_: MatrixProduct, survive: int, address: str | None = None, budget: float = 20.0
+) -> FaultTolerantScheme:
+    """Return a union that survives any `survive` losses: a shipped one, else one searched for.
+
+    Parameters
+    ----------
+    format_ : MatrixProduct
+        General.
+    survive : int
+        F, at least 1.
+    address : str, optional
+        The catalogue, for the scheme to start from.
+    budget : float
+        Seconds of search where nothing shipped will do.
+    """
+    if survive < 1:
+        raise UsageError("the number of lost workers to survive is 1 or more")
+    shipped = presets(format_, survive)
+    if shipped:
+        return shipped[0]
+    return protect(format_, survive, base_schemes(format_, address), budget=budget).union

@@ -12,7 +12,7 @@ import pytest
 
 from flipsearch.cli import faults as command
 from flipsearch.errors import FormatError, NotFoundError, UsageError
-from flipsearch.faults import FaultTolerantScheme, from_scheme, union_of
+from flipsearch.faults import FaultTolerantScheme, find_union, from_scheme, union_of
 from flipsearch.faults.base import composed
 from flipsearch.faults.checksums import directions, with_checksums
 from flipsearch.faults.classics import strassen, winograd
@@ -191,6 +191,14 @@ def test_protect_says_what_it_could_not_find() -> None:
         protect(TWO, 3, BASES, workers=8, budget=1, use_presets=False)
     with pytest.raises(UsageError):
         protect(TWO, 0, BASES)
+
+
+def test_find_union_takes_a_preset_or_searches(tmp_path: Path) -> None:
+    assert find_union(TWO, 3).workers == 13
+    union = find_union(parse_format("1x2x2"), 1, str(tmp_path / "c.db"), budget=3)
+    assert union.certificate().survives >= 1
+    with pytest.raises(UsageError):
+        find_union(TWO, 0)
 
 
 def run(*arguments: str) -> int:

@@ -54,8 +54,10 @@ def test_lost_wrong_and_raising_tasks(cluster: Any, module: ModuleType) -> None:
     outcome = module.multiply(A, B, executor="ray", check=True, retries=0, drill=drill)
     assert (outcome.product == A @ B).all()
     assert not set(outcome.used) & set(drill)
-    assert outcome.wrong == (2,)
-    assert "rehearsed" in outcome.lost[1]
+    # each was noticed, unless the others decoded before it reported
+    assert 2 in (*outcome.wrong, *outcome.late)
+    assert 1 in outcome.late or "rehearsed" in outcome.lost[1]
+    assert 0 in outcome.late or 0 in outcome.lost
 
 
 def test_a_killed_task_is_an_erasure_not_a_retry(cluster: Any, module: ModuleType) -> None:

@@ -59,6 +59,9 @@ def fewer_additions(scheme: Scheme, seconds: float = 10.0, seed: int = 0) -> Sch
     best = tuple(factor.copy() for factor in factors)
     memory = _memory(rank, max(factor.shape[1] for factor in factors))
     best_energy = 1 << 60
+    # the first call compiles, apart from the time to spend
+    spare = u.copy(), v.copy(), w.copy()
+    anneal(u, v, w, *spare, sides, best_energy, HOT, COLD, 0, memory, state.copy())
     end = time.monotonic() + seconds
     steps, cycle_steps, done = 500, 4000, 0
     while time.monotonic() < end:

@@ -132,12 +132,12 @@ def shorten(
     searches = [
         (_Ternary if ternary else _General)(side, 2 * seed + k) for k, side in enumerate(sides)
     ]
-    end = time.monotonic() + seconds
-    rounds = 0
+    rounds, end = 0, None
     while True:
         for search in searches:
             search.improve(PASSES if passes is None else min(PASSES, passes))
         rounds += PASSES
+        end = end or time.monotonic() + seconds  # after the first passes, which may compile
         if rounds >= passes if passes is not None else time.monotonic() > end:
             break
     straight, turned = (search.program() for search in searches)

@@ -29,16 +29,21 @@ def template(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """Give a fresh catalogue without schemes, to be copied: making one takes its time."""
+    if request.param == "sqlite":
+        path = str(tmp_path_factory.mktemp("template") / "catalogue.sqlite")
+        _make_empty(path)
+        yield path
+    else:
+        with _server_database() as url:
+            _make_empty(url)
+            yield url
+
+
+def _make_empty(address: str) -> None:
+    """Make a catalogue without the shipped schemes; nothing stays patched."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: None)
-        if request.param == "sqlite":
-            path = str(tmp_path_factory.mktemp("template") / "catalogue.sqlite")
-            Catalogue.open(path).close()
-            yield path
-        else:
-            with _server_database() as url:
-                Catalogue.open(url).close()
-                yield url
+        Catalogue.open(address).close()
 
 
 @pytest.fixture

@@ -49,8 +49,8 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
         patch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: None)
         with Catalogue.open(path) as writing:
             fill(writing)
-        with Catalogue.open(path, read_only=True) as opened:
-            yield opened
+    with Catalogue.open(path, read_only=True) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

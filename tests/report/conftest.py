@@ -36,7 +36,7 @@ def fill(catalogue: Catalogue) -> None:
     catalogue.add(strassen(), Provenance(source="javascript:alert(1)", details=details))
     catalogue.add(changed_basis(strassen(Ring.Q), 5), Provenance(source=HOSTILE))
     for name in ("2x3x2", "3x3x3", "2x2x10", *STRUCTURED):
-        source = Provenance(source=f"/root/schemes/{name}\u202e.txt", parent="ab" * 32)
+        source = Provenance(source=f"/private/schemes/{name}\u202e.txt", parent="ab" * 32)
         catalogue.add(naive_scheme(parse_format(name), Ring.ZT), source)
     catalogue.add(naive_scheme(polynomial_product(2, 3), Ring.ZT))
 

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli import database_argument
+from flipsearch.cli._strategies import family_table, print_family
 from flipsearch.cli.output import complain, print_json, print_table
 from flipsearch.errors import UsageError
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
     from flipsearch.catalogue.records import Run
     from flipsearch.executors import Executor
-    from flipsearch.formats import MatrixProduct
-    from flipsearch.rings import Ring
     from flipsearch.search.run import Progress, Result, Stop, Strategy
     from flipsearch.walk.task import WalkTask
 
@@ -46,13 +45,17 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         action="append",
         default=[],
         metavar="ID",
-        help="start from a stored scheme instead of the naive one; may be repeated",
+        help="start from a stored scheme instead of the naive one (meta: of the best stored "
+        "ones); may be repeated",
     )
     parser.add_argument(
         "--strategy", choices=["pool", "meta", "symmetric"], default="pool", help="default pool"
     )
     parser.add_argument(
         "--within", metavar="LOW..HIGH", help="meta: all formats with sides in that range"
+    )
+    parser.add_argument(
+        "--mirrored", action="store_true", help="symmetric: by C3 x Z2 instead of C3"
     )
     parser.add_argument("--run", metavar="NAME", help="name of the run; goes on if it exists")
     parser.set_defaults(handler=search_command)
@@ -94,6 +97,7 @@ def parse_budget(text: str) -> float:
 def search_command(arguments: argparse.Namespace) -> int:
     """Handle ``search``."""
     from flipsearch.catalogue import Catalogue
+    from flipsearch.cli._strategies import held_starts, make_strategy
     from flipsearch.formats import parse_format
     from flipsearch.rings import parse_ring
 
@@ -119,20 +123,21 @@ def search_command(arguments: argparse.Namespace) -> int:
     with Catalogue.open(arguments.db) as catalogue:
         if arguments.run and (existing := catalogue.find_run(arguments.run)) is not None:
             return _resume(catalogue, existing, arguments, budget, folder)
-        strategy = _make_strategy(
-            catalogue,
-            arguments.strategy,
-            *(format_, ring, seed, arguments.target, arguments.start, arguments.within),
-        )
+        starts = [catalogue.get(start).hash for start in arguments.start]
+        if arguments.within:
+            starts = starts or held_starts(catalogue, arguments.within, ring)
+        parameters = {
+            "target": arguments.target,
+            "start": starts,
+            "within": arguments.within,
+            "mirrored": arguments.mirrored,
+        }
+        strategy = make_strategy(catalogue, arguments.strategy, format_, ring, seed, parameters)
         run = catalogue.start_run(
             str(strategy.format),
             ring,
             strategy=strategy.name,
-            parameters={
-                "target": arguments.target,
-                "start": arguments.start,
-                "within": arguments.within,
-            },
+            parameters=parameters,
             seed=seed,
             name=arguments.run,
         )
@@ -156,59 +161,22 @@ def _resume(
     budget: float,
     folder: Path | None,
 ) -> int:
+    from flipsearch.cli._strategies import make_strategy
     from flipsearch.formats import parse_format
     from flipsearch.search.checkpoint import outstanding_tasks
 
     run = catalogue.resume_run(run)
-    wanted = run.parameters
-    format_ = None if wanted.get("within") else parse_format(run.format)
-    strategy = _make_strategy(
-        catalogue,
-        run.strategy,
-        *(format_, run.ring, run.seed or 0, wanted.get("target", 0)),
-        *(wanted.get("start", []), wanted.get("within")),
-    )
+    parameters = dict(run.parameters)
+    format_ = None if parameters.get("within") else parse_format(run.format)
     state = catalogue.load_checkpoint(run)
+    if format_ is None and state is not None:
+        parameters["start"] = []  # what was made of them is in the state
+    strategy = make_strategy(catalogue, run.strategy, format_, run.ring, run.seed or 0, parameters)
     outstanding = []
     if state is not None:
         strategy.restore(state)
         outstanding = outstanding_tasks(state, strategy)
     return _drive(catalogue, run, strategy, arguments, budget, folder, outstanding)
-
-
-def _make_strategy(
-    catalogue: Catalogue,
-    name: str,
-    format_: MatrixProduct | None,
-    ring: Ring,
-    seed: int,
-    target: int,
-    starts: list[str],
-    within: str | None,
-) -> Strategy:
-    """Return the strategy that the arguments describe."""
-    if within:
-        from flipsearch.search.meta import MetaStrategy, formats_within
-
-        match = re.fullmatch(r"(\d+)\.\.(\d+)", within)
-        if match is None:
-            raise UsageError(f"range {within!r} is not LOW..HIGH, for instance 2..4")
-        known = catalogue.known_bounds()
-        formats = formats_within(int(match[1]), int(match[2]))
-        bounds = {str(f): known[str(f), ring].value for f in formats if (str(f), ring) in known}
-        return MetaStrategy(formats, ring, seed=seed, known=bounds)
-    assert format_ is not None
-    if name == "symmetric":
-        from flipsearch.search.symmetric import SymmetricStrategy
-
-        return SymmetricStrategy(format_, seed=seed, target=target)
-    from flipsearch.search.pool import PoolStrategy
-
-    schemes = [catalogue.get(start).scheme.over(ring) for start in starts]
-    for scheme in schemes:
-        if scheme.format != format_:
-            raise UsageError(f"--from: {scheme!r} is not a scheme for {format_}")
-    return PoolStrategy(format_, ring, seed, schemes, target)
 
 
 def _make_executor(arguments: argparse.Namespace) -> Executor:
@@ -322,6 +290,8 @@ def _drive(
     kernel = _write_kernel(result, folder)
     record = _summary(catalogue, strategy, result, kernel)
     _print_summary(record, result)
+    if "formats" in record:
+        print_family(record["formats"])
     if kernel is not None and not result.interrupted:
         _time_kernel(kernel)
     if arguments.json:
@@ -369,6 +339,7 @@ def _summary(
         "seconds": round(progress.seconds, 3),
         "flips_per_second": round(progress.flips_per_second),
         "run": result.run.id,
+        **({"formats": family} if (family := family_table(strategy)) else {}),
     }
 
 

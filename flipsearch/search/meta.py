@@ -147,6 +147,7 @@ class MetaStrategy:
         self._found.clear()
         for scheme in starts:
             self.offer(scheme)
+        self._found.clear()  # these were found before
         self.spread()
 
     @property

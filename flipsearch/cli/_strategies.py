@@ -1,0 +1,141 @@
+"""Which strategy the arguments of `search` describe, and the table of one with many formats.
+
+Invariant: a strategy is made from what the run's record keeps (format, ring, seed, parameters) and
+from schemes named there by their hashes, so that `resume` makes the same one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flipsearch.cli.output import print_table
+from flipsearch.errors import FlipsearchError, UsageError
+
+if TYPE_CHECKING:
+    from flipsearch.catalogue import Catalogue
+    from flipsearch.formats import MatrixProduct
+    from flipsearch.rings import Ring
+    from flipsearch.scheme import Scheme
+    from flipsearch.search.run import Strategy
+
+STARTS_A_FORMAT = 8
+"""Schemes of a format that a meta search starts from, lowest ranks first."""
+
+
+def formats_of(within: str) -> list[MatrixProduct]:
+    """Return the formats of a range of sides such as ``2..8``.
+
+    Raises
+    ------
+    UsageError
+        It is no range.
+    """
+    from flipsearch.search.meta import formats_within
+
+    match = re.fullmatch(r"(\d+)\.\.(\d+)", within)
+    if match is None:
+        raise UsageError(f"range {within!r} is not LOW..HIGH, for instance 2..4")
+    return formats_within(int(match[1]), int(match[2]))
+
+
+def held_starts(catalogue: Catalogue, within: str, ring: Ring) -> list[str]:
+    """Return the hashes of the catalogue's best schemes that a meta search can start from.
+
+    Those over the ring, and over a finite field those over Z too, which reduce to it.
+    """
+    rings = [ring, "Z"] if ring.characteristic else [ring]
+    return [
+        record.hash
+        for format_ in formats_of(within)
+        for held in rings
+        for record in catalogue.records(
+            format=format_, ring=held, sort="rank", limit=STARTS_A_FORMAT
+        )
+    ]
+
+
+def make_strategy(
+    catalogue: Catalogue,
+    name: str,
+    format_: MatrixProduct | None,
+    ring: Ring,
+    seed: int,
+    parameters: Mapping[str, Any],
+) -> Strategy:
+    """Return the strategy of a run.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Where the schemes to start from are, and the known bounds.
+    name : {"pool", "meta", "symmetric"}
+    format_ : MatrixProduct or None
+        None for `meta`.
+    ring : Ring
+    seed : int
+    parameters : mapping
+        ``target``, ``start`` (hashes), ``within``, ``mirrored``.
+
+    Raises
+    ------
+    UsageError
+        They do not go together.
+    """
+    starts = list(parameters.get("start") or ())
+    within = parameters.get("within")
+    target = int(parameters.get("target") or 0)
+    if within:
+        from flipsearch.search.meta import MetaStrategy
+
+        known = catalogue.known_bounds()
+        formats = formats_of(within)
+        bounds = {str(f): known[str(f), ring].value for f in formats if (str(f), ring) in known}
+        found = catalogue.by_hash(starts)
+        images = [_over(found[start].scheme, ring) for start in starts if start in found]
+        return MetaStrategy(formats, ring, seed, bounds, [s for s in images if s is not None])
+    assert format_ is not None
+    if name == "symmetric":
+        from flipsearch.search.symmetric import SymmetricStrategy
+
+        mirrored = bool(parameters.get("mirrored"))
+        return SymmetricStrategy(format_, seed=seed, target=target, mirrored=mirrored)
+    from flipsearch.search.pool import PoolStrategy
+
+    schemes = [catalogue.get(start).scheme.over(ring) for start in starts]
+    for scheme in schemes:
+        if scheme.format != format_:
+            raise UsageError(f"--from: {scheme!r} is not a scheme for {format_}")
+    return PoolStrategy(format_, ring, seed, schemes, target)
+
+
+def family_table(strategy: Strategy) -> list[dict[str, Any]]:
+    """Return format, rank, known bound and gap of every format of a meta search, else nothing."""
+    table = getattr(strategy, "table", None)
+    if table is None:
+        return []
+    return [
+        {
+            "format": name,
+            "rank": rank,
+            "known_bound": known,
+            "gap": None if known is None else rank - known,
+        }
+        for name, rank, known in table()
+    ]
+
+
+def print_family(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the table of a meta search, and how many formats are at their known bound."""
+    print_table(["format", "rank", "known bound", "gap"], [list(row.values()) for row in rows])
+    reached = sum(row["gap"] is not None and row["gap"] <= 0 for row in rows)
+    print(f"{reached} of {len(rows)} formats at their known bound or below")
+
+
+def _over(scheme: Scheme, ring: Ring) -> Scheme | None:
+    """Return the scheme over the ring, or None where it has no such image."""
+    try:
+        return scheme.over(ring)
+    except FlipsearchError:
+        return None

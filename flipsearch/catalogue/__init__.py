@@ -9,6 +9,7 @@ from flipsearch.catalogue.records import (
     Record,
     Run,
     Stored,
+    StoredProgram,
 )
 from flipsearch.catalogue.spool import SpooledError
 from flipsearch.catalogue.store import Catalogue
@@ -24,4 +25,5 @@ __all__ = [
     "Run",
     "SpooledError",
     "Stored",
+    "StoredProgram",
 ]

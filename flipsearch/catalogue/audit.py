@@ -17,11 +17,12 @@ from typing import Any
 from sqlalchemy import Table, bindparam, func, select
 from sqlalchemy.engine import Connection
 
-from flipsearch.catalogue import lease, schema, spool
+from flipsearch.catalogue import lease, programs, schema, spool
 from flipsearch.catalogue.database import Database
 from flipsearch.catalogue.models import (
     BoundTableRow,
     FactorsRow,
+    ProgramsRow,
     ProvenanceRow,
     QuarantineRow,
     RunRow,
@@ -30,6 +31,7 @@ from flipsearch.catalogue.models import (
 )
 from flipsearch.catalogue.queries import TENSOR_PREFIX, names_of
 from flipsearch.catalogue.reader import restored, tensor_of
+from flipsearch.catalogue.structure import structure_columns
 from flipsearch.catalogue.writing import growth_factor
 from flipsearch.errors import FlipsearchError
 from flipsearch.formats import Format, parse_format
@@ -49,8 +51,12 @@ _COLUMNS = (
     SchemeRow.nonzeros,
     SchemeRow.additions,
     SchemeRow.growth,
+    SchemeRow.fewest,
+    SchemeRow.calls,
     TensorRow.definition,
     FactorsRow.data,
+    ProgramsRow.additions.label("shared"),
+    ProgramsRow.data.label("programs"),
 )
 
 
@@ -134,7 +140,7 @@ def _structure(connection: Connection) -> list[str]:
 def check_row(row: tuple[Any, ...]) -> str | None:
     """Return why a row (`_COLUMNS`) is damaged, or None: hash, proof and every derived column."""
     _, name, format_name, tabulated, ring, rank, nonzeros, additions, growth = row[:9]
-    definition, data = row[9:]
+    fewest, calls, definition, data, shared, kept = row[9:]
     format_: Format
     try:
         if format_name.startswith(TENSOR_PREFIX):
@@ -143,6 +149,8 @@ def check_row(row: tuple[Any, ...]) -> str | None:
             format_ = parse_format(format_name)
         scheme = restored(data, format_, Ring(ring), rank, name)
         verify(scheme)
+        if kept is not None:
+            programs.unpack(kept, format_, name, shared)
     except (FlipsearchError, ValueError) as error:
         return str(error)
     expected = growth_factor(scheme)
@@ -151,6 +159,8 @@ def check_row(row: tuple[Any, ...]) -> str | None:
         "ring": scheme.natural_ring == ring,
         "nonzeros": scheme.nonzeros == nonzeros,
         "additions": scheme.additions == additions,
+        "fewest": fewest == min(additions, additions if shared is None else shared),
+        "calls": structure_columns(scheme)["calls"] == calls,
         "growth": growth == expected
         if expected is None or growth is None
         else math.isclose(growth, expected, rel_tol=1e-9),
@@ -220,6 +230,7 @@ def _batches(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
         select(*_COLUMNS)
         .outerjoin(FactorsRow, FactorsRow.scheme_id == SchemeRow.id)
         .outerjoin(TensorRow, TensorRow.name == SchemeRow.format)
+        .outerjoin(ProgramsRow, ProgramsRow.scheme_id == SchemeRow.id)
         .order_by(SchemeRow.id)
     )
     rows = connection.execution_options(yield_per=_BATCH).execute(statement)

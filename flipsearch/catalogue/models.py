@@ -64,12 +64,15 @@ class Base(DeclarativeBase):
 class SchemeRow(Base):
     """A verified scheme; `tabulated` is its format with the sides in order.
 
-    `workers` and `survives` are what the provenance of a fault-tolerant union of schemes says.
+    `additions` are those of the scheme as written, `fewest` what its best stored programs need,
+    or the same. `calls` and `gamma` are the recursive calls of a structured format and its
+    recursion factor. `workers` and `survives` are what the provenance of a fault-tolerant union
+    of schemes says.
     """
 
     __tablename__ = "schemes"
     __table_args__ = (
-        Index("ix_schemes_best", "tabulated", "ring", "rank", "additions", "id"),
+        Index("ix_schemes_best", "tabulated", "ring", "rank", "fewest", "id", "hash"),
         Index("ix_schemes_stored", "stored"),
     )
 
@@ -81,6 +84,9 @@ class SchemeRow(Base):
     rank: Mapped[int]
     nonzeros: Mapped[int]
     additions: Mapped[int]
+    fewest: Mapped[int] = mapped_column(Integer, server_default="0")
+    calls: Mapped[int | None]
+    gamma: Mapped[float | None] = mapped_column(Double)
     growth: Mapped[float | None] = mapped_column(Double)
     omega: Mapped[float] = mapped_column(Double)
     stored: Mapped[dt.datetime] = mapped_column(Moment)
@@ -108,6 +114,20 @@ class FactorsRow(Base):
         Identifier, ForeignKey("schemes.id", ondelete="CASCADE"), primary_key=True
     )
     data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ProgramsRow(Base):
+    """The addition-reduced form of a scheme: its programs with the fewest additions known."""
+
+    __tablename__ = "programs"
+
+    scheme_id: Mapped[int] = mapped_column(
+        Identifier, ForeignKey("schemes.id", ondelete="CASCADE"), primary_key=True
+    )
+    additions: Mapped[int]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    label: Mapped[str] = mapped_column(Text)
+    stored: Mapped[dt.datetime] = mapped_column(Moment)
 
 
 class ProvenanceRow(Base):

@@ -23,6 +23,8 @@ from flipsearch.formats import Format, MatrixProduct, parse_format
 from flipsearch.rings import Ring, parse_ring
 
 TENSOR_PREFIX = "tensor:"
+LARGEST_NUMBER = 2**63 - 1
+"""The largest integer that the databases hold; no row, rank or count reaches it."""
 
 Range = int | tuple[int | None, int | None]
 
@@ -57,10 +59,13 @@ SORTS: dict[str, tuple[Any, ...]] = {
     "ring": (SchemeRow.ring,),
     "rank": (SchemeRow.rank,),
     "gap": (_GAP,),
-    "additions": (SchemeRow.additions,),
+    "additions": (SchemeRow.fewest,),
+    "written": (SchemeRow.additions,),
     "nonzeros": (SchemeRow.nonzeros,),
     "growth": (SchemeRow.growth,),
     "omega": (SchemeRow.omega,),
+    "calls": (SchemeRow.calls,),
+    "gamma": (SchemeRow.gamma,),
     "stored": (SchemeRow.stored,),
     "verified": (SchemeRow.verified,),
     "scheme": (SchemeRow.hash,),
@@ -78,7 +83,8 @@ class Filters:
     ring : str or Ring
         Z includes ZT, and Q both.
     rank, gap, additions : int or (low, high)
-        A value, or a range with either end None; gap is rank minus known bound.
+        A value, or a range with either end None; gap is rank minus known bound, additions are
+        the fewest known: of the stored programs where there are any, else as written.
     growth : float
         Growth factor at most this; excludes finite fields, which have none.
     source : str
@@ -121,7 +127,7 @@ class Filters:
         for column, asked in (
             (SchemeRow.rank, self.rank),
             (_GAP, self.gap),
-            (SchemeRow.additions, self.additions),
+            (SchemeRow.fewest, self.additions),
         ):
             if asked is not None:
                 found += _between(column, asked)
@@ -164,10 +170,22 @@ def as_format(name: str) -> MatrixProduct:
     return parse_format(name)
 
 
+def within_database(number: int) -> int:
+    """Return the number, or the nearest one that a database can hold: no row has either."""
+    return max(-LARGEST_NUMBER, min(LARGEST_NUMBER, number))
+
+
+def run_number(run: int | str) -> int | None:
+    """Return the number that names a run, or None if the run is named by its name."""
+    if isinstance(run, int):
+        return run
+    return int(run) if run.isascii() and run.isdecimal() and len(run) < 1000 else None
+
+
 def _between(column: Any, asked: Range) -> list[ColumnElement[bool]]:
     low, high = (asked, asked) if isinstance(asked, int) else asked
-    ends = [] if low is None else [column >= low]
-    return ends if high is None else [*ends, column <= high]
+    ends = [] if low is None else [column >= within_database(low)]
+    return ends if high is None else [*ends, column <= within_database(high)]
 
 
 def _came_from(condition: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -177,8 +195,9 @@ def _came_from(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def _of_run(run: int | str) -> ColumnElement[bool]:
-    if isinstance(run, int) or run.isdecimal():
-        return ProvenanceRow.run_id == int(run)
+    number = run_number(run)
+    if number is not None:
+        return ProvenanceRow.run_id == within_database(number)
     return ProvenanceRow.run_id.in_(select(RunRow.id).where(RunRow.name == run))
 
 
@@ -215,6 +234,9 @@ def select_schemes() -> Select[Any]:
             _bound.value.label("known_bound"),
             SchemeRow.workers,
             SchemeRow.survives,
+            SchemeRow.fewest,
+            SchemeRow.calls,
+            SchemeRow.gamma,
         ).select_from(SchemeRow)
     )
 
@@ -251,11 +273,12 @@ def find(
 ) -> Iterator[Row[Any]]:
     """Yield the rows that pass, in order; memory does not grow with their number."""
     statement = select_schemes().where(*filters.conditions()).order_by(*order(sort))
+    limit = None if limit is None else within_database(limit)
     if limit is not None:
         statement = statement.limit(limit)
     if offset:
         statement = statement.limit(-1 if limit is None and _is_sqlite(connection) else limit)
-        statement = statement.offset(offset)
+        statement = statement.offset(within_database(offset))
     streaming = connection.execution_options(yield_per=1000)
     yield from streaming.execute(statement)
 
@@ -282,7 +305,7 @@ def best_row(
     statement = (
         select_schemes()
         .where(*filters.conditions())
-        .order_by(SchemeRow.rank, as_asked, SchemeRow.additions, SchemeRow.id)
+        .order_by(SchemeRow.rank, as_asked, SchemeRow.fewest, SchemeRow.id)
         .limit(1)
     )
     return connection.execute(statement).first()
@@ -304,7 +327,7 @@ def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> l
         select(first.hash)
         .where(first.tabulated == group.c.tabulated, first.ring == group.c.ring)
         .where(first.rank == group.c.rank)
-        .order_by(first.additions, first.id)
+        .order_by(first.fewest, first.id)
         .limit(1)
         .correlate(group)
         .scalar_subquery()

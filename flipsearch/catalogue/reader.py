@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from flipsearch.catalogue import bounds, queries
+from flipsearch.catalogue import bounds, programs, queries
 from flipsearch.catalogue.database import Database
 from flipsearch.catalogue.models import (
     FactorsRow,
+    ProgramsRow,
     ProvenanceRow,
     QuarantineRow,
     SchemeRow,
@@ -33,6 +34,7 @@ from flipsearch.catalogue.records import (
 from flipsearch.errors import CatalogueError, FormatError, NotFoundError, UsageError
 from flipsearch.formats import Format
 from flipsearch.formats.tensors import parse_tensor
+from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
@@ -67,7 +69,7 @@ class Reader:
         """
         with self.database.reading() as connection:
             if isinstance(scheme, int):
-                condition = SchemeRow.id == scheme
+                condition = SchemeRow.id == queries.within_database(scheme)
             else:
                 prefix = scheme.strip().lower()
                 if len(prefix) < SHORTEST_PREFIX or set(prefix) - set("0123456789abcdef"):
@@ -212,7 +214,9 @@ class Reader:
 
     def quarantined(self, limit: int | None = None) -> list[Quarantined]:
         """Return the rejected results, latest first."""
-        statement = select(QuarantineRow.__table__).order_by(QuarantineRow.id.desc()).limit(limit)
+        statement = select(QuarantineRow.__table__).order_by(QuarantineRow.id.desc())
+        if limit is not None:
+            statement = statement.limit(queries.within_database(limit))
         with self.database.reading() as connection:
             rows = connection.execute(statement).all()
         return [
@@ -243,7 +247,11 @@ class Reader:
             known_bound=row.known_bound,
             workers=row.workers,
             survives=row.survives,
+            fewest_additions=row.fewest,
+            calls=row.calls,
+            gamma=row.gamma,
             _load=self._load,
+            _load_reduction=self._load_reduction,
         )
 
     def _format(self, name: str) -> Format:
@@ -263,6 +271,20 @@ class Reader:
             statement = select(FactorsRow.data).where(FactorsRow.scheme_id == record.id)
             data = connection.execute(statement).scalar()
         return restored(data, record.format, record.ring, record.rank, record.hash)
+
+    def _load_reduction(self, record: Record) -> Reduction | None:
+        """Return the programs of a record, evaluated and compared with its hash."""
+        statement = select(ProgramsRow.data, ProgramsRow.additions).where(
+            ProgramsRow.scheme_id == record.id
+        )
+        with self.database.reading() as connection:
+            row = connection.execute(statement).first()
+        if row is None:
+            return None
+        try:
+            return programs.unpack(row.data, record.format, record.hash, row.additions)
+        except FormatError as error:
+            raise _damaged(record.hash, str(error)) from None
 
 
 def tensor_of(name: str, definition: str | None) -> Format:

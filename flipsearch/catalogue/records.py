@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from flipsearch.formats import Format
+from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
@@ -97,6 +98,25 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class StoredProgram:
+    """What became of programs that were handed to the writer.
+
+    Parameters
+    ----------
+    scheme : Stored
+        Where their scheme is.
+    additions : int
+        What they need.
+    kept : bool
+        Whether they are the ones kept now; False if others need no more additions.
+    """
+
+    scheme: Stored
+    additions: int
+    kept: bool
+
+
+@dataclass(frozen=True)
 class Bound:
     """A known upper bound on the rank of a format over a ring, cited, not proved here."""
 
@@ -113,7 +133,11 @@ class Record:
 
     `growth` is the growth factor max_k sum_r |u_r|_1 |v_r|_1 |w_rk| (Bini and Lotti 1980: 12 for
     Strassen, 18 for Winograd), None over finite fields. `known_bound` is the cited bound for the
-    format over the same ring, None if there is none. `workers` and `survives` are set for
+    format over the same ring, None if there is none. `additions` are those of the scheme as
+    written, `fewest_additions` those of its stored programs, which share sums, where there are
+    any that need fewer. `calls` and `gamma` are the recursive calls of a structured format and
+    the factor by which block recursion on it is cheaper than on a general product; None where
+    that has no meaning (`flipsearch.formats.recursion`). `workers` and `survives` are set for
     fault-tolerant unions of schemes: how many products there are, how many may be lost.
     """
 
@@ -132,7 +156,11 @@ class Record:
     known_bound: int | None
     workers: int | None
     survives: int | None
+    fewest_additions: int
+    calls: int | None
+    gamma: float | None
     _load: Callable[[Record], Scheme] = field(repr=False)
+    _load_reduction: Callable[[Record], Reduction | None] = field(repr=False)
 
     @property
     def short(self) -> str:
@@ -155,6 +183,17 @@ class Record:
         """
         return self._load(self)
 
+    @cached_property
+    def reduction(self) -> Reduction | None:
+        """Its stored programs with the fewest additions, evaluated and compared; None if none.
+
+        Raises
+        ------
+        CatalogueError
+            They do not compute this scheme, or the catalogue was closed.
+        """
+        return self._load_reduction(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return every column under its name, scalars only: a row of a data frame."""
         return {
@@ -165,9 +204,12 @@ class Record:
             "known_bound": self.known_bound,
             "gap": self.gap,
             "additions": self.additions,
+            "fewest_additions": self.fewest_additions,
             "nonzeros": self.nonzeros,
             "growth": self.growth,
             "omega": self.omega,
+            "calls": self.calls,
+            "gamma": self.gamma,
             "stored": self.stored.isoformat(timespec="seconds"),
             "verified": self.verified.isoformat(timespec="seconds"),
             "source": self.source,

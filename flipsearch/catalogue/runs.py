@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from flipsearch.catalogue.models import RunRow
 from flipsearch.catalogue.packing import pack_state, unpack_state
+from flipsearch.catalogue.queries import run_number, within_database
 from flipsearch.catalogue.records import Run
 from flipsearch.errors import CatalogueError, FormatError, NotFoundError, UsageError
 from flipsearch.rings import Ring
@@ -93,8 +94,9 @@ def run_of(row: Row[Any], now: dt.datetime) -> Run:
 def find_run(connection: Connection, run: int | str) -> Run | None:
     """Return a run by number or name, or None."""
     statement = select(*_COLUMNS)
-    if isinstance(run, int) or run.isdecimal():
-        statement = statement.where(RunRow.id == int(run))
+    number = run_number(run)
+    if number is not None:
+        statement = statement.where(RunRow.id == within_database(number))
     else:
         statement = statement.where(RunRow.name == run)
     row = connection.execute(statement).first()
@@ -104,7 +106,9 @@ def find_run(connection: Connection, run: int | str) -> Run | None:
 def all_runs(connection: Connection, limit: int | None = None) -> list[Run]:
     """Return the runs, latest first."""
     now = dt.datetime.now(dt.UTC)
-    statement = select(*_COLUMNS).order_by(RunRow.id.desc()).limit(limit)
+    statement = select(*_COLUMNS).order_by(RunRow.id.desc())
+    if limit is not None:
+        statement = statement.limit(within_database(limit))
     return [run_of(row, now) for row in connection.execute(statement)]
 
 
@@ -218,7 +222,9 @@ def report(
         if status not in ENDINGS:
             raise UsageError(f"a run ends as one of {', '.join(ENDINGS)}, not {status!r}")
         values |= {"status": status, "finished": now}
-    result = connection.execute(update(RunRow).where(RunRow.id == run).values(**values))
+    result = connection.execute(
+        update(RunRow).where(RunRow.id == within_database(run)).values(**values)
+    )
     if result.rowcount == 0:
         raise NotFoundError(f"there is no run {run}: flipsearch runs lists them")
 
@@ -231,7 +237,9 @@ def checkpoint_of(connection: Connection, run: int) -> dict[str, Any] | None:
     CatalogueError
         It is damaged.
     """
-    data = connection.execute(select(RunRow.checkpoint).where(RunRow.id == run)).scalar()
+    data = connection.execute(
+        select(RunRow.checkpoint).where(RunRow.id == within_database(run))
+    ).scalar()
     if data is None:
         return None
     try:

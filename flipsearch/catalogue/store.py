@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Self
 
 from flipsearch.catalogue import audit as auditing
-from flipsearch.catalogue import bounds, schema, shipped, spool, writing
+from flipsearch.catalogue import bounds, schema, shipped, spool, structure, writing
 from flipsearch.catalogue.database import PATIENCE_SECONDS, Database
 from flipsearch.catalogue.places import resolve
 from flipsearch.catalogue.runlog import RunLog
@@ -140,7 +140,9 @@ def _make(database: Database) -> None:
         if before == schema.NEWEST:
             return
         schema.migrate(connection)
-        if before is None:
+        if before is not None:
+            structure.fill_in(connection)
+        else:
             bounds.load(connection, *bounds.shipped_table())
             folder = shipped.shipped_folder()
             if folder is not None:

@@ -16,11 +16,12 @@ from typing import Any
 
 from sqlalchemy import update
 
-from flipsearch.catalogue import bounds, shipped, spool, writing
+from flipsearch.catalogue import bounds, programs, shipped, spool, writing
 from flipsearch.catalogue.models import SchemeRow
 from flipsearch.catalogue.reader import Reader
-from flipsearch.catalogue.records import Provenance, Run, Stored
+from flipsearch.catalogue.records import Provenance, Run, Stored, StoredProgram
 from flipsearch.errors import CatalogueError, UsageError
+from flipsearch.programs import Reduction
 from flipsearch.scheme import Scheme
 
 _log = logging.getLogger(__name__)
@@ -92,6 +93,33 @@ class Writer(Reader):
             if failed is not None and on_invalid == "raise":
                 raise failed
         return stored
+
+    def add_program(
+        self, reduction: Reduction, provenance: Provenance | None = None
+    ) -> StoredProgram:
+        """Prove a scheme's programs and keep them with it, if they need the fewest additions.
+
+        The scheme is stored too if it is not there. What is kept is evaluated again whenever it
+        is read (`Record.reduction`).
+
+        Parameters
+        ----------
+        reduction : Reduction
+            Programs and the scheme they compute.
+        provenance : Provenance, optional
+            Where the programs came from; also the scheme's, if it is new.
+
+        Raises
+        ------
+        InvalidSchemeError
+            A program does not compute its factor, or the scheme is none; nothing is stored.
+        """
+        reduction.check()
+        stored = self.add(reduction.scheme, provenance)
+        label = "unknown" if provenance is None else provenance.describe()
+        with self.database.writing() as connection:
+            kept = programs.keep(connection, stored.id, reduction, label)
+        return StoredProgram(stored, reduction.additions, kept)
 
     def _commit(
         self,

@@ -33,6 +33,7 @@ from flipsearch.catalogue.packing import pack_scheme
 from flipsearch.catalogue.queries import names_of
 from flipsearch.catalogue.records import Provenance, Stored
 from flipsearch.catalogue.spool import scheme_to_json
+from flipsearch.catalogue.structure import structure_columns
 from flipsearch.errors import InvalidSchemeError, UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.formats.tensors import SparseTensor, tensor_text
@@ -103,6 +104,8 @@ def prepare(scheme: Scheme, now: dt.datetime | None = None) -> Prepared:
         "rank": stored.rank,
         "nonzeros": stored.nonzeros,
         "additions": stored.additions,
+        "fewest": stored.additions,
+        **structure_columns(stored),
         "growth": growth_factor(stored),
         "omega": stored.omega,
         "stored": now,

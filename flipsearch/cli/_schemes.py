@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
@@ -246,10 +247,15 @@ def run_export(arguments: argparse.Namespace) -> int:
     ids: Sequence[str] = arguments.ids
     to: str = arguments.to
     output = Path(arguments.output) if arguments.output else None
-    several = len(ids) > 1 or (output is not None and output.is_dir())
+    named = str(arguments.output or "").endswith(("/", os.sep))
+    several = len(ids) > 1 or (output is not None and (named or output.is_dir()))
     if output is None and to in BINARY:
         raise UsageError(f"a .{to} file is binary: name it with -o FILE")
     if output is not None and several:
+        if output.exists() and not output.is_dir():
+            raise UsageError(
+                f"{output} is a file: several schemes need a folder, name one with -o"
+            )
         output.mkdir(parents=True, exist_ok=True)
     with Catalogue.open(arguments.db, read_only=True) as catalogue:
         for name in ids:

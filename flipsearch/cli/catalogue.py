@@ -47,6 +47,11 @@ def register(commands: Any) -> None:
     show = commands.add_parser("show", help="everything about one scheme")
     show.add_argument("scheme", metavar="ID", help="hash prefix, 6 digits or more")
     show.add_argument("--products", action="store_true", help="write out its products")
+    show.add_argument(
+        "--orbit",
+        action="store_true",
+        help="its class under symmetry: exactly where feasible, invariants in any case",
+    )
     _add_common(show)
     show.set_defaults(handler=run_show)
 

@@ -195,9 +195,8 @@ def _tune(arguments: argparse.Namespace, module: Any, size: int, dtype: Any, thr
 
 
 def run_reduce(arguments: argparse.Namespace) -> int:
-    """Look for fewer additions, store the scheme found and print what it needs."""
+    """Look for fewer additions, store scheme and programs and print what they need."""
     import json
-    from dataclasses import asdict
 
     from flipsearch.catalogue import Catalogue, Provenance
     from flipsearch.cli.output import print_json
@@ -214,20 +213,20 @@ def run_reduce(arguments: argparse.Namespace) -> int:
         scheme = find_scheme(name, arguments.db)
         found = fewest_additions(scheme, seconds, arguments.seed, walk=not arguments.keep)
         best = found.scheme
-        programs = {side: asdict(getattr(found, side)) for side in ("left", "right", "output")}
         details = {"shared_additions": found.additions, "parts": found.parts}
         provenance = Provenance(
             parent=scheme.content_hash, method="reduce", seed=arguments.seed, details=details
         )
         with Catalogue.open(arguments.db) as catalogue:
-            stored = catalogue.add(best, provenance=provenance)
+            stored = catalogue.add_program(found, provenance)
         record = {
             "format": str(best.format),
             "ring": best.ring.value,
             "rank": best.rank,
             "scheme": best.content_hash,
             "from": scheme.content_hash,
-            "new": stored.new,
+            "new": stored.scheme.new,
+            "kept": stored.kept,
             "naive_additions": best.additions,
             "additions": found.additions,
             "left": found.left.additions,
@@ -235,7 +234,7 @@ def run_reduce(arguments: argparse.Namespace) -> int:
             "output": found.output.additions,
         }
         if arguments.output:
-            write_text(arguments.output, json.dumps(record | {"programs": programs}) + "\n")
+            write_text(arguments.output, json.dumps(record | {"programs": found.to_dict()}) + "\n")
         if arguments.json:
             print_json(record)
         else:
@@ -244,5 +243,6 @@ def run_reduce(arguments: argparse.Namespace) -> int:
                 f"({found.left.additions} + {found.right.additions} + {found.output.additions}), "
                 f"{best.additions} as written; {scheme.content_hash[:12]} as written needs "
                 f"{scheme.additions}"
+                + ("" if stored.kept else "; the programs stored before need no more: kept")
             )
     return 0

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from flipsearch.errors import FormatError, UsageError
+from flipsearch.errors import FormatError, NotFoundError, UsageError
 from flipsearch.files.native import to_text
 from flipsearch.files.pickled import write_object_array
 from flipsearch.formats import MatrixProduct
@@ -109,6 +109,8 @@ def write_scheme(
         That format cannot hold this scheme.
     UsageError
         There is no such format, or the file exists and `force` is not given.
+    NotFoundError
+        The folder is not there.
     OSError
         The file cannot be written.
     """
@@ -124,12 +126,27 @@ def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
     Raises
     ------
     UsageError
-        The file exists and `force` is not given.
+        The file exists and `force` is not given, or the path is a folder.
+    NotFoundError
+        The folder it should lie in is not there.
     OSError
-        It cannot be written.
+        It cannot be written; the error names the file asked for.
     """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file in it")
     if path.exists() and not force:
         raise UsageError(f"{path} exists already: add --force to replace it")
+    folder = path.parent
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise NotFoundError(f"{folder} {what}: make that folder first, or choose another path")
+    try:
+        _write_atomically(path, data, force=force)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _write_atomically(path: Path, data: bytes, *, force: bool) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -331,7 +331,8 @@ def _solve(n: int, destinations: Counter[str], ratios: dict[str, Gamma]) -> Gamm
     for operands, count in destinations.items():
         if operands != "self":
             total += count * ratios[operands]
-    return total / (general_factor(n) - destinations["self"])
+    remaining = general_factor(n) - destinations["self"]
+    return total / remaining if remaining > 0 else math.inf
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.programs import Program, Reduction, reduction_of
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 
@@ -36,3 +37,31 @@ def variant(number: int, format_: str = "2x2x2", ring: Ring = Ring.Z) -> Scheme:
     )
     w[-1] *= -1
     return Scheme(naive.format, ring, u, v, w)
+
+
+def winograd() -> Reduction:
+    """Winograd's form of Strassen's scheme with its 15 additions, entries of C transposed."""
+    left = Program(  # a11 a12 a21 a22; S1 = a21 + a22, S2 = S1 - a11, S3 = a11 - a21, S4
+        4,
+        ((1, 2, 1, 3), (1, 4, -1, 0), (1, 0, -1, 2), (1, 1, -1, 5)),
+        ((1, 0), (1, 1), (1, 7), (1, 3), (1, 4), (1, 5), (1, 6)),
+    )
+    right = Program(  # b11 b12 b21 b22; T1 = b12 - b11, T2 = b22 - T1, T3 = b22 - b12, T4
+        4,
+        ((1, 1, -1, 0), (1, 3, -1, 4), (1, 3, -1, 1), (1, 5, -1, 2)),
+        ((1, 0), (1, 2), (1, 3), (1, 7), (1, 4), (1, 5), (1, 6)),
+    )
+    output = Program(  # m1 .. m7; c11 = m1 + m2, U2 = m1 + m6, U3 = U2 + m7, U4 = U2 + m5
+        7,
+        (
+            (1, 0, 1, 1),
+            (1, 0, 1, 5),
+            (1, 8, 1, 6),
+            (1, 8, 1, 4),
+            (1, 10, 1, 2),
+            (1, 9, -1, 3),
+            (1, 9, 1, 4),
+        ),
+        ((1, 7), (1, 12), (1, 11), (1, 13)),
+    )
+    return reduction_of(MatrixProduct(2, 2, 2), left, right, output)

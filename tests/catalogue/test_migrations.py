@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from catalogue_schemes import strassen, variant
+from catalogue_schemes import strassen, variant, winograd
 from sqlalchemy import inspect
 
 from flipsearch.catalogue import Catalogue
@@ -19,13 +19,18 @@ from flipsearch.rings import Ring
 HERE = Path(__file__).parent
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    path = tmp_path / "old.sqlite"
+def written_by(revision: str, folder: Path) -> Path:
+    """Return a catalogue as the program with that schema left it."""
+    path = folder / f"{revision}.sqlite"
     connection = sqlite3.connect(path)
-    connection.executescript((HERE / "schema_0001.sql").read_text("utf-8"))
+    connection.executescript((HERE / f"schema_{revision}.sql").read_text("utf-8"))
     connection.close()
     return path
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    return written_by("0001", tmp_path)
 
 
 @pytest.mark.parametrize("read_only", [False, True])
@@ -45,9 +50,29 @@ def test_schema_0001_is_upgraded(old: Path, read_only: bool) -> None:
         assert catalogue.health().problems == []
 
 
-def test_an_upgraded_catalogue_takes_everything_new(old: Path) -> None:
-    with Catalogue.open(old) as catalogue:
+def test_schema_0002_is_upgraded(tmp_path: Path) -> None:
+    with Catalogue.open(written_by("0002", tmp_path)) as catalogue:
+        assert catalogue.health().revision == schemas.NEWEST
+        records = list(catalogue.records(sort="scheme"))
+        assert len(records) == 4
+        assert all(r.fewest_additions == r.additions for r in records)
+        assert all(r.reduction is None for r in records)
+        structured = catalogue.best("ug:2x2x2")
+        assert structured is not None
+        assert (structured.rank, structured.calls, structured.gamma) == (6, 4, 2 / 3)
+        assert catalogue.invariants(1) == {"type": "6XYZ"}
+        assert catalogue.quarantined()[0].reason == "wrong"
+        union = next(r for r in records if r.survives is not None)
+        assert (union.workers, union.survives, union.rank) == (4, 0, 4)
+        assert catalogue.audit().damaged == []
+
+
+@pytest.mark.parametrize("revision", schemas.REVISIONS[:-1])
+def test_an_upgraded_catalogue_takes_everything_new(tmp_path: Path, revision: str) -> None:
+    with Catalogue.open(written_by(revision, tmp_path)) as catalogue:
         catalogue.add(variant(1))
+        kept = catalogue.add_program(winograd())
+        assert catalogue.get(kept.scheme.hash).fewest_additions == 15
         catalogue.annotate(1, {"type": "a"})
         catalogue.quarantine("why not", run=1)
         assert catalogue.resume_run("night").status == "running"

@@ -10,7 +10,6 @@ does not is a bug and raises.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from random import Random
 
 import numpy as np
@@ -20,41 +19,12 @@ from flipsearch.kernels.additions.anneal import fewer_additions
 from flipsearch.kernels.additions.greedy import shorten_repeatedly
 from flipsearch.kernels.additions.plain import shorten_plain
 from flipsearch.kernels.additions.program import Program, Step, chained, transposed
+from flipsearch.programs import Reduction
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 
 PASSES = 20
 """Greedy passes between two looks at the clock."""
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """A scheme and programs for its three linear parts.
-
-    Parameters
-    ----------
-    scheme : Scheme
-        What the programs compute.
-    left, right : Program
-        From the entries of A (of B) to the R left (right) operands.
-    output : Program
-        From the R products (term r divided by its denominator) to the entries of C.
-    """
-
-    scheme: Scheme
-    left: Program
-    right: Program
-    output: Program
-
-    @property
-    def additions(self) -> int:
-        """Additions of all three programs."""
-        return self.left.additions + self.right.additions + self.output.additions
-
-    @property
-    def parts(self) -> tuple[int, int, int]:
-        """Additions on A's side, on B's and on C's."""
-        return self.left.additions, self.right.additions, self.output.additions
 
 
 def reduce_additions(

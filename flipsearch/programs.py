@@ -1,0 +1,301 @@
+"""Straight-line programs, and schemes given by three of them: the addition-reduced form.
+
+A program computes linear forms by additions, one a step. Multiplications by constants are not
+counted, as usual. Tellegen's theorem in this setting: the reverse of a program with r outputs and
+c inputs, all of them used, computes the transposed matrix with r - c additions more
+(`transposed`), so that a factor may be shortened from either side.
+
+Invariant: a step refers to earlier variables only, and costs exactly one addition. A `Reduction`
+that `reduction_of` or `Reduction.check` let pass computes its scheme exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flipsearch.errors import FormatError, InvalidSchemeError
+from flipsearch.formats import Format
+from flipsearch.rings import IntArray, Ring
+from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+
+Step = tuple[int, int, int, int]  # coefficient, variable, coefficient, variable
+Output = tuple[int, int]  # coefficient, variable; coefficient 0 for the zero form
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program on `inputs` variables, numbered first; step s defines variable inputs + s.
+
+    Parameters
+    ----------
+    inputs : int
+        Number of input variables.
+    steps : tuple of (p, x, q, y)
+        The new variable is p * x + q * y.
+    outputs : tuple of (p, x)
+        Output k is p * x.
+    """
+
+    inputs: int
+    steps: tuple[Step, ...]
+    outputs: tuple[Output, ...]
+
+    @property
+    def additions(self) -> int:
+        """Number of additions."""
+        return len(self.steps)
+
+    def matrix(self) -> IntArray:
+        """Return the matrix it computes, exactly; shape (outputs, inputs).
+
+        Raises
+        ------
+        OverflowError
+            A coefficient is beyond 64 bits.
+        """
+        rows: list[list[int]] = [
+            [int(x == y) for x in range(self.inputs)] for y in range(self.inputs)
+        ]
+        for p, x, q, y in self.steps:
+            row = [p * s + q * t for s, t in zip(rows[x], rows[y], strict=True)]
+            if max(row, default=0) >= 2**63 or min(row, default=0) < -(2**63):
+                raise OverflowError("a coefficient of a program is beyond 64 bits")
+            rows.append(row)
+        values = [[p * s for s in rows[x]] for p, x in self.outputs]
+        return np.array(values, dtype=np.int64).reshape(len(self.outputs), self.inputs)
+
+
+def chained(inputs: int, shared: list[Step], rows: list[list[tuple[int, int]]]) -> Program:
+    """Return the program that forms shared sums first and then adds up each row.
+
+    Parameters
+    ----------
+    inputs : int
+        Number of input variables.
+    shared : list of steps
+        Define variables from `inputs` on.
+    rows : list of lists of (coefficient, variable)
+        The outputs as sums of inputs and shared sums.
+    """
+    steps = list(shared)
+    outputs: list[Output] = []
+    for row in rows:
+        if not row:
+            outputs.append((0, 0))
+            continue
+        coefficient, variable = row[0]
+        for q, y in row[1:]:
+            steps.append((coefficient, variable, q, y))
+            coefficient, variable = 1, inputs + len(steps) - 1
+        outputs.append((coefficient, variable))
+    return Program(inputs, tuple(steps), tuple(outputs))
+
+
+def transposed(program: Program) -> Program:
+    """Return a program for the transposed matrix, the given one run backwards.
+
+    It takes `additions` + inputs used - outputs used (with roles exchanged: see the module).
+    """
+    count = program.inputs + len(program.steps)
+    uses: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+    for k, (p, x) in enumerate(program.outputs):
+        if p:
+            uses[x].append((p, k))
+    inputs = len(program.outputs)
+    steps: list[Step] = []
+
+    def added(terms: list[tuple[int, int]]) -> tuple[int, int]:
+        if not terms:
+            return 0, 0
+        coefficient, variable = terms[0]
+        for q, y in terms[1:]:
+            steps.append((coefficient, variable, q, y))
+            coefficient, variable = 1, inputs + len(steps) - 1
+        return coefficient, variable
+
+    for index in range(len(program.steps) - 1, -1, -1):
+        coefficient, variable = added(uses[program.inputs + index])
+        if coefficient:
+            p, x, q, y = program.steps[index]
+            uses[x].append((p * coefficient, variable))
+            uses[y].append((q * coefficient, variable))
+    outputs = tuple(added(uses[x]) for x in range(program.inputs))
+    return Program(inputs, tuple(steps), outputs)
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A scheme and programs for its three linear parts.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        What the programs compute.
+    left, right : Program
+        From the entries of A (of B) to the R left (right) operands.
+    output : Program
+        From the R products (term r divided by its denominator) to the entries of C.
+    """
+
+    scheme: Scheme
+    left: Program
+    right: Program
+    output: Program
+
+    @property
+    def additions(self) -> int:
+        """Additions of all three programs."""
+        return self.left.additions + self.right.additions + self.output.additions
+
+    @property
+    def parts(self) -> tuple[int, int, int]:
+        """Additions on A's side, on B's and on C's."""
+        return self.left.additions, self.right.additions, self.output.additions
+
+    @property
+    def programs(self) -> tuple[Program, Program, Program]:
+        """(left, right, output)."""
+        return self.left, self.right, self.output
+
+    def check(self) -> None:
+        """Prove that the programs compute the scheme's factors, entry by entry.
+
+        Raises
+        ------
+        InvalidSchemeError
+            One of them computes something else; the message says which.
+        """
+        u, v, w = self.scheme.factors
+        for name, program, factor in zip(
+            ("left", "right", "output"), self.programs, (u, v, w.T), strict=True
+        ):
+            if not np.array_equal(matrix_of(program), factor):
+                raise InvalidSchemeError(f"the {name} program does not compute its factor")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return programs and denominators as JSON values; `reduction_from` reads them."""
+        record: dict[str, Any] = {
+            name: {
+                "inputs": program.inputs,
+                "steps": [list(step) for step in program.steps],
+                "outputs": [list(output) for output in program.outputs],
+            }
+            for name, program in zip(("left", "right", "output"), self.programs, strict=True)
+        }
+        if (self.scheme.denominators != 1).any():
+            record["denominators"] = self.scheme.denominators.tolist()
+        return record
+
+
+def matrix_of(program: Program) -> IntArray:
+    """Return the matrix a program computes, for a program that nobody vouches for.
+
+    Raises
+    ------
+    InvalidSchemeError
+        A coefficient on the way is 2^62 or more.
+    """
+    try:
+        matrix = program.matrix()
+    except OverflowError:
+        raise InvalidSchemeError("a program has a coefficient of 2^62 or more") from None
+    if np.abs(matrix).max(initial=0) >= LARGEST_COEFFICIENT:
+        raise InvalidSchemeError("a program has a coefficient of 2^62 or more")
+    return matrix
+
+
+def reduction_of(
+    format_: Format,
+    left: Program,
+    right: Program,
+    output: Program,
+    denominators: Sequence[int] | None = None,
+) -> Reduction:
+    """Return the reduction whose scheme is what the programs compute, over Q or a subring.
+
+    The scheme is not verified here: it may compute something else than the format.
+
+    Raises
+    ------
+    InvalidSchemeError
+        The programs do not fit together, or a coefficient is too large.
+    """
+    rank = len(left.outputs)
+    shapes = [(program.inputs, len(program.outputs)) for program in (left, right, output)]
+    du, dv, dw = format_.dimensions
+    if shapes != [(du, rank), (dv, rank), (rank, dw)]:
+        raise InvalidSchemeError(f"the programs do not have the inputs and outputs of {format_}")
+    u, v, outputs = (matrix_of(program) for program in (left, right, output))
+    below = None if denominators is None else np.array(denominators, dtype=np.int64)
+    ring = Ring.Z if below is None or (below == 1).all() else Ring.Q
+    try:
+        scheme = Scheme(format_, ring, u, v, outputs.T, below)  # type: ignore[arg-type]
+        natural = scheme.natural_ring
+        if natural is Ring.ZT and all(Ring.ZT.contains(matrix) for matrix in scheme.factors):
+            scheme = scheme.over(natural)
+    except FormatError as error:
+        raise InvalidSchemeError(f"the programs make no scheme: {error}") from None
+    return Reduction(scheme, left, right, output)
+
+
+def reduction_from(value: Any, format_: Format) -> Reduction:
+    """Return the reduction that `Reduction.to_dict` described, nothing taken on trust.
+
+    Raises
+    ------
+    FormatError
+        It describes none.
+    InvalidSchemeError
+        As for `reduction_of`.
+    """
+    if not isinstance(value, dict):
+        raise FormatError("programs are no JSON object")
+    left, right, output = (_program(value.get(name)) for name in ("left", "right", "output"))
+    below = value.get("denominators")
+    if below is not None:
+        _integers(below)
+    return reduction_of(format_, left, right, output, below)
+
+
+def _program(value: Any) -> Program:
+    """Return a program from JSON values.
+
+    Raises
+    ------
+    FormatError
+        It is none: something is no integer, too large, or refers to a later variable.
+    """
+    if not isinstance(value, dict) or not all(
+        isinstance(value.get(name), list) for name in ("steps", "outputs")
+    ):
+        raise FormatError("a program needs 'inputs', 'steps' and 'outputs'")
+    inputs = value.get("inputs")
+    (inputs,) = _integers([inputs])
+    steps: list[Step] = []
+    for place, step in enumerate(value["steps"]):
+        p, x, q, y = _integers(step, 4)
+        if not (0 <= x < inputs + place and 0 <= y < inputs + place):
+            raise FormatError(f"step {place} of a program refers to a variable that is not there")
+        steps.append((p, x, q, y))
+    outputs: list[Output] = []
+    for output in value["outputs"]:
+        p, x = _integers(output, 2)
+        if not 0 <= x < inputs + len(steps):
+            raise FormatError("an output of a program refers to a variable that is not there")
+        outputs.append((p, x))
+    return Program(inputs, tuple(steps), tuple(outputs))
+
+
+def _integers(values: Any, count: int | None = None) -> list[int]:
+    if not isinstance(values, list) or (count is not None and len(values) != count):
+        raise FormatError("a program holds a list of a wrong length")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise FormatError("a program holds something that is no integer")
+        if abs(value) >= LARGEST_COEFFICIENT:
+            raise FormatError("a program holds a number of 2^62 or more")
+    return list(values)

@@ -145,11 +145,11 @@ def make_walk(at: Layout) -> Any:
                         if higher == rank:
                             break
                         rank = higher
+                    escapes += rank - before
                     stuck += U(code == STUCK)
                     if code == STUCK and (rank == before or stuck > STUCK_LIMIT):
                         reason = _STUCK
                         break
-                    escapes += rank - before
                     changed = True
             if changed:
                 build(at, rows, signs, rank, wide, narrow)

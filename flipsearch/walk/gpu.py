@@ -1,6 +1,6 @@
 """The walk on a GPU: what a kernel is compiled for, how states lie there, and the device itself.
 
-The kernel is `walk.cu` with `rows.cuh` and `moves.cuh`, compiled when first used for a `Shape`.
+The kernel is `walk.cu` with `rows.cuh`, `matches.cuh` and `moves.cuh`, compiled when first used for a `Shape`.
 `CudaDevice` is the only part that needs cupy and a GPU; it is as thin as can be, so that all the
 rest runs in tests against the same source compiled for the host.
 
@@ -38,8 +38,8 @@ SLACK = 2
 
 FIELDS = (
     *("seed", "steps", "plus_after", "band", "stop_rank", "collect", "collect_every", "capacity"),
-    *("merge", "counter", "step", "last", "next", "made", "reductions", "escapes", "rank", "best"),
-    *("taken", "entries", "status"),
+    *("merge", "counter", "step", "last", "next", "made", "reductions", "escapes", "stuck", "rank"),
+    *("best", "taken", "entries", "status"),
 )
 """The numbers of a walker, in the order of walk.cu."""
 IDLE, FRESH, RUNNING, BUDGET, REACHED, STUCK, OVERFULL = range(7)
@@ -104,7 +104,12 @@ class Shape:
     @property
     def words(self) -> int:
         """Words of a walker."""
-        return self.saved + 3 * self.masks + 3
+        words = self.saved + 3 * self.masks + 3
+        if self.team == 1:
+            return words
+        span = min(-(-self.rows // 128) * 4, 32)  # rows that a lane looks at side by side
+        pages = -(-self.rows // (32 * span))
+        return words + words % 2 + 3 * pages * span * 16
 
     @property
     def stride(self) -> int:
@@ -354,9 +359,9 @@ def blocks_on_a_processor(shared: int, registers: int, all_shared: int, all_regi
 
 @functools.cache
 def source() -> str:
-    """Return the CUDA source as one text, its two headers put in place."""
+    """Return the CUDA source as one text, its three headers put in place."""
     text = (SOURCES / "walk.cu").read_text(encoding="utf-8")
-    for name in ("rows.cuh", "moves.cuh"):
+    for name in ("rows.cuh", "matches.cuh", "moves.cuh"):
         text = text.replace(f'#include "{name}"\n', (SOURCES / name).read_text(encoding="utf-8"))
     return text
 

@@ -1,6 +1,6 @@
 // Rows of a walker and what is fixed when it is compiled: see walk.cu.
 //
-// The words of CUDA used by all three files are the macros below; a host that defines them itself,
+// The words of CUDA used by all four files are the macros below; a host that defines them itself,
 // and ON_HOST, compiles the same source with any C++ compiler.
 
 #ifndef ON_HOST
@@ -8,6 +8,7 @@
 #define RARE static __device__ __noinline__
 #define LANES(lane) for (u32 lane = threadIdx.x, once = 1; once; once = 0)
 #define VOTE(lane, condition) __ballot_sync(0xffffffffu, condition)
+#define FROM(lanes, lane) __shfl_sync(0xffffffffu, (lanes).mine, lane)
 #define SETTLE() __syncwarp()
 #define LOWEST(x) (u32)(__ffs((int)(x)) - 1)
 #define COUNT(x) (u32) __popc(x)
@@ -21,6 +22,15 @@
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
+typedef unsigned short u16;
+
+#ifndef ON_HOST
+// A number that each lane of a warp has for itself.
+struct Lanes {
+  u32 mine;
+  __device__ __forceinline__ u32& operator[](u32) { return mine; }
+};
+#endif
 
 constexpr u32 PLANE = BITS < 32 ? 1 : BITS / 32;                // registers of a plane
 constexpr bool HALVES = RING == 2 && BITS == 16;                // two rows in a word
@@ -31,17 +41,22 @@ constexpr u32 SIGNS = HALVES ? 3 * ROWS / 2 : 3 * ROWS * KEY;   // where the wor
 constexpr u32 SAVED = SIGNS + (RING == 2 ? 0 : MASKS);
 constexpr u32 FLIPPABLE = SAVED;
 constexpr u32 LIVE = FLIPPABLE + 3 * MASKS;
-constexpr u32 WORDS = LIVE + 3;
+// A warp also has a hash of 16 bits, a tag, of each factor; a lane looks at SPAN rows side by side.
+constexpr u32 SPAN = TEAM == 1 ? 0 : ROWS < 1024 ? (ROWS + 127) / 128 * 4 : 32;
+constexpr u32 PAGES = TEAM == 1 ? 0 : (ROWS + 32 * SPAN - 1) / (SPAN ? 32 * SPAN : 1);
+constexpr u32 TAGS = LIVE + 3 + (TEAM == 1 ? 0 : (LIVE + 3) % 2);
+constexpr u32 WORDS = TAGS + 3 * PAGES * SPAN * 16;
 constexpr u32 STRIDE = TEAM == 1 ? 32 : 1;
 constexpr u32 TRIES = 64;
+constexpr u32 STUCK_TIMES = 16;  // flipsearch/walk/task.py
 
 static_assert(ROWS % (HALVES || TEAM == 32 ? 32 : 2) == 0, "ROWS");
 
 // What the host knows of a walker: one array of 64-bit numbers a field.
 enum Field {
   SEED, STEPS, PLUS_AFTER, BAND, STOP_RANK, COLLECT, COLLECT_EVERY, CAPACITY, MERGE,
-  COUNTER, STEP, LAST, NEXT, MADE, REDUCTIONS, ESCAPES, RANK, BEST, TAKEN, ENTRIES, STATUS,
-  FIELDS
+  COUNTER, STEP, LAST, NEXT, MADE, REDUCTIONS, ESCAPES, STUCK_SO_FAR, RANK, BEST, TAKEN, ENTRIES,
+  STATUS, FIELDS
 };
 enum Status { IDLE, FRESH, RUNNING, BUDGET, REACHED, STUCK, OVERFULL };
 enum Step { REFUSED, FLIPPED, EVENT, NO_FLIP };
@@ -49,7 +64,7 @@ enum Step { REFUSED, FLIPPED, EVENT, NO_FLIP };
 struct Key { u32 word[KEY]; };
 struct Factor { u32 nonzero[PLANE]; u32 sign[PLANE]; };
 
-extern __shared__ u32 on_chip[];
+extern __shared__ __align__(16) u32 on_chip[];
 
 struct Walker {
   u32 first;  // where its words begin on the chip
@@ -99,7 +114,26 @@ DEVICE Key load(const Walker& me, u32 slot, u32 row) {
   return key;
 }
 
+DEVICE u32 tag_of(const Key& key) {
+  u32 sum = 0;
+#pragma unroll
+  for (u32 t = 0; t < KEY; t++) sum += key.word[t] * (0x9E3779B1u + 0x3C6EF372u * t);
+  return sum >> 16;
+}
+
+// Where the tags of a lane lie, four rows in two words; of the rows of a lane, the first half are
+// in lower halves of words, the others in upper ones, so that what `match` finds is in their order.
+DEVICE u32 tags_at(u32 slot, u32 page, u32 four, u32 lane) {
+  return TAGS + 2 * (((slot * PAGES + page) * (SPAN / 4) + four) * 32 + lane);
+}
+
 DEVICE void store(const Walker& me, u32 slot, u32 row, const Key& key) {
+  if constexpr (TEAM == 32) {
+    const u32 span = row / SPAN, place = row % SPAN, word = place % (SPAN / 2);
+    const u32 at = tags_at(slot, span / 32, word / 2, span % 32) + word % 2;
+    SETTLE();
+    ((u16*)on_chip)[2 * at + place / (SPAN / 2)] = (u16)tag_of(key);
+  }
   if constexpr (HALVES) {
     const u32 at = place(slot, row, 0), shift = row & 16;
     put(me, at, (get(me, at) & ~(0xffffu << shift)) | (key.word[0] << shift));
@@ -214,97 +248,4 @@ DEVICE u32 sign_of(const Walker& me, u32 row) {
 
 DEVICE void turn_sign(const Walker& me, u32 row, u32 minus) {
   if (RING != 2) put(me, SIGNS + (row >> 5), get(me, SIGNS + (row >> 5)) ^ (minus << (row & 31)));
-}
-
-// ---------------------------------------------------------------- bitmaps of rows
-
-// Those of rows 32w to 32w + 31 that there are.
-DEVICE u32 valid(u32 rank, u32 w) {
-  const u32 first = 32 * w;
-  return rank >= first + 32 ? ~0u : rank <= first ? 0 : (1u << (rank - first)) - 1;
-}
-
-// The k-th set bit of a word that has so many.
-DEVICE u32 kth(u32 word, u32 k) {
-  if constexpr (TEAM == 32) {
-    u32 found = 0;
-    LANES(lane) found |= VOTE(lane, (word >> lane & 1) && COUNT(word & ((1u << lane) - 1)) == k);
-    return LOWEST(found);
-  } else {
-    u32 from = 0;
-#pragma unroll
-    for (u32 half = 16; half > 0; half >>= 1) {
-      const u32 count = COUNT(word & ((1u << half) - 1));
-      const bool beyond = k >= count;
-      k -= beyond ? count : 0;
-      from += beyond ? half : 0;
-      word = beyond ? word >> half : word;
-    }
-    return from;
-  }
-}
-
-// Which of rows 32w to 32w + 31 hold x, and which hold y; rows past the rank may answer too.
-template <bool TWO>
-DEVICE void scan(const Walker& me, u32 slot, u32 w, const Key& x, const Key& y, u32& is_x,
-                 u32& is_y) {
-  is_x = is_y = 0;
-  if constexpr (TEAM == 32) {
-    LANES(lane) {
-      const Key mine = load(me, slot, 32 * w + lane);
-      is_x |= VOTE(lane, equal(mine, x));
-      if (TWO) is_y |= VOTE(lane, equal(mine, y));
-    }
-  } else if constexpr (HALVES) {
-    const u32 xx = x.word[0] * 0x10001u, yy = y.word[0] * 0x10001u;
-    u32 not_x = 0, not_y = 0;
-#pragma unroll
-    for (u32 back = 0; back < 16; back++) {
-      const u32 two = get(me, place(slot, 32 * w + 15 - back, 0));
-      not_x = 2 * not_x + LOWER_HALVES(two ^ xx, 0x10001u);
-      if (TWO) not_y = 2 * not_y + LOWER_HALVES(two ^ yy, 0x10001u);
-    }
-    is_x = ~not_x;
-    is_y = ~not_y;
-  } else {
-#pragma unroll
-    for (u32 r = 0; r < 32; r++) {
-      if (ROWS % 32 && 32 * w + r >= ROWS) break;
-      const Key mine = load(me, slot, 32 * w + r);
-      MARK_IF_ZERO(is_x, difference(mine, x), 1u << r);
-      if (TWO) MARK_IF_ZERO(is_y, difference(mine, y), 1u << r);
-    }
-  }
-}
-
-// The rows of a slot that hold x, where speed does not matter.
-RARE u32 rows_with(Walker me, u32 slot, u32 w, Key x) {
-  u32 found, unused;
-  scan<false>(me, slot, w, x, x, found, unused);
-  return found & valid(me.rank, w);
-}
-
-DEVICE u32 flippable(const Walker& me, u32 slot, u32 row) {
-  return (get(me, FLIPPABLE + slot * MASKS + (row >> 5)) >> (row & 31)) & 1;
-}
-
-// Finds out anew which rows share their factor with another.
-RARE void build(Walker me) {
-  for (u32 slot = 0; slot < 3; slot++) {
-    u32 live = 0;
-    for (u32 w = 0; w < MASKS; w++) put(me, FLIPPABLE + slot * MASKS + w, 0);
-    for (u32 row = 0; row < me.rank; row++) {
-      if (flippable(me, slot, row)) continue;
-      const Key key = load(me, slot, row);
-      u32 count = 0;
-      for (u32 w = row >> 5; w < MASKS; w++) count += COUNT(rows_with(me, slot, w, key));
-      if (count < 2) continue;
-      live += count;
-      for (u32 w = row >> 5; w < MASKS; w++) {
-        const u32 at = FLIPPABLE + slot * MASKS + w;
-        put(me, at, get(me, at) | rows_with(me, slot, w, key));
-      }
-    }
-    put(me, LIVE + slot, live);
-  }
 }

@@ -21,51 +21,10 @@
 // in normal form: the lowest nonzero entry is +1, and the sign of the row sits apart.
 
 #include "rows.cuh"
+#include "matches.cuh"
 #include "moves.cuh"
 
 // ---------------------------------------------------------------- one flip
-
-// What a row's move from its old class to a new one changes.
-struct Survey {
-  u32 left, last;         // other rows of the old class; one of them
-  u32 joined, companion;  // rows of the new class; one of them
-  bool agrees;            // whether one of them agrees with the row in another slot too
-};
-
-// Looks at the rows of `slot`; `row`, whose factor is `old`, will hold `now` there. In one of the
-// other slots it agrees with the rows `same`, in the other, q, its factor is y.
-DEVICE Survey survey(const Walker& me, u32 slot, u32 row, const Key& old, const Key& now,
-                     const u32* same, u32 q, const Key& y) {
-  Survey found = {0, 0, 0, 0, false};
-  // in a warp the branch is free, and often spares half of the comparisons
-  const bool alone = TEAM == 32 && !flippable(me, slot, row);
-#pragma unroll(MASKS > 16 ? 1 : MASKS)
-  for (u32 w = 0; w < MASKS; w++) {
-    u32 is_old = 0, is_now = 0;
-    if (alone) scan<false>(me, slot, w, now, now, is_now, is_old);
-    else scan<true>(me, slot, w, now, old, is_now, is_old);
-    if ((is_old | is_now) == 0) continue;
-    u32 others = valid(me.rank, w);
-    if (row >> 5 == w) others &= ~(1u << (row & 31));
-    is_old &= others;
-    is_now &= others;
-    if (is_old) found.last = 32 * w + LOWEST(is_old);
-    if (is_now) found.companion = 32 * w + LOWEST(is_now);
-    found.left += COUNT(is_old);
-    found.joined += COUNT(is_now);
-    if (!me.merge) continue;
-    found.agrees |= (is_now & same[w]) != 0;
-    for (; is_now; is_now &= is_now - 1)
-      found.agrees |= equal(load(me, q, 32 * w + LOWEST(is_now)), y);
-  }
-  return found;
-}
-
-DEVICE void set_flippable(const Walker& me, u32 slot, u32 row, bool is) {
-  const u32 at = FLIPPABLE + slot * MASKS + (row >> 5), bit = 1u << (row & 31);
-  const u32 word = get(me, at);
-  put(me, at, is ? word | bit : word & ~bit);
-}
 
 DEVICE void move_row(const Walker& me, u32 slot, u32 row, const Key& now, const Survey& found) {
   store(me, slot, row, now);
@@ -86,35 +45,11 @@ DEVICE u32 flip(Walker& me) {
   u32 k = below(high(z), live);
   const u32 a = (k >= live0) + (k >= live1), b = a == 2 ? 0 : a + 1, c = a == 0 ? 2 : a - 1;
   k -= a == 0 ? 0 : a == 1 ? live0 : live1;
-  u32 word = 0, w = 0;
-#pragma unroll(MASKS > 16 ? 1 : MASKS)
-  for (w = 0; w < MASKS; w++) {
-    word = get(me, FLIPPABLE + a * MASKS + w);
-    const u32 count = COUNT(word);
-    if (k < count) break;
-    k -= count;
-  }
-  const u32 i = 32 * w + kth(word, k);
+  const u32 i = kth_flippable(me, a, k);
 
-  const Key shared = load(me, a, i);
-  u32 same[MASKS], others = 0;
-#pragma unroll(MASKS > 16 ? 1 : MASKS)
-  for (w = 0; w < MASKS; w++) {
-    u32 unused;
-    scan<false>(me, a, w, shared, shared, same[w], unused);
-    if (same[w]) same[w] &= valid(me.rank, w);
-    others += COUNT(same[w]);
-  }
-  others -= 1;
-  k = below((u32)z & 0xffffff00u, others);
-#pragma unroll(MASKS > 16 ? 1 : MASKS)
-  for (w = 0; w < MASKS; w++) {
-    word = i >> 5 == w ? same[w] & ~(1u << (i & 31)) : same[w];
-    const u32 count = COUNT(word);
-    if (k < count) break;
-    k -= count;
-  }
-  const u32 j = 32 * w + kth(word, k);
+  Matches same;
+  const u32 others = partners(me, a, i, load(me, a, i), same);
+  const u32 j = kth_match(same, below((u32)z & 0xffffff00u, others));
 
   const Key old_b = load(me, b, i), old_c = load(me, c, j);
   const Key key_bj = load(me, b, j), key_ci = load(me, c, i);
@@ -138,8 +73,8 @@ DEVICE u32 flip(Walker& me) {
   const bool zero = is_zero(new_b) || is_zero(new_c);
   const u32 turned_b = normalise(new_b), turned_c = normalise(new_c);
   const Key now_b = close(new_b), now_c = close(new_c);
-  const Survey at_b = survey(me, b, i, old_b, now_b, same, c, key_ci);
-  const Survey at_c = survey(me, c, j, old_c, now_c, same, b, key_bj);
+  const Survey at_b = survey(me, b, i, old_b, now_b, i, same, c, key_ci);
+  const Survey at_c = survey(me, c, j, old_c, now_c, i, same, b, key_bj);
   move_row(me, b, i, now_b, at_b);
   move_row(me, c, j, now_c, at_c);
   turn_sign(me, i, turned_b);
@@ -181,6 +116,7 @@ walk(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers, u32 r
   u64 step = mine[STEP * walkers], last = mine[LAST * walkers], next = mine[NEXT * walkers];
   u64 made = mine[MADE * walkers], reductions = mine[REDUCTIONS * walkers];
   u64 escapes = mine[ESCAPES * walkers];
+  u32 stuck = (u32)mine[STUCK_SO_FAR * walkers];
   u32 best = (u32)mine[BEST * walkers], taken = (u32)mine[TAKEN * walkers];
   u32 found = (u32)mine[ENTRIES * walkers];
 
@@ -211,6 +147,7 @@ walk(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers, u32 r
         next = step + collect_every;
         keep(me, kept);
         taken = 1;
+        stuck = 0;
         if (found < entries) history[(u64)found++ * walkers + number] = step << 16 | best;
         if (best <= stop_rank && collect == 1) {
           status = REACHED;
@@ -238,7 +175,9 @@ walk(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers, u32 r
         me = escape(me, top);
         if (me.rank == ROWS && me.rank < top) status = OVERFULL;
         escapes += me.rank - before;
-        if (done == NO_FLIP && me.rank == before && status == RUNNING) status = STUCK;
+        stuck += done == NO_FLIP;
+        if (done == NO_FLIP && (me.rank == before || stuck > STUCK_TIMES) && status == RUNNING)
+          status = STUCK;
       }
     }
     wake = plus_after ? last + plus_after : ~0ull;
@@ -256,6 +195,7 @@ walk(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers, u32 r
   mine[MADE * walkers] = made;
   mine[REDUCTIONS * walkers] = reductions;
   mine[ESCAPES * walkers] = escapes;
+  mine[STUCK_SO_FAR * walkers] = stuck;
   mine[BEST * walkers] = best;
   mine[TAKEN * walkers] = taken;
   mine[ENTRIES * walkers] = found;

@@ -24,7 +24,7 @@ def _folder():
 def compiled(shape):
     """Return the shared library of a shape."""
     library = Path(_folder().name) / ("walk" + "".join(shape.macros) + ".so")
-    command = [COMPILER, "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror"]
+    command = [COMPILER, "-std=c++17", "-O1", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror"]
     command += ["-Wno-unknown-pragmas", "-shared", "-fPIC", *shape.macros]
     command += [f"-I{gpu.SOURCES}", str(SHIM), "-o", str(library)]
     subprocess.run(command, check=True, timeout=120)

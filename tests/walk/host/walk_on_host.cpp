@@ -8,6 +8,7 @@
 #define RARE static __attribute__((noinline))
 #define LANES(lane) for (u32 lane = 0; lane < 32; lane++)
 #define VOTE(lane, condition) ((u32)(condition) << (lane))
+#define FROM(lanes, lane) ((lanes).each[lane])
 #define SETTLE() ((void)0)
 #define LOWEST(x) ((u32)__builtin_ctz(x))
 #define COUNT(x) ((u32)__builtin_popcount(x))
@@ -16,6 +17,7 @@
 #define LOWER_HALVES(x, y) lower_halves(x, y)
 #define __global__
 #define __shared__
+#define __align__(bytes) __attribute__((aligned(bytes)))
 #define __launch_bounds__(...)
 
 static thread_local struct { unsigned int x; } threadIdx, blockIdx;
@@ -24,11 +26,15 @@ static inline unsigned int lower_halves(unsigned int x, unsigned int y) {
   const unsigned int high = (x >> 16) < (y >> 16) ? x >> 16 : y >> 16;
   return low | high << 16;
 }
-
+// A number that each lane of a warp has for itself.
+struct Lanes {
+  unsigned int each[32];
+  unsigned int& operator[](unsigned int lane) { return each[lane]; }
+};
 
 #include "walk.cu"
 
-u32 on_chip[1 << 22];
+alignas(16) u32 on_chip[1 << 22];
 static_assert(WORDS * STRIDE <= 1 << 22, "on_chip");
 
 extern "C" void walk_all(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers,

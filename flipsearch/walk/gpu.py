@@ -107,7 +107,7 @@ class Shape:
         words = self.saved + 3 * self.masks + 3
         if self.team == 1:
             return words
-        span = min(-(-self.rows // 128) * 4, 32)  # rows that a lane looks at side by side
+        span = min(-(-self.rows // 128) * 4, 16)  # rows that a lane looks at side by side
         pages = -(-self.rows // (32 * span))
         return words + words % 2 + 3 * pages * span * 16
 
@@ -190,9 +190,16 @@ def encode(shape: Shape, starts: Words) -> Words32:
         return out
     if shape.twins:
         halves = halves[:, :, :, :1] | (halves[:, :, :, 1:] << np.uint32(16))
-    keys = halves.reshape(count, rank, 3, shape.key).transpose(0, 2, 3, 1)
-    rows.reshape(count, 3, shape.key, shape.rows)[..., :rank] = keys
+    keys = halves.reshape(count, rank, 3, shape.key).swapaxes(1, 2)
+    _by_row(shape, rows)[:, :, :rank] = keys
     return out
+
+
+def _by_row(shape: Shape, rows: Words32) -> Words32:
+    """Return a view of shape (N, 3, shape.rows, shape.key) on the words of factors."""
+    if shape.team == 32:
+        return rows.reshape(-1, 3, shape.rows, shape.key)
+    return rows.reshape(-1, 3, shape.key, shape.rows).swapaxes(2, 3)
 
 
 def decode(shape: Shape, states: Words32, rank: int, width: int) -> Words:
@@ -220,7 +227,7 @@ def decode(shape: Shape, states: Words32, rank: int, width: int) -> Words:
         short = pairs.swapaxes(3, 4).reshape(count, 3, shape.rows)[:, :, :rank]
         out[:, :, :, 0, 0] = short.transpose(0, 2, 1)
     else:
-        keys = rows.reshape(count, 3, shape.key, shape.rows)[..., :rank].transpose(0, 3, 1, 2)
+        keys = _by_row(shape, rows)[:, :, :rank].swapaxes(1, 2)
         if shape.twins:
             keys = np.concatenate((keys & np.uint32(0xFFFF), keys >> np.uint32(16)), axis=3)
         out[..., : shape.plane] = keys.reshape(count, rank, 3, planes, shape.plane)

@@ -84,15 +84,35 @@ DEVICE void set_flippable(const Walker& me, u32 slot, u32 row, bool is) {
 
 // The k-th of the rows of a slot that can be flipped.
 DEVICE u32 kth_flippable(const Walker& me, u32 slot, u32 k) {
-  u32 word = 0, w = 0;
+  const u32 at = FLIPPABLE + slot * MASKS;
+  if constexpr (TEAM == 32) {
+    for (u32 first = 0; first < MASKS; first += 32) {
+      Lanes words, counts;
+      LANES(lane) {
+        words[lane] = first + lane < MASKS ? get(me, at + first + lane) : 0;
+        counts[lane] = COUNT(words[lane]);
+      }
+      RUNNING_SUM(counts);
+      u32 beyond = 0;
+      LANES(lane) beyond |= VOTE(lane, k < counts[lane]);
+      if (beyond) {
+        const u32 w = LOWEST(beyond), word = FROM(words, w);
+        return 32 * (first + w) + kth(word, k + COUNT(word) - FROM(counts, w));
+      }
+      k -= FROM(counts, 31);
+    }
+    return 0;
+  } else {
+    u32 word = 0, w = 0;
 #pragma unroll(MASKS > 16 ? 1 : MASKS)
-  for (w = 0; w < MASKS; w++) {
-    word = get(me, FLIPPABLE + slot * MASKS + w);
-    const u32 count = COUNT(word);
-    if (k < count) break;
-    k -= count;
+    for (w = 0; w < MASKS; w++) {
+      word = get(me, at + w);
+      const u32 count = COUNT(word);
+      if (k < count) break;
+      k -= count;
+    }
+    return 32 * w + kth(word, k);
   }
-  return 32 * w + kth(word, k);
 }
 
 // Finds out anew which rows share their factor with another.
@@ -183,16 +203,15 @@ DEVICE Survey survey(const Walker& me, u32 slot, u32 row, const Key& old, const 
 
 #else
 
-// For each lane, bits of its rows: the first half of them from bit 0, the others from bit 16.
+// For each lane, a bitmap of its rows.
 struct Matches { Lanes page[PAGES]; };
 
 DEVICE u32 row_of(u32 page, u32 lane, u32 bit) {
-  return (page * 32 + lane) * SPAN + (bit < 16 ? bit : bit - 16 + SPAN / 2);
+  return (page * 32 + lane) * SPAN + bit;
 }
 
 // Finds the other rows that hold the factor of a row.
 DEVICE void match(const Walker& me, u32 slot, u32 row, const Key& key, Matches& found) {
-  constexpr u32 HALF = (1u << SPAN / 2) - 1;
   const u32 tags = tag_of(key) * 0x10001u;
 #pragma unroll
   for (u32 page = 0; page < PAGES; page++) {
@@ -201,10 +220,11 @@ DEVICE void match(const Walker& me, u32 slot, u32 row, const Key& key, Matches& 
 #pragma unroll
       for (u32 back = 0; back < SPAN / 4; back++) {
         const u64 four = *(const u64*)&on_chip[tags_at(slot, page, SPAN / 4 - 1 - back, lane)];
-        different = 2 * different + LOWER_HALVES(high(four) ^ tags, 0x10001u);
-        different = 2 * different + LOWER_HALVES((u32)four ^ tags, 0x10001u);
+        different = 4 * different + LOWER_HALVES(high(four) ^ tags, 0x10001u);
+        different = 4 * different + LOWER_HALVES((u32)four ^ tags, 0x10001u);
       }
-      u32 alike = ~different & HALF * 0x10001u, sure = 0;
+      // of rows side by side one answers in the lower, one in the upper half
+      u32 alike = ~(different | different >> 15) & ((1u << SPAN) - 1), sure = 0;
       for (; alike; alike &= alike - 1) {
         const u32 bit = LOWEST(alike), other = row_of(page, lane, bit);
         if (other < me.rank && other != row && equal(load(me, slot, other), key)) sure |= 1u << bit;

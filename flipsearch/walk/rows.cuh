@@ -10,6 +10,11 @@
 #define VOTE(lane, condition) __ballot_sync(0xffffffffu, condition)
 #define FROM(lanes, lane) __shfl_sync(0xffffffffu, (lanes).mine, lane)
 #define SETTLE() __syncwarp()
+// adds to each lane's number those of the lanes before
+#define RUNNING_SUM(lanes)                                                        \
+  for (u32 step = 1; step < 32; step *= 2)                                        \
+  asm volatile("{.reg .pred is; .reg .u32 y; shfl.sync.up.b32 y|is, %0, %1, 0, -1;" \
+               "@is add.u32 %0, %0, y;}" : "+r"((lanes).mine) : "r"(step))
 #define LOWEST(x) (u32)(__ffs((int)(x)) - 1)
 #define COUNT(x) (u32) __popc(x)
 #define HIGH_PRODUCT(x, y) __umulhi(x, y)
@@ -36,13 +41,15 @@ constexpr u32 PLANE = BITS < 32 ? 1 : BITS / 32;                // registers of 
 constexpr bool HALVES = RING == 2 && BITS == 16;                // two rows in a word
 constexpr bool TWINS = RING != 2 && BITS == 16;                 // two planes in a word
 constexpr u32 KEY = RING == 2 || TWINS ? PLANE : 2 * PLANE;     // words of a factor
+constexpr bool PAIRS = TEAM == 32 && KEY % 2 == 0;               // two words are read at once
 constexpr u32 MASKS = (ROWS + 31) / 32;                         // words of a bitmap of rows
 constexpr u32 SIGNS = HALVES ? 3 * ROWS / 2 : 3 * ROWS * KEY;   // where the words of a walker lie
 constexpr u32 SAVED = SIGNS + (RING == 2 ? 0 : MASKS);
 constexpr u32 FLIPPABLE = SAVED;
 constexpr u32 LIVE = FLIPPABLE + 3 * MASKS;
-// A warp also has a hash of 16 bits, a tag, of each factor; a lane looks at SPAN rows side by side.
-constexpr u32 SPAN = TEAM == 1 ? 0 : ROWS < 1024 ? (ROWS + 127) / 128 * 4 : 32;
+// A warp also has a hash of 16 bits, a tag, of each factor; of a page of rows, a lane looks at the
+// tags of SPAN side by side.
+constexpr u32 SPAN = TEAM == 1 ? 0 : ROWS < 512 ? (ROWS + 127) / 128 * 4 : 16;
 constexpr u32 PAGES = TEAM == 1 ? 0 : (ROWS + 32 * SPAN - 1) / (SPAN ? 32 * SPAN : 1);
 constexpr u32 TAGS = LIVE + 3 + (TEAM == 1 ? 0 : (LIVE + 3) % 2);
 constexpr u32 WORDS = TAGS + 3 * PAGES * SPAN * 16;
@@ -75,12 +82,14 @@ struct Walker {
 
 // ---------------------------------------------------------------- words, rows, factors
 
-DEVICE u32 get(const Walker& me, u32 at) { return on_chip[me.first + at * STRIDE]; }
+DEVICE u32 on(const Walker& me, u32 at) { return TEAM == 1 ? me.first + at * STRIDE : at; }
+
+DEVICE u32 get(const Walker& me, u32 at) { return on_chip[on(me, at)]; }
 
 // In a warp all lanes write the same: first every lane has read what it still needed.
 DEVICE void put(const Walker& me, u32 at, u32 value) {
   if (TEAM == 32) SETTLE();
-  on_chip[me.first + at * STRIDE] = value;
+  on_chip[on(me, at)] = value;
 }
 
 DEVICE u64 draw(Walker& me) {
@@ -100,6 +109,7 @@ DEVICE u32 below(u32 bits, u32 bound) { return HIGH_PRODUCT(bits, bound); }
 // further, so that what `scan` finds is in the order of rows.
 DEVICE u32 place(u32 slot, u32 row, u32 t) {
   if (HALVES) return slot * (ROWS / 2) + (row >> 5) * 16 + (row & 15);
+  if (TEAM == 32) return (slot * ROWS + row) * KEY + t;
   return (slot * KEY + t) * ROWS + row;
 }
 
@@ -107,6 +117,13 @@ DEVICE Key load(const Walker& me, u32 slot, u32 row) {
   Key key;
   if constexpr (HALVES) {
     key.word[0] = (get(me, place(slot, row, 0)) >> (row & 16)) & 0xffff;
+  } else if constexpr (PAIRS) {
+#pragma unroll
+    for (u32 t = 0; t < KEY; t += 2) {
+      const u64 two = *(const u64*)&on_chip[place(slot, row, t)];
+      key.word[t] = (u32)two;
+      key.word[t + 1] = (u32)(two >> 32);
+    }
   } else {
 #pragma unroll
     for (u32 t = 0; t < KEY; t++) key.word[t] = get(me, place(slot, row, t));
@@ -121,22 +138,27 @@ DEVICE u32 tag_of(const Key& key) {
   return sum >> 16;
 }
 
-// Where the tags of a lane lie, four rows in two words; of the rows of a lane, the first half are
-// in lower halves of words, the others in upper ones, so that what `match` finds is in their order.
+// Where the tags of a lane lie, four rows in two words: what it reads lies beside its neighbours'.
 DEVICE u32 tags_at(u32 slot, u32 page, u32 four, u32 lane) {
   return TAGS + 2 * (((slot * PAGES + page) * (SPAN / 4) + four) * 32 + lane);
 }
 
 DEVICE void store(const Walker& me, u32 slot, u32 row, const Key& key) {
   if constexpr (TEAM == 32) {
-    const u32 span = row / SPAN, place = row % SPAN, word = place % (SPAN / 2);
-    const u32 at = tags_at(slot, span / 32, word / 2, span % 32) + word % 2;
+    const u32 span = row / SPAN, in_span = row % SPAN;
+    const u32 at = 2 * tags_at(slot, span / 32, in_span / 4, span % 32) + in_span % 4;
     SETTLE();
-    ((u16*)on_chip)[2 * at + place / (SPAN / 2)] = (u16)tag_of(key);
+    ((u16*)on_chip)[at] = (u16)tag_of(key);
   }
   if constexpr (HALVES) {
     const u32 at = place(slot, row, 0), shift = row & 16;
     put(me, at, (get(me, at) & ~(0xffffu << shift)) | (key.word[0] << shift));
+  } else if constexpr (PAIRS) {
+#pragma unroll
+    for (u32 t = 0; t < KEY; t += 2) {
+      SETTLE();
+      *(u64*)&on_chip[place(slot, row, t)] = key.word[t] | (u64)key.word[t + 1] << 32;
+    }
   } else {
 #pragma unroll
     for (u32 t = 0; t < KEY; t++) put(me, place(slot, row, t), key.word[t]);

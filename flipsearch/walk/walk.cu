@@ -89,7 +89,7 @@ DEVICE u32 flip(Walker& me) {
 //   numbers    (FIELDS, walkers): see Field
 //   snapshots  room for `room` states of SAVED words a walker, interleaved likewise
 //   history    (entries, walkers): step << 16 | rank of each new best rank
-extern "C" __global__ void __launch_bounds__(32, KEY <= 4 ? 24 : 1)
+extern "C" __global__ void __launch_bounds__(32, KEY > 4 ? 1 : TEAM == 1 ? 24 : 20)
 walk(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers, u32 room, u32 entries,
      u64 chunk) {
   const u32 lane = TEAM == 1 ? threadIdx.x : 0;

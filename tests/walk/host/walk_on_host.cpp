@@ -10,6 +10,7 @@
 #define VOTE(lane, condition) ((u32)(condition) << (lane))
 #define FROM(lanes, lane) ((lanes).each[lane])
 #define SETTLE() ((void)0)
+#define RUNNING_SUM(lanes) running_sum((lanes).each)
 #define LOWEST(x) ((u32)__builtin_ctz(x))
 #define COUNT(x) ((u32)__builtin_popcount(x))
 #define HIGH_PRODUCT(x, y) ((u32)((u64)(x) * (y) >> 32))
@@ -26,6 +27,10 @@ static inline unsigned int lower_halves(unsigned int x, unsigned int y) {
   const unsigned int high = (x >> 16) < (y >> 16) ? x >> 16 : y >> 16;
   return low | high << 16;
 }
+static inline void running_sum(unsigned int* each) {
+  for (int lane = 1; lane < 32; lane++) each[lane] += each[lane - 1];
+}
+
 // A number that each lane of a warp has for itself.
 struct Lanes {
   unsigned int each[32];

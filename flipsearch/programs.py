@@ -24,6 +24,8 @@ from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
 
 Step = tuple[int, int, int, int]  # coefficient, variable, coefficient, variable
 Output = tuple[int, int]  # coefficient, variable; coefficient 0 for the zero form
+_ELEMENTS = 1 << 22
+_MOST_WORK = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,28 @@ class Program:
         OverflowError
             A coefficient is beyond 64 bits.
         """
+        count = self.inputs + len(self.steps)
+        sizes = [1] * self.inputs
+        for p, x, q, y in self.steps:
+            sizes.append(abs(p) * sizes[x] + abs(q) * sizes[y])
+        if (
+            any(abs(p) * sizes[x] >= 2**62 for p, x in self.outputs)
+            or max(sizes, default=0) >= 2**62
+        ):
+            return self._matrix_in_long_integers()
+        result = np.zeros((len(self.outputs), self.inputs), dtype=np.int64)
+        width = max(1, _ELEMENTS // max(1, count))
+        for start in range(0, self.inputs, width):
+            stop = min(start + width, self.inputs)
+            rows = np.zeros((count, stop - start), dtype=np.int64)
+            rows[np.arange(start, stop), np.arange(stop - start)] = 1
+            for row, (p, x, q, y) in enumerate(self.steps, start=self.inputs):
+                rows[row] = p * rows[x] + q * rows[y]
+            for k, (p, x) in enumerate(self.outputs):
+                result[k, start:stop] = p * rows[x]
+        return result
+
+    def _matrix_in_long_integers(self) -> IntArray:
         rows: list[list[int]] = [
             [int(x == y) for x in range(self.inputs)] for y in range(self.inputs)
         ]
@@ -197,8 +221,10 @@ def matrix_of(program: Program) -> IntArray:
     Raises
     ------
     InvalidSchemeError
-        A coefficient on the way is 2^62 or more.
+        A coefficient on the way is 2^62 or more, or it has absurdly many steps.
     """
+    if len(program.steps) * program.inputs > _MOST_WORK:
+        raise InvalidSchemeError("a program has absurdly many steps")
     try:
         matrix = program.matrix()
     except OverflowError:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scheme_samples import changed_basis, samples, strassen
 
-from flipsearch.equivalence import canonical, class_key, orbit
+from flipsearch.equivalence import Classes, canonical, class_key, equivalent, orbit
 from flipsearch.formats import parse_format
 from flipsearch.invariants import invariants
 from flipsearch.rings import IntArray, Ring
@@ -82,13 +82,94 @@ def test_orbit_of_the_naive_scheme() -> None:
 
 
 def test_where_it_is_not_feasible_it_says_so() -> None:
-    for scheme in (strassen(Ring.ZT), naive_scheme(parse_format("4x4x4"), Ring.F2)):
+    for scheme in (
+        naive_scheme(parse_format("4x4x4"), Ring.F2),
+        naive_scheme(parse_format("3x3x3"), Ring.F3),
+        naive_scheme(parse_format("ug:2x2x2"), Ring.F2),
+        naive_scheme(parse_format("4x4x4"), Ring.ZT),
+        strassen(Ring.ZT).over(Ring.Q),
+    ):
         assert class_key(scheme) is None
         assert canonical(scheme) is None
         found = orbit(scheme)
-        assert found.size is None
+        assert (found.key, found.automorphisms, found.size) == (None, None, None)
+        assert found.to_dict()["note"]
         assert found.invariants.types
-    assert class_key(naive_scheme(parse_format("ug:2x2x2"), Ring.F2)) is None
+
+
+@pytest.mark.parametrize("name", ["2x2x2", "1x2x3"])
+def test_symmetries_do_not_change_the_class_over_f3(name: str) -> None:
+    base = naive_scheme(parse_format(name), Ring.F3)
+    scheme = changed_basis(changed_basis(base, 5), 6)
+    assert scheme != base
+    form = canonical(base)
+    assert form is not None
+    verify(form)
+    assert class_key(base) is not None
+    for other in (scheme, cyclic(scheme), transposed(scheme)):
+        verify(other)
+        assert class_key(other) == class_key(base)
+        assert canonical(other) == form
+
+
+def test_one_side_may_be_three_over_f3() -> None:
+    base = naive_scheme(parse_format("2x3x2"), Ring.F3)
+    found = orbit(cyclic(changed_basis(base, 5)))
+    assert (found.key, found.automorphisms) == (class_key(base), 4 * 4 * 24 * 2)
+
+
+def test_orbits_over_f3_have_the_size_of_the_group_over_the_symmetries() -> None:
+    """PGL(2, 3) has 24 elements, so 24^3 sandwiches and 6 orders act on 2x2x2 schemes.
+
+    The naive scheme is fixed by 4 monomial matrices up to sign a side and all six orders.
+    """
+    found = orbit(strassen(Ring.F3))
+    assert (found.automorphisms, found.size) == (36, 24**3 * 6 // 36)
+    naive = orbit(naive_scheme(parse_format("2x2x2"), Ring.F3))
+    assert (naive.automorphisms, naive.size) == (4**3 * 6, 6**3)
+    assert class_key(strassen(Ring.F3)) not in (naive.key, class_key(strassen(Ring.F2)))
+
+
+def test_equivalence_over_the_integers_is_decided() -> None:
+    base = strassen(Ring.ZT).over(Ring.Z)
+    scheme = changed_basis(changed_basis(changed_basis(base, 1), 2), 3)
+    assert np.abs(scheme.u).max() > 1  # beyond what signs and permutations reach
+    for other in (scheme, cyclic(scheme), transposed(scheme)):
+        verify(other)
+        assert equivalent(base, other) is True
+        assert equivalent(other, base) is True
+    assert orbit(scheme).automorphisms == 36
+    assert orbit(scheme).key is None
+    naive = naive_scheme(SPLIT.format, Ring.Z)
+    assert equivalent(naive, changed_basis(naive, 4)) is True
+    assert equivalent(naive, base) is False
+    assert equivalent(base, base.over(Ring.F2)) is False
+
+
+def test_equivalence_over_q_alone_is_none_over_the_integers() -> None:
+    """diag(2, 1) is a symmetry over Q, but its image is not integrally equivalent."""
+    doubled = strassen(Ring.ZT).over(Ring.Z)
+    u, w = (matrix.reshape(-1, 2, 2).copy() for matrix in (doubled.u, doubled.w))
+    u[:, 0, :] *= 2  # P = diag(2, 1): u -> P u, and w -> w P^-1 times 2 to stay whole
+    w[:, :, 1] *= 2
+    u, w = u.reshape(7, 4), w.reshape(7, 4)
+    scheme = Scheme(doubled.format, Ring.Q, u, doubled.v, w, np.full(7, 2))
+    verify(scheme)
+    if (scheme.canonical.denominators == 1).all():
+        pytest.fail("the image should need denominators or be another scheme")
+    assert equivalent(scheme, strassen(Ring.ZT)) is None
+
+
+def test_classes_count_what_is_new() -> None:
+    classes = Classes()
+    assert classes.meet(strassen(Ring.ZT)) == "new"
+    assert classes.meet(changed_basis(strassen(Ring.ZT).over(Ring.Z), 9)) == "equivalent"
+    assert classes.meet(naive_scheme(SPLIT.format, Ring.ZT)) == "new"
+    assert classes.meet(strassen(Ring.F3)) == "new"
+    assert classes.meet(changed_basis(strassen(Ring.F3), 9)) == "equivalent"
+    large = naive_scheme(parse_format("4x4x4"), Ring.Z)
+    assert classes.meet(large) == "new"
+    assert classes.meet(changed_basis(large, 9)) == "undecided"
 
 
 def test_invariants_of_strassen() -> None:
@@ -132,7 +213,7 @@ def test_the_flip_graph_of_2x2x2_at_rank_8_has_the_published_size() -> None:
     7 of the 8 reductions to Strassen's class.
     """
     seven = class_key(strassen(Ring.F2))
-    todo = [SPLIT]
+    todo = [(SPLIT, class_key(SPLIT))]
     for slot in range(3):
         for row in range(7):
             for number in range(1, 16):
@@ -143,12 +224,12 @@ def test_the_flip_graph_of_2x2x2_at_rank_8_has_the_published_size() -> None:
                 factors[slot][row] ^= vector
                 factors[slot][7] = vector
                 if factors[slot][row].any():
-                    todo.append(Scheme(SPLIT.format, Ring.F2, *factors))
+                    scheme = Scheme(SPLIT.format, Ring.F2, *factors)
+                    todo.append((scheme, class_key(scheme)))
     seen: set[str | None] = set()
     edges = set()
     while todo:
-        scheme = todo.pop()
-        key = class_key(scheme)
+        scheme, key = todo.pop()
         if key in seen:
             continue
         seen.add(key)
@@ -157,8 +238,9 @@ def test_the_flip_graph_of_2x2x2_at_rank_8_has_the_published_size() -> None:
                 edges.add(frozenset((key, seven)))
                 continue
             other = Scheme(scheme.format, Ring.F2, *factors)
-            edges.add(frozenset((key, class_key(other))))
-            todo.append(other)
+            name = class_key(other)
+            edges.add(frozenset((key, name)))
+            todo.append((other, name))
     assert len(seen) == 272
     assert sum(seven in edge for edge in edges) == 8
     assert len(edges) == 1176 + 8

@@ -114,12 +114,24 @@ class Writer(Reader):
         InvalidSchemeError
             A program does not compute its factor, or the scheme is none; nothing is stored.
         """
-        reduction.check()
-        stored = self.add(reduction.scheme, provenance)
-        label = "unknown" if provenance is None else provenance.describe()
-        with self.database.writing() as connection:
-            kept = programs.keep(connection, stored.id, reduction, label)
-        return StoredProgram(stored, reduction.additions, kept)
+        return self.add_programs([(reduction, provenance)])[0]
+
+    def add_programs(
+        self, items: Iterable[tuple[Reduction, Provenance | None]]
+    ) -> list[StoredProgram]:
+        """Do what `add_program` does for many, in two durable commits."""
+        pairs = list(items)
+        for reduction, _ in pairs:
+            reduction.check()
+        stored = self.add_many([(reduction.scheme, origin) for reduction, origin in pairs])
+        result = []
+        if pairs:
+            with self.database.writing() as connection:
+                for place, (reduction, origin) in zip(stored, pairs, strict=True):
+                    label = "unknown" if origin is None else origin.describe()
+                    kept = programs.keep(connection, place.id, reduction, label)
+                    result.append(StoredProgram(place, reduction.additions, kept))
+        return result
 
     def _commit(
         self,

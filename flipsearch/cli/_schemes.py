@@ -126,6 +126,8 @@ def _store(catalogue: Catalogue, batch: list[Read], tally: _Tally, source: str |
     items = [(scheme, _provenance(read, source)) for read, scheme in chosen]
     for (read, _), stored in zip(chosen, catalogue.add_many(items), strict=True):
         tally.add(read, "new" if stored.new else "duplicate")
+    shared = [(read.reduction, _provenance(read, source)) for read, _ in chosen]
+    catalogue.add_programs((found, origin) for found, origin in shared if found is not None)
 
 
 def _provenance(read: Read, source: str | None) -> Provenance:
@@ -261,7 +263,8 @@ def run_export(arguments: argparse.Namespace) -> int:
         for name in ids:
             record = catalogue.get(name)
             scheme = record.scheme
-            data = to_bytes(scheme, to, {"source": record.source})
+            shared = record.reduction if to == "reduced" else None
+            data = to_bytes(scheme, to, {"source": record.source}, shared)
             if output is None:
                 sys.stdout.write(data.decode())
                 continue

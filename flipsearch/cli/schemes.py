@@ -36,8 +36,8 @@ def register(commands: Any) -> None:
     export.add_argument(
         "--to",
         default="json",
-        choices=("json", "txt", "npz", "exp", "m", "mpl", "npy", "scheme"),
-        help="file format (default: json)",
+        choices=("json", "txt", "npz", "exp", "m", "mpl", "npy", "scheme", "reduced"),
+        help="file format (default: json); reduced: JSON with shared sums, after `reduce`",
     )
     export.add_argument(
         "-o", "--output", metavar="FILE", help="file to write, or a folder for several"

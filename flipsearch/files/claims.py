@@ -20,6 +20,7 @@ import numpy as np
 from flipsearch.errors import FormatError, InvalidSchemeError
 from flipsearch.files.limits import check_rank
 from flipsearch.formats import Format, MatrixProduct
+from flipsearch.programs import Program
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
 from flipsearch.verify import verify
@@ -49,6 +50,8 @@ class Claim:
         The orientation of W usual for this kind of file; tried first.
     meta : mapping
         Provenance that the file carries.
+    programs : (left, right, output), optional
+        Of the addition-reduced form: how the file adds the factors up.
     """
 
     format: Format
@@ -59,15 +62,17 @@ class Claim:
     ring: Ring | None = None
     order: str = TRANSPOSED
     meta: Mapping[str, str] = field(default_factory=dict)
+    programs: tuple[Program, Program, Program] | None = None
 
 
 @dataclass(frozen=True)
 class Settled:
-    """A proved scheme, the orientation of W that held, and the provenance from the file."""
+    """A proved scheme, the orientation of W that held, and what else the file carried."""
 
     scheme: Scheme
     order: str
     meta: Mapping[str, str] = field(default_factory=dict)
+    programs: tuple[Program, Program, Program] | None = None
 
 
 def terms_of(
@@ -128,7 +133,7 @@ def settle(claims: Iterable[Claim], ring: Ring | None = None) -> Settled:
             for target in _rings(claim, ring):
                 scheme = _reading(claim, w, target)
                 if scheme is not None:
-                    return Settled(scheme, order, claim.meta)
+                    return Settled(scheme, order, claim.meta, claim.programs)
     if first is None:
         raise FormatError("its length fits no format")
     raise InvalidSchemeError(_why(first, ring))

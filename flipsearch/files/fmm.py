@@ -20,14 +20,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
-
 from flipsearch.errors import FormatError, UsageError
-from flipsearch.files import numbers
+from flipsearch.files import numbers, reduced
 from flipsearch.files.claims import Claim, terms_of
 from flipsearch.files.limits import check_rank, check_sides
 from flipsearch.formats import Format, MatrixProduct, parse_format
-from flipsearch.rings import IntArray, Ring, parse_ring
+from flipsearch.rings import Ring, parse_ring
 
 _KEPT = ("source", "source_paper_url", "year", "authors", "lineage", "found-by")
 _CHARACTERISTIC_ZERO = (Ring.ZT, Ring.Z, Ring.Q)
@@ -77,8 +75,9 @@ def claim_of(value: Any) -> Claim:
         raise FormatError("the rank 'm' is no integer")
     if "u_sparse" in value:
         factors = _sparse(value, format_, rank)
-    elif any(f"{name}_fresh" in value for name in "uvw"):
-        factors = _reduced(value, format_, rank)
+    elif reduced.is_reduced(value):
+        said["programs"] = reduced.programs_in(value, format_, rank)
+        factors = tuple(reduced.factors_of(said["programs"]))
     elif all(name in value for name in "uvw"):
         for name in "uvw":
             _check_rows(value[name], name, format_, rank)
@@ -161,60 +160,6 @@ def _sparse(value: dict[str, Any], format_: Format, rank: int | None) -> tuple[A
                 dense[index][_index(place, columns)] = coefficient
         factors.append(numbers.matrix(dense, columns, name.upper()))
     return tuple(factors)
-
-
-def _reduced(value: dict[str, Any], format_: Format, rank: int | None) -> tuple[Any, ...]:
-    """Return the factors of the addition-reduced form, its shared sums written out."""
-    if rank is None:
-        raise FormatError("an addition-reduced scheme needs its rank 'm'")
-    check_rank(format_, rank)
-    u, v = (
-        _expanded(value, name, columns)
-        for name, columns in zip("uv", format_.dimensions, strict=False)
-    )
-    outputs = _expanded(value, "w", rank)
-    if len(u) != rank or len(v) != rank or len(outputs) != format_.dimensions[2]:
-        raise FormatError("its factors do not have as many rows as rank and sizes say")
-    return tuple((matrix, [1] * rank) for matrix in (u, v, outputs.T.copy()))
-
-
-def _expanded(value: dict[str, Any], name: str, variables: int) -> IntArray:
-    """Return the rows of one reduced factor over its variables, integers only."""
-    fresh, rows = value.get(f"{name}_fresh", []), value.get(name)
-    if not isinstance(fresh, list) or not isinstance(rows, list):
-        raise FormatError(f"'{name}' or '{name}_fresh' is no list")
-    if len(fresh) + len(rows) > 100 * (variables + 100):
-        raise FormatError(f"'{name}_fresh' is absurdly long")
-    known = np.zeros((variables + len(fresh), variables), dtype=object)
-    for k in range(variables):
-        known[k, k] = 1
-    for k, row in enumerate(fresh):
-        known[variables + k] = _combined(row, known[: variables + k], name)
-    result = np.zeros((len(rows), variables), dtype=object)
-    for k, row in enumerate(rows):
-        result[k] = _combined(row, known, name)
-    try:
-        return result.astype(np.int64)
-    except OverflowError:
-        raise FormatError(f"'{name}' has a coefficient beyond 64 bits") from None
-
-
-def _combined(row: Any, known: Any, name: str) -> Any:
-    if not isinstance(row, list):
-        raise FormatError(f"a row of '{name}' is no list of index and value")
-    total = np.zeros(known.shape[1], dtype=object)
-    for item in row:
-        if not isinstance(item, dict):
-            raise FormatError(f"a row of '{name}' is no list of index and value")
-        coefficient = item.get("value")
-        if isinstance(coefficient, bool) or not isinstance(coefficient, int):
-            raise FormatError(f"a value in '{name}' is no integer")
-        if abs(coefficient) >= 2**62:
-            raise FormatError(f"a value in '{name}' is 2^62 or more")
-        total = total + coefficient * known[_index(item.get("index"), len(known))]
-    if len(known) and max((abs(int(x)) for x in total), default=0) >= 2**62:
-        raise FormatError(f"'{name}' has a coefficient of 2^62 or more")
-    return total
 
 
 def _index(place: Any, size: int) -> int:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flipsearch.errors import FormatError, InvalidSchemeError
-from flipsearch.files import arrays, braces, fmm, maple, native, numeric, products
+from flipsearch.files import arrays, braces, fmm, maple, native, numeric, products, reduced
 from flipsearch.files.claims import TRANSPOSED, Claim, Settled, settle
 from flipsearch.files.pieces import Piece, pieces_of
+from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
@@ -41,6 +42,9 @@ class Read:
         The orientation in which the file held W: ``C transposed`` or ``C``.
     meta : mapping
         Provenance that the file carried.
+    reduction : Reduction or None
+        Programs with shared sums, where the file is of the addition-reduced form: evaluated, they
+        compute this scheme.
     """
 
     source: str
@@ -49,6 +53,7 @@ class Read:
     reason: str = ""
     w_order: str = ""
     meta: Mapping[str, str] = field(default_factory=dict)
+    reduction: Reduction | None = None
 
 
 def read_schemes(path: str | Path, ring: Ring | None = None) -> Iterator[Read]:
@@ -108,9 +113,10 @@ def read_piece(piece: Piece, ring: Ring | None = None) -> list[Read]:
         for label, settled in _settled(kind, text, piece, ring):
             source = piece.source + label
             if isinstance(settled, Settled):
-                found.append(
-                    Read(source, kind, settled.scheme, "", settled.order, dict(settled.meta))
-                )
+                shared = settled.programs and reduced.reduction_in(settled, settled.programs)
+                meta = dict(settled.meta)
+                scheme = settled.scheme
+                found.append(Read(source, kind, scheme, "", settled.order, meta, shared))
             else:
                 found.append(Read(source, kind, None, str(settled)))
     except (FormatError, InvalidSchemeError) as error:

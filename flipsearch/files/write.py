@@ -26,7 +26,9 @@ import numpy as np
 from flipsearch.errors import FormatError, NotFoundError, UsageError
 from flipsearch.files.native import to_text
 from flipsearch.files.pickled import write_object_array
+from flipsearch.files.reduced import reduced_text
 from flipsearch.formats import MatrixProduct
+from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
@@ -39,12 +41,18 @@ SUFFIXES = {
     "mpl": ".mpl",
     "npy": ".npy",
     "scheme": ".scheme.txt",
+    "reduced": "_reduced.json",
 }
 BINARY = ("npz", "npy")
 Row = list[Fraction | int]
 
 
-def to_bytes(scheme: Scheme, to: str = "json", meta: Mapping[str, str] | None = None) -> bytes:
+def to_bytes(
+    scheme: Scheme,
+    to: str = "json",
+    meta: Mapping[str, str] | None = None,
+    reduction: Reduction | None = None,
+) -> bytes:
     """Return a scheme as the content of a file.
 
     Parameters
@@ -54,9 +62,13 @@ def to_bytes(scheme: Scheme, to: str = "json", meta: Mapping[str, str] | None = 
     to : str
         One of `SUFFIXES`: ``json`` (FMM's, with format, ring and hash added), ``txt``
         (ternary_flip_graph), ``npz`` (AlphaTensor), ``exp``, ``m`` (nested braces), ``mpl``
-        (Maple), ``npy`` (flip-cpd), ``scheme`` (our readable form).
+        (Maple), ``npy`` (flip-cpd), ``scheme`` (our readable form), ``reduced`` (FMM's JSON with
+        shared sums).
     meta : mapping, optional
-        Provenance, for the formats that have a place for it (``json``, ``scheme``).
+        Provenance, for the formats that have a place for it (``json``, ``reduced``, ``scheme``).
+    reduction : Reduction, optional
+        The programs that a ``reduced`` file holds: `flipsearch.catalogue.Record.reduction`, or
+        what `flipsearch.kernels.additions` finds.
 
     Raises
     ------
@@ -65,6 +77,8 @@ def to_bytes(scheme: Scheme, to: str = "json", meta: Mapping[str, str] | None = 
     UsageError
         There is no such format.
     """
+    if to == "reduced":
+        return _reduced(scheme, meta or {}, reduction)
     if to not in SUFFIXES:
         raise UsageError(f"unknown file format {to!r}: choose one of {', '.join(SUFFIXES)}")
     if to == "scheme":
@@ -202,8 +216,19 @@ def fractions_of(scheme: Scheme) -> tuple[list[Row], list[Row], list[Row]]:
 
 
 def _json(scheme: Scheme, meta: Mapping[str, str]) -> str:
-    form = scheme.format
     u, v, w = fractions_of(scheme)
+    lines = [
+        f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in _head(scheme, meta).items()
+    ]
+    for name, rows in zip("uvw", (u, v, w), strict=True):
+        body = ",\n".join(f"        {_json_row(row)}" for row in rows)
+        lines.append(f'    "{name}": [\n{body}\n    ]')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _head(scheme: Scheme, meta: Mapping[str, str]) -> dict[str, Any]:
+    """Return what our JSON files say of a scheme beside its factors."""
+    form = scheme.format
     head: dict[str, Any] = {}
     if isinstance(form, MatrixProduct):
         head["n"] = list(form.sides)
@@ -216,11 +241,17 @@ def _json(scheme: Scheme, meta: Mapping[str, str]) -> str:
     }
     if meta:
         head["provenance"] = dict(meta)
-    lines = [f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
-    for name, rows in zip("uvw", (u, v, w), strict=True):
-        body = ",\n".join(f"        {_json_row(row)}" for row in rows)
-        lines.append(f'    "{name}": [\n{body}\n    ]')
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    return head
+
+
+def _reduced(scheme: Scheme, meta: Mapping[str, str], reduction: Reduction | None) -> bytes:
+    if reduction is None or reduction.scheme != scheme:
+        raise FormatError(
+            "no programs with shared sums are known for this scheme: run flipsearch reduce "
+            f"{scheme.content_hash[:12]}"
+        )
+    reduction.check()
+    return reduced_text(reduction, _head(reduction.scheme, meta)).encode()
 
 
 def _json_row(row: Row) -> str:

@@ -29,6 +29,7 @@ WORDS = {
     "mpl": "Maple",
     "npy": "NumPy array, as flip-cpd",
     "scheme": "readable text",
+    "reduced": "JSON with shared sums: fewer additions",
 }
 
 
@@ -49,7 +50,8 @@ def downloads(record: Record, kinds: Sequence[str]) -> list[Download]:
     found = []
     for kind in kinds:
         try:
-            data = to_bytes(scheme, kind, meta)
+            shared = record.reduction if kind == "reduced" else None
+            data = to_bytes(scheme, kind, meta, shared)
         except FormatError:
             continue  # that format cannot hold this scheme
         name = re.sub(r"[^A-Za-z0-9._-]", "-", file_name(scheme, kind))

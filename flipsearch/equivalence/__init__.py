@@ -1,0 +1,199 @@
+"""Equivalence: one name for all schemes that symmetries turn into each other, where feasible.
+
+Symmetries are the sandwiches by invertible matrices over the scheme's ring and the orders of the
+factors that fit the sides. Over F2 and F3 a class has a canonical form and a name
+(`canonical`, `class_key`); over ZT and Z `equivalent` decides for two schemes, because the group
+is infinite; over Q, and for large formats, only invariants are known.
+
+Invariant: `canonical` and `class_key` are equal exactly for equivalent schemes, `equivalent`
+answers only what is proved; where that is not feasible each of them returns None.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import islice, permutations
+from typing import Any
+
+from flipsearch.equivalence.groups import order
+from flipsearch.equivalence.integral import least_mod_3, symmetries
+from flipsearch.equivalence.least import Least, least, unpacked
+from flipsearch.formats import MatrixProduct
+from flipsearch.invariants import Invariants, invariants
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+
+__all__ = ["Classes", "Orbit", "canonical", "class_key", "equivalent", "orbit"]
+
+_MOST_COMPARED = 50
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """A scheme's equivalence class.
+
+    Parameters
+    ----------
+    key : str or None
+        Name of the class, 64 hex digits, equal exactly for equivalent schemes; None over ZT, Z
+        and Q, and where the group is too large to go through.
+    automorphisms : int or None
+        Symmetries that map the scheme to itself, the identity included; over ZT and Z those by
+        unimodular integer matrices, up to sign.
+    size : int or None
+        Schemes in the class; None over ZT, Z and Q, where there are infinitely many.
+    invariants : Invariants
+        Known in any case.
+    note : str
+        What was not decided, and why; empty if everything was.
+    """
+
+    key: str | None
+    automorphisms: int | None
+    size: int | None
+    invariants: Invariants
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "class": self.key,
+            "automorphisms": self.automorphisms,
+            "orbit_size": self.size,
+            **self.invariants.to_dict(),
+            **({"note": self.note} if self.note else {}),
+        }
+
+
+def orbit(scheme: Scheme) -> Orbit:
+    """Return what is known of a scheme's class: exactly where feasible, invariants in any case."""
+    known = invariants(scheme)
+    if scheme.ring.characteristic:
+        found = least(scheme, scheme.ring.characteristic)
+        if found is None:
+            return Orbit(None, None, None, known, _too_large(scheme))
+        size = 1
+        for side in found.sides:
+            size *= order(side, found.p)
+        size *= sum(
+            tuple(found.sides[k] for k in way) == found.sides for way in permutations(range(3))
+        )
+        count = found.automorphisms
+        return Orbit(_name(found, scheme.ring), count, size // count, known)
+    if scheme.ring is Ring.Q:
+        note = "over Q no class is computed, only invariants"
+        return Orbit(None, None, None, known, note)
+    found = least_mod_3(scheme)
+    if found is None:
+        return Orbit(None, None, None, known, _too_large(scheme))
+    count = sum(1 for _ in symmetries(found, found))
+    note = "the class over the integers is infinite: `equivalent` compares two schemes"
+    return Orbit(None, count, None, known, note)
+
+
+def _too_large(scheme: Scheme) -> str:
+    form = scheme.format
+    if not isinstance(form, MatrixProduct) or not form.is_general or form.corner:
+        return f"classes are computed for general products only, not for {form}"
+    return f"not decided: the symmetries of {form} over {scheme.ring} are too many to go through"
+
+
+def class_key(scheme: Scheme) -> str | None:
+    """Return the name of the scheme's equivalence class, or None where it is not feasible.
+
+    Feasible for general formats over F2 with sides up to 3 and with some up to 4, over F3 up to
+    2x3x3, as long as `least.MOST_PAIRS` and `least.MOST_TERMS` do.
+    """
+    p = scheme.ring.characteristic
+    found = least(scheme, p) if p else None
+    return None if found is None else _name(found, scheme.ring)
+
+
+def canonical(scheme: Scheme) -> Scheme | None:
+    """Return the least scheme of the class, its sides in ascending order, or None.
+
+    Over F2 and F3; equal results mean equivalent schemes, different results inequivalent ones.
+    """
+    p = scheme.ring.characteristic
+    found = least(scheme, p) if p else None
+    if found is None:
+        return None
+    u, v, w = unpacked(found.terms, found.sides, p)
+    rows = (scheme.ring.balanced(matrix) for matrix in (u, v, w))
+    return Scheme(MatrixProduct(*found.sides), scheme.ring, *rows)
+
+
+def equivalent(first: Scheme, second: Scheme) -> bool | None:
+    """Whether symmetries turn one scheme into the other; None where that is not decided.
+
+    Parameters
+    ----------
+    first, second : Scheme
+        Over the same field, or over ZT and Z, where the symmetries are those by unimodular
+        integer matrices.
+    """
+    if _sides(first) != _sides(second) or first.rank != second.rank:
+        return False
+    if first.ring.characteristic != second.ring.characteristic:
+        return False
+    if first == second:
+        return True
+    if invariants(first).unordered != invariants(second).unordered:
+        return False
+    if first.ring.characteristic:
+        names = class_key(first), class_key(second)
+        return None if None in names else names[0] == names[1]
+    ours, theirs = (least_mod_3(scheme) for scheme in (first, second))
+    if ours is None or theirs is None:
+        return None
+    return next(islice(symmetries(ours, theirs), 1), None) is not None
+
+
+def _sides(scheme: Scheme) -> Any:
+    form = scheme.format
+    if isinstance(form, MatrixProduct) and form.is_general and not form.corner:
+        return sorted(form.sides)
+    return form
+
+
+def _name(found: Least, ring: Ring) -> str:
+    text = f"flipsearch class 2 {ring.value} {found.sides} {found.terms.tolist()}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Classes:
+    """The classes met so far; for counting schemes that are new up to symmetry.
+
+    Over F2 and F3 a class costs its name, over ZT and Z one scheme of it.
+    """
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._known: dict[Any, list[Scheme]] = {}
+
+    def meet(self, scheme: Scheme) -> str:
+        """Take in a scheme and say what it is.
+
+        Returns
+        -------
+        str
+            ``equivalent`` to one met before, which is proved; ``new``, which is proved too; or
+            ``undecided``: its invariants were met before, and more is not feasible.
+        """
+        name = class_key(scheme)
+        if name is not None:
+            known = name in self._names
+            self._names.add(name)
+            return "equivalent" if known else "new"
+        characteristic = scheme.ring.characteristic
+        key = (str(_sides(scheme)), scheme.rank, characteristic, invariants(scheme).unordered)
+        bucket = self._known.setdefault(key, [])
+        answers = []
+        for other in bucket[:_MOST_COMPARED]:
+            answer = equivalent(scheme, other)
+            if answer:
+                return "equivalent"
+            answers.append(answer)
+        bucket.append(scheme)
+        return "undecided" if None in answers or len(bucket) > _MOST_COMPARED else "new"

@@ -31,7 +31,9 @@ def register(commands: Any) -> None:
     bench.add_argument("--dtype", default="float64", help="such as float32, complex128, int64")
     bench.add_argument("--pairs", type=int, default=5, help="timed pairs a figure, at least 1")
     bench.add_argument(
-        "--tune", action="store_true", help="time every number of levels, mark the chosen one"
+        "--tune",
+        action="store_true",
+        help="time this machine again and keep its table; show every number of levels",
     )
     bench.add_argument("--plot", metavar="FILE", help="draw the ratios (needs matplotlib)")
     bench.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -132,6 +134,8 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
     module = import_kernel(Path(arguments.file))
     timings = []
     for count in threads:
+        if arguments.tune:
+            _tune_host(arguments, module, dtype, count)
         for size in sizes:
             if arguments.tune:
                 _tune(arguments, module, size, dtype, count)
@@ -160,6 +164,37 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
 
         plot_ratios(timings, arguments.plot, f"{module.FORMAT} {module.SCHEME[:12]}")
     return 0
+
+
+def _tune_host(arguments: argparse.Namespace, module: Any, dtype: Any, threads: int) -> None:
+    """Time the host for a type and threads, keep the table, and print it."""
+    from flipsearch.cli.output import print_json
+
+    if dtype not in module.SUPPORTED:
+        return
+    half = module.FORMAT.partition(":")[0].endswith("t")
+    speeds = module.tune(dtype, threads, half)
+    rows = zip(speeds.sizes, speeds.ours, speeds.numpys, strict=True)
+    for size, ours, step in rows:
+        if arguments.json:
+            print_json(
+                {
+                    "name": "host_speed",
+                    "value": round(1e-9 / step, 2),
+                    "unit": "G multiply-adds/s",
+                    "dtype": dtype.name,
+                    "size": size,
+                    "threads": threads,
+                    "ours_over_model": round(ours, 4),
+                }
+            )
+        else:
+            print(
+                f"{size}, {dtype}, {threads} threads: numpy {1e-9 / step:.1f} G multiply-adds/s, "
+                f"our leaf {ours:.2f} of its modelled time"
+            )
+    if not arguments.json:
+        print(f"kept in {module.speeds_file()}")
 
 
 def _tune(arguments: argparse.Namespace, module: Any, size: int, dtype: Any, threads: int) -> None:

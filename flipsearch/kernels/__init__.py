@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.emit import KernelError, check_source, emit_kernel, write_kernel
 from flipsearch.kernels.halving import gram
 from flipsearch.kernels.load import find_scheme, import_kernel, load_kernel
 from flipsearch.kernels.modular import matmul_mod
+from flipsearch.kernels.runtime.driver import TINY, multiply, ndarray, numpy_matmul
 from flipsearch.kernels.stability import Growth, error_bound, growth
 from flipsearch.kernels.timing import Timing, time_against_numpy
 
@@ -38,7 +40,7 @@ def matmul(
     The number of levels and whether to leave the product to numpy are chosen by size and type;
     see `flipsearch.kernels.runtime.driver.multiply` for what is supported and raised.
     """
-    from flipsearch.kernels.builtin import strassen_algorithm
-    from flipsearch.kernels.runtime.driver import multiply
-
+    plain = levels is out is threads is None and type(a) is ndarray is type(b)
+    if plain and a.size * b.size < TINY:
+        return numpy_matmul(a, b)
     return multiply(strassen_algorithm(), a, b, out, threads, levels)

@@ -26,10 +26,10 @@ from flipsearch.kernels.runtime.algorithm import Algorithm, Term
 from flipsearch.kernels.stability import growth
 from flipsearch.scheme import Scheme
 
-RUNTIME = ("microkernel", "products", "algorithm", "operands", "driver")
+RUNTIME = ("microkernel", "products", "algorithm", "operands", "execute", "tuning", "driver")
 ALLOWED_IMPORTS = {
-    "__future__", "concurrent", "dataclasses", "functools", "llvmlite", "numba", "numpy", "os",
-    "threading", "threadpoolctl", "time", "typing",
+    "__future__", "concurrent", "contextlib", "dataclasses", "functools", "hashlib", "json",
+    "llvmlite", "numba", "numpy", "os", "pathlib", "threading", "threadpoolctl", "time", "typing",
 }  # fmt: skip
 FORBIDDEN_NAMES = {
     "eval", "exec", "compile", "__import__", "open", "input", "globals", "locals", "setattr",
@@ -249,6 +249,9 @@ def _runtime_text() -> tuple[list[str], str]:
 _GENERAL = '''
 def matmul(a: Any, b: Any, out: Any = None, threads: Any = None, levels: Any = {levels}) -> Any:
     """Return the matrix product of `a` and `b`; see `multiply`."""
+    plain = levels is out is threads is None and type(a) is ndarray is type(b)
+    if plain and a.size * b.size < TINY:
+        return numpy_matmul(a, b)
     return multiply(ALGORITHM, a, b, out, threads, levels)
 '''
 

@@ -13,19 +13,24 @@ import numpy as np
 
 from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.runtime.algorithm import CLASSICAL
-from flipsearch.kernels.runtime.driver import (
-    choose_levels,
+from flipsearch.kernels.runtime.driver import multiply
+from flipsearch.kernels.runtime.execute import (
+    SUPPORTED,
     default_threads,
     element_of_sums,
-    multiply,
+    on_threads,
     run,
-    supported,
+    sensible_threads,
 )
 from flipsearch.kernels.runtime.operands import addressable, check_output, flat_view
 from flipsearch.kernels.runtime.products import mirror
+from flipsearch.kernels.runtime.tuning import choose_levels
 
 SMALLEST_HALF = 1024
 """A triangle is halved while the halves keep this many rows."""
+
+SMALLEST = 128**3
+"""Below this many products of elements numpy is called."""
 
 
 def gram(a: Any, out: Any = None, threads: int | None = None) -> Any:
@@ -48,13 +53,14 @@ def gram(a: Any, out: Any = None, threads: int | None = None) -> Any:
     a = np.asarray(a)
     if out is not None:
         check_output(out, a, a.T)
-    if a.ndim != 2 or not supported(a.dtype):
-        return np.matmul(a, a.T, out=out)
+    if a.ndim != 2 or a.dtype not in SUPPORTED or a.size * len(a) < SMALLEST:
+        return on_threads(threads, np.matmul, a, a.T, out)
     size = len(a)
-    threads = threads or default_threads()
+    wanted = threads or default_threads()
     shape = (size, a.shape[1], size)
-    if choose_levels(CLASSICAL, shape, a.dtype, threads, half=True) < 0:
-        return np.matmul(a, a.T, out=out)
+    if choose_levels(CLASSICAL, shape, a.dtype, wanted, half=True) < 0:
+        return on_threads(threads, np.matmul, a, a.T, out)
+    threads = sensible_threads(wanted, shape)
     result = out if out is not None else np.empty((size, size), a.dtype)
     if result.dtype != a.dtype or not addressable(result):
         result[...] = gram(a, None, threads)

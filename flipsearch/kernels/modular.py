@@ -16,7 +16,9 @@ from numba import njit
 
 from flipsearch.errors import UsageError
 from flipsearch.kernels.builtin import strassen_algorithm
-from flipsearch.kernels.runtime.driver import choose_levels, default_threads, multiply
+from flipsearch.kernels.runtime.driver import multiply
+from flipsearch.kernels.runtime.execute import default_threads
+from flipsearch.kernels.runtime.tuning import choose_levels
 
 LARGEST_MODULUS = 2**26
 _EXACT = 2**53

@@ -91,7 +91,7 @@ def time_against_numpy(
         Medians, the median over pairs of numpy's time / kernel's time, and the largest difference
         from numpy's result relative to its largest element.
     """
-    from flipsearch.kernels.runtime.driver import default_threads
+    from flipsearch.kernels.runtime.execute import default_threads
 
     shape = (size, size, size) if isinstance(size, int) else size
     multiply = getattr(kernel, "matmul", kernel)

@@ -12,6 +12,7 @@ from flipsearch.kernels import gram, matmul_mod
 @pytest.mark.parametrize("order", "CF")
 def test_gram_is_exact_on_integers_and_symmetric(monkeypatch, order):
     monkeypatch.setattr("flipsearch.kernels.halving.SMALLEST_HALF", 64)
+    monkeypatch.setattr("flipsearch.kernels.halving.choose_levels", lambda *_, **__: 0)
     a = np.random.default_rng(0).integers(-9, 9, (301, 270)).astype(float)
     out = np.zeros((301, 301), order=order)
     assert gram(a, out) is out
@@ -40,8 +41,10 @@ def test_products_modulo_p_against_python_integers(shape, modulus, seed):
     np.testing.assert_array_equal(result, exact)
 
 
+@pytest.mark.parametrize("levels", [-1, 0, 2])
 @pytest.mark.parametrize("modulus", [7, 1009, 2**20 + 7, 2**26 - 5])
-def test_larger_products_modulo_p(modulus):
+def test_larger_products_modulo_p(monkeypatch, modulus, levels):
+    monkeypatch.setattr("flipsearch.kernels.modular.choose_levels", lambda *_: levels)
     generator = np.random.default_rng(1)
     a, b = (generator.integers(0, modulus, (260, 260)) for _ in range(2))
     low, high = a & 8191, a >> 13

@@ -9,6 +9,7 @@ from flipsearch.cli import main
 from flipsearch.formats import parse_format
 from flipsearch.kernels import find_scheme, import_kernel, time_against_numpy, write_kernel
 from flipsearch.kernels.builtin import strassen
+from flipsearch.kernels.runtime import products
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.transform import permute
@@ -37,22 +38,35 @@ def test_a_kernel_is_written_and_timed(tmp_path, database, capsys):
     assert picture.stat().st_size > 1000
 
 
-def test_levels_and_tuning(tmp_path, database, capsys):
+def test_levels_and_tuning(tmp_path, database, capsys, monkeypatch):
+    monkeypatch.setenv("FLIPSEARCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FLIPSEARCH_TUNING")
     path = tmp_path / "mm.py"
     assert main(["kernel", "2x2x2", "-o", str(path), "--db", database, "--levels", "1"]) == 0
     assert "levels: Any = 1" in path.read_text()
     capsys.readouterr()
+    module = import_kernel(path)
+    # its own copy is compiled in test_an_emitted_module_stands_alone
+    monkeypatch.setattr(module, "multiply_products", products.multiply_products)
+    monkeypatch.setattr(module, "SIZES", (64, 160))
+    monkeypatch.setattr(module, "THOROUGH", 0.001)
     command = ["bench-kernel", str(path), "--sizes", "160", "--threads", "1", "--pairs", "1"]
     assert main([*command, "--tune", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["levels"] for line in lines] == [0, 1]
-    assert sum(line["chosen"] for line in lines) <= 1
+    speeds, ratios = lines[:2], lines[2:]
+    assert [line["size"] for line in speeds] == [64, 160]
+    assert all(line["value"] > 0 and line["name"] == "host_speed" for line in speeds)
+    assert module.speeds_file().parent == tmp_path / "cache"
+    assert list(json.loads(module.speeds_file().read_text())) == ["float64 1"]
+    assert [line["levels"] for line in ratios] == [0, 1]
+    assert sum(line["chosen"] for line in ratios) <= 1
 
 
-def test_structured_kernels_are_timed_on_their_operands(tmp_path):
+def test_structured_kernels_are_timed_on_their_operands(tmp_path, monkeypatch):
     for name in ("gt:2x2x2", "uu:2x2x2"):
         scheme = naive_scheme(parse_format(name), Ring.Z)
         module = import_kernel(write_kernel(scheme, tmp_path / f"{name[:2]}.py"))
+        monkeypatch.setattr(module, "multiply_products", products.multiply_products)
         timing = time_against_numpy(module, 70, "float64", 1, 1, levels=1)
         assert timing.error < 1e-12
 

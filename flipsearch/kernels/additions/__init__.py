@@ -2,12 +2,8 @@
 
 from flipsearch.kernels.additions.anneal import fewer_additions
 from flipsearch.kernels.additions.program import Program, chained, transposed
-from flipsearch.kernels.additions.reduction import (
-    Reduction,
-    fewest_additions,
-    reduce_additions,
-    shorten,
-)
+from flipsearch.kernels.additions.reduction import fewest_additions, reduce_additions, shorten
+from flipsearch.programs import Reduction
 
 __all__ = [
     "Program",

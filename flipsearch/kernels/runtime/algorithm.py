@@ -8,7 +8,7 @@ equal calls give equal results.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ COMPLEX: dict[Any, Any] = {
 
 Term = tuple[int, int, int]  # coefficient, block row, block column
 
-MULTIPLY, PACK_LEFT, PACK_RIGHT, UNPACK = 0.017, 0.8, 0.6, 0.7
+MULTIPLY, PACK_LEFT, PACK_RIGHT, UNPACK = PRICES = 0.017, 0.8, 0.6, 0.7
 """Nanoseconds for float64: a multiply-add in registers; an element of a block packed, left and
 right; an element of a tile added to C. Measured on one core of a Zen 5 server; only their
 proportions matter."""
@@ -32,7 +32,7 @@ DEEPEST = 3
 """Most levels ever chosen unasked."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Algorithm:
     """A verified scheme as tables of integers.
 
@@ -48,6 +48,8 @@ class Algorithm:
     recursive : bool
         Whether the products of blocks can be formed by the scheme again: not for structured
         operands, whose combinations have no structure.
+
+    Equal only to itself, so that looking up what was planned for it costs next to nothing.
     """
 
     sides: tuple[int, int, int]
@@ -55,24 +57,24 @@ class Algorithm:
     denominators: tuple[int, ...]
     recursive: bool = True
 
-    @property
+    @cached_property
     def complete(self) -> bool:
         """Whether every block of C is computed."""
         reached = {(i, j) for _, _, out in self.products for _, i, j in out}
         return len(reached) == self.sides[0] * self.sides[2]
 
-    @property
+    @cached_property
     def integral(self) -> bool:
         """Whether every coefficient is an integer, as wrapping integer matrices need."""
         return all(d == 1 for d in self.denominators)
 
-    @property
+    @cached_property
     def terms(self) -> tuple[int, int, int]:
         """Numbers of terms on the sides of A, B and C."""
         left, right, out = (sum(len(row[slot]) for row in self.products) for slot in range(3))
         return left, right, out
 
-    @property
+    @cached_property
     def growth(self) -> float:
         """Largest factor by which one level enlarges sums of products (emax)."""
         totals: dict[tuple[int, int], float] = {}

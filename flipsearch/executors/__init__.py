@@ -1,7 +1,7 @@
 """Where walks run. An executor only runs: it is handed tasks and hands back outcomes.
 
-Every executor has `capacity`, `submit(task)`, `next_outcome(timeout)` and `close()`; one contract
-test suite runs against all of them.
+Every executor has `capacity`, `submit(task)`, `next_outcome(timeout)`, `hurry()` and `close()`;
+one contract test suite runs against all of them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ class Executor(Protocol):
 
     def next_outcome(self, timeout: float) -> WalkOutcome | None:
         """Return an outcome, or None if none has come after `timeout` seconds."""
+
+    def hurry(self) -> None:
+        """End soon: drop tasks that wait; those on a device come back with the steps done so far.
+
+        What is still `pending` then comes back; a dropped task never does.
+        """
 
     def close(self) -> None:
         """Drop what waits, let what runs end, free everything."""

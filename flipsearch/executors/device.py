@@ -21,6 +21,7 @@ from typing import Self
 
 from flipsearch.errors import UsageError
 from flipsearch.executors import Executor
+from flipsearch.executors.queues import QueueExecutor
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.walk import cpu
 from flipsearch.walk.gpu import CudaDevice, Device, availability
@@ -34,7 +35,7 @@ SPARE = 0.25
 LOOK_SECONDS = 0.02
 
 
-class DeviceExecutor:
+class DeviceExecutor(QueueExecutor):
     """Walks on a device.
 
     Parameters
@@ -60,13 +61,11 @@ class DeviceExecutor:
         walkers: int | None = None,
         walk: Callable[[WalkTask], WalkOutcome] = cpu.walk,
     ) -> None:
+        super().__init__()
         self.device = CudaDevice() if device is None else device
-        self.pending = 0
         self._engine = Engine(self.device, walkers)
-        self._tasks: queue.SimpleQueue[WalkTask | None] = queue.SimpleQueue()
-        self._outcomes: queue.SimpleQueue[WalkOutcome | BaseException] = queue.SimpleQueue()
         self._core = ThreadExecutor(1, walk)
-        self._closing = threading.Event()
+        self._closing, self._hurrying = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="walk-device", daemon=True)
         self._thread.start()
 
@@ -75,46 +74,41 @@ class DeviceExecutor:
         """Walkers on the device, and a share of tasks that wait."""
         return int(self._engine.capacity * (1 + SPARE)) + 1
 
-    def submit(self, task: WalkTask) -> None:
-        """Queue a task."""
-        self.pending += 1
-        self._tasks.put(task)
-
-    def next_outcome(self, timeout: float) -> WalkOutcome | None:
-        """Return an outcome, or None after `timeout` seconds; raises what a walk raised."""
-        try:
-            outcome = self._outcomes.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        self.pending -= 1
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+    def hurry(self) -> None:
+        """Drop what waits; walks on the device end where they are after the launch that runs."""
+        super().hurry()
+        self._hurrying.set()
 
     def close(self) -> None:
         """Drop what waits, and end after the launch that runs."""
         self._closing.set()
+        super().close()
         self._tasks.put(None)
         self._core.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _work(self) -> None:
         device_works = True
         while not self._closing.is_set():
             self._take_tasks(device_works)
-            if device_works:
+            if self._hurrying.is_set():
+                self._hurrying.clear()
+                self._cut()
+            elif device_works:
                 device_works = self._advance()
             self._take_from_core()
+
+    def _cut(self) -> None:
+        """End the walks on the device where they are."""
+        try:
+            outcomes, dropped = self._engine.cut()
+        except Exception as error:  # as above
+            outcomes, dropped = [], len(self._engine.abandon())
+            logger.warning("%s failed, %d walks are lost: %s", self.device.name, dropped, error)
+        for outcome in outcomes:
+            self._outcomes.put(outcome)
+        waiting = self._core.pending
+        self._core.hurry()
+        self._outcomes.put(dropped + waiting - self._core.pending)
 
     def _advance(self) -> bool:
         """Launch once; return whether the device is still to be used."""
@@ -200,6 +194,11 @@ class Together:
             outcome = self.executors[0].next_outcome(min(left, LOOK_SECONDS))
             if outcome is not None:
                 return outcome
+
+    def hurry(self) -> None:
+        """Let all drop what waits."""
+        for executor in self.executors:
+            executor.hurry()
 
     def close(self) -> None:
         """Close all."""

@@ -1,9 +1,9 @@
 """Walks on a Ray cluster: one walker actor a core, several walks a call, nothing lost.
 
-A task is queued, sent with others in one call that should last a few
-seconds, and kept until its outcome is back; at most two calls are in flight an actor. When an
-actor or its node dies, does not answer in time, or answers what cannot be, its tasks are sent
-again. So delivery is at least once; outcomes are handed back at most once, by ticket.
+A task is queued, sent with others in one call that should last a few seconds, and kept until its
+outcome is back; at most two calls are in flight an actor. When an actor or its node dies, does not
+answer in time, or answers what cannot be, its tasks are sent again. So delivery is at least once;
+outcomes are handed back at most once, by ticket.
 
 Invariant: every task submitted comes back exactly once, as the outcome that
 `flipsearch.executors.answers` accepted, or as ``broken`` after `ATTEMPTS` answers that it did not;
@@ -12,7 +12,6 @@ what was rejected, and from whom, waits in `rejections`.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 import secrets
@@ -20,8 +19,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
-
-import numpy as np
 
 from flipsearch.errors import UsageError
 from flipsearch.executors.answers import (
@@ -35,6 +32,7 @@ from flipsearch.executors.answers import (
 from flipsearch.executors.ray_cluster import ClusterError, Metrics, Starts, connect, gist
 from flipsearch.executors.ray_crew import Crew, Entry, Worker
 from flipsearch.executors.walker import machine
+from flipsearch.walk.gpu import Device
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 logger = logging.getLogger("flipsearch.ray")
@@ -45,9 +43,6 @@ ATTEMPTS = 3
 """Wrong answers, or errors, after which a task is given up."""
 DEATHS = 20
 """Deaths of workers during a task after which it is taken for their cause."""
-STORED_BYTES = 32_768
-"""Start states at least this large go to the object store; sending smaller ones is quicker."""
-_EMPTY = np.zeros((0, 3, 1), dtype=np.uint64)
 
 
 class RayExecutor:
@@ -65,6 +60,8 @@ class RayExecutor:
         ``auto``: beside the cores one walker a GPU of the cluster; ``only`` these; ``off``.
     walk : function, optional
         From a task to its outcome; the numba engine by default.
+    device : function, optional
+        Makes the device of a walker with a GPU; CUDA's first by default: Ray shows it its own.
     chunk_seconds : float
         How long a call should last.
     hang_seconds : float
@@ -88,6 +85,7 @@ class RayExecutor:
         gpu: str = "auto",
         *,
         walk: Callable[[WalkTask], WalkOutcome] | None = None,
+        device: Callable[[], Device] | None = None,
         chunk_seconds: float = 2.0,
         hang_seconds: float = 300.0,
         announce: Callable[[str], None] | None = None,
@@ -97,7 +95,6 @@ class RayExecutor:
         if gpu not in ("auto", "off", "only"):
             raise UsageError("gpu is auto, off or only")
         self.rejections: list[Rejection] = []
-        self.duplicates = 0
         self._chunk_seconds = chunk_seconds
         self._queue: deque[Entry] = deque()
         self._jobs: deque[Entry] = deque()
@@ -105,15 +102,14 @@ class RayExecutor:
         self._results: dict[int, tuple[str, Any]] = {}
         self._outcomes: deque[WalkOutcome | WalkFailedError] = deque()
         self._task_seconds: float | None = None
-        self._batch = 1
-        self._tickets = 0
+        self.duplicates, self._batch, self._tickets, self._hurrying = 0, 1, 0, False
         self._metrics: Metrics | None = None
         self._seed = secrets.randbits(64)
         announce = announce or logger.info
         self._ray, self._owned = connect(address, workers, announce)
         self._starts = Starts(self._ray)
-        arguments = (walk, machine())
-        self._crew = Crew(self._ray, workers, arguments, hang_seconds, self._take_back, gpu)
+        arguments, made = (walk, machine()), device or True
+        self._crew = Crew(self._ray, workers, arguments, hang_seconds, self._take_back, gpu, made)
         announce(f"Ray is up: {self.workers} walkers, one core or one GPU each")
 
     @property
@@ -128,8 +124,9 @@ class RayExecutor:
 
     @property
     def capacity(self) -> int:
-        """Two calls for each worker, of as many tasks as a call takes now."""
-        return IN_FLIGHT * max(1, sum(w.room or self._batch for w in self._crew.workers))
+        """What devices hold, and two calls for each core, of as many tasks as one takes now."""
+        rooms = (w.room if w.device else IN_FLIGHT * self._batch for w in self._crew.workers)
+        return max(IN_FLIGHT, sum(rooms))
 
     @property
     def pending(self) -> int:
@@ -138,6 +135,7 @@ class RayExecutor:
 
     def submit(self, task: WalkTask) -> None:
         """Queue a task; it is sent with others at the next look for outcomes."""
+        self._hurrying = False
         self._queue.append(self._entry(task))
 
     def next_outcome(self, timeout: float) -> WalkOutcome | None:
@@ -189,13 +187,15 @@ class RayExecutor:
         """Show a run's progress among Ray's metrics, for its dashboard and Prometheus."""
         if self._metrics is None:
             self._metrics = Metrics()
-        values = {"flips_per_second": flips_per_second, "best_rank": best_rank}
-        for name, value in (
-            values | {"workers": self.workers, "worker_deaths": self.deaths}
-        ).items():
-            self._metrics.set(name, value)
-        for rank, size in sizes.items():
-            self._metrics.set("pool_size", size, {"rank": str(rank)})
+        numbers = flips_per_second, best_rank, self.workers, self.deaths
+        self._metrics.publish(numbers, sizes)
+
+    def hurry(self) -> None:
+        """Drop what waits; devices end their walks where they are."""
+        for entry in self._queue:
+            self._pending.pop(entry.ticket, None)
+        self._queue.clear()
+        self._hurrying = True
 
     def close(self) -> None:
         """Drop everything, end the walkers, and the Ray that this executor started."""
@@ -203,11 +203,10 @@ class RayExecutor:
         self._jobs.clear()
         self._pending.clear()
         self._starts.clear()
-        if not self._ray.is_initialized():
-            return
-        self._crew.disband()
-        if self._owned:
-            self._ray.shutdown()
+        if self._ray.is_initialized():
+            self._crew.disband()
+            if self._owned:
+                self._ray.shutdown()
 
     def __enter__(self) -> Self:
         return self
@@ -228,6 +227,7 @@ class RayExecutor:
         """Queue entries again, first in line, because their worker died."""
         for entry in reversed(entries):
             entry.deaths += 1
+            entry.there = False
             if entry.deaths < DEATHS:
                 (self._queue if entry.task is not None else self._jobs).appendleft(entry)
             else:
@@ -259,10 +259,11 @@ class RayExecutor:
                 if self._jobs:
                     entries = [self._jobs.popleft()]
                 else:
-                    rooms = [w.room or self._batch for w in free[place:]]
-                    share = math.ceil(len(self._queue) * rooms[0] / sum(rooms))
+                    rooms = [w.space(self._batch) for w in free[place:]]
+                    share = math.ceil(len(self._queue) * rooms[0] / max(1, sum(rooms)))
                     count = min(share, rooms[0], len(self._queue))
-                    entries = [self._queue.popleft() for _ in range(count)]
+                    entries = worker.held + [self._queue.popleft() for _ in range(count)]
+                    worker.held = []
                 if entries:
                     self._send(worker, entries)
 
@@ -273,19 +274,14 @@ class RayExecutor:
         if job is not None:
             worker.calls[worker.handle.apply.remote(*job)] = entries
             return
-        tasks, starts, places = [], list[Any](), dict[bytes, int]()
-        for entry in entries:
-            task = entry.task
-            assert task is not None
-            if task.start.nbytes < STORED_BYTES:
-                tasks.append((task, -1))
-                continue
-            key, stored = self._starts.put(task.start)
-            if key not in places:
-                places[key] = len(starts)
-                starts.append(stored)
-            tasks.append((dataclasses.replace(task, start=_EMPTY), places[key]))
-        worker.calls[worker.handle.walk.remote(tasks, *starts)] = entries
+        tasks = [None if entry.there else entry.task for entry in entries]
+        light, starts = self._starts.lighten(tasks)
+        if worker.device:
+            numbered = [(entry.ticket, *pair) for entry, pair in zip(entries, light, strict=True)]
+            call = worker.handle.walk_on_device.remote(numbered, self._hurrying, *starts)
+        else:
+            call = worker.handle.walk.remote(light, *starts)
+        worker.calls[call] = entries
 
     def _look(self, timeout: float) -> None:
         """Send what can be sent, take what has come, see to workers in trouble."""
@@ -345,8 +341,8 @@ class RayExecutor:
         offset, wrong = 0, False
         for place, (entry, record) in enumerate(zip(entries, records, strict=True)):
             assert entry.task is not None
-            if type(record) is tuple and len(record) == 3 and record[0] == "error":
-                self._failed(entry, record, worker)
+            if type(record) is tuple and len(record) == 3:
+                self._unfinished(entry, record, worker)
                 continue
             try:
                 needed = words_needed(entry.task, record)
@@ -378,8 +374,14 @@ class RayExecutor:
             self._queue.extendleft(reversed(entries[1:]))
         self._crew.replace(worker)
 
-    def _failed(self, entry: Entry, record: tuple[Any, ...], worker: Worker) -> None:
-        """Send a task that raised an error again; if it does so everywhere, say so."""
+    def _unfinished(self, entry: Entry, record: tuple[Any, ...], worker: Worker) -> None:
+        """Take in that a task is on a device still, was dropped there, or raised an error."""
+        assert entry.task is not None
+        if worker.device and record[0] in ("running", "dropped"):
+            worker.hold(entry, record[0] == "running")
+            if not entry.there:
+                self._pending.pop(entry.ticket, None)
+            return
         entry.attempts += 1
         text = f"{record[1]}: {record[2]}"
         if entry.attempts < ATTEMPTS:
@@ -387,13 +389,12 @@ class RayExecutor:
             self._queue.append(entry)
             return
         self._pending.pop(entry.ticket, None)
-        assert entry.task is not None
         error = WalkFailedError(f"task {entry.task.number} fails wherever it is sent: {text}")
         self._outcomes.append(error)
 
     def _learn(self, seconds: float) -> None:
         """Follow how long tasks take, so that a call lasts about as long as it should."""
-        known = self._task_seconds
-        self._task_seconds = seconds if known is None else 0.7 * known + 0.3 * seconds
+        known = seconds if self._task_seconds is None else self._task_seconds
+        self._task_seconds = 0.7 * known + 0.3 * seconds
         fitting = self._chunk_seconds / max(self._task_seconds, 1e-6)
         self._batch = int(max(1, min(fitting, 2 * self._batch, LARGEST_BATCH)))

@@ -6,6 +6,7 @@ long is announced. Ray's own signal handlers are put back to those that save the
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import os
@@ -13,16 +14,20 @@ import re
 import signal
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from flipsearch.errors import FlipsearchError, UsageError
 from flipsearch.executors.threads import available_cores
-from flipsearch.walk.task import Words
+from flipsearch.walk.task import WalkTask, Words
 
 logger = logging.getLogger("flipsearch.ray")
+
+STORED_BYTES = 32_768
+"""Start states at least this large go to the object store; sending smaller ones is quicker."""
+_EMPTY = np.zeros((0, 3, 1), dtype=np.uint64)
 
 
 class ClusterError(FlipsearchError):
@@ -48,9 +53,13 @@ class Metrics:
             for name, text, tags in self.NAMES
         }
 
-    def set(self, name: str, value: float, tags: dict[str, str] | None = None) -> None:
-        """Set a gauge."""
-        self.gauges[name].set(value, tags or {})
+    def publish(self, numbers: tuple[float, float, int, int], sizes: dict[int, int]) -> None:
+        """Set the gauges: flips/s, best rank, workers, deaths, and a pool size for each rank."""
+        names = "flips_per_second", "best_rank", "workers", "worker_deaths"
+        for name, value in zip(names, numbers, strict=True):
+            self.gauges[name].set(value, {})
+        for rank, size in sizes.items():
+            self.gauges["pool_size"].set(size, {"rank": str(rank)})
 
 
 class Starts:
@@ -73,6 +82,23 @@ class Starts:
             if len(self._known) > self.LARGEST:
                 self._known.popitem(last=False)
         return key, self._known[key]
+
+    def lighten(
+        self, tasks: Sequence[WalkTask | None]
+    ) -> tuple[list[tuple[WalkTask | None, int]], list[Any]]:
+        """Return tasks, each with the place of its start among references or -1, and these."""
+        light: list[tuple[WalkTask | None, int]] = []
+        starts, places = list[Any](), dict[bytes, int]()
+        for task in tasks:
+            if task is None or task.start.nbytes < STORED_BYTES:
+                light.append((task, -1))
+                continue
+            key, stored = self.put(task.start)
+            if key not in places:
+                places[key] = len(starts)
+                starts.append(stored)
+            light.append((dataclasses.replace(task, start=_EMPTY), places[key]))
+        return light, starts
 
     def clear(self) -> None:
         """Forget all."""

@@ -34,6 +34,8 @@ class Entry:
     job: tuple[Callable[[Any], Any], Any] | None = None
     attempts: int = 0
     deaths: int = 0
+    there: bool = False
+    """Whether the device it is for has it already."""
 
 
 @dataclass(eq=False)
@@ -59,7 +61,9 @@ class Worker:
     device : bool
         Whether it has a GPU instead of a core.
     room : int
-        Tasks that a call to a device takes; 0: as many as to a core.
+        Tasks that a device takes; 0: as many as a core.
+    held : list
+        What is on its device and was not finished when the last call came back.
     """
 
     handle: Any
@@ -71,11 +75,22 @@ class Worker:
     name: str = "?"
     device: bool = False
     room: int = 0
+    held: list[Entry] = field(default_factory=list)
 
     @property
     def is_ready(self) -> bool:
         """Whether it may be sent something."""
         return self.starting is None and not self.retry_at
+
+    def hold(self, entry: Entry, there: bool) -> None:
+        """Take in whether a task is still on the device."""
+        entry.there = there
+        if there:
+            self.held.append(entry)
+
+    def space(self, batch: int) -> int:
+        """Return how many tasks may be sent now: a batch to a core, what is free on a device."""
+        return self.room - len(self.held) if self.device else batch
 
 
 class Crew:
@@ -94,6 +109,8 @@ class Crew:
         Told the entries of calls whose worker is lost.
     gpu : str
         ``auto``: also one worker for each GPU of the cluster; ``only``: these alone; ``off``.
+    device : bool or function
+        What `Walker` takes on a GPU.
     """
 
     def __init__(
@@ -104,11 +121,12 @@ class Crew:
         hang_seconds: float,
         take_back: Callable[[list[Entry]], None],
         gpu: str = "off",
+        device: Any = True,
     ) -> None:
         self.ray, self.wanted, self.arguments = ray, wanted, arguments
         self.hang_seconds, self.take_back = hang_seconds, take_back
         self.workers: list[Worker] = []
-        self.deaths, self.gpu = 0, gpu
+        self.deaths, self.gpu, self.device = 0, gpu, device
         self._ever_ready = False
         self.grow()
 
@@ -132,8 +150,15 @@ class Crew:
         return owners | {call: worker for worker in self.workers for call in worker.calls}
 
     def with_room(self, calls: int) -> list[Worker]:
-        """Return the workers that are ready and have at most so many calls in flight."""
-        return [w for w in self.workers if w.is_ready and len(w.calls) <= calls]
+        """Return the workers that are ready and have at most so many calls in flight.
+
+        A device has one: it goes on with what it has between two calls.
+        """
+        return [
+            w
+            for w in self.workers
+            if w.is_ready and len(w.calls) <= calls and not (w.device and w.calls)
+        ]
 
     def has_started(self, worker: Worker) -> None:
         """Take in that a worker is ready, or could not start."""
@@ -159,7 +184,9 @@ class Crew:
         self.deaths += 1
         for entries in worker.calls.values():
             self.take_back(entries)
+        self.take_back(worker.held)
         worker.calls.clear()
+        worker.held = []
         if worker.is_ready:
             worker.starting = worker.handle.ready.remote()
 
@@ -193,7 +220,11 @@ class Crew:
 
     def _make(self, device: bool) -> Any:
         options = actor_options() | ({"num_cpus": 0, "num_gpus": 1} if device else {})
-        return self.ray.remote(Walker).options(**options).remote(*self.arguments, device)
+        return (
+            self.ray.remote(Walker)
+            .options(**options)
+            .remote(*self.arguments, self.device if device else False)
+        )
 
     def _kill(self, worker: Worker, restart: bool) -> None:
         try:

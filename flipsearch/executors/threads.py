@@ -6,12 +6,11 @@ The jitted walk holds no lock of the interpreter, so threads run truly in parall
 from __future__ import annotations
 
 import os
-import queue
 import threading
 from collections.abc import Callable
-from typing import Self
 
 from flipsearch.errors import UsageError
+from flipsearch.executors.queues import QueueExecutor
 from flipsearch.walk import cpu
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
@@ -24,7 +23,7 @@ def available_cores() -> int:
         return os.cpu_count() or 1
 
 
-class ThreadExecutor:
+class ThreadExecutor(QueueExecutor):
     """Walks on threads of this process.
 
     Parameters
@@ -40,13 +39,11 @@ class ThreadExecutor:
     def __init__(
         self, workers: int | None = None, walk: Callable[[WalkTask], WalkOutcome] = cpu.walk
     ) -> None:
+        super().__init__()
         self.workers = available_cores() if workers is None else workers
         if self.workers < 1:
             raise UsageError("at least one worker is needed")
-        self.pending = 0
         self._walk = walk
-        self._tasks: queue.SimpleQueue[WalkTask | None] = queue.SimpleQueue()
-        self._outcomes: queue.SimpleQueue[WalkOutcome | BaseException] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"walk-{k}", daemon=True)
             for k in range(self.workers)
@@ -59,37 +56,11 @@ class ThreadExecutor:
         """One task running and one waiting for each worker."""
         return 2 * self.workers
 
-    def submit(self, task: WalkTask) -> None:
-        """Queue a task."""
-        self.pending += 1
-        self._tasks.put(task)
-
-    def next_outcome(self, timeout: float) -> WalkOutcome | None:
-        """Return an outcome, or None after `timeout` seconds; raises what a walk raised."""
-        try:
-            outcome = self._outcomes.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        self.pending -= 1
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
-
     def close(self) -> None:
         """Drop what waits and let what runs end."""
-        try:
-            while True:
-                self._tasks.get_nowait()
-        except queue.Empty:
-            pass
+        super().close()
         for _ in self._threads:
             self._tasks.put(None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:

@@ -22,8 +22,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+DEVICE_SECONDS = 2.0
+"""A call to a device lasts about so long at most."""
+
 if TYPE_CHECKING:
     from flipsearch.executors import Executor
+    from flipsearch.walk.gpu import Device
     from flipsearch.walk.task import WalkOutcome, WalkTask
 
 
@@ -37,15 +41,16 @@ class Walker:
     driver : str
         `machine` of the driver; elsewhere compiled code is kept in a folder of the node's own
         instead of beside the package, unless NUMBA_CACHE_DIR says where.
-    device : bool
-        Whether this worker walks on a GPU, thousands of tasks at once, instead of on a core.
+    device : bool or function
+        Whether this worker walks on a GPU, thousands of tasks at once, instead of on a core; a
+        function makes the device.
     """
 
     def __init__(
         self,
         walk: Callable[[WalkTask], WalkOutcome] | None = None,
         driver: str = "",
-        device: bool = False,
+        device: bool | Callable[[], Device] = False,
     ) -> None:
         self.folder = private_folder()
         if machine() != driver and "numba" not in sys.modules:
@@ -56,7 +61,9 @@ class Walker:
         if device:
             from flipsearch.executors.device import DeviceExecutor
 
-            self._device = DeviceExecutor()
+            self._device = DeviceExecutor(None if device is True else device())
+        self._there: dict[int, WalkTask] = {}
+        self._done: dict[int, WalkOutcome] = {}
 
     def ready(self) -> tuple[str, str, int, int]:
         """Return this package's version here, host, process number, and tasks a call; 0: few."""
@@ -95,8 +102,6 @@ class Walker:
             from flipsearch.walk import cpu
 
             walk = cpu.walk
-        if self._device is not None:
-            return self._walk_on_device(self._device, tasks, starts)
         done, outcomes, errors, seconds = [], [], {}, 0.0
         for place, (light, at) in enumerate(tasks):
             start = np.array(light.start if at < 0 else starts[at], dtype=np.uint64)
@@ -117,33 +122,62 @@ class Walker:
         records = [errors[k] if k in errors else next(kept) for k in range(len(tasks))]
         return records, words, seconds
 
-    def _walk_on_device(
-        self, device: Executor, tasks: Sequence[tuple[WalkTask, int]], starts: Sequence[Any]
+    def walk_on_device(
+        self, tasks: Sequence[tuple[int, WalkTask | None, int]], hurry: bool, *starts: Any
     ) -> tuple[list[Any], Any, float]:
+        """Hand tasks to the device; return what is finished after some seconds, of these tasks.
+
+        A walk on a device may last minutes. So a task that is not finished stays there, is asked
+        for again by later calls, and its worker is not taken for one that hangs.
+
+        Parameters
+        ----------
+        tasks : sequence of (int, WalkTask or None, int)
+            A number of the driver's own; the task, or None for one that is there already; the
+            place of its start state in `starts`, or -1 if the task has it.
+        hurry : bool
+            End all walks where they are, drop those that have not begun.
+        *starts : uint64 arrays
+
+        Returns
+        -------
+        records, words, seconds
+            As `walk`; ("running", "", "") for a task that is still there, ("dropped", "", "").
+        """
         import numpy as np
 
         from flipsearch.executors.answers import seal_many
 
-        whole = [
-            dataclasses.replace(
-                light, start=np.array(light.start if at < 0 else starts[at], dtype=np.uint64)
-            )
-            for light, at in tasks
-        ]
+        device = self._device
+        assert device is not None
         began = time.perf_counter()
-        for place, task in enumerate(whole):  # numbered by place: unique within the call
-            device.submit(dataclasses.replace(task, number=place))
-        found: dict[int, WalkOutcome] = {}
-        while len(found) < len(whole):
-            outcome = device.next_outcome(1.0)
+        for ticket, light, at in tasks:
+            if light is not None:
+                start = np.array(light.start if at < 0 else starts[at], dtype=np.uint64)
+                self._there[ticket] = dataclasses.replace(light, start=start)
+                device.submit(dataclasses.replace(self._there[ticket], number=ticket))
+        if hurry:
+            device.hurry()
+        few = device.capacity // 2
+        while device.pending and (hurry or time.perf_counter() - began < DEVICE_SECONDS):
+            outcome = device.next_outcome(0.1)
             if outcome is not None:
-                found[outcome.number] = outcome
-        ordered = [
-            dataclasses.replace(found[place], number=task.number)
-            for place, task in enumerate(whole)
+                self._done[outcome.number] = outcome
+            elif self._done and device.pending <= few and not hurry:
+                break
+        finished = [ticket for ticket, *_ in tasks if ticket in self._done]
+        walked = [self._there.pop(ticket) for ticket in finished]
+        outcomes = [
+            dataclasses.replace(self._done.pop(ticket), number=task.number)
+            for ticket, task in zip(finished, walked, strict=True)
         ]
-        records, words = seal_many(whole, ordered)
-        return list(records), words, time.perf_counter() - began
+        sealed, words = seal_many(walked, outcomes)
+        kept = dict(zip(finished, sealed, strict=True))
+        other = ("running" if device.pending else "dropped", "", "")
+        if not device.pending:
+            self._there.clear()
+        records = [kept.get(ticket, other) for ticket, *_ in tasks]
+        return records, words, time.perf_counter() - began
 
     def apply(self, function: Callable[[Any], Any], argument: Any) -> tuple[str, Any]:
         """Return ("value", function(argument)) or ("error", text)."""

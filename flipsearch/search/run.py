@@ -144,7 +144,7 @@ def search(
     run : Run
         The run's record, from `Catalogue.start_run` or `resume_run`.
     budget : float
-        Seconds of walking; what is running then is waited for.
+        Seconds of walking; what is running then is waited for, what is waiting is not walked.
     report : function
         Called with the `Progress` about twice a second.
     stop : Stop, optional
@@ -182,7 +182,7 @@ def search(
     asked: dict[int, WalkTask] = {}
     waiting: dict[int, WalkOutcome] = {}
     failure: Exception | None = None
-    lower = False
+    lower = hurried = False
 
     def send(task: WalkTask) -> None:
         asked[task.number] = task
@@ -219,6 +219,9 @@ def search(
                     send(strategy.ask())
             elif executor.pending == 0 or stop.asked > 1:
                 break
+            elif not (hurried or deterministic):
+                hurried = True
+                executor.hurry()
             outcome = executor.next_outcome(timeout=0.25)
         except Exception as error:  # whatever it is, what was found so far is kept
             failure = error

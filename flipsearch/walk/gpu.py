@@ -1,6 +1,6 @@
 """The walk on a GPU: what a kernel is compiled for, how states lie there, and the device itself.
 
-The kernel is `walk.cu` with `rows.cuh`, `matches.cuh` and `moves.cuh`, compiled when first used for a `Shape`.
+The kernel is `walk.cu` with its three headers, compiled when first used for a `Shape`.
 `CudaDevice` is the only part that needs cupy and a GPU; it is as thin as can be, so that all the
 rest runs in tests against the same source compiled for the host.
 
@@ -38,7 +38,18 @@ SLACK = 2
 
 FIELDS = (
     *("seed", "steps", "plus_after", "band", "stop_rank", "collect", "collect_every", "capacity"),
-    *("merge", "counter", "step", "last", "next", "made", "reductions", "escapes", "stuck", "rank"),
+    *(
+        "merge",
+        "counter",
+        "step",
+        "last",
+        "next",
+        "made",
+        "reductions",
+        "escapes",
+        "stuck",
+        "rank",
+    ),
     *("best", "taken", "entries", "status"),
 )
 """The numbers of a walker, in the order of walk.cu."""
@@ -124,13 +135,9 @@ class Shape:
     @property
     def macros(self) -> tuple[str, ...]:
         """Compiler options that define this shape."""
-        numbers = {
-            "RING": self.ring.characteristic,
-            "BITS": self.bits,
-            "ROWS": self.rows,
-            "TEAM": self.team,
-        }
-        return tuple(f"-D{name}={number}" for name, number in numbers.items())
+        numbers = self.ring.characteristic, self.bits, self.rows, self.team
+        names = "RING", "BITS", "ROWS", "TEAM"
+        return tuple(f"-D{name}={n}" for name, n in zip(names, numbers, strict=True))
 
 
 def shape_for(task: WalkTask, rows: int = 0, team: int | None = None) -> Shape:
@@ -286,9 +293,6 @@ class CudaDevice:
         self.name = self._properties["name"].decode()
         self._functions: dict[Shape, Any] = {}
 
-    def __repr__(self) -> str:
-        return f"CudaDevice({self.name!r})"
-
     def attach(self) -> None:
         """Make this the current device of the calling thread."""
         self._device.use()
@@ -331,8 +335,7 @@ class CudaDevice:
 
     def to_host(self, array: Any) -> npt.NDArray[Any]:
         """Return a copy in the host's memory."""
-        copied: npt.NDArray[Any] = self.arrays.asnumpy(array)
-        return copied
+        return self.arrays.asnumpy(array)
 
     def _function(self, shape: Shape) -> Any:
         if shape not in self._functions:

@@ -32,6 +32,7 @@ from flipsearch.walk.gpu import (
     LANES,
     OVERFULL,
     REASONS,
+    RUNNING,
     Device,
     Shape,
     decode,
@@ -129,6 +130,12 @@ class Batch:
         self.chunk = max(1, int(self.chunk * min(4.0, factor)))
         return seconds
 
+    def cut(self) -> None:
+        """End all walks where they are, as if their tasks had had no more steps."""
+        status = self.device.to_host(self._numbers[_AT["status"]])
+        at = self.device.arrays.asarray(np.flatnonzero(status == RUNNING))
+        self._numbers[_AT["status"], at] = BUDGET
+
     def flips(self) -> int:
         """Return the flips done so far by the walkers that hold a task."""
         made = self.device.to_host(self._numbers[_AT["made"]])
@@ -150,13 +157,13 @@ class Batch:
         which = np.concatenate([np.arange(number) for number in taken])
         best = self._take(self._snapshots, done[owners], which)
         first = np.concatenate(([0], np.cumsum(taken)))
+        self._numbers[_AT["status"], at] = IDLE
         found: list[tuple[WalkTask, WalkOutcome | None]] = []
         for k, walker in enumerate(done.tolist()):
             task = self.tasks.pop(walker)
             self._free.append(walker)
             ended = _Ended(numbers[:, k], states[k], best[first[k] : first[k + 1]], history[:, k])
             found.append((task, ended.outcome(self.shape, task)))
-        self._numbers[_AT["status"], at] = IDLE
         return found
 
     def _take(
@@ -307,6 +314,20 @@ class Engine:
                 outcomes.append(outcome)
         self.pending -= len(outcomes)
         return outcomes
+
+    def cut(self) -> tuple[list[WalkOutcome], int]:
+        """End all walks where they are; return their outcomes, and how many tasks were dropped."""
+        if not self.pending:
+            return [], 0
+        self.device.attach()
+        outcomes = []
+        for queue in self._queues.values():
+            queue.waiting.clear()
+            if queue.batch is not None and queue.busy:
+                queue.batch.cut()
+                outcomes += [found for _, found in queue.batch.finished() if found is not None]
+        dropped, self.pending = self.pending - len(outcomes), 0
+        return outcomes, dropped
 
     def abandon(self) -> list[WalkTask]:
         """Give up all walks; return their tasks."""

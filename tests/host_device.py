@@ -2,13 +2,15 @@
 
 import ctypes
 import functools
+import hashlib
+import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from flipsearch.executors.walker import private_folder
 from flipsearch.walk import gpu
 
 SHIM = Path(__file__).parent / "host" / "walk_on_host.cpp"
@@ -16,18 +18,26 @@ COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
 
 
 @functools.cache
-def _folder():
-    return tempfile.TemporaryDirectory(prefix="flipsearch-host-")
+def folder():
+    """Return where compiled sources are kept, for these sources and all processes."""
+    sources = gpu.source() + SHIM.read_text(encoding="utf-8") + str(COMPILER)
+    name = "host-" + hashlib.sha256(sources.encode()).hexdigest()[:16]
+    kept = private_folder() / name
+    kept.mkdir(exist_ok=True)
+    return kept
 
 
 @functools.cache
 def compiled(shape):
     """Return the shared library of a shape."""
-    library = Path(_folder().name) / ("walk" + "".join(shape.macros) + ".so")
-    command = [COMPILER, "-std=c++17", "-O1", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror"]
-    command += ["-Wno-unknown-pragmas", "-shared", "-fPIC", *shape.macros]
-    command += [f"-I{gpu.SOURCES}", str(SHIM), "-o", str(library)]
-    subprocess.run(command, check=True, timeout=120)
+    library = folder() / ("walk" + "".join(shape.macros) + ".so")
+    if not library.exists():
+        command = [COMPILER, "-std=c++17", "-O1", "-fno-strict-aliasing", "-Wall", "-Wextra"]
+        command += ["-Werror", "-Wno-unknown-pragmas", "-shared", "-fPIC", *shape.macros]
+        unfinished = library.with_suffix(f".{os.getpid()}")
+        command += [f"-I{gpu.SOURCES}", str(SHIM), "-o", str(unfinished)]
+        subprocess.run(command, check=True, timeout=120)
+        unfinished.replace(library)
     return ctypes.CDLL(str(library))
 
 

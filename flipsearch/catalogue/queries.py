@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import aliased
 
@@ -87,6 +87,11 @@ class Filters:
         the fewest known: of the stored programs where there are any, else as written.
     growth : float
         Growth factor at most this; excludes finite fields, which have none.
+    gamma : float
+        Recursion factor at most this; only structured formats have one.
+    front : bool
+        Only schemes that no other of the same format and ring beats: the Pareto front over
+        rank, recursive calls and additions (`flipsearch.formats.recursion.Merits`).
     source : str
         Any part of a source, whatever the case.
     run : int or str
@@ -101,6 +106,8 @@ class Filters:
     gap: Range | None = None
     additions: Range | None = None
     growth: float | None = None
+    gamma: float | None = None
+    front: bool = False
     source: str | None = None
     run: int | str | None = None
     since: dt.date | None = None
@@ -133,6 +140,10 @@ class Filters:
                 found += _between(column, asked)
         if self.growth is not None:
             found.append(SchemeRow.growth <= self.growth)
+        if self.gamma is not None:
+            found.append(SchemeRow.gamma <= self.gamma)
+        if self.front:
+            found.append(~_beaten())
         if self.source is not None:
             found.append(_came_from(ProvenanceRow.label.icontains(self.source, autoescape=True)))
         if self.run is not None:
@@ -186,6 +197,26 @@ def _between(column: Any, asked: Range) -> list[ColumnElement[bool]]:
     low, high = (asked, asked) if isinstance(asked, int) else asked
     ends = [] if low is None else [column >= within_database(low)]
     return ends if high is None else [*ends, column <= within_database(high)]
+
+
+def _beaten() -> ColumnElement[bool]:
+    """Return the condition that another scheme is nowhere worse, and better or there before."""
+    other = aliased(SchemeRow)
+    calls, theirs = func.coalesce(SchemeRow.calls, 0), func.coalesce(other.calls, 0)
+    return (
+        select(other.id)
+        .where(other.tabulated == SchemeRow.tabulated, other.ring == SchemeRow.ring)
+        .where(other.rank <= SchemeRow.rank, other.fewest <= SchemeRow.fewest, theirs >= calls)
+        .where(
+            or_(
+                other.rank < SchemeRow.rank,
+                other.fewest < SchemeRow.fewest,
+                theirs > calls,
+                other.id < SchemeRow.id,
+            )
+        )
+        .exists()
+    )
 
 
 def _came_from(condition: ColumnElement[bool]) -> ColumnElement[bool]:

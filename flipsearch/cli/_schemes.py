@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flipsearch import paranoid
 from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.catalogue.queries import names_of
 from flipsearch.cli.output import complain, print_json, print_table
 from flipsearch.errors import FlipsearchError, LiftError, NotFoundError, UsageError
 from flipsearch.files import Progress, Read, file_name, read_many, to_bytes, write_atomically
@@ -21,6 +22,9 @@ from flipsearch.files.write import BINARY
 from flipsearch.rings import parse_ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
+
+if TYPE_CHECKING:
+    from flipsearch.equivalence import Classes
 
 _BATCH = 1000
 _SHOWN = 20
@@ -100,8 +104,6 @@ def run_import(arguments: argparse.Namespace) -> int:
                 tally.add(read, None)
         else:
             with Catalogue.open(arguments.db) as catalogue:
-                if arguments.equivalence:
-                    tally.know(record.scheme for record in catalogue.records(ring="F2"))
                 while batch := list(islice(reads, _BATCH)):
                     _store(catalogue, batch, tally, arguments.source)
     finally:
@@ -117,12 +119,12 @@ def _store(catalogue: Catalogue, batch: list[Read], tally: _Tally, source: str |
     """Store the schemes of a batch in one commit and count what became of them."""
     chosen: list[tuple[Read, Scheme]] = []
     for read in batch:
-        if read.scheme is not None and not tally.is_equivalent(read.scheme):
-            chosen.append((read, read.scheme))
-        elif read.scheme is not None:
+        if read.scheme is None:
+            tally.add(read, None)
+        elif tally.is_equivalent(read.scheme, catalogue):
             tally.add(read, "equivalent")
         else:
-            tally.add(read, None)
+            chosen.append((read, read.scheme))
     items = [(scheme, _provenance(read, source)) for read, scheme in chosen]
     for (read, _), stored in zip(chosen, catalogue.add_many(items), strict=True):
         tally.add(read, "new" if stored.new else "duplicate")
@@ -174,25 +176,27 @@ class _Tally:
     def __init__(self, by_equivalence: bool) -> None:
         self.rows: dict[tuple[str, str, int], Counter[str]] = {}
         self.rejects: list[Read] = []
-        self.classes: set[str] | None = set() if by_equivalence else None
+        self.classes: Classes | None = None
+        self.known: set[tuple[str, int, int]] = set()
+        self.undecided = 0
+        if by_equivalence:
+            from flipsearch.equivalence import Classes
 
-    def know(self, schemes: Iterator[Scheme]) -> None:
-        """Take in the equivalence classes that are stored already."""
-        for scheme in schemes:
-            self.is_equivalent(scheme)
+            self.classes = Classes()
 
-    def is_equivalent(self, scheme: Scheme) -> bool:
-        """Whether another scheme of the same class was seen; never without --equivalence."""
-        if self.classes is None:
+    def is_equivalent(self, scheme: Scheme, catalogue: Catalogue) -> bool:
+        """Whether it is another scheme of a class that is stored or was met before."""
+        if self.classes is None or scheme in catalogue:
             return False
-        from flipsearch.equivalence import class_key
-
-        key = class_key(scheme)
-        if key is None:
-            return False
-        known = key in self.classes
-        self.classes.add(key)
-        return known
+        kind = (names_of(scheme.format)[1], scheme.ring.characteristic, scheme.rank)
+        if kind not in self.known:
+            self.known.add(kind)
+            for record in catalogue.records(format=scheme.format, rank=scheme.rank):
+                if record.ring.characteristic == scheme.ring.characteristic:
+                    self.classes.meet(record.scheme)
+        answer = self.classes.meet(scheme)
+        self.undecided += answer == "undecided"
+        return answer == "equivalent"
 
     def add(self, read: Read, outcome: str | None) -> None:
         """Count one read scheme, or keep a reject."""
@@ -222,6 +226,8 @@ class _Tally:
             for counter in self.rows.values():
                 total.update(counter)
             summary = {name: total[name] for name in columns}
+            if self.classes is not None:
+                summary["undecided"] = self.undecided
             print_json({"summary": summary | {"rejected": len(self.rejects)}})
             return
         if rows:
@@ -238,6 +244,11 @@ class _Tally:
         }
         parts = [f"{n} {words[name]}" for n, name in zip(totals, columns, strict=True)]
         print(", ".join([*parts, f"{len(self.rejects)} rejected"]))
+        if self.undecided:
+            complain(
+                f"{self.undecided} of those stored have the invariants of another scheme, and "
+                "whether they are equivalent to it is not decided"
+            )
         for read in self.rejects[:_SHOWN]:
             complain(f"{read.source}: {read.reason}")
         if len(self.rejects) > _SHOWN:

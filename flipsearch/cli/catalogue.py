@@ -15,7 +15,7 @@ from flipsearch.cli.output import complain, print_json, print_table
 from flipsearch.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from flipsearch.catalogue import Best, Catalogue, Record
+    from flipsearch.catalogue import Catalogue, Record
 
 PAGE = 50
 KEYS = (
@@ -28,9 +28,12 @@ KEYS = (
     "verified",
     "source",
 )
+"""What the listings print of every scheme as JSON, in this order."""
 
-
+SHARED_KEYS = ("fewest_additions",)
+STRUCTURED_KEYS = ("calls", "gamma")
 UNION_KEYS = ("workers", "survives")
+"""And of schemes with stored programs, of structured formats, of fault-tolerant unions."""
 
 
 def register(commands: Any) -> None:
@@ -92,6 +95,11 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ring", help="F2, F3, ZT, Z or Q; Z includes ZT, and Q both")
     parser.add_argument("--best", action="store_true", help="formats by rings: ours, known, gap")
     parser.add_argument("--all", action="store_true", help="with --best: formats without schemes")
+    parser.add_argument(
+        "--front",
+        action="store_true",
+        help="of each format and ring only what no other beats in rank, calls and additions",
+    )
     parser.add_argument("--exact", action="store_true", help="this order of the sides only")
     parser.add_argument(
         "--sort",
@@ -107,7 +115,10 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rank", metavar="N or N-M", help="a rank or a range, as 47-49 or -49")
     parser.add_argument("--gap", metavar="N or N-M", help="rank minus known bound, as 0 or 0-2")
-    parser.add_argument("--additions", metavar="N or N-M", help="additions of the scheme")
+    parser.add_argument(
+        "--additions", metavar="N or N-M", help="additions, sums shared where programs are stored"
+    )
+    parser.add_argument("--gamma", type=float, metavar="X", help="recursion factor at most X")
     parser.add_argument("--growth", type=float, metavar="X", help="growth factor at most X")
     parser.add_argument("--source", metavar="TEXT", help="who found it: any part of the source")
     parser.add_argument("--run", metavar="RUN", help="found by this run (number or name)")
@@ -127,6 +138,8 @@ def _filters(arguments: argparse.Namespace) -> Any:
         gap=_range(given.get("gap"), "gap"),
         additions=_range(given.get("additions"), "additions"),
         growth=given.get("growth"),
+        gamma=given.get("gamma"),
+        front=arguments.front,
         source=given.get("source"),
         run=given.get("run"),
         since=_date(given.get("since"), "since"),
@@ -176,26 +189,14 @@ def run_list(arguments: argparse.Namespace) -> int:
         )
         if not for_people:
             full = arguments.command == "query"
+            full = full or arguments.csv  # the columns of a table are the same in all rows
             _print_objects((_object(record, full) for record in page), arguments.csv)
             return 0
         records = list(page)
-        print_table(
-            ("scheme", "format", "ring", "rank", "known", "gap", "additions", "growth", "source"),
-            [
-                (
-                    record.short,
-                    record.format,
-                    record.ring,
-                    record.rank,
-                    record.known_bound,
-                    _signed(record.gap),
-                    record.additions,
-                    None if record.growth is None else f"{record.growth:g}",
-                    record.source[:60],
-                )
-                for record in records
-            ],
-        )
+        structured = any(record.calls is not None for record in records)
+        columns = ["scheme", "format", "ring", "rank", "known", "gap", "additions", "shared"]
+        columns += ["growth", *(("calls", "gamma") if structured else ()), "source"]
+        print_table(columns, [_row(record, structured) for record in records])
         beyond = catalogue.count(filters) - arguments.offset - len(records)
         if beyond > 0:
             following = arguments.offset + len(records)
@@ -203,11 +204,38 @@ def run_list(arguments: argparse.Namespace) -> int:
         return 0
 
 
+def _row(record: Record, structured: bool) -> list[Any]:
+    """Return a scheme's line of the listing for people."""
+    shared = record.fewest_additions
+    row = [
+        record.short,
+        record.format,
+        record.ring,
+        record.rank,
+        record.known_bound,
+        _signed(record.gap),
+        record.additions,
+        shared if shared < record.additions else None,
+        _rounded(record.growth),
+    ]
+    if structured:
+        row += [record.calls, _rounded(record.gamma)]
+    return [*row, record.source[:60]]
+
+
+def _rounded(value: float | None) -> str | None:
+    return None if value is None else f"{value:.5g}"
+
+
 def _object(record: Record, full: bool = False) -> dict[str, Any]:
     """Return what ``--json`` prints of a scheme; `query` adds the columns it filters by."""
     everything = record.to_dict()
+    if full:
+        return everything
+    shared = SHARED_KEYS if record.fewest_additions < record.additions else ()
+    structured = STRUCTURED_KEYS if record.calls is not None else ()
     union = UNION_KEYS if record.survives is not None else ()
-    return everything if full else {key: everything[key] for key in (*KEYS, *union)}
+    return {key: everything[key] for key in (*KEYS, *shared, *structured, *union)}
 
 
 def _print_objects(objects: Iterable[dict[str, Any]], as_csv: bool) -> None:
@@ -230,87 +258,19 @@ def _signed(gap: int | None) -> str | None:
 
 
 def _print_best(catalogue: Catalogue, arguments: argparse.Namespace) -> int:
-    """Print formats by rings: our rank, the known bound, the gap."""
-    from flipsearch.catalogue.queries import as_ring, names_of
-    from flipsearch.rings import Ring
+    from flipsearch.cli._best import print_best
 
-    rings = tuple(Ring) if arguments.ring is None else (as_ring(arguments.ring),)
-    cells = catalogue.best_table(rings)
-    if arguments.format is not None:
-        wanted = names_of(arguments.format)[1]
-        cells = [cell for cell in cells if cell.format == wanted]
-    shown = {cell.format for cell in cells if arguments.all or cell.rank is not None}
-    formats = list(dict.fromkeys(cell.format for cell in cells if cell.format in shown))
-    end = None if arguments.limit is None else arguments.offset + arguments.limit
-    formats = formats[arguments.offset : end]
-    here = {(cell.format, cell.ring): cell for cell in cells if cell.format in set(formats)}
-    if arguments.json or arguments.csv:
-        records = catalogue.by_hash(cell.hash for cell in here.values() if cell.hash)
-        chosen = [cell for cell in here.values() if arguments.all or cell.rank is not None]
-        _print_objects((_best_object(cell, records) for cell in chosen), arguments.csv)
-        return 0
-    print_table(
-        ("format", *(ring.value for ring in rings)),
-        [(name, *(_cell(here.get((name, ring))) for ring in rings)) for name in formats],
-    )
-    complain("each cell: our rank/known bound, and the gap")
-    return 0
+    def described(record: Record | None) -> dict[str, Any]:
+        return dict.fromkeys(KEYS) if record is None else _object(record)
 
-
-def _cell(best: Best | None) -> str:
-    if best is None:
-        return ""
-    ours = "-" if best.rank is None else str(best.rank)
-    known = "?" if best.known_bound is None else str(best.known_bound)
-    return f"{ours}/{known}" + (f" {best.gap:+d}" if best.gap else "")
-
-
-def _best_object(best: Best, records: dict[str, Record]) -> dict[str, Any]:
-    record = records.get(best.hash or "")
-    found = dict.fromkeys(KEYS) if record is None else _object(record)
-    return {
-        **found,
-        "format": best.format,
-        "ring": best.ring.value,
-        "rank": best.rank,
-        "known_bound": best.known_bound,
-        "gap": best.gap,
-        "over": None if best.over is None else best.over.value,
-    }
+    return print_best(catalogue, arguments, described, _print_objects)
 
 
 def run_show(arguments: argparse.Namespace) -> int:
     """Print everything about one scheme."""
-    from flipsearch.catalogue import Catalogue
+    from flipsearch.cli import _show
 
-    with Catalogue.open(arguments.db, read_only=True) as catalogue:
-        record = catalogue.get(arguments.scheme)
-        scheme = record.scheme  # its hash is checked whether or not the products are shown
-        facts = record.to_dict()
-        facts["provenance"] = [
-            {key: value for key, value in dataclasses.asdict(p).items() if value is not None}
-            for p in catalogue.provenance(record)
-        ]
-        facts["invariants"] = catalogue.invariants(record)
-    if arguments.products:
-        from flipsearch.files.native import to_text
-
-        products = to_text(scheme).partition("\n\n")[2].splitlines()
-    if arguments.json:
-        print_json({**facts, "products": products} if arguments.products else facts)
-        return 0
-    provenance = facts.pop("provenance")
-    for key, value in facts.items():
-        if value is not None and key != "source":
-            print(f"{key + ':':14}{value}")
-    for entry in provenance:
-        details = ", ".join(f"{key} {value}" for key, value in entry.items())
-        print(f"{'from:':14}{details}")
-    if arguments.products:
-        print()
-        for number, product in enumerate(products, start=1):
-            print(f"m{number} = {product}")
-    return 0
+    return _show.run_show(arguments)
 
 
 def run_runs(arguments: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ def register(commands: Any) -> None:
     load.add_argument(
         "--equivalence",
         action="store_true",
-        help="count schemes equal up to symmetry as duplicates (small formats)",
+        help="count schemes equal up to symmetry instead of storing them, where that is proved",
     )
     load.add_argument("--dry-run", action="store_true", help="read and verify, store nothing")
     load.add_argument("--source", metavar="TEXT", help="where the schemes come from")

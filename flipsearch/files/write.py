@@ -97,13 +97,19 @@ def to_bytes(
 
 
 def write_scheme(
-    scheme: Scheme, path: str | Path, to: str = "json", *, force: bool = False, **meta: str
+    scheme: Scheme,
+    path: str | Path,
+    to: str = "json",
+    *,
+    force: bool = False,
+    reduction: Reduction | None = None,
+    **meta: str,
 ) -> Path:
     """Write a scheme to a file, atomically.
 
     Parameters
     ----------
-    scheme, to
+    scheme, to, reduction
         As for `to_bytes`.
     path : path
         The file; its folder must exist.
@@ -129,7 +135,8 @@ def write_scheme(
         The file cannot be written.
     """
     target = Path(path)
-    data = to_bytes(scheme, to, {key.replace("_", "-"): value for key, value in meta.items()})
+    said = {key.replace("_", "-"): value for key, value in meta.items()}
+    data = to_bytes(scheme, to, said, reduction)
     write_atomically(target, data, force=force)
     return target
 

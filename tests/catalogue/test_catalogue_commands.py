@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalogue_schemes import strassen, variant
+from catalogue_schemes import strassen, variant, winograd
 
 from flipsearch import cli
 from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.errors import NotFoundError
 from flipsearch.formats import parse_format
+from flipsearch.formats.recursion import Merits, pareto_front
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 
@@ -149,7 +151,7 @@ def test_show(run: Run) -> None:
     name = strassen().content_hash
     code, out, _ = run("show", name[:8], "--products")
     assert code == 0
-    assert f"scheme:       {name}" in out
+    assert out.split()[:2] == ["scheme:", name]
     assert "run 1" in out
     assert out.count("* (b") == 7
     _, out, _ = run("show", name[:12], "--json", "--products")
@@ -157,6 +159,95 @@ def test_show(run: Run) -> None:
     assert item["provenance"] == [{"run": 1, "task": 2}]
     assert len(item["products"]) == 7
     assert item["growth"] == 12
+
+
+def test_show_tells_the_orbit(run: Run, path: Path) -> None:
+    name = strassen().content_hash[:8]
+    (item,) = _objects(run("show", name, "--orbit", "--json")[1])
+    assert item["orbit"]["automorphisms"] == 36
+    assert item["orbit"]["type"] == "X^2Y^2Z^2 + 6XYZ"
+    _, out, _ = run("show", name, "--orbit")
+    facts = dict(line.split(":", 1) for line in out.splitlines() if ":" in line)
+    assert facts["class"].strip() == "not computed"
+    assert facts["automorphisms"].strip() == "36"
+    assert "infinite" in facts["note"]
+    with Catalogue.open(path) as catalogue:
+        stored = catalogue.add(strassen(Ring.F2))
+    (item,) = _objects(run("show", stored.hash, "--orbit", "--json")[1])
+    assert (item["orbit"]["automorphisms"], item["orbit"]["orbit_size"]) == (36, 36)
+    assert len(item["orbit"]["class"]) == 64
+
+
+def test_programs_are_listed_found_and_shown(run: Run, path: Path) -> None:
+    with Catalogue.open(path) as catalogue:
+        kept = catalogue.add_program(winograd(), Provenance(method="reduce"))
+    name = kept.scheme.short
+    _, out, _ = run("list", "2x2x2", "--sort", "rank,additions")
+    first = out.splitlines()[1].split()
+    assert (first[0], first[6:8]) == (name, ["24", "15"])
+    (item,) = _objects(run("query", "--additions", "15", "--json")[1])
+    assert (item["scheme"], item["additions"], item["fewest_additions"]) == (
+        kept.scheme.hash,
+        24,
+        15,
+    )
+    (item,) = _objects(run("show", name, "--json")[1])
+    assert item["programs"] == {"additions": 15, "left": 4, "right": 4, "output": 7}
+    assert "15 additions: 4 + 4 + 7" in run("show", name)[1]
+    (item,) = _objects(run("list", "2x2x2", "--best", "--ring", "ZT", "--json")[1])
+    assert item["scheme"] == kept.scheme.hash
+
+
+def test_structured_formats_show_their_recursive_calls(run: Run, path: Path) -> None:
+    with Catalogue.open(path) as catalogue:
+        stored = catalogue.add(naive_scheme(parse_format("ug:2x2x2"), Ring.ZT))
+    _, out, _ = run("list", "ug:2x2x2")
+    head, row = (line.split() for line in out.splitlines())
+    assert head[-3:] == ["calls", "gamma", "source"]
+    assert row[-3:] == ["4", "0.66667", "unknown"]
+    (item,) = _objects(run("list", "ug:2x2x2", "--json")[1])
+    assert (item["calls"], item["gamma"]) == (4, 2 / 3)
+    (item,) = _objects(run("show", stored.hash, "--json")[1])
+    assert item["recursion"]["calls"] == [4, 0, 0]
+    assert item["recursion"]["gamma_exact"] == "2/3"
+    assert "calls by kind" in run("show", stored.hash)[1]
+    assert len(_objects(run("query", "--gamma", "0.7", "--json")[1])) == 1
+    assert _objects(run("query", "--gamma", "0.6", "--json")[1]) == []
+
+
+def test_the_front_holds_what_nothing_beats(run: Run, path: Path) -> None:
+    _, out, _ = run("list", "2x2x2", "--ring", "Z", "--front", "--json")
+    found = _objects(out)
+    with Catalogue.open(path) as catalogue:
+        merits = {
+            record.hash: Merits(record.rank, (), record.fewest_additions)
+            for record in catalogue.records(format="2x2x2", ring="Z")
+        }
+        by_ring = {record.hash: record.ring for record in catalogue.records()}
+    expected = {
+        name
+        for ring in (Ring.ZT, Ring.Z)
+        for name in pareto_front([n for n in merits if by_ring[n] is ring], merits.__getitem__)
+    }
+    assert {item["scheme"] for item in found} == expected
+    assert 0 < len(expected) < len(merits)
+
+
+@pytest.mark.parametrize("number", [77, 2**63 - 1, 2**63, 10**30])
+def test_there_is_no_such_run(run: Run, path: Path, number: int) -> None:
+    with Catalogue.open(path) as catalogue:
+        assert catalogue.find_run(number) is None
+        assert catalogue.find_run(str(number)) is None
+        for call in (catalogue.run, catalogue.resume_run, catalogue.heartbeat):
+            with pytest.raises(NotFoundError, match="there is no run"):
+                call(number)  # type: ignore[operator]
+        assert catalogue.load_checkpoint(number) is None
+        with pytest.raises(NotFoundError):
+            catalogue.get(number)
+    assert run("query", "--run", str(number), "--json") == (0, "", "")
+    assert run("query", "--rank", f"{number}-", "--json") == (0, "", "")
+    assert run("query", "--gap", str(number), "--offset", str(number), "--json") == (0, "", "")
+    assert run("runs", "--limit", str(number))[0] == 0
 
 
 def test_runs(run: Run) -> None:

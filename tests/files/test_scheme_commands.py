@@ -13,7 +13,7 @@ from flipsearch.catalogue import Catalogue
 from flipsearch.cli import schemes as group
 from flipsearch.cli.output import complain
 from flipsearch.errors import FlipsearchError
-from flipsearch.files import read_scheme, to_bytes
+from flipsearch.files import read_scheme, to_bytes, write_scheme
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
@@ -82,6 +82,18 @@ def test_import_by_equivalence(files: Path, db: Path, capsys: pytest.CaptureFixt
     *_, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert last["summary"]["equivalent"] + last["summary"]["new"] == 2
     assert last["summary"]["equivalent"] >= 1
+    # the other scheme of the class over the integers, and the first one once more
+    again = files.parent / "turned.json"
+    write_scheme(changed_basis(strassen(Ring.ZT).over(Ring.Z), 3), again)
+    assert run("import", files / "0.json", again, "--equivalence", "--db", db, "--json") == 0
+    *_, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert last["summary"]["equivalent"] + last["summary"]["new"] == 2
+    assert last["summary"]["equivalent"] >= 1
+    assert last["summary"]["undecided"] == 0
+    assert run("import", files / "0.json", "--db", db, "--json") == 0
+    assert run("import", files / "0.json", "--equivalence", "--db", db, "--json") == 0
+    *_, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (last["summary"]["duplicate"], last["summary"]["equivalent"]) == (1, 0)
 
 
 def test_dry_run_stores_nothing(files: Path, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,6 +125,15 @@ def test_export_in_every_format(files: Path, db: Path, capsys: pytest.CaptureFix
     assert "--force" in capsys.readouterr().err
     assert run("export", name, "--to", "scheme", "--db", db) == 0
     assert capsys.readouterr().out.startswith("format: 2x2x2\nring: ZT\n")
+    assert run("export", name, "-o", files.parent / "none" / "out.json", "--db", db) == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert str(files.parent / "none") in message
+    assert "make that folder first" in message
+    assert run("export", name, "-o", f"{files.parent / 'fresh'}/", "--db", db) == 0
+    assert [read_scheme(path) for path in (files.parent / "fresh").iterdir()] == [strassen()]
+    assert run("export", name, "--to", "reduced", "--db", db) == 1
+    assert "flipsearch reduce" in capsys.readouterr().err
     folder = files.parent / "many"
     assert run("export", name, samples()[2].content_hash, "-o", folder, "--db", db) == 1
     other = naive_scheme(parse_format("ug:2x2x2"), Ring.Z).content_hash

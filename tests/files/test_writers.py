@@ -8,13 +8,27 @@ import numpy as np
 import pytest
 from scheme_samples import changed_basis, product, samples, strassen
 
-from flipsearch.errors import FormatError, UsageError
+from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
 from flipsearch.files import SUFFIXES, file_name, read_schemes, to_bytes, write_scheme
 from flipsearch.formats import parse_format
+from flipsearch.programs import Program, Reduction, chained, reduction_of
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 
-KEEPS_RING = ("json", "scheme")
+KEEPS_RING = ("json", "scheme", "reduced")
+
+
+def plain(scheme: Scheme) -> Reduction:
+    """The scheme as it is written, without shared sums."""
+    programs = (
+        chained(
+            matrix.shape[1],
+            [],
+            [[(int(p), x) for x, p in enumerate(row) if p] for row in matrix],
+        )
+        for matrix in (scheme.u, scheme.v, scheme.w.T)
+    )
+    return Reduction(scheme, *programs)
 
 
 @pytest.mark.parametrize("to", SUFFIXES)
@@ -22,7 +36,7 @@ def test_export_then_import_is_the_identity(tmp_path: Path, to: str) -> None:
     checked = refused = 0
     for number, scheme in enumerate(samples()):
         try:
-            data = to_bytes(scheme, to, {"found-by": "a test"})
+            data = to_bytes(scheme, to, {"found-by": "a test"}, plain(scheme))
         except FormatError:
             refused += 1
             continue
@@ -30,6 +44,10 @@ def test_export_then_import_is_the_identity(tmp_path: Path, to: str) -> None:
         path.write_bytes(data)
         (read,) = read_schemes(path)
         assert read.reason == ""
+        if to == "reduced" and not scheme.ring.characteristic:
+            assert read.reduction is not None
+            assert read.reduction.scheme == scheme
+            assert read.reduction.additions == scheme.additions
         if to in KEEPS_RING:
             assert read.scheme == scheme
             assert read.scheme.ring is scheme.ring
@@ -106,3 +124,41 @@ def test_files_are_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     write_scheme(product(strassen(), strassen()), path, force=True)
     assert path.read_bytes() != before
+
+
+def test_shared_sums_survive_the_way_out_and_back(tmp_path: Path) -> None:
+    """Winograd's 15 additions, S2 used three times; the orientation of W may be the other one."""
+    left = Program(
+        4,
+        ((1, 2, 1, 3), (1, 4, -1, 0), (1, 0, -1, 2), (1, 1, -1, 5)),
+        ((1, 0), (1, 1), (1, 7), (1, 3), (1, 4), (1, 5), (1, 6)),
+    )
+    right = Program(
+        4,
+        ((1, 1, -1, 0), (1, 3, -1, 4), (1, 3, -1, 1), (1, 5, -1, 2)),
+        ((1, 0), (1, 2), (1, 3), (1, 7), (1, 4), (1, 5), (1, 6)),
+    )
+    sums = ((1, 0, 1, 1), (1, 0, 1, 5), (1, 8, 1, 6), (1, 8, 1, 4), (1, 10, 1, 2))
+    output = Program(7, (*sums, (1, 9, -1, 3), (1, 9, 1, 4)), ((1, 7), (1, 12), (1, 11), (1, 13)))
+    reduction = reduction_of(parse_format("2x2x2"), left, right, output)
+    path = write_scheme(
+        reduction.scheme, tmp_path / "w.json", "reduced", reduction=reduction, source="1971"
+    )
+    value = json.loads(path.read_text("utf-8"))
+    assert value["complexity"] == {"naive": 24, "reduced": 15}
+    assert [len(value[f"{name}_fresh"]) for name in "uvw"] == [2, 2, 2]
+    (read,) = read_schemes(path)
+    assert read.meta == {"source": "1971"}
+    assert read.reduction is not None
+    assert (read.reduction.additions, read.reduction.scheme) == (15, reduction.scheme)
+    value["w"] = [value["w"][k] for k in (0, 2, 1, 3)]
+    path.write_text(json.dumps(value), "utf-8")
+    (turned,) = read_schemes(path)
+    assert turned.w_order == "C"
+    assert turned.reduction is not None
+    assert (turned.reduction.additions, turned.reduction.scheme) == (15, reduction.scheme)
+    other = Reduction(naive_scheme(parse_format("2x2x2"), Ring.ZT), left, right, output)
+    with pytest.raises(InvalidSchemeError, match="left program"):
+        to_bytes(other.scheme, "reduced", None, other)
+    with pytest.raises(FormatError, match="flipsearch reduce"):
+        to_bytes(strassen(), "reduced")

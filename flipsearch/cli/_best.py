@@ -1,0 +1,95 @@
+"""The table of `list --best`: formats by rings, ours beside what is known."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flipsearch.catalogue import Best, Catalogue, Record
+from flipsearch.catalogue.queries import as_ring, names_of
+from flipsearch.cli.output import complain, print_table
+from flipsearch.rings import Ring
+
+
+def print_best(
+    catalogue: Catalogue,
+    arguments: argparse.Namespace,
+    described: Callable[[Record | None], dict[str, Any]],
+    print_objects: Callable[[Iterable[dict[str, Any]], bool], None],
+) -> int:
+    """Print formats by rings: our rank, the known bound, the gap.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Open.
+    arguments : Namespace
+        Of `list` or `query`.
+    described : callable
+        Gives what the listing prints of a record as an object; of None, its keys without values.
+    print_objects : callable
+        Prints objects as JSON lines or as CSV.
+    """
+    rings = tuple(Ring) if arguments.ring is None else (as_ring(arguments.ring),)
+    cells = catalogue.best_table(rings)
+    if arguments.format is not None:
+        wanted = names_of(arguments.format)[1]
+        cells = [cell for cell in cells if cell.format == wanted]
+    shown = {cell.format for cell in cells if arguments.all or cell.rank is not None}
+    formats = list(dict.fromkeys(cell.format for cell in cells if cell.format in shown))
+    end = None if arguments.limit is None else arguments.offset + arguments.limit
+    formats = formats[arguments.offset : end]
+    chosen = set(formats)
+    here = {(cell.format, cell.ring): cell for cell in cells if cell.format in chosen}
+    if arguments.json or arguments.csv:
+        records = catalogue.by_hash(cell.hash for cell in here.values() if cell.hash)
+        listed = [cell for cell in here.values() if arguments.all or cell.rank is not None]
+        print_objects(
+            (_object(cell, described(records.get(cell.hash or ""))) for cell in listed),
+            arguments.csv,
+        )
+        return 0
+    print_table(
+        ("format", *(ring.value for ring in rings)),
+        [(name, *(_cell(here.get((name, ring))) for ring in rings)) for name in formats],
+    )
+    _explain(list(here.values()))
+    return 0
+
+
+def _cell(best: Best | None) -> str:
+    if best is None:
+        return ""
+    ours = "-" if best.rank is None else str(best.rank)
+    known = "?" if best.known_bound is None else str(best.known_bound)
+    if best.rank is None:
+        return f"{ours}/{known}"
+    return f"{ours}/{known}" + (
+        "" if best.gap is None else f" {best.gap:+d}" if best.gap else " ="
+    )
+
+
+def _explain(cells: list[Best]) -> None:
+    held = [cell for cell in cells if cell.rank is not None]
+    gaps = [cell.gap for cell in held if cell.gap is not None]
+    complain(
+        "each cell: our rank/known bound and the gap, = where there is none; - nothing stored, "
+        "? no bound known"
+    )
+    complain(
+        f"{len(held)} of {len(cells)} cells hold a scheme: {sum(g < 0 for g in gaps)} below the "
+        f"known bound, {sum(g == 0 for g in gaps)} at it, {sum(g > 0 for g in gaps)} above it"
+    )
+
+
+def _object(best: Best, described: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **described,
+        "format": best.format,
+        "ring": best.ring.value,
+        "rank": best.rank,
+        "known_bound": best.known_bound,
+        "gap": best.gap,
+        "over": None if best.over is None else best.over.value,
+    }

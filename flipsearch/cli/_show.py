@@ -1,0 +1,105 @@
+"""What `show` does: everything about one scheme; imported only when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from flipsearch.catalogue import Catalogue, Record
+from flipsearch.catalogue.structure import recursion_of
+from flipsearch.cli.output import print_json
+from flipsearch.scheme import Scheme
+
+_WORDS = {"shared_u": "shared U", "shared_v": "shared V", "shared_w": "shared W"}
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Print everything about one scheme."""
+    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+        record = catalogue.get(arguments.scheme)
+        scheme = record.scheme  # its hash is checked whether or not the products are shown
+        facts = record.to_dict()
+        facts["provenance"] = [
+            {key: value for key, value in dataclasses.asdict(p).items() if value is not None}
+            for p in catalogue.provenance(record)
+        ]
+        facts["invariants"] = catalogue.invariants(record)
+        facts["programs"] = _programs(record)
+    facts["recursion"] = _recursion(scheme)
+    if arguments.orbit:
+        from flipsearch.equivalence import orbit
+
+        facts["orbit"] = orbit(scheme).to_dict()
+    if arguments.products:
+        from flipsearch.files.native import to_text
+
+        facts["products"] = to_text(scheme).partition("\n\n")[2].splitlines()
+    if arguments.json:
+        print_json(facts)
+    else:
+        _print_facts(facts)
+    return 0
+
+
+def _programs(record: Record) -> dict[str, int] | None:
+    """Return the additions of the stored programs, which are evaluated for it."""
+    found = record.reduction
+    if found is None:
+        return None
+    left, right, output = found.parts
+    return {"additions": found.additions, "left": left, "right": right, "output": output}
+
+
+def _recursion(scheme: Scheme) -> dict[str, Any] | None:
+    """Return the recursive calls of a structured scheme."""
+    found = recursion_of(scheme)
+    if found is None:
+        return None
+    return {
+        "rank": found.rank,
+        "calls": list(found.calls),
+        "output_calls": list(found.output_calls),
+        "destinations": found.destinations,
+        "gamma": None if found.gamma is None else float(found.gamma),
+        "gamma_exact": None if found.gamma is None else str(found.gamma),
+    }
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    provenance, products = facts.pop("provenance"), facts.pop("products", None)
+    found, recursion = facts.pop("orbit", None), facts.pop("recursion")
+    programs = facts.pop("programs")
+    for key, value in facts.items():
+        if value is not None and key != "source":
+            _line(key, value)
+    if programs is not None:
+        left, right, output = programs["left"], programs["right"], programs["output"]
+        _line("programs", f"{programs['additions']} additions: {left} + {right} + {output}")
+    if recursion is not None:
+        _line("calls by kind", "-".join(map(str, recursion["calls"])))
+        parts = (f"{count} {kind}" for kind, count in sorted(recursion["destinations"].items()))
+        _line("recursion", ", ".join(parts))
+    for entry in provenance:
+        _line("from", ", ".join(f"{key} {value}" for key, value in entry.items()))
+    if found is not None:
+        print()
+        _print_orbit(found)
+    if products is not None:
+        print()
+        for number, product in enumerate(products, start=1):
+            print(f"m{number} = {product}")
+
+
+def _print_orbit(found: dict[str, Any]) -> None:
+    for key, value in found.items():
+        if isinstance(value, list):
+            text = " ".join(map(str, value)) or "none"
+            _line(_WORDS.get(key, key), f"{text} (terms with a factor in common)")
+        else:
+            words = {"class": "class", "orbit_size": "orbit size"}.get(key, key)
+            _line(words, "not computed" if value is None else value)
+
+
+def _line(key: str, value: object) -> None:
+    print(f"{key.replace('_', ' ') + ':':18}{value}")

@@ -157,13 +157,8 @@ class Scheme:
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 (64 hex digits) of format, characteristic and the canonical terms."""
-        form = self.canonical
-        digest = hashlib.sha256()
-        digest.update(f"flipsearch scheme 1\n{self.format}\n{self.ring.characteristic}\n".encode())
-        for u, v, w, d in zip(*form.factors, form.denominators, strict=True):
-            line = ";".join(",".join(map(str, row.tolist())) for row in (u, v, w))
-            digest.update(f"{line};{d}\n".encode())
-        return digest.hexdigest()
+        head = f"flipsearch scheme 1\n{self.format}\n{self.ring.characteristic}\n"
+        return hashlib.sha256(head.encode() + _lines(self.canonical)).hexdigest()
 
     @property
     def natural_ring(self) -> Ring:
@@ -262,6 +257,25 @@ def rational_scheme(
     factors = [np.array(matrix, dtype=np.int64) for matrix in (*rows, denominators)]
     scheme = Scheme(format_, Ring.Q, factors[0], factors[1], factors[2], factors[3])
     return scheme.canonical.over(scheme.natural_ring)
+
+
+def _lines(form: Scheme) -> bytes:
+    """Return the terms as text: ``1,0,-1;0,1,0;1,0,1;1`` is u, v, w and the denominator."""
+    columns = [*form.factors, form.denominators[:, None]]
+    rows = np.concatenate(columns, axis=1)
+    if np.abs(rows).max(initial=0) >= 10:
+        lists = zip(*(matrix.tolist() for matrix in columns), strict=True)
+        text = "".join(";".join(str(row)[1:-1] for row in term) + "\n" for term in lists)
+        return text.replace(" ", "").encode()
+    # an entry is a sign, dropped where there is none, a digit, and what separates it
+    entries = np.full((*rows.shape, 3), ord(","), dtype=np.uint8)
+    entries[..., 0] = ord("-")
+    entries[..., 1] = np.abs(rows) + ord("0")
+    entries[:, np.cumsum([matrix.shape[1] for matrix in columns[:3]]) - 1, 2] = ord(";")
+    entries[:, -1, 2] = ord("\n")
+    kept = np.ones(entries.shape, dtype=bool)
+    kept[..., 0] = rows < 0
+    return entries[kept].tobytes()
 
 
 def _leading_sign(matrix: IntArray) -> IntArray:

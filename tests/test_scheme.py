@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from fractions import Fraction
@@ -56,6 +57,22 @@ def test_hashes_are_the_same_for_ever() -> None:
         "2371f2b5d46ac7f3e4d9a1febd86ffac4be647f2115c08b8b704c468cbe71a80"
     )
     assert strassen(Ring.F2).content_hash.startswith("023903d55730")
+
+
+@pytest.mark.parametrize("scheme", samples(), ids=repr)
+def test_the_hashed_text_is_plain(scheme: Scheme) -> None:
+    """One line a term, whatever the size of its coefficients."""
+    for factor in (1, 7, 10**12):
+        if factor > 1 and scheme.ring not in (Ring.Z, Ring.Q):
+            continue
+        other = Scheme(
+            scheme.format, scheme.ring, *scheme.factors[:2], scheme.w * factor, scheme.denominators
+        )
+        form = other.canonical
+        text = f"flipsearch scheme 1\n{form.format}\n{form.ring.characteristic}\n"
+        for *rows, below in zip(*form.factors, form.denominators, strict=True):
+            text += ";".join(",".join(str(x) for x in row) for row in rows) + f";{below}\n"
+        assert other.content_hash == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_hash_is_the_same_in_another_process() -> None:

@@ -9,12 +9,15 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from flipsearch.errors import UsageError
 from flipsearch.executors.walker import private_folder
 from flipsearch.walk import gpu
 
 SHIM = Path(__file__).parent / "host" / "walk_on_host.cpp"
 COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
 
 
 @functools.cache
@@ -72,3 +75,8 @@ class HostDevice:
 
     def to_host(self, array):
         return np.array(array)
+
+
+def no_device():
+    """Fail as a node without a driver does."""
+    raise UsageError("no GPU: this one is made of cardboard")

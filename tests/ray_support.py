@@ -57,10 +57,10 @@ def shared_cluster() -> Any:
     return cluster
 
 
-def add_node(cluster: Any, cores: int = 1) -> Any:
-    """Return a new node of the cluster."""
+def add_node(cluster: Any, cores: int = 1, gpus: int = 0) -> Any:
+    """Return a new node of the cluster; Ray believes what it is told about GPUs."""
     with _tests_importable():
-        return cluster.add_node(num_cpus=cores, object_store_memory=MEMORY)
+        return cluster.add_node(num_cpus=cores, num_gpus=gpus, object_store_memory=MEMORY)
 
 
 @contextmanager

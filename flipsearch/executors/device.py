@@ -65,7 +65,7 @@ class DeviceExecutor(QueueExecutor):
         self.device = CudaDevice() if device is None else device
         self._engine = Engine(self.device, walkers)
         self._core = ThreadExecutor(1, walk)
-        self._closing, self._hurrying = threading.Event(), threading.Event()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="walk-device", daemon=True)
         self._thread.start()
 
@@ -77,7 +77,7 @@ class DeviceExecutor(QueueExecutor):
     def hurry(self) -> None:
         """Drop what waits; walks on the device end where they are after the launch that runs."""
         super().hurry()
-        self._hurrying.set()
+        self._tasks.put(None)
 
     def close(self) -> None:
         """Drop what waits, and end after the launch that runs."""
@@ -90,10 +90,7 @@ class DeviceExecutor(QueueExecutor):
         device_works = True
         while not self._closing.is_set():
             self._take_tasks(device_works)
-            if self._hurrying.is_set():
-                self._hurrying.clear()
-                self._cut()
-            elif device_works:
+            if device_works:
                 device_works = self._advance()
             self._take_from_core()
 
@@ -131,8 +128,11 @@ class DeviceExecutor(QueueExecutor):
         timeout = LOOK_SECONDS if self._core.pending else 1.0
         with contextlib.suppress(queue.Empty):
             task = self._tasks.get(timeout=timeout) if idle else self._tasks.get_nowait()
-            while task is not None:
-                self._route(task, device_works)
+            while not self._closing.is_set():
+                if task is None:  # what came before is to end soon
+                    self._cut()
+                else:
+                    self._route(task, device_works)
                 task = self._tasks.get_nowait()
 
     def _route(self, task: WalkTask, device_works: bool) -> None:

@@ -21,6 +21,8 @@ from flipsearch.walk.task import WalkTask
 logger = logging.getLogger("flipsearch.ray")
 
 GROWTH_SECONDS = 10.0
+DEVICE_FAILURES = 2
+"""Failed starts on a GPU after which the cores go on without it."""
 START_FAILURES = 5
 """Failed starts of a worker, before any worker has ever started, that end the search."""
 
@@ -126,7 +128,8 @@ class Crew:
         self.ray, self.wanted, self.arguments = ray, wanted, arguments
         self.hang_seconds, self.take_back = hang_seconds, take_back
         self.workers: list[Worker] = []
-        self.deaths, self.gpu, self.device = 0, gpu, device
+        self.deaths = self.unusable = 0
+        self.gpu, self.device = gpu, device
         self._ever_ready = False
         self.grow()
 
@@ -139,7 +142,7 @@ class Crew:
             wanted = 0
             if not devices:
                 raise UsageError("--gpu only: the cluster has no GPU")
-        for device, count in ((False, wanted), (True, devices)):
+        for device, count in ((False, wanted), (True, devices - self.unusable)):
             for _ in range(count - sum(w.device is device for w in self.workers)):
                 handle = self._make(device)
                 self.workers.append(Worker(handle, handle.ready.remote(), device=device))
@@ -169,6 +172,12 @@ class Crew:
             worker.failures += 1
             worker.retry_at = time.monotonic() + min(10.0, 0.25 * 2**worker.failures)
             logger.info("a worker did not start: %s", gist(error))
+            if worker.device and self.gpu == "auto" and worker.failures >= DEVICE_FAILURES:
+                logger.warning("a GPU of the cluster is left alone: %s", gist(error))
+                self.unusable += 1
+                self.workers.remove(worker)
+                self._kill(worker, restart=False)
+                return
             if worker.failures >= START_FAILURES and not self._ever_ready:
                 raise ClusterError(f"no worker starts on the cluster: {gist(error)}") from None
             return

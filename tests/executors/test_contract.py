@@ -1,4 +1,7 @@
-"""The contract of every executor, on threads and on a Ray cluster of this machine."""
+"""The contract of every executor: threads, a device, both, a Ray cluster of this machine.
+
+The device is `walk.cu` compiled for this machine.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from host_device import HostDevice, needs_compiler
 from odd_walks import refuse_odd, stand_still
 
 from flipsearch.errors import FlipsearchError, UsageError
+from flipsearch.executors.device import DeviceExecutor, Together
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
@@ -24,19 +29,39 @@ from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, pack
 Make = Callable[..., Any]
 
 
-@pytest.fixture(params=["threads", pytest.param("ray", marks=pytest.mark.ray)])
-def make(request: pytest.FixtureRequest) -> Iterator[Make]:
+KINDS = [
+    "threads",
+    pytest.param("device", marks=needs_compiler),
+    pytest.param("together", marks=needs_compiler),
+    pytest.param("ray", marks=pytest.mark.ray),
+]
+
+
+def too_large(*_: Any, **__: Any) -> None:
+    raise UsageError("too large for the chip")
+
+
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     opened: list[Any] = []
+    kind = request.param
 
     def build(workers: int | None = 2, **options: Any) -> Any:
-        if request.param == "ray":
+        if kind == "ray":
             from ray_support import shared_cluster
 
             from flipsearch.executors.ray import RayExecutor
 
             executor: Any = RayExecutor(workers, address=shared_cluster().address, **options)
-        else:
+        elif kind == "threads":
             executor = ThreadExecutor(workers, **options)
+        else:
+            if "walk" in options:  # which is for tasks that the device does not take
+                monkeypatch.setattr("flipsearch.walk.gpu_batch.shape_for", too_large)
+            walkers = None if workers is None else 32 * workers
+            executor = DeviceExecutor(HostDevice(), walkers, **options)
+            if kind == "together":
+                executor = Together(ThreadExecutor(workers, **options), executor)
         opened.append(executor)
         return executor
 
@@ -159,8 +184,28 @@ def test_closing_drops_what_waits(make: Make) -> None:
     assert time.monotonic() - start < 20
 
 
+def test_in_a_hurry_what_waits_is_dropped_and_what_comes_is_sound(make: Make) -> None:
+    executor = make(1)
+    asked = [dataclasses.replace(task, steps=300_000) for task in tasks(12)]
+    for task in asked:
+        executor.submit(task)
+    first = collect(executor, 1)
+    executor.hurry()
+    found, deadline = dict(first), time.monotonic() + 60
+    while executor.pending and time.monotonic() < deadline:
+        outcome = executor.next_outcome(0.25)
+        if outcome is not None:
+            found[outcome.number] = outcome
+    assert executor.pending == 0
+    for number, outcome in found.items():
+        walked = dataclasses.replace(asked[number], steps=outcome.steps)
+        assert_same(outcome, cpu.walk(walked))
+    executor.submit(tasks(13)[12])
+    assert collect(executor, 1, 60.0).keys() == {12}
+
+
 def test_no_worker_is_refused(make: Make) -> None:
-    with pytest.raises(UsageError, match="at least one worker"):
+    with pytest.raises(UsageError, match=r"at least one (walker|worker)"):
         make(0)
 
 

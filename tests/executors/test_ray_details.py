@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from host_device import HostDevice, needs_compiler, no_device
 from test_contract import assert_same, collect, tasks
 
 from flipsearch.errors import UsageError
 from flipsearch.executors.answers import open_answer, words_needed
 from flipsearch.executors.ray import RayExecutor
 from flipsearch.executors.ray_cluster import Starts, warn_if_open
-from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.executors.walker import Walker, private_folder
 from flipsearch.walk import cpu
 
@@ -32,6 +34,58 @@ def test_jobs_metrics_and_gpus() -> None:
         assert collect(executor, 1)
     with pytest.raises(UsageError, match="no GPU"):
         RayExecutor(1, address=shared_cluster().address, gpu="only")
+
+
+@needs_compiler
+@pytest.mark.ray
+def test_devices_of_a_cluster_walk_and_one_that_does_not_start_is_left_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from ray_support import add_node, shared_cluster
+
+    cluster = shared_cluster()
+    node = add_node(cluster, cores=0, gpus=2)
+    try:
+        with RayExecutor(1, address=cluster.address, gpu="only", device=HostDevice) as executor:
+            assert executor.workers == 2
+            asked = [dataclasses.replace(task, steps=2_000) for task in tasks(40)]
+            asked[7] = dataclasses.replace(asked[7], steps=3_000_000)  # many calls long
+            for task in asked:
+                executor.submit(task)
+            found = collect(executor, 40)
+            for task in asked:
+                assert_same(found[task.number], cpu.walk(task))
+            endless = [dataclasses.replace(task, steps=10**9) for task in asked]
+            for task in endless:
+                executor.submit(task)
+            deadline = time.monotonic() + 60
+            while not all(w.held for w in executor._crew.workers):
+                assert executor.next_outcome(0.25) is None
+                assert time.monotonic() < deadline
+            executor.hurry()
+            ended = []
+            while executor.pending:
+                outcome = executor.next_outcome(1.0)
+                ended += [] if outcome is None else [outcome]
+            assert ended
+            for outcome in ended[:2]:
+                task = dataclasses.replace(endless[outcome.number], steps=outcome.steps)
+                assert_same(outcome, cpu.walk(task))
+        with (
+            caplog.at_level(logging.WARNING),
+            RayExecutor(1, address=cluster.address, device=no_device) as executor,
+        ):
+            assert executor.workers == 3
+            executor.submit(tasks(1)[0])
+            assert_same(collect(executor, 1)[0], cpu.walk(tasks(1)[0]))
+            deadline = time.monotonic() + 60
+            while executor.workers > 1 and time.monotonic() < deadline:
+                executor.next_outcome(0.25)
+            assert executor.workers == 1
+        assert caplog.text.count("left alone") == 2
+        assert "made of cardboard" in caplog.text
+    finally:
+        cluster.remove_node(node)
 
 
 def fake_ray(*addresses: str) -> Any:
@@ -77,17 +131,30 @@ def test_a_start_is_stored_once() -> None:
     assert len(puts) == 3
 
 
-def test_a_worker_with_a_device_hands_it_the_whole_call() -> None:
-    walker = Walker()
-    walker._device = ThreadExecutor(2)  # stands in for a GPU: the same contract
-    assert walker.ready()[3] == walker._device.capacity
+@needs_compiler
+def test_what_a_device_has_not_finished_stays_there() -> None:
+    walker = Walker(None, "", lambda: HostDevice())
+    device = walker._device
+    assert device is not None
+    assert walker.ready()[3] == device.capacity
     asked = tasks(5)
-    records, words, _ = walker.walk([(task, -1) for task in asked])
-    for task, record in zip(asked, records, strict=True):
-        count = words_needed(task, record)
-        assert_same(open_answer(task, record, words[:count], 1), cpu.walk(task))
-        words = words[count:]
-    walker._device.close()
+    asked[2] = dataclasses.replace(asked[2], steps=5_000_000)
+    calls = [[(10 + task.number, task, -1) for task in asked]]
+    found = {}
+    while calls:
+        sent = calls.pop()
+        records, words, _ = walker.walk_on_device(sent, False)
+        for (ticket, *_), record in zip(sent, records, strict=True):
+            task = asked[ticket - 10]
+            if record[0] == "running":
+                calls = [[*(calls[0] if calls else []), (ticket, None, -1)]]
+                continue
+            count = words_needed(task, record)
+            found[ticket] = open_answer(task, record, words[:count], 1)
+            words = words[count:]
+    for task in asked:
+        assert_same(found[10 + task.number], cpu.walk(task))
+    device.close()
 
 
 def test_the_folder_for_compiled_code_is_private() -> None:

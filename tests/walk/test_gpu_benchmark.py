@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from host_device import COMPILER, HostDevice
+from host_device import HostDevice, needs_compiler
 
 from flipsearch.walk.gpu import availability
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))  # benchmarks are not part of the package
 gpu = pytest.importorskip("benchmarks.gpu")
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
 
 
 def printed(capsys):

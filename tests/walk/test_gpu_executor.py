@@ -4,13 +4,15 @@ import logging
 import sys
 import time
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from host_device import COMPILER, HostDevice
+from host_device import HostDevice, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flipsearch.catalogue import Catalogue
 from flipsearch.errors import UsageError
 from flipsearch.executors.device import DeviceExecutor, Together, local_executor
 from flipsearch.executors.threads import ThreadExecutor
@@ -18,12 +20,11 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.search.pool import PoolStrategy
+from flipsearch.search.run import Stop, search
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.walk import cpu, gpu, gpu_batch
 from flipsearch.walk.gpu_batch import Engine, walk_many
 from flipsearch.walk.task import Policy, WalkTask, pack, words_of
-
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
 
 
 def tasks(count, name="3x3x3", ring=Ring.F2, steps=2000, policy=None):
@@ -252,6 +253,81 @@ def test_closing_does_not_wait_for_the_walks():
     executor._thread.join(20)
     assert not executor._thread.is_alive()
     assert time.monotonic() - start < 20
+
+
+@needs_compiler
+def test_in_a_hurry_walks_end_where_they_are():
+    device = HostDevice()
+    asked = tasks(40, steps=10**9) + tasks(140)[40:]
+    with DeviceExecutor(device, walkers=32) as executor:
+        for task in asked:
+            executor.submit(task)
+        while device.launches < 2:
+            assert executor.next_outcome(0.1) is None or device.launches
+        executor.hurry()
+        found = {}
+        while executor.pending:
+            outcome = executor.next_outcome(0.25)
+            if outcome is not None:
+                found[outcome.number] = outcome
+    cut = [number for number, outcome in found.items() if outcome.steps < asked[number].steps]
+    assert 0 < len(cut) <= 32
+    for number in cut[:4]:
+        assert_same(found[number], replace(asked[number], steps=found[number].steps))
+
+
+@needs_compiler
+def test_a_device_that_fails_in_a_hurry_ends_the_run_all_the_same(caplog):
+    class Failing(HostDevice):
+        broken = False
+
+        def to_host(self, array):
+            if self.broken:
+                raise RuntimeError("the device fell off the bus")
+            return super().to_host(array)
+
+    def briefly(task):
+        return cpu.walk(replace(task, steps=10))
+
+    device = Failing()
+    with caplog.at_level(logging.WARNING), DeviceExecutor(device, walk=briefly) as executor:
+        for task in tasks(3, steps=10**9):
+            executor.submit(task)
+        while device.launches < 1:
+            executor.next_outcome(0.05)
+        device.broken = True
+        executor.hurry()
+        deadline = time.monotonic() + 60
+        while executor.pending and time.monotonic() < deadline:
+            executor.next_outcome(0.25)
+        assert executor.pending == 0
+    assert "fell off the bus" in caplog.text
+
+
+@needs_compiler
+def test_progress_during_launches_and_an_interrupt_that_drains(tmp_path):
+    stop, seen = Stop(), []
+
+    def report(progress):
+        seen.append(device.launches)
+        stop.asked = int(len(seen) > 2)
+
+    device = HostDevice()
+    strategy = PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=2, steps=10**12)
+    with (
+        Catalogue.open(tmp_path / "c.sqlite") as catalogue,
+        DeviceExecutor(device, walkers=32) as executor,
+    ):
+        run = catalogue.start_run("3x3x3", "F2")
+        result = search(
+            strategy, executor, catalogue, run, budget=100, report=report, stop=stop, lift=False
+        )
+    assert result.interrupted
+    assert result.progress.seconds < 60
+    assert result.progress.flips > 0
+    assert strategy.told == result.progress.tasks > 0
+    assert sorted(seen) == seen
+    assert seen[-1] > seen[0]
 
 
 def fake_cupy(**runtime):

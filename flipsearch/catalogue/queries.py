@@ -1,4 +1,4 @@
-"""Questions to the catalogue: filters, order, pages, and the table of the best.
+"""Questions to the catalogue: filters, order, pages.
 
 Invariant: reading only. General formats are looked up under their sides in order, so a scheme
 stored as 4x5x3 answers a question about 3x4x5; ZT counts as Z, and both as Q.
@@ -12,12 +12,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import aliased
 
 from flipsearch.catalogue.models import BoundRow, ProvenanceRow, RunRow, SchemeRow
-from flipsearch.catalogue.records import Best
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format, MatrixProduct, parse_format
 from flipsearch.rings import Ring, parse_ring
@@ -36,13 +43,6 @@ INCLUDED = {
     Ring.Q: (Ring.ZT, Ring.Z, Ring.Q),
 }
 """The stored rings that count as each ring, without changing a scheme."""
-
-IMPLIED = {
-    **INCLUDED,
-    Ring.F2: (Ring.F2, Ring.ZT, Ring.Z),
-    Ring.F3: (Ring.F3, Ring.ZT, Ring.Z),
-}
-"""The stored rings that give a scheme of the same rank over each ring, reduction included."""
 
 _bound = aliased(BoundRow)
 _LABEL = (
@@ -325,71 +325,3 @@ def count(connection: Connection, filters: Filters) -> int:
         statement = select(func.count()).select_from(SchemeRow)
     number: int = connection.execute(statement.where(*filters.conditions())).scalar_one()
     return number
-
-
-def best_row(
-    connection: Connection, format_: str | Format, ring: Ring, *, exact: bool
-) -> Row[Any] | None:
-    """Return the row of least rank; then the asked order of the sides, then fewest additions."""
-    filters = Filters(format=format_, ring=ring, exact=exact)
-    as_asked = (SchemeRow.format != names_of(format_)[0]).asc()
-    statement = (
-        select_schemes()
-        .where(*filters.conditions())
-        .order_by(SchemeRow.rank, as_asked, SchemeRow.fewest, SchemeRow.id)
-        .limit(1)
-    )
-    return connection.execute(statement).first()
-
-
-def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> list[Best]:
-    """Return the least stored rank for every tabulated format and ring, beside the known bound.
-
-    Formats come in order of size, those without any scheme included; over F2 and F3 a scheme over
-    ZT or Z counts, because it reduces to one of the same rank.
-    """
-    group = (
-        select(SchemeRow.tabulated, SchemeRow.ring, func.min(SchemeRow.rank).label("rank"))
-        .group_by(SchemeRow.tabulated, SchemeRow.ring)
-        .subquery()
-    )
-    first = aliased(SchemeRow)
-    witness = (
-        select(first.hash)
-        .where(first.tabulated == group.c.tabulated, first.ring == group.c.ring)
-        .where(first.rank == group.c.rank)
-        .order_by(first.fewest, first.id)
-        .limit(1)
-        .correlate(group)
-        .scalar_subquery()
-    )
-    statement = select(group.c.tabulated, group.c.ring, group.c.rank, witness)
-    ours: dict[str, dict[str, tuple[int, str]]] = {}
-    for tabulated, ring, rank, name in connection.execute(statement):
-        ours.setdefault(tabulated, {})[ring] = rank, name
-    current = select(BoundRow.format, BoundRow.ring, BoundRow.value).where(BoundRow.current)
-    known: dict[str, dict[str, int]] = {}
-    for tabulated, ring, value in connection.execute(current):
-        known.setdefault(tabulated, {})[ring] = value
-    table = []
-    for name in sorted(ours.keys() | known.keys(), key=format_order):
-        here, bounds = ours.get(name, {}), known.get(name, {})
-        for ring in rings:
-            rank, witness_hash, over = None, None, None
-            for candidate in IMPLIED[ring]:
-                found = here.get(candidate)
-                if found is not None and (rank is None or found[0] < rank):
-                    (rank, witness_hash), over = found, candidate
-            bound = bounds.get(ring)
-            if rank is not None or bound is not None:
-                table.append(Best(name, ring, rank, witness_hash, over, bound))
-    return table
-
-
-def format_order(name: str) -> tuple[str, tuple[int, ...], str]:
-    """Return a key that sorts formats as people do: general ones first, then by their sides."""
-    if name.startswith(TENSOR_PREFIX):
-        return name, (), name
-    operands, _, sizes = name.rpartition(":")
-    sides = sizes.rstrip("abc").split("x")
-    return operands, tuple(int(side) for side in sides), name

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from flipsearch.catalogue import bounds, programs, queries
+from flipsearch.catalogue import best, bounds, programs, queries
 from flipsearch.catalogue.database import Database
 from flipsearch.catalogue.models import (
     FactorsRow,
@@ -105,13 +105,13 @@ class Reader:
         """
         wanted = Ring.Q if ring is None else as_ring(ring)
         with self.database.reading() as connection:
-            row = queries.best_row(connection, format_, wanted, exact=exact)
+            row = best.best_row(connection, format_, wanted, exact=exact)
         return None if row is None else self._record(row)
 
     def best_table(self, rings: Sequence[Ring] = tuple(Ring)) -> list[Best]:
-        """Return ours and the known bound for every format and ring; see `queries.best_table`."""
+        """Return ours and the known bound for every format and ring; see `best.best_table`."""
         with self.database.reading() as connection:
-            return queries.best_table(connection, rings)
+            return best.best_table(connection, rings)
 
     def records(
         self,

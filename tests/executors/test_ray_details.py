@@ -59,7 +59,12 @@ def test_devices_of_a_cluster_walk_and_one_that_does_not_start_is_left_alone(
             for task in endless:
                 executor.submit(task)
             deadline = time.monotonic() + 60
-            while not all(w.held for w in executor._crew.workers):
+
+            def on_device() -> list[bool]:
+                calls = (w.calls.values() for w in executor._crew.workers)
+                return [any(e.there for entries in sent for e in entries) for sent in calls]
+
+            while not all(on_device()):
                 assert executor.next_outcome(0.25) is None
                 assert time.monotonic() < deadline
             executor.hurry()

@@ -76,9 +76,9 @@ def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> l
                 found = here.get(other)
                 if found is not None and (rank is None or found[0] < rank):
                     (rank, witness_hash), over = found, ring_of[other]
-            bound = bounds.get(value)
-            if rank is not None or bound is not None:
-                table.append(Best(name, ring, rank, witness_hash, over, bound))
+            limit = bounds.get(value)
+            if rank is not None or limit is not None:
+                table.append(Best(name, ring, rank, witness_hash, over, limit))
     return table
 
 

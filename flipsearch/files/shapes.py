@@ -42,13 +42,18 @@ def formats_of_length(total: int) -> Iterator[tuple[MatrixProduct, int]]:
         width = sum(dimensions)
         if width and total % width == 0:
             rank = total // width
-            if max(dimensions) - 2 <= rank <= form.naive_rank:
+            if _least_rank(form, dimensions) <= rank <= form.naive_rank:
                 yield form, rank
 
 
 def formats_with(rank: int, u: int, v: int, outputs: int) -> Iterator[MatrixProduct]:
     """Yield the formats of dU >= u, dV >= v, dW = outputs in which that rank is possible."""
     for form, (du, dv, dw) in all_formats():
-        fits = du >= u and dv >= v and dw == outputs and max(du, dv, dw) - 2 <= rank
-        if fits and rank <= form.naive_rank:
+        fits = du >= u and dv >= v and dw == outputs
+        if fits and _least_rank(form, (du, dv, dw)) <= rank <= form.naive_rank:
             yield form
+
+
+def _least_rank(form: MatrixProduct, dimensions: tuple[int, int, int]) -> int:
+    """Return a rank below which there is no scheme; kk:2x2x2 alone has two equal outputs."""
+    return 1 if form.operands == "kk" and form.n == 2 else max(dimensions) - 2

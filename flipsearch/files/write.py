@@ -11,22 +11,18 @@ the reader is told the ring. Files appear under their name only when complete.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from flipsearch.errors import FormatError, NotFoundError, UsageError
 from flipsearch.files.native import to_text
-from flipsearch.files.pickled import write_object_array
 from flipsearch.files.reduced import reduced_text
+from flipsearch.files.write_arrays import npy_bytes, npz_bytes
 from flipsearch.formats import MatrixProduct
 from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
@@ -86,12 +82,12 @@ def to_bytes(
     if to == "json":
         return _json(scheme, meta or {}).encode()
     if to == "npy":
-        return _npy(scheme)
+        return npy_bytes(scheme)
     form = scheme.format
     if not isinstance(form, MatrixProduct) or not form.is_general or form.corner:
         raise FormatError(f"a .{to} file holds general products only, not {form}: use json")
     if to == "npz":
-        return _npz(scheme, form)
+        return npz_bytes(scheme, form)
     writers = {"txt": _numbers, "exp": _products, "m": _braces, "mpl": _maple}
     return writers[to](scheme, form).encode()
 
@@ -336,54 +332,3 @@ def _maple(scheme: Scheme, form: MatrixProduct) -> str:
         triads.append("Triad([" + ", ".join(matrices) + "])")
     lines.append("Tensor:=TriadSet([" + ", ".join(triads) + "]):")
     return "\n".join(lines) + "\n"
-
-
-def _npz(scheme: Scheme, form: MatrixProduct) -> bytes:
-    w: Any = scheme.w
-    if (scheme.denominators != 1).any():
-        common = scheme.denominators
-        if (common & (common - 1)).any() or (np.abs(scheme.w) >= 2**52).any():
-            raise FormatError("a .npz file holds binary fractions only: use json")
-        w = scheme.w / common[:, None]
-    factors = [np.ascontiguousarray(matrix.T) for matrix in (scheme.u, scheme.v, w)]
-    if len({factor.shape for factor in factors}) == 1:
-        body = _npy_file(np.stack(factors))
-    else:
-        body = _npy_header("|O", (3,)) + write_object_array(factors)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        member = zipfile.ZipInfo(f"{form.n},{form.m},{form.p}.npy", (1980, 1, 1, 0, 0, 0))
-        archive.writestr(member, body, zipfile.ZIP_DEFLATED)
-    return packed.getvalue()
-
-
-def _npy(scheme: Scheme) -> bytes:
-    """Return flip-cpd's flat array: numerator and denominator alternating, W as C."""
-    form = scheme.format
-    w = scheme.w
-    if isinstance(form, MatrixProduct) and not form.is_packed_output:
-        w = w.reshape(-1, form.p, form.n).transpose(0, 2, 1).reshape(w.shape)
-    below = np.broadcast_to(scheme.denominators[:, None], w.shape)
-    shared = np.maximum(np.gcd(w, below), 1)
-    above = [scheme.u.ravel(), scheme.v.ravel(), (w // shared).ravel()]
-    ones = [np.ones(part.size, dtype=np.int64) for part in above[:2]]
-    flat = np.stack(
-        [np.concatenate(above), np.concatenate([*ones, (below // shared).ravel()])], axis=1
-    )
-    return _npy_file(flat.reshape(1, -1))
-
-
-def _npy_file(array: Any) -> bytes:
-    kind = "<f8" if array.dtype.kind == "f" else "<i8"
-    return _npy_header(kind, array.shape) + np.ascontiguousarray(array, dtype=kind).tobytes()
-
-
-def _npy_header(kind: str, shape: tuple[int, ...]) -> bytes:
-    sides = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': ({sides}), }}"
-    padding = -(len(text) + 11) % 64
-    return (
-        b"\x93NUMPY\x01\x00"
-        + (len(text) + 1 + padding).to_bytes(2, "little")
-        + (text + " " * padding + "\n").encode()
-    )

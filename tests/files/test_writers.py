@@ -14,6 +14,7 @@ from flipsearch.formats import parse_format
 from flipsearch.programs import Program, Reduction, chained, reduction_of
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.verify import is_valid
 
 KEEPS_RING = ("json", "scheme", "reduced")
 
@@ -162,3 +163,17 @@ def test_shared_sums_survive_the_way_out_and_back(tmp_path: Path) -> None:
         to_bytes(other.scheme, "reduced", None, other)
     with pytest.raises(FormatError, match="flipsearch reduce"):
         to_bytes(strassen(), "reduced")
+
+
+def test_an_array_that_would_be_read_as_something_else_is_refused() -> None:
+    """A union of rank 9 for 2x2x2 has the length of a uu:3x3x3 scheme; none has that format."""
+    doubled = strassen()
+    factors = [np.concatenate([m, m[:1], m[:1]]) for m in doubled.factors]
+    factors[2][-1] *= -1
+    padded = Scheme(doubled.format, Ring.ZT, *factors)
+    assert is_valid(padded)
+    with pytest.raises(FormatError, match="does not name its format"):
+        to_bytes(padded, "npy")
+    small = naive_scheme(parse_format("kk:2x2x2"), Ring.Z)
+    assert small.rank in (1, 2)
+    assert to_bytes(small, "npy")

@@ -1,4 +1,4 @@
-"""Inserts and queries of the catalogue.
+"""Inserts, queries and imports of the catalogue.
 
 - ``inserts_per_second``: durable inserts of proved schemes in batches, verification apart (and
   once more with it), SQLite on a real disk, WAL with full synchronous.
@@ -6,13 +6,21 @@
   opening an existing catalogue; over a catalogue of 100,000 rows. Those rows are drawn at random
   and written straight into the table: queries read columns, never factors.
 
-python -m benchmarks.catalogue [--json] [--schemes 3000] [--rows 100000] [--folder DIR]
+- ``import_megabytes_per_second``: a JSON collection of 100 MB of distinct schemes up to 8x8x8 over
+  all rings by the command `import` (read, proved, stored; all cores), beside the same without
+  storing (``--dry-run``) and a plain copy of the file; ``peak_megabytes`` is the resident memory
+  of its largest process, for the whole collection and for a quarter of it.
+
+python -m benchmarks.catalogue [--json] [--schemes 3000] [--rows 100000] [--megabytes 100]
+    [--only inserts,queries,import] [--folder DIR]
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,10 +34,12 @@ import numpy as np
 from sqlalchemy import insert
 
 from benchmarks.common import benchmark_parser, emit, emit_dgemm, seconds_of
+from benchmarks.verify import mixed_set
 from flipsearch.catalogue import Catalogue, Provenance
 from flipsearch.catalogue.models import SchemeRow
 from flipsearch.catalogue.writing import insert as insert_prepared
 from flipsearch.catalogue.writing import prepare
+from flipsearch.files import to_bytes
 from flipsearch.formats import LARGEST_SIDE, MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
@@ -146,17 +156,79 @@ def measure_queries(arguments: Any, folder: Path) -> None:
         )  # fmt: skip
 
 
+def write_collection(path: Path, megabytes: float) -> int:
+    """Write distinct schemes as one JSON array of at least that size; return how many."""
+    count = size = 0
+    with path.open("wb") as file:
+        while size < megabytes * 1_000_000:
+            for scheme in mixed_set(200, seed=1000 + count):
+                body = to_bytes(scheme, "json")
+                file.write((b",\n" if count else b"[") + body)
+                count += 1
+                size += len(body)
+                if size >= megabytes * 1_000_000:
+                    break
+        file.write(b"]\n")
+    return count
+
+
+def run_measured(command: list[str]) -> tuple[float, float]:
+    """Run a command; return its wall time and the peak memory in MB of its largest process."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command} ended with {process.returncode}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def measure_import(arguments: Any, folder: Path) -> None:
+    command = [sys.executable, "-m", "flipsearch", "import"]
+    for share in (0.25, 1.0):
+        path = folder / f"collection-{share}.json"
+        count = write_collection(path, share * arguments.megabytes)
+        size = path.stat().st_size / 1e6
+        keys = {"collection_mb": round(size), "schemes": count}
+        copying = seconds_of(lambda p=path: shutil.copyfile(p, p.with_suffix(".copy")))
+        base = folder / f"import-{share}.sqlite"
+        Catalogue.open(base).close()
+        ways = {
+            "import": [*command, str(path), "--db", str(base)],
+            "verify only": [*command, str(path), "--dry-run"],
+        }
+        for way, words in ways.items():
+            seconds, peak = run_measured(words)
+            emit(
+                arguments.json, "import_megabytes_per_second", size / seconds, "MB/s",
+                way=way, processes=os.cpu_count(), **keys,
+            )  # fmt: skip
+            emit(arguments.json, "peak_megabytes", round(peak), "MB", way=way, **keys)
+        emit(
+            arguments.json, "import_megabytes_per_second", size / copying, "MB/s",
+            way="copy of the file", **keys,
+        )  # fmt: skip
+
+
 def main() -> None:
     parser = benchmark_parser(__doc__)
     parser.add_argument("--schemes", type=int, default=3000, help="to insert")
     parser.add_argument("--rows", type=int, default=100_000, help="to query")
     parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--megabytes", type=float, default=100, help="of JSON to import")
+    parser.add_argument("--only", default="inserts,queries,import", help="parts to measure")
     parser.add_argument("--folder", help="where the databases go; default the temporary folder")
     arguments = parser.parse_args()
     emit_dgemm(arguments.json)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        measure_inserts(arguments, Path(folder))
-        measure_queries(arguments, Path(folder))
+        parts = {
+            "inserts": measure_inserts,
+            "queries": measure_queries,
+            "import": measure_import,
+        }
+        for name in arguments.only.split(","):
+            parts[name](arguments, Path(folder))
 
 
 if __name__ == "__main__":

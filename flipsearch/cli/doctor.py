@@ -89,32 +89,36 @@ def _version(name: str) -> str | None:
 
 def _gpu() -> dict[str, Any]:
     """Return the CUDA devices, as cupy sees them or else as the driver lists them."""
+    from flipsearch.walk.gpu_presence import availability
+
     cupy = next(
         (d.version for d in importlib.metadata.distributions() if _is_cupy(d.metadata["Name"])),
         None,
     )
-    found: dict[str, Any] = {"cupy": cupy, "devices": [], "usable": False}
-    if cupy is not None:
-        try:
-            import cupy as cp
+    problem = availability()
+    found: dict[str, Any] = {"cupy": cupy, "devices": [], "usable": problem is None}
+    if problem is None:
+        import cupy as cp
 
-            count = cp.cuda.runtime.getDeviceCount()
-            found["devices"] = [
-                cp.cuda.runtime.getDeviceProperties(k)["name"].decode() for k in range(count)
-            ]
-            found["usable"] = count > 0
-        except Exception as error:  # a broken driver shows itself in many ways
-            found["problem"] = " ".join(str(error).split())[:200]
-    elif command := shutil.which("nvidia-smi"):
+        runtime = cp.cuda.runtime
+        found["devices"] = [
+            runtime.getDeviceProperties(k)["name"].decode()
+            for k in range(runtime.getDeviceCount())
+        ]
+        return found
+    found["problem"] = problem
+    if command := shutil.which("nvidia-smi"):
         try:
             listed = subprocess.run(
                 [command, "-L"], capture_output=True, text=True, timeout=10, check=False
             )
             found["devices"] = [
-                line.partition(" (UUID")[0] for line in listed.stdout.splitlines() if line
+                line.partition(" (UUID")[0]
+                for line in listed.stdout.splitlines()
+                if line.startswith("GPU ")
             ]
-        except (OSError, subprocess.TimeoutExpired) as error:
-            found["problem"] = str(error)[:200]
+        except (OSError, subprocess.TimeoutExpired):
+            pass  # the line says what is missing in any case
     return found
 
 
@@ -176,9 +180,11 @@ def _print_installation(report: dict[str, Any]) -> None:
     ]
     print_table(("package", "version", ""), rows)
     gpu = report["gpu"]
-    devices = ", ".join(gpu["devices"]) or "none found"
-    note = "" if gpu["usable"] or not gpu["devices"] else "; pip install 'flipsearch[gpu]' to use"
-    print(f"GPU: {devices}{note}" + (f" ({gpu['problem']})" if "problem" in gpu else ""))
+    devices = ", ".join(gpu["devices"])
+    if gpu["usable"]:
+        print(f"GPU: {devices} (cupy {gpu['cupy']})")
+    else:
+        print(gpu["problem"] + (f"; the driver lists {devices}" if devices else ""))
 
 
 def _print_catalogue(state: dict[str, Any]) -> None:

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from flipsearch.formats import Format
+from flipsearch.formats import Format, parse_format
 from flipsearch.rings import Ring
+from flipsearch.walk.quotient import QuotientTask
 from flipsearch.walk.task import Policy, WalkTask
 
 OUTSTANDING = "outstanding"
@@ -34,16 +35,22 @@ def with_outstanding(state: Mapping[str, Any], tasks: Iterable[WalkTask]) -> dic
     state : mapping
         What the strategy needs.
     tasks : iterable of WalkTask
-        Plain walks of the strategy's format and ring, in the order asked.
+        Of the strategy's ring, in the order asked.
     """
     saved = [
         {
             "number": task.number,
+            "format": str(task.format),
             "seed": str(task.seed),
             "steps": task.steps,
             "policy": asdict(task.policy),
             "start": task.start,
         }
+        | (
+            {"cubes": task.cubes, "mirrored": task.mirrored}
+            if isinstance(task, QuotientTask)
+            else {}
+        )
         for task in tasks
     ]
     return {**state, OUTSTANDING: saved} if saved else dict(state)
@@ -51,15 +58,19 @@ def with_outstanding(state: Mapping[str, Any], tasks: Iterable[WalkTask]) -> dic
 
 def outstanding_tasks(state: Mapping[str, Any], strategy: _Place) -> list[WalkTask]:
     """Return the tasks that `with_outstanding` put into a state."""
-    return [
-        WalkTask(
-            strategy.format,
-            strategy.ring,
-            np.asarray(saved["start"], dtype=np.uint64),
-            int(saved["seed"]),
-            int(saved["steps"]),
-            Policy(**saved["policy"]),
-            int(saved["number"]),
-        )
-        for saved in state.get(OUTSTANDING, ())
-    ]
+    return [_task(saved, strategy) for saved in state.get(OUTSTANDING, ())]
+
+
+def _task(saved: Mapping[str, Any], strategy: _Place) -> WalkTask:
+    values = (
+        parse_format(saved["format"]) if "format" in saved else strategy.format,
+        strategy.ring,
+        np.asarray(saved["start"], dtype=np.uint64),
+        int(saved["seed"]),
+        int(saved["steps"]),
+        Policy(**saved["policy"]),
+        int(saved["number"]),
+    )
+    if "cubes" not in saved:
+        return WalkTask(*values)
+    return QuotientTask(*values, np.asarray(saved["cubes"], np.uint64), bool(saved["mirrored"]))

@@ -111,6 +111,7 @@ class MetaStrategy:
     """
 
     name = "meta"
+    keeps_outstanding = True
 
     def __init__(
         self,
@@ -293,7 +294,10 @@ class MetaStrategy:
             "strategy": "meta",
             "ring": str(self.ring),
             "seed": self.seed,
+            "asked": self.asked,
             "told": self.told,
+            "pending": {str(number): name for number, name in self._pending.items()},
+            "current": self._current.format.name,
             "queue": sorted(self._queue),
             "choice": plain(self._choice.bit_generator.state),
             "pools": {
@@ -309,7 +313,10 @@ class MetaStrategy:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a saved state; tasks that were under way are forgotten, their numbers free.
+        """Go back to a saved state.
+
+        Tasks asked and never told are forgotten, unless the state holds them under
+        ``outstanding``: then they are expected.
 
         Raises
         ------
@@ -322,10 +329,16 @@ class MetaStrategy:
             self.seed,
         ):
             raise UsageError("the saved state is not of this meta run: use the same ring and seed")
-        self.asked = self.told = int(state["told"])
+        outstanding = {int(task["number"]) for task in state.get("outstanding", ())}
+        self.asked = int(state.get("asked", state["told"]))
+        self.told = self.asked - len(outstanding)
         self._choice.bit_generator.state = state["choice"]
         self._queue = set(state["queue"])
-        self._pending.clear()
+        self._pending = {
+            int(number): name
+            for number, name in state.get("pending", {}).items()
+            if int(number) in outstanding
+        }
         for name, saved in state["pools"].items():
             format_ = parse_format(name)
             known = self.pools[name].known if name in self.pools else None
@@ -338,7 +351,7 @@ class MetaStrategy:
                 float(saved["credit"]),
                 int(saved["tasks"]),
             )
-        self._current = list(self.pools.values())[-1]
+        self._current = self.pools[state.get("current", next(reversed(self.pools)))]
 
     def _keep(self, pool: Pool, state: Words) -> bool:
         rank = len(state)

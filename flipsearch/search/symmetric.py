@@ -89,6 +89,7 @@ class SymmetricStrategy:
     """
 
     name = "symmetric"
+    keeps_outstanding = True
 
     def __init__(
         self,
@@ -203,7 +204,9 @@ class SymmetricStrategy:
             "format": str(self.format),
             "seed": self.seed,
             "mirrored": self.mirrored,
+            "asked": self.asked,
             "told": self.told,
+            "pending": {str(number): index for number, index in self._pending.items()},
             "best": self.best_rank,
             "choice": plain(self._choice.bit_generator.state),
             "general": list(self._general),
@@ -222,7 +225,10 @@ class SymmetricStrategy:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a saved state; tasks that were under way are forgotten, their numbers free.
+        """Go back to a saved state.
+
+        Tasks asked and never told are forgotten, unless the state holds them under
+        ``outstanding``: then they are expected.
 
         Raises
         ------
@@ -239,10 +245,16 @@ class SymmetricStrategy:
         )
         if not same:
             raise UsageError("the saved state is not of this symmetric run: use the same options")
-        self.asked = self.told = int(state["told"])
+        outstanding = {int(task["number"]) for task in state.get("outstanding", ())}
+        self.asked = int(state.get("asked", state["told"]))
+        self.told = self.asked - len(outstanding)
         self.best_rank = int(state["best"])
         self._choice.bit_generator.state = state["choice"]
-        self._pending.clear()
+        self._pending = {
+            int(number): int(index)
+            for number, index in state.get("pending", {}).items()
+            if int(number) in outstanding
+        }
         self._general = [np.asarray(words, dtype=np.uint64) for words in state["general"]]
         for pool, saved in zip(self.pools, state["pools"], strict=True):
             pool.tasks = int(saved["tasks"])

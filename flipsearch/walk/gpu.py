@@ -22,6 +22,7 @@ import numpy.typing as npt
 from flipsearch.errors import UsageError
 from flipsearch.rings import Ring
 from flipsearch.walk.cpu import blocks_for
+from flipsearch.walk.gpu_presence import availability
 from flipsearch.walk.task import WalkTask, Words, words_of
 
 Words32 = npt.NDArray[np.uint32]
@@ -374,27 +375,3 @@ def source() -> str:
     for name in ("rows.cuh", "matches.cuh", "moves.cuh"):
         text = text.replace(f'#include "{name}"\n', (SOURCES / name).read_text(encoding="utf-8"))
     return text
-
-
-def availability() -> str | None:
-    """Return None if walks can run on a GPU here, else one line that says why not."""
-    try:
-        import cupy
-    except ImportError:
-        return "no GPU: cupy is not installed (pip install 'flipsearch[gpu]')"
-    except Exception as error:  # a broken installation shows itself in many ways
-        return f"no GPU: cupy does not load: {_line(error)}"
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-        if count == 0:
-            return "no GPU: the driver lists no CUDA device"
-        major = cupy.cuda.runtime.getDeviceProperties(0)["major"]
-    except Exception as error:  # no driver, too old a driver, a driver of another version
-        return f"no GPU: {_line(error)} (is the NVIDIA driver installed and recent enough?)"
-    if major < 7:
-        return f"no GPU: the device has compute capability {major}, 7.0 or later is needed"
-    return None
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

@@ -14,10 +14,15 @@ from flipsearch.catalogue import Catalogue
 from flipsearch.catalogue.packing import pack_state
 from flipsearch.cli import main
 from flipsearch.executors.threads import ThreadExecutor
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
 from flipsearch.search.checkpoint import outstanding_tasks, with_outstanding
+from flipsearch.search.meta import MetaStrategy, formats_within
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.run import Result, search
+from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.walk import cpu
+from flipsearch.walk.quotient import QuotientTask
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 TARGET = 24
@@ -117,27 +122,50 @@ def test_threads_and_ray_give_the_same_run(tmp_path: Path) -> None:
     assert first.stored == second.stored
 
 
-def test_outstanding_tasks_are_walked_alike_after_a_restore(tmp_path: Path) -> None:
-    strategy = pool(3)
-    asked = [strategy.ask() for _ in range(5)]
-    for task in asked[:2]:
-        strategy.tell(cpu.walk(task))
-    saved = with_outstanding(strategy.state(), asked[2:])
+def meta() -> MetaStrategy:
+    quick = ((3_000, 500, 3), (5_000, 1_000, 2))
+    return MetaStrategy(formats_within(2, 3), Ring.F2, 5, width=3, schedules=quick)
+
+
+def symmetric() -> SymmetricStrategy:
+    quick = ((5_000, 500, 9), (8_000, 1_000, 6))
+    general = parse_format("3x3x3")
+    return SymmetricStrategy(general, 5, width=3, without=0.1, schedules=quick)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("make", [lambda: pool(3), meta, symmetric], ids=["pool", "meta", "sym"])
+def test_outstanding_tasks_are_walked_alike_after_a_restore(make: Any, tmp_path: Path) -> None:
+    strategy = make()
+    waiting = [strategy.ask() for _ in range(5)]
+    for _ in range(12):
+        strategy.tell(cpu.walk(waiting.pop(0)))
+        waiting.append(strategy.ask())
+    saved = with_outstanding(strategy.state(), waiting)
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
         run = catalogue.start_run("3x3x3", "F2")
         catalogue.checkpoint(run, saved)
         state = catalogue.load_checkpoint(run)
     assert state is not None
-    again = pool(3)
+    again = make()
     again.restore(state)
-    for old, new in zip(asked[2:], outstanding_tasks(state, again), strict=True):
-        assert (old.number, old.seed, old.steps, old.policy) == (
+    assert again.format == strategy.format
+    assert (again.asked, again.told) == (strategy.asked, strategy.told)
+    others = outstanding_tasks(state, again)
+    for _ in range(12):
+        old, new = waiting.pop(0), others.pop(0)
+        assert type(old) is type(new)
+        assert (old.number, old.seed, old.steps, old.policy, old.format) == (
             *(new.number, new.seed, new.steps),
-            new.policy,
+            *(new.policy, new.format),
         )
         np.testing.assert_array_equal(old.start, new.start)
+        if isinstance(old, QuotientTask):
+            np.testing.assert_array_equal(old.cubes, new.cubes)
+            assert old.mirrored == new.mirrored
         strategy.tell(cpu.walk(old))
         again.tell(cpu.walk(new))
+        waiting.append(strategy.ask())
+        others.append(again.ask())
     assert pack_state(strategy.state()) == pack_state(again.state())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from host_device import HostDevice, needs_compiler
 
-from flipsearch.walk.gpu import availability
+from flipsearch.walk.gpu_presence import availability
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))  # benchmarks are not part of the package

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flipsearch.catalogue import Catalogue
+from flipsearch.cli import doctor
 from flipsearch.errors import UsageError
 from flipsearch.executors.device import DeviceExecutor, Together, local_executor
 from flipsearch.executors.threads import ThreadExecutor
@@ -24,6 +25,7 @@ from flipsearch.search.run import Stop, search
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.walk import cpu, gpu, gpu_batch
 from flipsearch.walk.gpu_batch import Engine, walk_many
+from flipsearch.walk.gpu_presence import availability
 from flipsearch.walk.task import Policy, WalkTask, pack, words_of
 
 
@@ -330,8 +332,9 @@ def test_progress_during_launches_and_an_interrupt_that_drains(tmp_path):
     assert seen[-1] > seen[0]
 
 
-def fake_cupy(**runtime):
+def fake_cupy(version="14.0.1", **runtime):
     module = types.ModuleType("cupy")
+    module.__version__ = version
     module.cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(**runtime))
     return module
 
@@ -349,28 +352,36 @@ def raising(message):
         (None, "cupy is not installed"),
         (fake_cupy(getDeviceCount=raising("driver version\nis insufficient")), "is insufficient"),
         (fake_cupy(getDeviceCount=lambda: 0), "no CUDA device"),
+        (fake_cupy("12.3.0", getDeviceCount=lambda: 1), "cupy 12.3.0 is too old"),
         (
             fake_cupy(getDeviceCount=lambda: 1, getDeviceProperties=lambda k: {"major": 6}),
             "compute capability 6",
         ),
     ],
 )
-def test_one_line_says_why_there_is_no_gpu_and_auto_goes_without(monkeypatch, module, part):
+def test_one_line_says_why_there_is_no_gpu_and_auto_goes_without(
+    monkeypatch, capsys, caplog, module, part
+):
     monkeypatch.setitem(sys.modules, "cupy", module)
-    line = gpu.availability()
+    line = availability()
     assert part in line
     assert "\n" not in line
-    with local_executor(1) as executor:
+    with caplog.at_level(logging.INFO), local_executor(1) as executor:
         assert isinstance(executor, ThreadExecutor)
+    assert capsys.readouterr() == ("", "")
+    assert caplog.text == ""
     with pytest.raises(UsageError, match="no GPU"):
         local_executor(1, "only")
+    report = {"flipsearch": "", "python": "", "system": "", "cores": 1, "packages": {}}
+    doctor._print_installation({**report, "gpu": doctor._gpu()})
+    assert capsys.readouterr().out.splitlines().count(line) == 1
 
 
 def test_a_usable_device_is_found(monkeypatch):
     properties = {"major": 9}
     module = fake_cupy(getDeviceCount=lambda: 1, getDeviceProperties=lambda k: properties)
     monkeypatch.setitem(sys.modules, "cupy", module)
-    assert gpu.availability() is None
+    assert availability() is None
 
 
 def test_no_such_way_of_using_a_gpu():

@@ -20,9 +20,11 @@ from flipsearch.kernels.additions import (
     transposed,
 )
 from flipsearch.kernels.additions.anneal import _flip, _sandwich
+from flipsearch.kernels.additions.inplace import InPlace, energy_of, memory_for, strip
 from flipsearch.kernels.builtin import strassen, winograd
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.transform import product
 from flipsearch.verify import is_valid
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 8))
@@ -138,6 +140,57 @@ def test_the_walk_leads_from_strassen_to_15():
     found = fewer_additions(strassen(), seconds=1.5)
     assert is_valid(found)
     assert reduce_additions(found, passes=40).additions == 15
+
+
+@settings(max_examples=30, deadline=None)
+@given(shape=shapes, seed=st.integers(0, 10**6), fresh=st.booleans())
+def test_operations_in_place_leave_a_program_of_the_same_matrix(shape, seed, fresh):
+    matrix = ternary(shape, seed)
+    search = InPlace(matrix, seed)
+    search.improve(200, fresh=True)
+    search.improve(200, fresh)
+    rest = shorten(search.rest(), passes=1)
+    program = search.around(rest)
+    np.testing.assert_array_equal(program.matrix(), matrix)
+    assert program.additions <= rest.additions + int(search.best[1].sum())
+
+
+def test_stripping_undoes_operations_in_order():
+    # x3 := x3 + x2 on the inputs of Winograd's left factor leaves three additions
+    matrix = winograd().u.astype(np.int8)
+    operations, lengths = np.zeros((2, 128, 3), np.int64), np.array([1, 2])
+    operations[0, 0] = 3, 2, 1
+    operations[1, :2] = (0, 1, 1), (1, 2, -1)
+    rest = matrix.copy()
+    assert strip(rest, operations, np.array([1, 0]))
+    assert energy_of(rest, memory_for(*rest.shape), np.array([1], np.uint64)) == 3
+    rest = matrix.copy()
+    assert strip(rest, operations, lengths)
+    rebuilt = rest.copy()
+    rebuilt[1] += rebuilt[0]
+    rebuilt[2] -= rebuilt[1]
+    rebuilt[:, 3] += rebuilt[:, 2]
+    np.testing.assert_array_equal(rebuilt, matrix)
+    operations[0, 0] = 0, 1, 1
+    operations[0, 1] = 0, 1, -1
+    operations[0, 2] = 0, 1, 1
+    assert not strip(np.array([[1, -1]], np.int8), operations, np.array([3, 0]))
+
+
+def test_cancellation_saves_what_sharing_cannot():
+    left = product(winograd(), winograd()).u
+    assert shorten(left, passes=60).additions == 42
+    search = InPlace(left, 3)
+    # the alternative basis of each level: a21 + a22 in the place of a21, blocks and entries alike
+    at = np.arange(16).reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(4, 4)
+    pairs = [(at[3, x], at[2, x]) for x in range(4)] + [(at[x, 3], at[x, 2]) for x in range(4)]
+    operations, lengths = search.best
+    operations[0, :8], lengths[0] = [(i, j, 1) for i, j in pairs], 8
+    program = search.around(shorten(search.rest(), passes=10))
+    np.testing.assert_array_equal(program.matrix(), left)
+    assert program.additions == 41
+    search.improve(500, fresh=False)
+    assert search.additions <= 41
 
 
 def test_finite_fields_are_refused():

@@ -12,14 +12,14 @@ Invariant: both moves keep a valid scheme valid; the result is proved again befo
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 from numba import njit
 
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
-from flipsearch.kernels.additions.greedy import _draw, shorten_once
+from flipsearch.kernels.additions.greedy import _draw
+from flipsearch.kernels.additions.inplace import energy_of, memory_for
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
@@ -57,7 +57,7 @@ def fewer_additions(scheme: Scheme, seconds: float = 10.0, seed: int = 0) -> Sch
     sides = np.array(format_.sides if general else (0, 0, 0), np.int64)  # type: ignore[attr-defined]
     state = np.array([seed], np.uint64)
     best = tuple(factor.copy() for factor in factors)
-    memory = _memory(rank, max(factor.shape[1] for factor in factors))
+    memory = memory_for(rank, max(factor.shape[1] for factor in factors))
     best_energy = 1 << 60
     # the first call compiles, apart from the time to spend
     spare = u.copy(), v.copy(), w.copy()
@@ -77,36 +77,6 @@ def fewer_additions(scheme: Scheme, seconds: float = 10.0, seed: int = 0) -> Sch
     result = Scheme(format_, Ring.ZT, *(factor.astype(np.int64) for factor in best))
     verify(result)
     return result
-
-
-def _memory(rank: int, inputs: int) -> Any:
-    most = inputs + rank * inputs // 2 + 2
-    words = max(1, -(-rank // 64))
-    return (
-        np.zeros((most, words), np.uint64),
-        np.zeros((most, words), np.uint64),
-        np.zeros((most, most, 2), np.int32),
-        np.zeros((1, 3), np.int64),
-        np.zeros((most, 3), np.int64),
-    )
-
-
-@njit(nogil=True, cache=True)
-def energy_of(factor, memory, state):  # type: ignore[no-untyped-def]
-    """Return the additions that one greedy pass leaves of the rows of a ternary factor."""
-    plus, minus, counts, prefix, choices = memory
-    rank, inputs = factor.shape
-    plus[:] = 0
-    minus[:] = 0
-    for r in range(rank):
-        bit = np.uint64(1) << np.uint64(r % 64)
-        for x in range(inputs):
-            if factor[r, x] > 0:
-                plus[x, r // 64] |= bit
-            elif factor[r, x] < 0:
-                minus[x, r // 64] |= bit
-    additions, _made = shorten_once(plus, minus, counts, inputs, 0, 0.0, state, prefix, 0, choices)
-    return additions
 
 
 @njit(nogil=True, cache=True)

@@ -1,7 +1,8 @@
 """A scheme's three linear parts as short programs, proved to be the same scheme.
 
 Additions of a scheme are those that form S_r from A, T_r from B and C from the products. Each part
-is shortened from both sides: as it stands, and transposed with the program run backwards.
+is shortened from both sides: as it stands, and transposed with the program run backwards; by
+shared pairs alone, and with operations in place around them.
 
 Invariant: the matrix of each program returned equals the scheme's factor exactly; a program that
 does not is a bug and raises.
@@ -10,6 +11,7 @@ does not is a bug and raises.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from random import Random
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 from flipsearch.errors import UsageError
 from flipsearch.kernels.additions.anneal import fewer_additions
 from flipsearch.kernels.additions.greedy import shorten_repeatedly
+from flipsearch.kernels.additions.inplace import InPlace
 from flipsearch.kernels.additions.plain import shorten_plain
 from flipsearch.kernels.additions.program import Program, Step, chained, transposed
 from flipsearch.programs import Reduction
@@ -25,6 +28,9 @@ from flipsearch.scheme import Scheme
 
 PASSES = 20
 """Greedy passes between two looks at the clock."""
+
+CYCLE = 20_000
+"""Steps of a cycle of annealing."""
 
 
 def reduce_additions(
@@ -70,8 +76,8 @@ def fewest_additions(
     scheme : Scheme
         Over ZT, Z or Q; only ternary schemes are walked from, others are shortened as they are.
     seconds : float
-        Time to spend: with a walk, a tenth on the scheme as it is, seven tenths walking, a fifth
-        on what the walk found.
+        Time to spend: with a walk, a quarter on the scheme as it is, half walking, a quarter on
+        what the walk found.
     seed : int
         Of the random choices.
     walk : bool
@@ -79,9 +85,9 @@ def fewest_additions(
     """
     if not walk or scheme.natural_ring is not Ring.ZT:
         return reduce_additions(scheme, seconds, seed)
-    found = [reduce_additions(scheme, 0.1 * seconds, seed)]
-    other = fewer_additions(scheme.canonical.over(Ring.ZT), 0.7 * seconds, seed)
-    found.append(reduce_additions(other, 0.2 * seconds, seed))
+    found = [reduce_additions(scheme, 0.25 * seconds, seed)]
+    other = fewer_additions(scheme.canonical.over(Ring.ZT), 0.5 * seconds, seed)
+    found.append(reduce_additions(other, 0.25 * seconds, seed))
     return min(found, key=lambda reduction: reduction.additions)
 
 
@@ -102,6 +108,22 @@ def shorten(
     searches = [
         (_Ternary if ternary else _General)(side, 2 * seed + k) for k, side in enumerate(sides)
     ]
+    share = 0.4 if ternary else 1.0
+    _improve(searches, share * seconds, passes)
+    straight, turned = (search.program() for search in searches)
+    programs = [straight, transposed(turned)]
+    if ternary and passes is None and seconds > 0:
+        flat = matrix.shape[0] < matrix.shape[1]  # operations go on either end: one side is enough
+        found = _around(sides[flat], 0.6 * seconds, seed)
+        programs.append(transposed(found) if flat else found)
+    program = min(programs, key=lambda found: found.additions)
+    if not np.array_equal(program.matrix(), matrix):
+        raise AssertionError("a shortened program does not compute its matrix")
+    return program
+
+
+def _improve(searches: Sequence[_Ternary | _General], seconds: float, passes: int | None) -> None:
+    """Run greedy passes in turn, for a time or a number of passes."""
     rounds, end = 0, None
     while True:
         for search in searches:
@@ -110,11 +132,23 @@ def shorten(
         end = end or time.monotonic() + seconds  # after the first passes, which may compile
         if rounds >= passes if passes is not None else time.monotonic() > end:
             break
-    straight, turned = (search.program() for search in searches)
-    program = min((straight, transposed(turned)), key=lambda found: found.additions)
-    if not np.array_equal(program.matrix(), matrix):
-        raise AssertionError("a shortened program does not compute its matrix")
-    return program
+
+
+def _around(matrix: IntArray, seconds: float, seed: int) -> Program:
+    """Return a program with operations in place around shared sums."""
+    search = InPlace(matrix, seed)
+    search.improve(1, fresh=True)  # compiles, apart from the time to spend
+    start = time.monotonic()
+    search.improve(200, fresh=True)
+    each = (time.monotonic() - start) / 200
+    cycles = max(1, int(0.8 * seconds / each / CYCLE))
+    for cycle in range(cycles):
+        steps = min(CYCLE, int(0.8 * seconds / each))
+        search.improve(steps, fresh=cycle % 3 < 2)
+    rest = search.rest()
+    shared = _Ternary(rest, seed)
+    _improve([shared], 0.2 * seconds, None)
+    return search.around(shared.program())
 
 
 class _Ternary:

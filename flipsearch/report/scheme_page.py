@@ -131,6 +131,9 @@ def _facts(record: Record, scheme: Scheme) -> Markup:
     union = None
     if record.survives is not None:
         union = f"{record.workers} products of which any {record.survives} may be lost"
+    shared = None
+    if record.fewest_additions < record.additions:
+        shared = pages.number(record.fewest_additions)
     return pages.facts(
         [
             ("computes", _meaning(scheme)),
@@ -138,6 +141,9 @@ def _facts(record: Record, scheme: Scheme) -> Markup:
             ("known bound", record.known_bound),
             ("naive rank", pages.number(scheme.format.naive_rank)),
             ("nonzero coefficients", pages.number(record.nonzeros)),
+            ("additions with shared sums", shared),
+            ("recursive calls", record.calls),
+            ("recursion factor gamma", None if record.gamma is None else f"{record.gamma:.5g}"),
             ("fault-tolerant union", union),
             ("hash", tag("code", record.hash)),
             ("stored", pages.moment(record.stored)),

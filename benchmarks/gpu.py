@@ -1,21 +1,26 @@
 """flips_per_second of one GPU, all walks checked against the CPU's, and time to known ranks.
 
 With --check, thousands of walks are done on the device and by the plain reference or the numba
-engine, and every number and state of their outcomes is compared; a difference ends the run with
-exit code 1. Figures: flips/s of a full device at a fixed rank (plus transitions now and then, rows
-not merged at once, as in a search), by ring and format; seconds from the naive scheme to a rank
-with the pool strategy on one GPU. Everything ends within 8 minutes. Without a GPU: one line that
-says why, exit code 1.
+engine, and every number and state of their outcomes is compared. Figures: flips/s of a full device
+at a fixed rank (plus transitions now and then, rows not merged at once, as in a search), by ring
+and format; seconds from the naive scheme to a rank with the pool strategy on one GPU.
+
+Each section is a process of its own, with a limit of time: one that fails, or hangs, or leaves the
+device in a state in which nothing more can be done by its process, takes nothing else with it. Its
+line `section_seconds` says how it ended, and the exit code is 1. Everything ends within 8 minutes.
+Without a GPU: one line that says why, exit code 1.
 
     python -m benchmarks.gpu [--check] [--only rates|ranks] [--seconds 5] [--team 1|32] [--json]
 """
 
 from __future__ import annotations
 
+import importlib
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,16 +31,24 @@ from flipsearch.executors.device import DeviceExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search.pool import PoolStrategy, can_flip, task_seed
+from flipsearch.search.levels import can_flip
+from flipsearch.search.pool import PoolStrategy, task_seed
 from flipsearch.transform import product
 from flipsearch.walk import cpu, reference
-from flipsearch.walk.gpu import CudaDevice, Device, availability, shape_for
+from flipsearch.walk.gpu import Device, shape_for
 from flipsearch.walk.gpu_batch import Batch, walk_many
+from flipsearch.walk.gpu_presence import availability
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack, unpack
 
 RATES = [("F2", "4x4x4", 49), ("F3", "4x4x4", 49), ("ZT", "4x4x4", 49), ("F2", "8x8x8", 343)]
-RANKS = [("F2", "4x4x4", 47, 100.0), ("F2", "5x5x5", 97, 120.0)]
-STATE_SECONDS = 30.0
+RANKS = [("F2", "4x4x4", 47, 80.0), ("F2", "5x5x5", 97, 80.0)]
+CHECKED = [Ring.F2, Ring.F3, Ring.ZT]
+STATE_SECONDS = 15.0
+CHECK_LIMIT, RATE_LIMIT = 75.0, 60.0
+START_SECONDS = 20.0
+"""To start a process and compile what it needs."""
+ALL_SECONDS = 465.0
+CUDA = "flipsearch.walk.gpu:CudaDevice"
 SEARCH_STEPS = 1_000_000
 SLICES = 5
 FIELDS = ("number", "steps", "flips", "reductions", "escapes", "history", "reason", "rank")
@@ -61,8 +74,10 @@ def naive_tasks(ring: Ring, name: str, steps: int, policies: list[Policy]) -> li
     ]
 
 
-def checks(share: float = 1.0) -> Iterator[tuple[str, str, list[WalkTask], Walk, int | None]]:
-    """Yield ring, format, tasks, the engine to compare with, and threads a walker."""
+def checks(
+    ring: Ring, share: float = 1.0
+) -> Iterator[tuple[str, list[WalkTask], Walk, int | None]]:
+    """Yield format, tasks, the engine to compare with, and threads a walker."""
     few = [
         Policy(plus_after, band, stop, collect, 40, merge)
         for plus_after in (0, 37, 200)
@@ -71,25 +86,22 @@ def checks(share: float = 1.0) -> Iterator[tuple[str, str, list[WalkTask], Walk,
         for merge in (False, True)
     ]
     some = [Policy(2_000, 4, 40, 2, 100, bool(k % 2)) for k in range(max(2, int(2048 * share)))]
-    for ring in (Ring.F2, Ring.F3, Ring.ZT):
-        for team in (1, 32):
-            yield str(ring), "2x2x2", naive_tasks(ring, "2x2x2", 300, few), reference.walk, team
-            wide = naive_tasks(ring, "3x5x7", 100, few[:4]), reference.walk, team
-            yield str(ring), "3x5x7", *wide
-        many = naive_tasks(ring, "4x4x4", int(20_000 * share), some)
-        yield str(ring), "4x4x4", many, cpu.walk, None
-        for name in ("1x9x10", "1x13x15", "6x7x8"):  # 2 and 4 words; hundreds of rows
-            yield str(ring), name, naive_tasks(ring, name, 30, few[:3]), reference.walk, None
+    for team in (1, 32):
+        yield "2x2x2", naive_tasks(ring, "2x2x2", 300, few), reference.walk, team
+        yield "3x5x7", naive_tasks(ring, "3x5x7", 100, few[:4]), reference.walk, team
+    yield "4x4x4", naive_tasks(ring, "4x4x4", int(20_000 * share), some), cpu.walk, None
+    for name in ("1x9x10", "1x13x15", "6x7x8"):  # 2 and 4 words; hundreds of rows
+        yield name, naive_tasks(ring, name, 30, few[:3]), reference.walk, None
 
 
-def check(device: Device, as_json: bool, share: float = 1.0) -> bool:
+def check(device: Device, as_json: bool, ring: Ring, share: float = 1.0) -> bool:
     """Compare outcomes of the device with the CPU's; print how many are equal."""
     sound = True
-    for ring, name, tasks, walk, team in checks(share):
+    for name, tasks, walk, team in checks(ring, share):
         found = walk_many(device, tasks, team=team)
         equal = sum(same(ours, walk(task)) for ours, task in zip(found, tasks, strict=True))
         sound &= equal == len(tasks)
-        keys = {"ring": ring, "format": name, "walks": len(tasks), "device": device.name}
+        keys = {"ring": str(ring), "format": name, "walks": len(tasks), "device": device.name}
         emit(as_json, "walks_equal", equal, "walks", **keys, team=team or "auto")
     return sound
 
@@ -156,53 +168,89 @@ def flips_per_second(
     return statistics.median(rates), keys
 
 
-def rates(device: Device, as_json: bool, seconds: float, team: int | None) -> None:
-    """Print the rates of a full device."""
-    states: dict[tuple[str, str, int], Words] = {}
-    for ring_name, name, rank in RATES:
-        ring = Ring(ring_name)
-        if name == "8x8x8" and (ring_name, "4x4x4", 49) in states:
-            factor = unpack(parse_format("4x4x4"), ring, states[ring_name, "4x4x4", 49])
-            state = pack(product(factor, strassen(ring)))
-        else:
-            state = state_of(device, ring, name, rank, STATE_SECONDS)
-        states[ring_name, name, rank] = state
-        rate, keys = flips_per_second(device, ring, name, state, seconds, team)
-        where = {"ring": ring_name, "format": name, "rank": len(state), "device": device.name}
-        emit(as_json, "flips_per_second", rate, "1/s", **where, **keys)
+def rate(
+    device: Device, as_json: bool, row: tuple[str, str, int], seconds: float, team: int | None
+) -> None:
+    """Print the rate of a full device."""
+    ring, (_, name, rank) = Ring(row[0]), row
+    state = state_of(device, ring, name, rank, STATE_SECONDS)
+    value, keys = flips_per_second(device, ring, name, state, seconds, team)
+    where = {"ring": row[0], "format": name, "rank": len(state), "device": device.name}
+    emit(as_json, "flips_per_second", value, "1/s", **where, **keys)
 
 
-def ranks(device: Device, as_json: bool) -> None:
+def rank(device: Device, as_json: bool, row: tuple[str, str, int, float]) -> None:
     """Print the time from the naive scheme to a rank, or null where it was not reached."""
-    for ring_name, name, target, limit in RANKS:
-        strategy, seconds = search(device, Ring(ring_name), name, target, limit, mobile=False)
-        reached = strategy.best_rank <= target
-        keys = {"ring": ring_name, "format": name, "rank": target, "device": device.name}
-        value = seconds if reached else None
-        emit(as_json, "seconds_to_rank", value, "s", **keys, best=strategy.best_rank, seeds=1)
+    ring_name, name, target, limit = row
+    strategy, seconds = search(device, Ring(ring_name), name, target, limit, mobile=False)
+    reached = strategy.best_rank <= target
+    keys = {"ring": ring_name, "format": name, "rank": target, "device": device.name}
+    value = seconds if reached else None
+    emit(as_json, "seconds_to_rank", value, "s", **keys, best=strategy.best_rank, seeds=1)
 
 
-def main() -> int:
+def sections(checked: bool, only: str | None, seconds: float) -> list[tuple[str, float]]:
+    """Return the names of what is to be done, and how many seconds each may take."""
+    found = [(f"check:{ring}", CHECK_LIMIT) for ring in CHECKED if checked]
+    if only != "ranks":
+        found += [(f"rate:{k}", RATE_LIMIT + seconds) for k in range(len(RATES))]
+    if only != "rates":
+        found += [(f"rank:{k}", row[3] + START_SECONDS) for k, row in enumerate(RANKS)]
+    return found
+
+
+def run_section(name: str, options: Any) -> int:
+    """Do one section in this process; return its exit code."""
+    module, _, maker = options.device.partition(":")
+    device = getattr(importlib.import_module(module), maker)()
+    kind, _, which = name.partition(":")
+    if kind == "check":
+        return 0 if check(device, options.json, Ring(which), options.share) else 1
+    if kind == "rate":
+        rate(device, options.json, RATES[int(which)], options.seconds, options.team)
+    else:
+        rank(device, options.json, RANKS[int(which)])
+    return 0
+
+
+def run_all(names: Sequence[tuple[str, float]], arguments: Sequence[str], as_json: bool) -> bool:
+    """Run each section as a process; print how each ended; return whether all did well."""
+    started, well = time.perf_counter(), True
+    for name, limit in names:
+        began = time.perf_counter()
+        left = ALL_SECONDS - (began - started)
+        command = [sys.executable, "-m", "benchmarks.gpu", *arguments, "--section", name]
+        try:
+            done = subprocess.run(command, check=False, timeout=max(1.0, min(limit, left)))
+            ended = "done" if done.returncode == 0 else f"failed with code {done.returncode}"
+        except subprocess.TimeoutExpired:
+            ended = "out of time"
+        well &= ended == "done"
+        seconds = time.perf_counter() - began
+        emit(as_json, "section_seconds", seconds, "s", section=name, ended=ended)
+    return well
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figures."""
     parser = benchmark_parser(__doc__)
     parser.add_argument("--check", action="store_true", help="compare walks with the CPU's first")
     parser.add_argument("--only", choices=["rates", "ranks"], help="only these figures")
     parser.add_argument("--seconds", type=float, default=5.0, help="seconds a rate")
     parser.add_argument("--team", type=int, choices=[1, 32], help="threads a walker, for rates")
-    options = parser.parse_args()
-    if (problem := availability()) is not None:
+    parser.add_argument("--share", type=float, default=1.0, help="of the walks of --check")
+    parser.add_argument("--device", default=CUDA, metavar="MODULE:NAME", help="what makes it")
+    parser.add_argument("--section", help="only this one, in this process")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(given)
+    if options.section:
+        return run_section(options.section, options)
+    if options.device == CUDA and (problem := availability()) is not None:
         print(problem, file=sys.stderr)
         return 1
     emit_dgemm(options.json)
-    device = CudaDevice()
-    if options.check and not check(device, options.json):
-        print("walks on the device differ from the CPU's", file=sys.stderr)
-        return 1
-    if options.only != "ranks":
-        rates(device, options.json, options.seconds, options.team)
-    if options.only != "rates":
-        ranks(device, options.json)
-    return 0
+    wanted = sections(options.check, options.only, options.seconds)
+    return 0 if run_all(wanted, given, options.json) else 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,19 @@ def pool(seed: int = 1, target: int = 0, steps: int = 20_000) -> PoolStrategy:
     return PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=seed, target=target, steps=steps)  # type: ignore[arg-type]
 
 
-def recorded(catalogue: Catalogue) -> list[str]:
-    """Return a list that grows by every hash the catalogue acknowledges from now on."""
+def recorded(catalogue: Catalogue, times: list[float] | None = None) -> list[str]:
+    """Return a list that grows by every hash the catalogue acknowledges from now on.
+
+    `times` grows by the moment of each.
+    """
     acknowledged: list[str] = []
     add = catalogue.add
 
     def adding(scheme: Scheme, provenance: Provenance | None = None) -> Stored:
         stored = add(scheme, provenance)
         acknowledged.append(stored.hash)
+        if times is not None:
+            times.append(time.monotonic())
         return stored
 
     catalogue.add = adding  # type: ignore[method-assign]
@@ -40,6 +46,7 @@ def hurt(
     *,
     strategy: PoolStrategy | None = None,
     seconds: float = 120.0,
+    times: list[float] | None = None,
 ) -> tuple[Result, list[str]]:
     """Search while `harm` is called about twice a second, until it says that it is done."""
     stop = Stop()
@@ -49,7 +56,7 @@ def hurt(
             stop.asked = max(stop.asked, 1)
 
     with Catalogue.open(database) as catalogue:
-        acknowledged = recorded(catalogue)
+        acknowledged = recorded(catalogue, times)
         strategy = strategy or pool()
         run = catalogue.start_run(strategy.format, strategy.ring, seed=strategy.seed)
         result = search(

@@ -19,6 +19,7 @@ from flipsearch.catalogue.spool import pending
 from flipsearch.errors import CatalogueError
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.search.run import search
+from flipsearch.walk.task import WalkOutcome
 
 
 @pytest.fixture(autouse=True)
@@ -37,38 +38,43 @@ def fill_up(catalogue: Catalogue) -> None:
                 catalogue.quarantine("x" * size)
 
 
-def locked_for(database: Path, seconds: float) -> None:
-    """Search while another program holds the database locked for a while."""
+def locked_for(database: Path, seconds: float) -> tuple[list[float], list[float]]:
+    """Search while another program holds the database locked; when, and when what was stored."""
     Catalogue.open(database).close()
     other = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
-    locked = threading.Event()
-    began = time.monotonic()
+    locked: list[float] = []
+    stored: list[float] = []
+    strategy = pool()
+    tell = strategy.tell
 
-    def lock() -> None:
-        other.execute("BEGIN IMMEDIATE")
-        locked.set()
-        time.sleep(seconds)
+    def release() -> None:
+        locked.append(time.monotonic())
         other.execute("ROLLBACK")
         other.close()
 
-    holder = threading.Thread(target=lock)
+    def telling(outcome: WalkOutcome) -> bool:
+        lower = tell(outcome)
+        if lower and not locked:  # what it found is about to be stored
+            other.execute("BEGIN IMMEDIATE")
+            locked.append(time.monotonic())
+            threading.Timer(seconds, release).start()
+        return lower
 
-    def harm() -> bool:
-        if not locked.is_set():
-            if not holder.is_alive():
-                holder.start()
-            locked.wait(10)
-        return not holder.is_alive()
-
+    strategy.tell = telling  # type: ignore[method-assign]
     with ThreadExecutor(1) as executor:
-        result, acknowledged = hurt(executor, database, harm)
-    assert time.monotonic() - began >= seconds
+        result, acknowledged = hurt(
+            executor, database, lambda: len(locked) == 2, strategy=strategy, times=stored
+        )
     assert result.progress.best_rank < 27
     assert_nothing_lost(database, acknowledged)
+    return locked, stored
 
 
 def test_a_lock_is_waited_out(tmp_path: Path) -> None:
-    locked_for(tmp_path / "c.sqlite", 2.0)
+    (began, ended), stored = locked_for(tmp_path / "c.sqlite", 1.0)
+    assert ended - began >= 1.0
+    assert not [moment for moment in stored if began < moment < ended]
+    assert [moment for moment in stored if moment >= ended]
 
 
 def test_a_full_disk_ends_the_search_cleanly(

@@ -29,6 +29,7 @@ class Drivers:
     """Starts drivers of one run, on one catalogue, and reads what they were told is stored."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder, self.database = folder, folder / "c.sqlite"
         self.record = folder / "acknowledged"
         self.running: list[subprocess.Popen[str]] = []
@@ -115,6 +116,9 @@ def test_a_driver_on_a_cluster_killed(drivers: Drivers) -> None:
     from ray_support import shared_cluster
 
     killed_again_and_again(drivers, 1, "--executor", "ray", "--address", shared_cluster().address)
+    assert drivers.running[0].returncode == -signal.SIGKILL
+    assert drivers.status().best_rank < 27
+    assert len(drivers.acknowledged()) >= 1
 
 
 def test_sigterm_saves_and_ends(drivers: Drivers) -> None:

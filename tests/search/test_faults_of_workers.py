@@ -37,21 +37,24 @@ def executors() -> Iterator[Any]:
         executor.close()
 
 
-def storm(executor: RayExecutor, nodes: list[Any], database: Path, kills: int) -> RayExecutor:
-    """Kill workers, remove all the nodes, and check that nothing is lost."""
+def storm(
+    executor: RayExecutor, nodes: list[Any], database: Path, kills: int, at_once: int = 1
+) -> list[int]:
+    """Kill workers, remove all the nodes, check that nothing is lost; return who was killed."""
     cluster = shared_cluster()
     victims = itertools.count()
     every = max(1, kills // (len(nodes) + 1))
     killed: list[int] = []
 
     def harm() -> bool:
-        alive = [process for process in processes(executor) if process not in killed]
-        if len(killed) < kills and alive:
-            process = alive[next(victims) % len(alive)]
-            if kill(process):
-                killed.append(process)
-                if nodes and len(killed) % every == 0:
-                    cluster.remove_node(nodes.pop(), allow_graceful=False)
+        for _ in range(at_once):
+            alive = [process for process in processes(executor) if process not in killed]
+            if len(killed) < kills and alive:
+                process = alive[next(victims) % len(alive)]
+                if kill(process):
+                    killed.append(process)
+                    if nodes and len(killed) % every == 0:
+                        cluster.remove_node(nodes.pop(), allow_graceful=False)
         return len(killed) >= kills and not nodes and bool(processes(executor))
 
     result, acknowledged = hurt(executor, database, harm, seconds=60 + 10 * kills)
@@ -62,14 +65,17 @@ def storm(executor: RayExecutor, nodes: list[Any], database: Path, kills: int) -
     assert_nothing_lost(database, acknowledged)
     with Catalogue.open(database) as catalogue:
         assert not catalogue.quarantined()
-    return executor
+    return killed
 
 
 def test_ten_workers_killed_and_two_nodes_lost(executors: Any, tmp_path: Path) -> None:
     cluster = shared_cluster()
     nodes = [add_node(cluster), add_node(cluster)]
-    executor = storm(executors(4), nodes, tmp_path / "c.sqlite", 10)
+    executor = executors(4)
+    killed = storm(executor, nodes, tmp_path / "c.sqlite", 10)
+    assert len(set(killed)) == 10
     assert executor.deaths >= 10
+    assert not nodes
 
 
 def test_wrong_answers_are_quarantined_and_the_search_goes_on(

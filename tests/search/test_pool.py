@@ -7,7 +7,8 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search.pool import PoolStrategy, can_flip, key_of, task_seed
+from flipsearch.search.levels import can_flip, key_of
+from flipsearch.search.pool import PoolStrategy, task_seed
 from flipsearch.verify import verify
 from flipsearch.walk import cpu
 from flipsearch.walk.task import Policy, WalkTask, pack, unpack

@@ -25,6 +25,8 @@ from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
 Step = tuple[int, int, int, int]  # coefficient, variable, coefficient, variable
 Output = tuple[int, int]  # coefficient, variable; coefficient 0 for the zero form
 _ELEMENTS = 1 << 22
+LARGEST_PROGRAM = 200_000
+"""Steps that a program nobody vouches for may have; 16x16x16 schemes need fewer."""
 _MOST_WORK = 100_000_000
 
 
@@ -223,7 +225,8 @@ def matrix_of(program: Program) -> IntArray:
     InvalidSchemeError
         A coefficient on the way is 2^62 or more, or it has absurdly many steps.
     """
-    if len(program.steps) * program.inputs > _MOST_WORK:
+    count = len(program.steps)
+    if count > LARGEST_PROGRAM or count * program.inputs > _MOST_WORK:
         raise InvalidSchemeError("a program has absurdly many steps")
     try:
         matrix = program.matrix()

@@ -21,7 +21,15 @@ from flipsearch.errors import FormatError, InvalidSchemeError
 from flipsearch.files.claims import PLAIN, Settled
 from flipsearch.files.limits import check_rank
 from flipsearch.formats import Format, MatrixProduct
-from flipsearch.programs import Output, Program, Reduction, Step, matrix_of, reduction_of
+from flipsearch.programs import (
+    LARGEST_PROGRAM,
+    Output,
+    Program,
+    Reduction,
+    Step,
+    matrix_of,
+    reduction_of,
+)
 from flipsearch.rings import IntArray
 
 Term = tuple[int, int]  # coefficient, variable
@@ -98,6 +106,8 @@ def _program(value: dict[str, Any], name: str, inputs: int) -> Program:
     steps: list[Step] = []
     outputs: list[Output] = []
     for place, row in enumerate([*fresh, *rows]):
+        if len(steps) > LARGEST_PROGRAM:
+            raise FormatError(f"'{name}' needs absurdly many additions")
         total = _summed(_terms(row, known, name), inputs, steps)
         if place < len(fresh):
             known.append(total)

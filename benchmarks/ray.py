@@ -1,27 +1,39 @@
 """Ray against threads, and how many outcomes one driver absorbs.
 
     python -m benchmarks.ray [--json] [--seconds 60] [--workers 2] [--format 4x4x4] [--ring F2]
+                             [--kills 3]
 
 - ``ray_over_threads``: flips/s of N Ray walkers over flips/s of N threads, same tasks, measured in
   turns in one process after both have warmed up: half of ``--seconds`` a turn, two turns each.
 - ``outcomes_per_second``: outcomes that one driver asks for, sends, receives, checks and tells its
   strategy in a second, when walkers answer at once with what a walk of a second found
   (simulated workers).
+- ``resume_loss_seconds``: walking lost when a driver is killed with SIGKILL: from the last
+  durable checkpoint to the kill, the most of ``--kills`` runs, each killed at another moment of
+  its second interval and resumed. The run is one that finds nothing new, so that only the clock
+  makes it checkpoint, every 10 s. ``flips_kept`` is what the resumed run goes on with.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.common import benchmark_parser, emit, emit_dgemm, ratio
+from flipsearch.catalogue import Catalogue
+from flipsearch.catalogue.records import Run
 from flipsearch.executors.ray import RayExecutor
 from flipsearch.executors.threads import ThreadExecutor, available_cores
 from flipsearch.formats import parse_format
 from flipsearch.rings import parse_ring
 from flipsearch.search.pool import PoolStrategy
+from flipsearch.search.run import CHECKPOINT_SECONDS
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 
@@ -67,12 +79,55 @@ def drain(executor: Any, strategy: PoolStrategy) -> None:
             strategy.tell(outcome)
 
 
+def killed_run(database: Path, seconds: float) -> tuple[float, int]:
+    """Kill a driver some seconds after its first checkpoint; return seconds lost, flips kept."""
+    command = [
+        sys.executable,
+        "-m",
+        "flipsearch",
+        "search",
+        "2x2x2",
+        "--run",
+        "it",
+        "--gpu",
+        "off",
+    ]
+    command += ["--seed", "1", "--workers", "1", "--db", str(database), "--budget"]
+
+    def run_of() -> Run | None:
+        with Catalogue.open(database, read_only=True) as catalogue:
+            return catalogue.find_run("it")
+
+    Catalogue.open(database).close()
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([*command, "10m"], **quiet)  # type: ignore[call-overload]
+    try:
+        while (run := run_of()) is None or run.checkpointed is None:
+            time.sleep(0.2)
+        time.sleep(seconds)
+    finally:
+        process.kill()
+        process.wait()
+    killed = datetime.now(UTC)
+    run = run_of()
+    assert run is not None
+    assert run.checkpointed is not None
+    lost = (killed - run.checkpointed.replace(tzinfo=UTC)).total_seconds()
+    subprocess.run([*command, "1s"], check=True, **quiet)  # type: ignore[call-overload]
+    resumed = run_of()
+    assert resumed is not None
+    if not (resumed.id == run.id and resumed.flips > run.flips > 0):
+        raise RuntimeError("the run did not go on from its checkpoint")
+    return lost, run.flips
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = benchmark_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="of each executor")
     parser.add_argument("--workers", type=int, default=available_cores())
     parser.add_argument("--format", default="4x4x4")
     parser.add_argument("--ring", default="F2")
+    parser.add_argument("--kills", type=int, default=3, help="drivers killed; 0: none")
     options = parser.parse_args(arguments)
     emit_dgemm(options.json)
     shape, ring = parse_format(options.format), parse_ring(options.ring)
@@ -101,6 +156,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         walk_for(simulated, searching, 5.0)
         count, _, elapsed = walk_for(simulated, searching, min(10.0, options.seconds))
     emit(options.json, "outcomes_per_second", count / elapsed, "1/s", **keys)
+    losses = []
+    with TemporaryDirectory() as folder:
+        for number in range(options.kills):
+            # 9.5, 6.5, 3.5 s into the second interval
+            after = CHECKPOINT_SECONDS * (1.95 - 0.3 * (number % 4))
+            losses.append(killed_run(Path(folder) / f"{number}.sqlite", after))
+    if losses:
+        lost, kept = max(losses)
+        keys = {"kills": options.kills, "interval": CHECKPOINT_SECONDS, "flips_kept": kept}
+        emit(options.json, "resume_loss_seconds", lost, "s", **keys)
     return 0
 
 

@@ -120,3 +120,14 @@ def test_stuck(team):
     tasks = tasks_from("1x1x1", Ring.ZT, 100, [Policy(10, 2)])
     assert walk_many(HostDevice(), tasks, team=team)[0].reason == "stuck"
     assert_same(tasks, team=team)
+
+
+@pytest.mark.parametrize("team", [1, 32])
+def test_stuck_again_and_again(team):
+    # Strassen's scheme has no flip, and the way up from it leads straight back, time after time
+    rows = [[1, 1, 15], [8, 15, 2], [2, 4, 1], [12, 3, 12], [15, 8, 4], [5, 10, 10], [13, 11, 14]]
+    start = np.array(rows, dtype=np.uint64)[:, :, None]
+    task = WalkTask(parse_format("2x2x2"), Ring.F2, start, 898, 2000, Policy(0, 0))
+    outcome = walk_many(HostDevice(), [task], team=team)[0]
+    assert (outcome.reason, outcome.escapes) == ("stuck", 17)
+    assert_same([task], team=team)

@@ -75,3 +75,13 @@ def test_collecting_brings_back_distinct_states():
     assert outcome.rank <= 25
     assert len(outcome.best) == 8
     assert len({unpack(format_, Ring.F2, s).content_hash for s in outcome.best}) > 4
+
+
+def test_stuck_again_and_again():
+    # Strassen's scheme has no flip, and the way up from it leads straight back, time after time
+    rows = [[1, 1, 15], [8, 15, 2], [2, 4, 1], [12, 3, 12], [15, 8, 4], [5, 10, 10], [13, 11, 14]]
+    start = np.array(rows, dtype=np.uint64)[:, :, None]
+    task = WalkTask(parse_format("2x2x2"), Ring.F2, start, 898, 2000, Policy(0, 0))
+    assert cpu.walk(task).reason == "stuck"
+    assert cpu.walk(task).escapes == 17
+    assert_same(task)

@@ -45,10 +45,11 @@ def print_best(
     if arguments.json or arguments.csv:
         records = catalogue.by_hash(cell.hash for cell in here.values() if cell.hash)
         listed = [cell for cell in here.values() if arguments.all or cell.rank is not None]
-        print_objects(
-            (_object(cell, described(records.get(cell.hash or ""))) for cell in listed),
-            arguments.csv,
-        )
+        found = [_object(cell, described(records.get(cell.hash or ""))) for cell in listed]
+        if arguments.csv:  # a table has the same columns in all rows
+            names = dict.fromkeys(name for item in found for name in item)
+            found = [dict.fromkeys(names) | item for item in found]
+        print_objects(found, arguments.csv)
         return 0
     print_table(
         ("format", *(ring.value for ring in rings)),

@@ -4,12 +4,18 @@ Each figure is the median over alternating pairs (at least five) of numpy's time
 `out=` given and touched on both sides and numpy's BLAS limited to as many threads. All figures
 are of `flipsearch.kernels.matmul` and `gram` as a user calls them; `--leaf` adds what our
 classical product alone reaches, so that the leaf's share and the scheme's can be told apart, and
-`--small` where dispatching to numpy begins.
+`--small` runs small and thin shapes of every type instead, where numpy is often called.
+
+    python -m benchmarks.kernels --json            # all figures: 8 to 10 minutes
+    python -m benchmarks.kernels --quick           # sides up to 4096: 1.5 minutes
 """
 
 from __future__ import annotations
 
+import argparse
+import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,7 +23,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.common import alternate, benchmark_parser, emit, emit_dgemm, integers, ratio
+from benchmarks.common import benchmark_parser, emit, emit_dgemm, integers
 from flipsearch.kernels import gram, matmul
 from flipsearch.kernels.timing import operands
 
@@ -38,13 +44,24 @@ FIGURES = (
     ("float64", (8192, 8192, 8192), 1, "gram", 1.10),
 )
 
-SMALL = (2, 8, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+DTYPES = ("float64", "float32", "complex128", "complex64", "int64", "int32")
+SMALL = (8, 16, 32, 64, 100, 128, 150, 192, 256, 300, 384, 512, 777, 1024, 1500, 2048)
+THIN = (
+    (2000, 64, 2000), (64, 2000, 2000), (2000, 2000, 64), (4096, 16, 4096), (4096, 4096, 16),
+    (300, 3000, 300), (3000, 128, 300), (1, 3000, 3000), (3000, 3000, 1),
+)  # fmt: skip
+QUICK = 2
+"""Pairs a figure with `--quick`, which leaves out sides above 4096."""
 
 
 def pair(
-    dtype: str, shape: tuple[int, int, int], threads: int, kind: str, levels: int | None
+    dtype: str, shape: tuple[int, int, int], threads: int | None, kind: str, levels: int | None
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Return numpy's call and ours on the same operands, outputs touched."""
+    """Return numpy's call and ours on the same operands, outputs touched, both called before.
+
+    The calls before are on a part of the operands: they start threads, allocate work space and
+    load code, so that large products need not be done once more for that.
+    """
     a, b = operands(shape, dtype)
     if kind == "wrapping":
         information = np.iinfo(dtype)
@@ -54,12 +71,18 @@ def pair(
             for x in (a, b)
         )
     side = shape[0] if kind == "gram" else shape[2]
-    theirs, ours = (np.zeros((shape[0], side), dtype) for _ in range(2))
+    theirs, ours = (np.full((shape[0], side), 1, dtype) for _ in range(2))
+    part = slice(0, 600)
     if kind == "gram":
-        return partial(np.matmul, a, a.T, out=theirs), partial(gram, a, ours, threads)
-    return partial(np.matmul, a, b, out=theirs), partial(
-        matmul, a, b, ours, threads=threads, levels=levels
-    )
+        numpys, own = partial(np.matmul, a, a.T, out=theirs), partial(gram, a, ours, threads)
+        gram(a[part, part], None, threads)
+        np.matmul(a[part, part], a[part, part].T)
+    else:
+        numpys = partial(np.matmul, a, b, out=theirs)
+        own = partial(matmul, a, b, ours, threads=threads, levels=levels)
+        matmul(a[part, part], b[part, part], None, threads, levels)
+        np.matmul(a[part, part], b[part, part])
+    return numpys, own
 
 
 def measure(
@@ -70,21 +93,37 @@ def measure(
     kind: str,
     pairs: int,
     levels: int | None = None,
+    small: bool = False,
     **keys: Any,
 ) -> None:
-    """Print one ratio."""
-    calls = 1 if max(shape) > 256 else 2_000_000 // (2000 + shape[0] ** 3 // 8) + 1
+    """Print one ratio, of wall times; `cpu_ratio` is the same of the process' CPU times."""
+    volume = shape[0] * shape[1] * shape[2]
+    calls = 4_000_000 // (1000 + volume // 16) + 1 if small else 1
+    wall: list[float] = []
+    cpu: list[float] = []
+    seconds: list[float] = []
     with threadpool_limits(limits=threads, user_api="blas"):
-        numpys, ours = pair(dtype, shape, threads, kind, levels)
-        times = alternate(repeated(numpys, calls), repeated(ours, calls), pairs)
+        numpys, ours = pair(dtype, shape, None if small else threads, kind, levels)
+        for _ in range(pairs):
+            times = [clocked(repeated(call, calls)) for call in (numpys, ours)]
+            wall.append(times[0][0] / times[1][0])
+            cpu.append(times[0][1] / max(1e-9, times[1][1]))
+            seconds.append(times[1][0] / calls)
     size = shape[0] if len(set(shape)) == 1 else "x".join(map(str, shape))
     keys = {"dtype": dtype, "size": size, "threads": threads, "kind": kind, **keys}
-    spread = sorted(n / o for n, o in zip(*times, strict=True))
     emit(
-        as_json, "ratio_to_numpy", ratio(*times), "", **keys,
-        lowest=round(spread[0], 3), highest=round(spread[-1], 3),
-        seconds=round(sorted(times[1])[pairs // 2] / calls, 7),
+        as_json, "ratio_to_numpy", statistics.median(wall), "", **keys,
+        lowest=round(min(wall), 3), highest=round(max(wall), 3),
+        cpu_ratio=round(statistics.median(cpu), 3), pairs=pairs,
+        seconds=float(f"{statistics.median(seconds):.4g}"),
     )  # fmt: skip
+
+
+def clocked(call: Callable[[], Any]) -> tuple[float, float]:
+    """Return wall and CPU seconds of a call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    call()
+    return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def repeated(call: Callable[[], Any], calls: int) -> Callable[[], Any]:
@@ -105,15 +144,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--dtype", help="one type only")
     parser.add_argument("--kind", help="general, bounded, wrapping or gram only")
     parser.add_argument("--threads", type=integers, help="such as 1")
-    parser.add_argument("--pairs", type=int, default=5, help="timed pairs a figure")
+    parser.add_argument("--pairs", type=int, help="timed pairs a figure (default 5)")
+    parser.add_argument("--quick", action="store_true", help="2 pairs, sides up to 4096")
     parser.add_argument("--leaf", action="store_true", help="also our classical product alone")
-    parser.add_argument("--small", action="store_true", help="small sizes instead")
+    parser.add_argument("--small", action="store_true", help="small and thin shapes instead")
     arguments = parser.parse_args(argv)
+    pairs = arguments.pairs or (QUICK if arguments.quick else 5)
     emit_dgemm(arguments.json)
     if arguments.small:
-        for dtype in [arguments.dtype] if arguments.dtype else ["float64", "float32"]:
-            for size in SMALL:
-                measure(arguments.json, dtype, (size,) * 3, 1, "general", arguments.pairs)
+        small_shapes(arguments, pairs)
         return 0
     for dtype, shape, threads, kind, reach in FIGURES:
         if (
@@ -121,14 +160,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             or (arguments.dtype and dtype != arguments.dtype)
             or (arguments.kind and kind != arguments.kind)
             or (arguments.threads and threads not in arguments.threads)
+            or (arguments.quick and max(shape) > 4096)
         ):
             continue
-        measure(arguments.json, dtype, shape, threads, kind, arguments.pairs, to_reach=reach)
+        measure(arguments.json, dtype, shape, threads, kind, pairs, to_reach=reach)
         if arguments.leaf and kind != "gram":
-            measure(
-                arguments.json, dtype, shape, threads, kind, arguments.pairs, 0, leaf=True
-            )  # fmt: skip
+            measure(arguments.json, dtype, shape, threads, kind, pairs, 0, leaf=True)
     return 0
+
+
+def small_shapes(arguments: argparse.Namespace, pairs: int) -> None:
+    """Print the ratios where calling numpy is often best: they should not be below 1."""
+    for threads in arguments.threads or [1]:
+        for dtype in [arguments.dtype] if arguments.dtype else DTYPES:
+            for shape in [*((size,) * 3 for size in SMALL), *THIN]:
+                if arguments.sizes and max(shape) not in arguments.sizes:
+                    continue
+                if dtype.startswith("int") and shape[0] * shape[1] * shape[2] > 520**3:
+                    continue
+                measure(arguments.json, dtype, shape, threads, "general", pairs, small=True)
 
 
 if __name__ == "__main__":

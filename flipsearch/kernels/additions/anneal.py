@@ -61,13 +61,14 @@ def fewer_additions(scheme: Scheme, seconds: float = 10.0, seed: int = 0) -> Sch
     best_energy = 1 << 60
     # the first call compiles, apart from the time to spend
     spare = u.copy(), v.copy(), w.copy()
-    anneal(u, v, w, *spare, sides, best_energy, HOT, COLD, 0, memory, state.copy())
+    anneal(u, v, w, *spare, sides, SANDWICH_SHARE, best_energy, HOT, COLD, 0, memory, state.copy())
     end = time.monotonic() + seconds
     steps, cycle_steps, done = 500, 4000, 0
     while time.monotonic() < end:
         hot, cold = (HOT * (COLD / HOT) ** min(1.0, x / cycle_steps) for x in (done, done + steps))
         best_energy = anneal(
-            u, v, w, best[0], best[1], best[2], sides, best_energy, hot, cold, steps, memory, state
+            u, v, w, best[0], best[1], best[2], sides, SANDWICH_SHARE, best_energy, hot, cold,
+            steps, memory, state,
         )  # fmt: skip
         done += steps
         if done >= cycle_steps:
@@ -192,7 +193,7 @@ def _sandwich(u, v, w, sides, state):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def anneal(u, v, w, best_u, best_v, best_w, sides, best, hot, cold, steps, memory, state):  # type: ignore[no-untyped-def]
+def anneal(u, v, w, best_u, best_v, best_w, sides, share, best, hot, cold, steps, memory, state):  # type: ignore[no-untyped-def]
     """Run annealing steps; return the least energy seen, the scheme of which is in best_*.
 
     Parameters
@@ -203,6 +204,8 @@ def anneal(u, v, w, best_u, best_v, best_w, sides, best, hot, cold, steps, memor
         Overwritten when an energy below `best` is met.
     sides : int64 array (n, m, p)
         Of a general format, else zeros: no sandwiches then.
+    share : int
+        One move in so many is a sandwich.
     best : int
         Least energy so far.
     hot, cold : float
@@ -222,7 +225,7 @@ def anneal(u, v, w, best_u, best_v, best_w, sides, best, hot, cold, steps, memor
         if total < best:
             best = total
             best_u[:], best_v[:], best_w[:] = u, v, w
-        if sides[0] > 0 and _draw(state) % np.uint64(SANDWICH_SHARE) == 0:
+        if sides[0] > 0 and _draw(state) % np.uint64(share) == 0:
             untouched = _sandwich(u, v, w, sides, state)
         else:
             untouched = _flip(u, v, w, state)

@@ -356,3 +356,14 @@ def _mutated(data: bytes, generator: np.random.Generator) -> bytes:
 def test_pieces_carry_their_errors() -> None:
     (read,) = read_piece(Piece("x", b"", "no permission"))
     assert read.reason == "no permission"
+
+
+def test_absurd_programs_are_refused_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flipsearch.files.reduced.LARGEST_PROGRAM", 50)
+    row = [{"index": k % 4, "value": 1} for k in range(60)]
+    change = {"u_fresh": [row], "u": [row] * 7, "v": [row] * 7, "w": [row] * 4}
+    reason = rejected(json.dumps(json.loads(GOOD) | change).encode())
+    assert "absurdly many additions" in reason
+    doubled = [[{"index": 3 + k if k else 0, "value": 2**40}] for k in range(3)]
+    reason = rejected(json.dumps(json.loads(GOOD) | {"u_fresh": doubled}).encode())
+    assert "2^62" in reason

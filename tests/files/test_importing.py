@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -10,8 +11,13 @@ from scheme_samples import changed_basis, product, samples, strassen
 
 from flipsearch.errors import NotFoundError
 from flipsearch.files import Progress, importing, read_many, read_schemes, to_bytes
-from flipsearch.files.pieces import pieces_of
+from flipsearch.files.importing import _packed, _unpacked
+from flipsearch.files.pieces import Piece, pieces_of
+from flipsearch.files.read import read_piece
+from flipsearch.formats import parse_format
+from flipsearch.programs import Reduction, chained
 from flipsearch.rings import Ring
+from flipsearch.scheme import naive_scheme
 
 
 @pytest.fixture
@@ -105,3 +111,16 @@ def test_provenance_of_our_own_files_is_read(tmp_path: Path) -> None:
     (read,) = read_schemes(path)
     assert read.meta == {"seed": "12", "found-by": "a run"}
     assert json.loads(path.read_text())["hash"] == strassen().content_hash
+
+
+def test_programs_come_through_processes() -> None:
+    naive = naive_scheme(parse_format("2x2x2"), Ring.ZT)
+    programs = (
+        chained(m.shape[1], [], [[(int(p), x) for x, p in enumerate(row) if p] for row in m])
+        for m in (naive.u, naive.v, naive.w.T)
+    )
+    reduction = Reduction(naive, *programs)
+    (read,) = read_piece(Piece("a.json", to_bytes(naive, "reduced", None, reduction)))
+    carried = _unpacked(pickle.loads(pickle.dumps(_packed(read))))  # as between processes
+    assert carried.scheme == naive
+    assert carried.reduction == reduction

@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.ERROR if arguments.quiet else level, format="%(name)s: %(message)s"
     )
+    if not arguments.quiet:  # that it compiles takes long enough to be told
+        logging.getLogger("flipsearch.walk").setLevel(logging.INFO)
     try:
         code: int = arguments.handler(arguments)
         sys.stdout.flush()

@@ -237,9 +237,11 @@ class _Live:
             return
         self.last, self.shown = now, progress.best_rank
         pools = " ".join(f"{r}:{n}" for r, n in list(progress.sizes.items())[:5])
+        rungs = getattr(self.strategy, "climbing", "")
+        climbing = f"climbing {rungs}  " if rungs else ""
         line = (
             f"{self.strategy.format} {self.strategy.ring}  best {progress.best_rank}  "
-            f"{progress.flips_per_second / 1e6:.1f} M flips/s  pools {pools}  "
+            f"{progress.flips_per_second / 1e6:.1f} M flips/s  pools {pools}  {climbing}"
             f"{progress.seconds:.0f} s {progress.message}"
         ).rstrip()
         if self.terminal:
@@ -263,16 +265,13 @@ def _drive(
     outstanding: Sequence[WalkTask] = (),
 ) -> int:
     """Warm up, walk, sum up; return the exit code."""
+    from flipsearch.search.pool import PoolStrategy
     from flipsearch.search.run import search
     from flipsearch.walk import cpu
 
-    first = strategy.best_states()[0]
-    if arguments.executor == "threads" and strategy.name == "pool":
-        seconds = cpu.warm_up_state(strategy.format, strategy.ring, first)
-        if seconds > 2:
-            complain(
-                f"compiled the walk for {strategy.ring} in {seconds:.0f} s; kept for next time"
-            )
+    if arguments.executor == "threads" and isinstance(strategy, PoolStrategy):
+        for format_, state in strategy.first_states():
+            cpu.warm_up_state(format_, strategy.ring, state)
     live = _Live(strategy)
     with _interrupts() as stop, _make_executor(arguments) as executor:
         result = search(

@@ -19,10 +19,10 @@ import numpy as np
 from flipsearch.catalogue import Catalogue, Provenance, SpooledError
 from flipsearch.catalogue.records import Run
 from flipsearch.errors import CatalogueError, FlipsearchError, InvalidSchemeError
-from flipsearch.rings import parse_ring
+from flipsearch.rings import Ring, parse_ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
-from flipsearch.walk.task import WalkOutcome, unpack
+from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
 
 if TYPE_CHECKING:
     from flipsearch.executors import Executor
@@ -62,8 +62,11 @@ class Keeper:
         self.later: list[tuple[Scheme, Provenance]] = []
         self._beat = time.monotonic()
 
-    def keep(self, outcome: WalkOutcome) -> None:
-        """Store what is new: what the strategy names as found, or the states of the best rank."""
+    def keep(self, outcome: WalkOutcome, task: WalkTask | None) -> None:
+        """Store what is new: what the strategy names as found, or the states of the best rank.
+
+        Of walks in smaller formats on the way to the strategy's own nothing is kept.
+        """
         found = getattr(self.strategy, "found", None)
         if found is not None:  # a strategy with several formats, or that makes schemes itself
             for scheme in found():
@@ -71,10 +74,11 @@ class Keeper:
                     self.result.scheme = scheme
             return
         rank = self.strategy.best_rank
-        if rank >= self.naive:
+        if rank >= self.naive or task is None or task.format != self.strategy.format:
             return
         here = self.stored.setdefault(rank, {})
-        for state in (*outcome.best, outcome.final):
+        states = self.strategy.best_states()[-1:] if rank < outcome.rank else []
+        for state in (*outcome.best, outcome.final, *states):
             if len(state) != rank or len(here) >= STORED_A_RANK:
                 continue
             scheme = unpack(self.strategy.format, self.strategy.ring, state)
@@ -231,14 +235,22 @@ class Keeper:
 def lifted(scheme: Scheme) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return ring, factors and denominators of the lift of a scheme, as plain values.
 
+    A lift of a general format to Z is made ternary by a change of basis where that succeeds.
+
     Raises
     ------
     LiftError
         It does not lift.
     """
+    from flipsearch.formats import MatrixProduct
     from flipsearch.lift import lift
+    from flipsearch.transform.ternary import ternary_sandwich
 
     found = lift(scheme).scheme
+    format_ = found.format
+    general = isinstance(format_, MatrixProduct) and format_.is_general and not format_.corner
+    if general and found.ring is Ring.Z:
+        found = ternary_sandwich(found) or found
     return str(found.ring), found.u, found.v, found.w, found.denominators
 
 

@@ -1,46 +1,50 @@
-"""Strategy `pool`: levels of decreasing rank, each a pool of distinct states.
+"""Strategy `pool`: descents up ladders of formats, each through pools of decreasing rank.
 
-A task starts from a state drawn from one of the lowest levels and stops as soon as it is lower;
-where it ends joins the pool of its rank. Levels near the best are chosen geometrically, states
-that have a flip before those that have none, and the plus transitions change from task to task,
-because no schedule is best everywhere.
+A task starts from a state drawn from one of the lowest levels of a descent and stops as soon as it
+is lower; where it ends joins the pool of its rank. Levels near the best are chosen geometrically,
+states that have a flip before those that have none, and the plus transitions change from task to
+task, because no schedule is best everywhere.
 
-Where a descent ends is largely settled by its first steps: two walks of 4x4x4 in three end within
-ten million flips in Strassen's scheme squared, of rank 49, where no two rows share a factor and no
-way leads on to 47. So a descent whose best states cannot be flipped is given up at once for a new
-one from the start, and so is one that has not improved for long enough, measured by how long its
-last improvement took. An archive keeps the best of all; one task in eight works on that. For the
-same reason walks do not merge rows that agree in two factors as they arise: that descends sooner,
-and to such ends more often.
+Descents are short and many: one that has not improved for long enough, measured by how long its
+last improvement took, climbs to the next format of its ladder, or on the last is given up for a
+new one (see `flipsearch.search.descent`). Some go on at once, a few tasks each, so that a
+thousand workers do not crowd one of them. An archive keeps the best of all that was found for the
+format itself, from the naive scheme on; one task in eight works on that. Walks do not merge rows
+that agree in X the best states are checked between tasks for any linear dependence.
 
-Invariant: a pool holds states of one rank, no two with the same terms; the strategy is a
-deterministic function of its seed and of the outcomes it is told, in order. It has no clock, no
-threads and no files.
+Invariant: the strategy is a deterministic function of its seed and of the outcomes it is told, in
+order. It has no clock, no threads and no files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from flipsearch.errors import UsageError
-from flipsearch.formats import Format
+from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import Ring
-from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.scheme import Scheme
+from flipsearch.search.descent import Descent, draw_ladder, naive_start
+from flipsearch.search.levels import Pools, sandwiched, without_dependence
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack
 
-POOL_SIZE = 256
-LEVEL_RATIO = 0.3
-"""A level is chosen this often compared with the one below it."""
-SCHEDULES: tuple[tuple[int, int], ...] = ((2_000, 2), (5_000, 4), (20_000, 3), (50_000, 6))
-"""Steps before a plus transition, and band, drawn evenly."""
+SCHEDULES: tuple[tuple[int, int], ...] = (
+    *((1_000, 2), (2_000, 2), (5_000, 3), (10_000, 3)),
+    *((20_000, 3), (50_000, 2), (100_000, 4)),
+)
+"""Steps before a plus transition, and band."""
+MEMORY = 0.97
+"""What is left, after each outcome, of how often a schedule has led lower."""
 STEPS = 10_000_000
-PATIENCE = 20_000_000
-"""Steps without improvement that end a descent, beside half of those it took to get there."""
+WIDTH = 4
+"""Tasks that a descent has under way at most, before another begins."""
 ARCHIVE_TURN = 8
-"""One task in so many works on the archive once there have been several descents."""
+"""One task in so many works on the archive."""
+CARRIED = 4
+"""Best states of a rung that are extended to the next."""
 
 
 def task_seed(seed: int, number: int) -> int:
@@ -49,82 +53,14 @@ def task_seed(seed: int, number: int) -> int:
     return int(sequence.generate_state(1, np.uint64)[0])
 
 
-def key_of(state: Words) -> bytes:
-    """Return what two packed states have in common exactly when their terms are the same."""
-    rows = np.ascontiguousarray(state.reshape(len(state), -1))
-    return rows[np.lexsort(rows.T[::-1])].tobytes()
+class Sent(NamedTuple):
+    """Where a task under way belongs: -1 for a descent and its rung where it is the archive."""
 
-
-def can_flip(state: Words, ring: Ring) -> bool:
-    """Whether two rows share a factor up to sign: Strassen squared, for one, has none that do."""
-    words = state.shape[2] if ring is Ring.F2 else state.shape[2] // 2
-    rows = np.arange(len(state))
-    for slot in range(3):
-        factors = state[:, slot].copy()
-        if ring is not Ring.F2:
-            nonzeros, signs = factors[:, :words], factors[:, words:]
-            first = (nonzeros != 0).argmax(axis=1)
-            lowest = nonzeros[rows, first] & (~nonzeros[rows, first] + np.uint64(1))
-            turned = (signs[rows, first] & lowest) != 0
-            signs[turned] ^= nonzeros[turned]
-        if len(np.unique(factors, axis=0)) < len(state):
-            return True
-    return False
-
-
-class Pools:
-    """Pools by rank of distinct packed states, bounded, oldest forgotten first."""
-
-    def __init__(self, ring: Ring) -> None:
-        self.ring = ring
-        self.levels: dict[int, list[Words]] = {}
-        self.mobile: dict[int, list[Words]] = {}
-        self._known: dict[int, set[bytes]] = {}
-
-    @property
-    def best_rank(self) -> int:
-        """The lowest rank in any pool."""
-        return min(self.levels)
-
-    def admit(self, state: Words) -> None:
-        """Put a state into its pool, unless it is there."""
-        rank, key = len(state), key_of(state)
-        known = self._known.setdefault(rank, set())
-        if key in known:
-            return
-        known.add(key)
-        pool = self.levels.setdefault(rank, [])
-        mobile = self.mobile.setdefault(rank, [])
-        pool.append(state)
-        if can_flip(state, self.ring):
-            mobile.append(state)
-        if len(pool) > POOL_SIZE:
-            oldest = pool.pop(0)
-            known.discard(key_of(oldest))
-            if mobile and mobile[0] is oldest:
-                mobile.pop(0)
-
-    def draw(self, random: np.random.Generator) -> Words:
-        """Return a state of one of the four lowest levels that has a flip, if any does."""
-        ranks = [rank for rank in sorted(self.levels) if self.mobile[rank]][:4]
-        ranks = ranks or [self.best_rank]
-        weights = LEVEL_RATIO ** np.arange(len(ranks))
-        rank = ranks[int(random.choice(len(ranks), p=weights / weights.sum()))]
-        pool = self.mobile[rank] or self.levels[rank]
-        return pool[int(random.integers(len(pool)))]
-
-    def state(self) -> dict[str, Any]:
-        """Return the states by rank."""
-        return {str(rank): list(states) for rank, states in self.levels.items()}
-
-    @classmethod
-    def restored(cls, ring: Ring, state: Mapping[str, Any]) -> Pools:
-        """Return the pools that `state` described."""
-        pools = cls(ring)
-        for states in state.values():
-            for words in states:
-                pools.admit(np.asarray(words, dtype=np.uint64))
-        return pools
+    descent: int
+    rung: int
+    on_top: int
+    schedule: int
+    rank: int
 
 
 class PoolStrategy:
@@ -137,7 +73,7 @@ class PoolStrategy:
         F2, F3 or ZT.
     seed : int
     starts : sequence of Scheme, optional
-        Where to begin; the naive scheme by default.
+        Where every descent begins; by default it climbs a ladder of smaller formats.
     target : int
         Rank at which the search is over; 0: never.
     steps : int
@@ -162,14 +98,19 @@ class PoolStrategy:
             raise UsageError("a task has at least one step")
         self.format, self.ring, self.seed = format_, ring, seed
         self.target, self.steps = target, steps
-        self.asked = self.told = 0
-        self.starts = [pack(scheme) for scheme in starts or [naive_scheme(format_, ring)]]
+        self.asked = self.told = self.begun = 0
+        self.grows = not starts
+        general = isinstance(format_, MatrixProduct) and format_.is_general
+        self._may_sandwich = ring is Ring.ZT and general
+        self.starts = [pack(scheme) for scheme in starts] or [naive_start(format_, ring)]
         self._random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2**32,)))
-        self._descent_of: dict[int, int] = {}
+        self._descents: list[Descent] = []
+        self._sent: dict[int, Sent] = {}
+        self._rungs: dict[str, Pools] = {}
+        self._tried, self._gained = np.zeros((2, len(SCHEDULES)))
         self.archive = Pools(ring)
-        self.pools = Pools(ring)
-        self.descent = -1
-        self._begin()
+        for state in self.starts:
+            self.archive.admit(state)
 
     @property
     def best_rank(self) -> int:
@@ -191,6 +132,20 @@ class PoolStrategy:
         """Size of the archive's pools by rank."""
         return {rank: len(states) for rank, states in sorted(self.levels.items())}
 
+    @property
+    def climbing(self) -> str:
+        """The rungs that descents are on below the format itself; empty if none is."""
+        rungs = {str(d.format): d.pools.best_rank for d in self._descents if not d.on_top}
+        return " ".join(f"{name}:{rank}" for name, rank in rungs.items())
+
+    def first_states(self) -> list[tuple[Format, Words]]:
+        """Return a start in the format itself, and one of a ladder's first rung."""
+        starts = [(self.format, self.starts[0])]
+        if self.grows:
+            format_ = draw_ladder(self.format, np.random.default_rng(0))[0][0]
+            starts.append((format_, naive_start(format_, self.ring)))
+        return starts
+
     def best_states(self) -> list[Words]:
         """Return the packed states of the lowest rank, in the order found."""
         return list(self.levels[self.best_rank])
@@ -199,52 +154,85 @@ class PoolStrategy:
         """Return the next task."""
         number = self.asked
         self.asked += 1
-        plus_after, band = SCHEDULES[int(self._random.integers(len(SCHEDULES)))]
-        if self.descent and number % ARCHIVE_TURN == 0:
-            pools = self.archive
+        weights = (1 + self._gained) / (2 + self._tried)
+        schedule = int(self._random.choice(len(SCHEDULES), p=weights / weights.sum()))
+        plus_after, band = SCHEDULES[schedule]
+        if number % ARCHIVE_TURN == ARCHIVE_TURN - 1:
+            place, rung, on_top = -1, -1, True
+            format_, pools, steps = self.format, self.archive, self.steps
         else:
-            pools = self.pools
-            self._descent_of[number] = self.descent
+            descent = self._choose()
+            descent.waiting += 1
+            place, rung, on_top = descent.number, descent.rung, descent.on_top
+            format_, pools = descent.format, descent.pools
+            steps = max(1, min(self.steps, descent.patience // WIDTH))
         start = pools.draw(self._random)
+        if place < 0 and self._may_sandwich and self._random.integers(2):
+            start = sandwiched(self.format, self.ring, start, self._random)
+        self._sent[number] = Sent(place, rung, on_top, schedule, len(start))
         goal = max(0, min(len(start) - 1, pools.best_rank + 2))
-        policy = Policy(plus_after, band, stop_rank=goal, merge=False)
+        policy = Policy(plus_after, band, stop_rank=goal, merge=self.ring is not Ring.F2)
         seed = task_seed(self.seed, number)
-        return WalkTask(self.format, self.ring, start, seed, self.steps, policy, number)
+        return WalkTask(format_, self.ring, start, seed, steps, policy, number)
 
     def tell(self, outcome: WalkOutcome) -> bool:
         """Take in an outcome; return whether it lowered the best rank."""
         self.told += 1
         before = self.best_rank
-        here = self._descent_of.pop(outcome.number, None) == self.descent
-        if outcome.reason != "broken":
-            lowest = self.pools.best_rank
-            for state in (*outcome.best, outcome.final):
+        sent = self._sent.pop(outcome.number, None)
+        if sent is None:  # told twice
+            return False
+        descent = next((d for d in self._descents if d.number == sent.descent), None)
+        if descent is not None:
+            descent.waiting -= 1
+        if outcome.reason == "broken":
+            return False
+        self._tried *= MEMORY
+        self._gained *= MEMORY
+        self._tried[sent.schedule] += 1
+        self._gained[sent.schedule] += outcome.rank < sent.rank
+        states = [*outcome.best, outcome.final]
+        if sent.on_top and outcome.rank <= before:
+            states.append(without_dependence(self.format, self.ring, outcome.best[-1]))
+        if descent is not None and descent.rung == sent.rung:
+            descent.take(states, outcome.steps)
+            if descent.is_over and sent.on_top:
+                self._descents.remove(descent)
+            elif descent.is_over:
+                descent.climb(self._carried(descent))
+        if sent.on_top:
+            for state in states:
                 if len(state) <= before + 2:
                     self.archive.admit(state)
-                if here:
-                    self.pools.admit(state)
-            if here:
-                self._steps += outcome.steps
-                if self.pools.best_rank < lowest:
-                    self._last_gain = self._steps
-                if not self.pools.mobile[self.pools.best_rank] or (
-                    self._steps > 3 * self._last_gain // 2 + PATIENCE
-                ):
-                    self._begin()
         return self.best_rank < before
+
+    def _carried(self, descent: Descent) -> list[Words]:
+        """Return the states a descent climbs with: its best, or better ones of descents before."""
+        pools = self._rungs.setdefault(str(descent.format), Pools(self.ring))
+        rank = descent.pools.best_rank
+        best = descent.pools.levels[rank][-CARRIED:]
+        if pools.levels and pools.best_rank < rank:
+            known = pools.levels[pools.best_rank]
+            return [known[int(self._random.integers(len(known)))]]
+        if pools.levels and rank < pools.best_rank:
+            pools = self._rungs[str(descent.format)] = Pools(self.ring)
+        for state in best:
+            pools.admit(state)
+        return best
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs: plain values and arrays."""
         return {
             "asked": self.asked,
             "told": self.told,
-            "descent": self.descent,
-            "steps": self._steps,
-            "last_gain": self._last_gain,
-            "pools": self.pools.state(),
+            "begun": self.begun,
+            "descents": [descent.state() for descent in self._descents],
+            "rungs": {name: pools.state() for name, pools in self._rungs.items()},
             "archive": self.archive.state(),
             "random": plain(self._random.bit_generator.state),
-            "descent_of": {str(number): d for number, d in self._descent_of.items()},
+            "sent": {str(number): list(map(int, sent)) for number, sent in self._sent.items()},
+            "tried": self._tried.tolist(),
+            "gained": self._gained.tolist(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -254,27 +242,37 @@ class PoolStrategy:
         ``outstanding``: then they are expected.
         """
         outstanding = {int(task["number"]) for task in state.get("outstanding", ())}
-        self.asked = int(state["asked"])
+        self.asked, self.begun = int(state["asked"]), int(state["begun"])
         self.told = self.asked - len(outstanding)
-        self.descent, self._steps = int(state["descent"]), int(state["steps"])
-        self._last_gain = int(state["last_gain"])
-        self.pools = Pools.restored(self.ring, state["pools"])
         self.archive = Pools.restored(self.ring, state["archive"])
+        self._rungs = {
+            name: Pools.restored(self.ring, pools) for name, pools in state["rungs"].items()
+        }
+        self._tried, self._gained = np.array(state["tried"]), np.array(state["gained"])
+        self._descents = [
+            Descent.restored(self.format, self.ring, saved) for saved in state["descents"]
+        ]
         self._random.bit_generator.state = state["random"]
-        self._descent_of = {
-            int(number): int(descent)
-            for number, descent in state.get("descent_of", {}).items()
+        self._sent = {
+            int(number): Sent(*map(int, sent))
+            for number, sent in state["sent"].items()
             if int(number) in outstanding
         }
+        for descent in self._descents:
+            descent.waiting = sum(sent.descent == descent.number for sent in self._sent.values())
 
-    def _begin(self) -> None:
-        """Begin a descent from the starts."""
-        self.descent += 1
-        self._steps = self._last_gain = 0
-        self.pools = Pools(self.ring)
-        for state in self.starts:
-            self.pools.admit(state)
-            self.archive.admit(state)
+    def _choose(self) -> Descent:
+        """Return the descent with the fewest tasks under way, a new one if all have enough."""
+        descent = min(self._descents, key=lambda d: d.waiting, default=None)
+        if descent is None or descent.waiting >= WIDTH:
+            ladder = draw_ladder(self.format, self._random) if self.grows else [(self.format, 0)]
+            descent = Descent(self.begun, self.ring, ladder, Pools(self.ring))
+            self.begun += 1
+            alone = len(ladder) == 1
+            for state in self.starts if alone else [naive_start(ladder[0][0], self.ring)]:
+                descent.pools.admit(state)
+            self._descents.append(descent)
+        return descent
 
 
 def plain(value: Any) -> Any:

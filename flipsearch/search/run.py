@@ -200,7 +200,7 @@ def search(
             keeper.reject("a walk broke the identity of its scheme", outcome.number)
         lower |= strategy.tell(outcome)
         progress.best_rank, progress.sizes = strategy.best_rank, strategy.sizes
-        keeper.keep(outcome)
+        keeper.keep(outcome, task)
 
     def state() -> dict[str, Any]:
         return with_outstanding(strategy.state(), asked.values() if exact else ())

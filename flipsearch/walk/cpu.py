@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 import time
 from typing import Any
 
@@ -32,6 +33,8 @@ REASONS = ("budget", "reached", "stuck")
 HISTORY = 1024
 STUCK_LIMIT = U(STUCK_TIMES)
 _BUDGET, _REACHED, _STUCK = U(0), U(1), U(2)
+_compiling = threading.Lock()
+_ready: set[Layout] = set()
 
 
 @njit(nogil=True, cache=True)
@@ -173,6 +176,30 @@ def layout_for(task: WalkTask) -> Layout:
     return layout(task.ring.characteristic, words_of(task.format), blocks_for(task.rank))
 
 
+def _prepare(at: Layout) -> None:
+    """Compile, or load from disk, the walk of a layout, once; say so if it took long."""
+    if at not in _ready:
+        with _compiling:
+            if at not in _ready:
+                _compile(at)
+                _ready.add(at)
+
+
+def _compile(at: Layout) -> None:
+    started = time.perf_counter()
+    size = int(at.rows) * 3 * int(at.key)
+    rows, signs = np.zeros(size, np.uint64), np.zeros(int(at.rows), np.uint64)
+    wide, narrow = allocate(at)
+    arrays = (wide, narrow, np.zeros((1, size), np.uint64), np.zeros((1, len(signs)), np.uint64))
+    make_walk(at)(rows, signs, *[ZERO] * 8, *arrays, np.zeros((HISTORY, 2), np.uint64))
+    if (seconds := time.perf_counter() - started) > 2:
+        ring = {2: "F2", 3: "F3", 0: "ZT"}[int(at.ring)]
+        logger.info(
+            "compiled the walk over %s for up to %d rows of %d bits in %.0f s; kept for next time",
+            *(ring, int(at.rows), 64 * int(at.words), seconds),
+        )
+
+
 def warm_up_state(format_: Format, ring: Ring, state: Words) -> float:
     """Compile, or load from disk, what walks from a state need; return the seconds it took."""
     started = time.perf_counter()
@@ -197,6 +224,7 @@ def walk(task: WalkTask) -> WalkOutcome:
     if isinstance(task, QuotientTask):
         return symmetric_walk(task)
     at = layout_for(task)
+    _prepare(at)
     key, capacity = int(at.key), int(at.rows)
     rank, policy = task.rank, task.policy
     rows = np.zeros(capacity * 3 * key, dtype=np.uint64)

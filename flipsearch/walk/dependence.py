@@ -1,0 +1,104 @@
+"""Whether a scheme has a term too many: linear dependence between products of two factors.
+
+If the matrices v_r (x) w_r are linearly dependent, one of them is a combination of the others, and
+its term can be distributed over theirs: rank minus one. That contains the zero factor, the pair
+that agrees in two factors, and the reductions of Kauers and Moosbauer ("Flip graphs for matrix
+multiplication", Definition 4), where rows that share u have dependent v. A walk only notices the
+first two as they arise; strategies ask this between tasks, about the best states.
+
+Packed as bits the rows take d_v d_w / 64 words, and eliminating R of them R^2 / 2 times as many
+operations: a tenth of a millisecond at 4x4x4.
+
+Invariant: over F2 and F3 the answer is exact. Over ZT it is the answer modulo 3: False is exact,
+True may still fail over the integers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from flipsearch.formats import Format
+from flipsearch.rings import Ring
+from flipsearch.walk.bits import kth_set_bit
+from flipsearch.walk.task import Words, words_of
+
+ZERO, ONE = np.uint64(0), np.uint64(1)
+Bits = npt.NDArray[np.bool_]
+
+
+def _planes(format_: Format, ring: Ring, state: Words, slot: int) -> tuple[Bits, Bits]:
+    """Return the nonzeros and the signs of a slot's factors, shapes (R, d)."""
+    words, dimension = words_of(format_), format_.dimensions[slot]
+    rows = np.ascontiguousarray(state[:, slot]).astype("<u8").view(np.uint8)
+    bits = np.unpackbits(rows, axis=1, bitorder="little").astype(bool)
+    nonzero = bits[:, :dimension]
+    if ring is Ring.F2:
+        return nonzero, np.zeros_like(nonzero)
+    return nonzero, bits[:, 64 * words : 64 * words + dimension]
+
+
+def _products(first: Bits, second: Bits, combine: np.ufunc) -> Words:
+    """Return the rows of `combine` over all pairs of entries, packed, shape (R, words)."""
+    pairs = combine(first[:, :, None], second[:, None, :]).reshape(len(first), -1)
+    padded = np.zeros((len(pairs), -(-pairs.shape[1] // 64) * 64), dtype=bool)
+    padded[:, : pairs.shape[1]] = pairs
+    packed: Words = np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
+    return packed
+
+
+@njit(nogil=True, cache=True)
+def _has_dependent_row(nonzero, sign, ternary):  # type: ignore[no-untyped-def]
+    """Eliminate downwards, in place; return whether a row becomes zero.
+
+    Modulo 2, or with ternary true modulo 3 (`sign` marks -1); uint64 arrays of shape (R, words).
+    """
+    rows, words = nonzero.shape
+    for i in range(rows):
+        word = 0
+        while word < words and nonzero[i, word] == ZERO:
+            word += 1
+        if word == words:
+            return True
+        bit = kth_set_bit(nonzero[i, word], ZERO)
+        for j in range(i + 1, rows):
+            if (nonzero[j, word] >> bit) & ONE == ZERO:
+                continue
+            if not ternary:
+                for t in range(word, words):
+                    nonzero[j, t] ^= nonzero[i, t]
+                continue
+            alike = ONE ^ (((sign[i, word] ^ sign[j, word]) >> bit) & ONE)
+            turn = ZERO - alike
+            for t in range(word, words):
+                nx, ny = nonzero[j, t], nonzero[i, t]
+                sx, sy = sign[j, t], sign[i, t] ^ (ny & turn)
+                both, differ = nx & ny, sx ^ sy
+                nonzero[j, t] = (nx | ny) & ~(both & differ)
+                sign[j, t] = (differ ^ (both & ~sx)) & nonzero[j, t]
+    return False
+
+
+def is_dependent(format_: Format, ring: Ring, state: Words) -> bool:
+    """Return whether the products of two factors of a packed state are linearly dependent.
+
+    Parameters
+    ----------
+    format_ : Format
+    ring : Ring
+        F2, F3 or ZT.
+    state : uint64 array, shape (R, 3, K)
+
+    Returns
+    -------
+    bool
+        For at least one of the three pairs of slots.
+    """
+    planes = [_planes(format_, ring, state, slot) for slot in range(3)]
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        nonzero = _products(planes[first][0], planes[second][0], np.logical_and)
+        sign = _products(planes[first][1], planes[second][1], np.logical_xor) & nonzero
+        if _has_dependent_row(nonzero, sign, ring is not Ring.F2):
+            return True
+    return False

@@ -15,15 +15,18 @@ from pathlib import Path
 
 from benchmarks.common import benchmark_parser, emit
 from flipsearch.formats import MatrixProduct, parse_format
-from flipsearch.kernels.additions import fewest_additions
+from flipsearch.kernels.additions import fewest_additions, reduce_additions
 from flipsearch.kernels.builtin import winograd
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.transform import ORDERS, extend, merge, permute, product
 
 TABLE = Path(__file__).parent / "reduced_additions.csv"
-TRIED = 3
-"""Schemes of a format that are reduced, those with the fewest additions as written."""
+TRIED, LOOK = 2, 20
+"""Schemes of a format that are reduced: those that a look of so many greedy passes prefers."""
+
+SMALLEST, LARGEST = 0.2, 4.0
+"""Small formats get less than `--seconds`, large ones more, within these factors."""
 
 
 def composed() -> list[Scheme]:
@@ -66,7 +69,12 @@ def candidates() -> dict[MatrixProduct, list[Scheme]]:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = benchmark_parser(__doc__)
     parser.add_argument("--format", help="one format only")
-    parser.add_argument("--seconds", type=float, default=10.0, help="time a format (default 10)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=10.0,
+        help="time for a format of the size of 3x3x3 (default 10)",
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     known = candidates()
@@ -80,9 +88,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not schemes or (arguments.format and format_ != parse_format(arguments.format).sorted):
             continue
         least = min(scheme.rank for scheme in schemes)
-        # a row counts for its own rank, so the highest rank within it comes first
-        schemes = sorted(schemes, key=lambda scheme: (-scheme.rank, scheme.additions))[:TRIED]
-        share = arguments.seconds / len(schemes)
+        if len(schemes) > 1:
+            schemes = sorted(schemes, key=lambda s: reduce_additions(s, passes=LOOK).additions)
+        schemes = schemes[:TRIED]
+        size = schemes[0].rank * max(format_.dimensions) / 200
+        share = arguments.seconds * min(LARGEST, max(SMALLEST, size)) / len(schemes)
         found = [fewest_additions(scheme, share, arguments.seed) for scheme in schemes]
         best = min(found, key=lambda reduction: reduction.additions)
         totals[0] += best.additions

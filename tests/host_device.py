@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flipsearch.errors import UsageError
 from flipsearch.executors.walker import private_folder
 from flipsearch.walk import gpu
 
@@ -75,8 +74,3 @@ class HostDevice:
 
     def to_host(self, array):
         return np.array(array)
-
-
-def no_device():
-    """Fail as a node without a driver does."""
-    raise UsageError("no GPU: this one is made of cardboard")

@@ -41,18 +41,37 @@ def too_large(*_: Any, **__: Any) -> None:
     raise UsageError("too large for the chip")
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[list[Any]]:
+    """Hold the executor on Ray that most tests share: its actors take seconds to start."""
+    kept: list[Any] = []
+    yield kept
+    for executor in kept:
+        executor.close()
+
+
 @pytest.fixture(params=KINDS)
-def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+def make(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, shared: list[Any]
+) -> Iterator[Make]:
     opened: list[Any] = []
     kind = request.param
 
-    def build(workers: int | None = 2, **options: Any) -> Any:
+    def build(workers: int | None = 2, own: bool = False, **options: Any) -> Any:
         if kind == "ray":
             from ray_support import shared_cluster
 
             from flipsearch.executors.ray import RayExecutor
 
-            executor: Any = RayExecutor(workers, address=shared_cluster().address, **options)
+            own = own or not workers or bool(options)
+            while own and workers and shared:  # the cluster has two cores
+                shared.pop().close()
+            if own or not shared:
+                executor: Any = RayExecutor(workers, address=shared_cluster().address, **options)
+            if not own:
+                shared[:] = shared or [executor]
+                assert shared[0].pending == 0
+                return shared[0]
         elif kind == "threads":
             executor = ThreadExecutor(workers, **options)
         else:
@@ -144,46 +163,6 @@ def test_waiting_for_nothing_ends_in_time(make: Make) -> None:
     assert time.monotonic() - start < 10
 
 
-def test_what_a_walk_raises_is_raised_and_the_rest_goes_on(make: Make) -> None:
-    executor = make(2, walk=refuse_odd)
-    for task in tasks(4):
-        executor.submit(dataclasses.replace(task, start=task.start.copy()))
-    found, errors = set(), []
-    deadline = time.monotonic() + 60
-    while len(found) + len(errors) < 4 and time.monotonic() < deadline:
-        try:
-            outcome = executor.next_outcome(0.25)
-        except FlipsearchError as error:
-            errors.append(str(error))
-        else:
-            found |= {outcome.number} if outcome is not None else set()
-    assert found == {0, 2}, errors
-    assert len(errors) == 2
-    assert all("is odd" in error for error in errors)
-    assert executor.pending == 0
-
-
-def test_large_starts_arrive_whole_and_may_be_written_to(make: Make) -> None:
-    shape = parse_format("12x12x12")
-    start = pack(naive_scheme(shape, Ring.F2))
-    executor = make(2, walk=stand_still)
-    for number in range(6):
-        executor.submit(WalkTask(shape, Ring.F2, start.copy(), 1, 10, Policy(), number))
-    found = collect(executor, 6)
-    assert len(found) == 6
-    for outcome in found.values():
-        np.testing.assert_array_equal(outcome.final, start)
-
-
-def test_closing_drops_what_waits(make: Make) -> None:
-    executor = make(1)
-    for task in tasks(6):
-        executor.submit(dataclasses.replace(task, steps=1_000_000))
-    start = time.monotonic()
-    executor.close()
-    assert time.monotonic() - start < 20
-
-
 def test_in_a_hurry_what_waits_is_dropped_and_what_comes_is_sound(make: Make) -> None:
     executor = make(1)
     asked = [dataclasses.replace(task, steps=300_000) for task in tasks(12)]
@@ -220,3 +199,46 @@ def test_a_strategy_makes_its_way(make: Make) -> None:
         if outcome is not None:
             strategy.tell(outcome)
     assert strategy.best_rank == 7
+    executor.hurry()
+    while executor.pending:
+        executor.next_outcome(0.25)
+
+
+def test_what_a_walk_raises_is_raised_and_the_rest_goes_on(make: Make) -> None:
+    executor = make(2, walk=refuse_odd)
+    for task in tasks(4):
+        executor.submit(dataclasses.replace(task, start=task.start.copy()))
+    found, errors = set(), []
+    deadline = time.monotonic() + 60
+    while len(found) + len(errors) < 4 and time.monotonic() < deadline:
+        try:
+            outcome = executor.next_outcome(0.25)
+        except FlipsearchError as error:
+            errors.append(str(error))
+        else:
+            found |= {outcome.number} if outcome is not None else set()
+    assert found == {0, 2}, errors
+    assert len(errors) == 2
+    assert all("is odd" in error for error in errors)
+    assert executor.pending == 0
+
+
+def test_large_starts_arrive_whole_and_may_be_written_to(make: Make) -> None:
+    shape = parse_format("12x12x12")
+    start = pack(naive_scheme(shape, Ring.F2))
+    executor = make(2, walk=stand_still)
+    for number in range(6):
+        executor.submit(WalkTask(shape, Ring.F2, start.copy(), 1, 10, Policy(), number))
+    found = collect(executor, 6)
+    assert len(found) == 6
+    for outcome in found.values():
+        np.testing.assert_array_equal(outcome.final, start)
+
+
+def test_closing_drops_what_waits(make: Make) -> None:
+    executor = make(1, own=True)
+    for task in tasks(6):
+        executor.submit(dataclasses.replace(task, steps=1_000_000))
+    start = time.monotonic()
+    executor.close()
+    assert time.monotonic() - start < 20

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from host_device import HostDevice, needs_compiler, no_device
+from host_device import HostDevice, needs_compiler
 from test_contract import assert_same, collect, tasks
 
+from flipsearch import __version__
 from flipsearch.errors import UsageError
 from flipsearch.executors.answers import open_answer, words_needed
 from flipsearch.executors.ray import RayExecutor
 from flipsearch.executors.ray_cluster import Starts, warn_if_open
+from flipsearch.executors.ray_crew import Crew
 from flipsearch.executors.walker import Walker, private_folder
 from flipsearch.walk import cpu
 
@@ -38,9 +40,7 @@ def test_jobs_metrics_and_gpus() -> None:
 
 @needs_compiler
 @pytest.mark.ray
-def test_devices_of_a_cluster_walk_and_one_that_does_not_start_is_left_alone(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_several_devices_of_a_cluster_walk() -> None:
     from ray_support import add_node, shared_cluster
 
     cluster = shared_cluster()
@@ -76,21 +76,48 @@ def test_devices_of_a_cluster_walk_and_one_that_does_not_start_is_left_alone(
             for outcome in ended[:2]:
                 task = dataclasses.replace(endless[outcome.number], steps=outcome.steps)
                 assert_same(outcome, cpu.walk(task))
-        with (
-            caplog.at_level(logging.WARNING),
-            RayExecutor(1, address=cluster.address, device=no_device) as executor,
-        ):
-            assert executor.workers == 3
-            executor.submit(tasks(1)[0])
-            assert_same(collect(executor, 1)[0], cpu.walk(tasks(1)[0]))
-            deadline = time.monotonic() + 60
-            while executor.workers > 1 and time.monotonic() < deadline:
-                executor.next_outcome(0.25)
-            assert executor.workers == 1
-        assert caplog.text.count("left alone") == 2
-        assert "made of cardboard" in caplog.text
     finally:
         cluster.remove_node(node)
+
+
+def test_a_gpu_on_which_no_walker_starts_is_left_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made: list[bool] = []
+
+    class Actor:
+        def __init__(self, device: bool) -> None:
+            self.ready = SimpleNamespace(remote=lambda: self)
+            self.device = device
+
+    def remote(*arguments: Any) -> Actor:
+        made.append(arguments[-1] is not False)
+        return Actor(made[-1])
+
+    def get(actor: Actor, timeout: float) -> tuple[str, str, int, int]:
+        if actor.device:
+            raise RuntimeError("no GPU: this one is made of cardboard")
+        return __version__, "host", 1, 0
+
+    ray = SimpleNamespace(
+        cluster_resources=lambda: {"CPU": 1.0, "GPU": 2.0},
+        remote=lambda kind: SimpleNamespace(options=lambda **_: SimpleNamespace(remote=remote)),
+        get=get,
+        kill=lambda actor, no_restart: None,
+        exceptions=SimpleNamespace(RayError=RuntimeError),
+    )
+    crew = Crew(ray, None, (), 300.0, lambda entries: None, "auto", device=True)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            for worker in [w for w in crew.workers if w.starting is not None]:
+                crew.has_started(worker)
+                worker.retry_at = min(worker.retry_at, 1e-9)
+            crew.tend()
+        crew.grow()
+    assert made == [False, True, True, True, True]
+    assert [(w.device, w.is_ready) for w in crew.workers] == [(False, True)]
+    assert caplog.text.count("left alone") == 2
+    assert "made of cardboard" in caplog.text
 
 
 def fake_ray(*addresses: str) -> Any:

@@ -45,19 +45,24 @@ def storm(
     victims = itertools.count()
     every = max(1, kills // (len(nodes) + 1))
     killed: list[int] = []
+    strategy, told = pool(), [0]
 
     def harm() -> bool:
-        for _ in range(at_once):
+        # somebody has walked since the last kill, else this would only be a contest with restarts
+        for _ in range(at_once if strategy.told > told[0] else 0):
             alive = [process for process in processes(executor) if process not in killed]
             if len(killed) < kills and alive:
                 process = alive[next(victims) % len(alive)]
                 if kill(process):
                     killed.append(process)
+                    told[0] = strategy.told
                     if nodes and len(killed) % every == 0:
                         cluster.remove_node(nodes.pop(), allow_graceful=False)
         return len(killed) >= kills and not nodes and bool(processes(executor))
 
-    result, acknowledged = hurt(executor, database, harm, seconds=60 + 10 * kills)
+    result, acknowledged = hurt(
+        executor, database, harm, strategy=strategy, seconds=60 + 10 * kills
+    )
     assert len(killed) == kills
     assert not nodes
     assert result.interrupted

@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if len(schemes) > 1:
             schemes = sorted(schemes, key=lambda s: reduce_additions(s, passes=LOOK).additions)
         schemes = schemes[:TRIED]
-        size = schemes[0].rank * max(format_.dimensions) / 200
+        size = schemes[0].rank * format_.sides[0] ** 2 / 200
         share = arguments.seconds * min(LARGEST, max(SMALLEST, size)) / len(schemes)
         found = [fewest_additions(scheme, share, arguments.seed) for scheme in schemes]
         best = min(found, key=lambda reduction: reduction.additions)

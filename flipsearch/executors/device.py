@@ -25,8 +25,8 @@ from flipsearch.executors.queues import QueueExecutor
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.walk import cpu
 from flipsearch.walk.gpu import CudaDevice, Device
-from flipsearch.walk.gpu_presence import availability
 from flipsearch.walk.gpu_batch import Engine
+from flipsearch.walk.gpu_presence import availability
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 logger = logging.getLogger("flipsearch.walk")

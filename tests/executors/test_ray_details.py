@@ -48,11 +48,11 @@ def test_several_devices_of_a_cluster_walk() -> None:
     try:
         with RayExecutor(1, address=cluster.address, gpu="only", device=HostDevice) as executor:
             assert executor.workers == 2
-            asked = [dataclasses.replace(task, steps=2_000) for task in tasks(40)]
-            asked[7] = dataclasses.replace(asked[7], steps=3_000_000)  # many calls long
+            asked = [dataclasses.replace(task, steps=2_000) for task in tasks(12)]
+            asked[7] = dataclasses.replace(asked[7], steps=400_000)  # several calls long
             for task in asked:
                 executor.submit(task)
-            found = collect(executor, 40)
+            found = collect(executor, 12)
             for task in asked:
                 assert_same(found[task.number], cpu.walk(task))
             endless = [dataclasses.replace(task, steps=10**9) for task in asked]
@@ -73,7 +73,7 @@ def test_several_devices_of_a_cluster_walk() -> None:
                 outcome = executor.next_outcome(1.0)
                 ended += [] if outcome is None else [outcome]
             assert ended
-            for outcome in ended[:2]:
+            for outcome in ended[:1]:
                 task = dataclasses.replace(endless[outcome.number], steps=outcome.steps)
                 assert_same(outcome, cpu.walk(task))
     finally:

@@ -16,11 +16,13 @@ Without a GPU: one line that says why, exit code 1.
 from __future__ import annotations
 
 import importlib
+import itertools
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -152,18 +154,25 @@ def flips_per_second(
     shape = shape_for(tasks[0], team=team)
     walkers = device.walkers(shape)
     batch = Batch(device, shape, walkers, 1)
-    batch.load(
-        [WalkTask(tasks[0].format, ring, state, seed, 10**15, policy) for seed in range(walkers)]
-    )
+    seeds, ended = itertools.count(), 0
+
+    def launch() -> float:
+        nonlocal ended
+        # a walk that got stuck makes room for another
+        ended += sum(outcome.flips for _, outcome in batch.finished() if outcome is not None)
+        fresh = [replace(tasks[0], seed=next(seeds)) for _ in range(batch.free)]
+        batch.load(fresh)
+        return batch.advance()
+
     started = time.perf_counter()
-    while batch.advance() < 0.2 and time.perf_counter() - started < seconds:
+    while launch() < 0.2 and time.perf_counter() - started < seconds:
         pass
     rates = []
     for _ in range(SLICES):
-        before, began = batch.flips(), time.perf_counter()
+        before, began = ended + batch.flips(), time.perf_counter()
         while time.perf_counter() - began < seconds / SLICES:
-            batch.advance()
-        rates.append((batch.flips() - before) / (time.perf_counter() - began))
+            launch()
+        rates.append((ended + batch.flips() - before) / (time.perf_counter() - began))
     keys = {"team": shape.team, "rows": shape.rows, "walkers": batch.walkers}
     return statistics.median(rates), keys
 

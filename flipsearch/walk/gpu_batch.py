@@ -46,6 +46,7 @@ logger = logging.getLogger("flipsearch.walk")
 LAUNCH_SECONDS = 0.5
 """What a launch is made to last, so that a walk can be watched and stopped."""
 FIRST_CHUNK = 256
+LARGEST_CHUNK = 1 << 40
 FIRST_CAPACITY = 4096
 LARGEST_BAND = 1 << 20
 _AT = {name: k for k, name in enumerate(FIELDS)}
@@ -127,7 +128,7 @@ class Batch:
         seconds = time.perf_counter() - started
         # a first launch is short of everything, one with few steps to go proves nothing
         factor = LAUNCH_SECONDS / max(seconds, 1e-4)
-        self.chunk = max(1, int(self.chunk * min(4.0, factor)))
+        self.chunk = min(LARGEST_CHUNK, max(1, int(self.chunk * min(4.0, factor))))
         return seconds
 
     def cut(self) -> None:

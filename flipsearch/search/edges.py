@@ -87,10 +87,10 @@ def _resized(scheme: Scheme, table: Table) -> Iterator[Scheme]:
         if d and sides[d] in sides[:d]:
             continue  # equal sides give the same formats, and all indices are tried below
         naive = sides[0] * sides[1] * sides[2] // sides[d]
-        if table.worth(_changed(sides, d, sides[d] + 1), scheme.rank + naive):
+        if table.worth(changed(sides, d, sides[d] + 1), scheme.rank + naive):
             yield extend(scheme, d)
     for d in range(3):
-        smaller = _changed(sides, d, sides[d] - 1)
+        smaller = changed(sides, d, sides[d] - 1)
         best = table.held_rank(smaller)
         if sides[d] < 3 or best is None or best < scheme.rank // 2:
             continue
@@ -121,9 +121,9 @@ def _merged(scheme: Scheme, table: Table) -> Iterator[Scheme]:
         if d and sides[d] in sides[:d]:
             continue
         for other in range(1, LARGEST_SIDE - sides[d] + 1):
-            partner = _changed(sides, d, other)
+            partner = changed(sides, d, other)
             rank = table.held_rank(partner)
-            total = _changed(sides, d, sides[d] + other)
+            total = changed(sides, d, sides[d] + other)
             if rank is not None and table.worth(total, scheme.rank + rank):
                 yield merge(scheme, oriented(table.held_scheme(partner), partner), d)
 
@@ -171,7 +171,7 @@ def _outer_sides(sides: Sides) -> Iterator[Sides]:
                 yield a, b, c
 
 
-def _changed(sides: Sides, d: int, side: int) -> Sides:
+def changed(sides: Sides, d: int, side: int) -> Sides:
     """Return the sides with side number d replaced."""
     result = list(sides)
     result[d] = side

@@ -7,6 +7,11 @@ between formats (`flipsearch.search.edges`): extend, project, merge, product, se
 product, always up to the order of the sides. What an edge yields goes into the pool of its format
 and, if it is a new best there, is passed on in turn.
 
+A share of the tasks climbs: it walks from one of the best schemes of a format one index smaller,
+extended by naive products, however high that starts. Where a walk ends is largely settled by where
+it begins, and from 3x4x4:38 extended 3x4x5:47 is a few million steps away, while from a pool of
+3x4x5:48 it may be out of reach.
+
 Invariant: pools hold schemes of their format with sides in increasing order, over the one ring;
 the strategy is a deterministic function of its seed and of the outcomes it is told, in order.
 """
@@ -14,8 +19,6 @@ the strategy is a deterministic function of its seed and of the outcomes it is t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -24,9 +27,13 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
-from flipsearch.search.edges import Sides, neighbours, sorted_scheme
+from flipsearch.search.edges import Sides, changed, neighbours, oriented, sorted_scheme
+from flipsearch.search.family import Pool, formats_within
 from flipsearch.search.pool import plain, task_seed
+from flipsearch.transform import extend
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack, unpack
+
+__all__ = ["SCHEDULES", "MetaStrategy", "Pool", "formats_within"]
 
 SCHEDULES: tuple[tuple[int, int, int], ...] = (
     (200_000, 20_000, 2),
@@ -39,49 +46,11 @@ SCHEDULES: tuple[tuple[int, int, int], ...] = (
 WORK = 500
 """Terms of schemes passed on after each outcome, so that the walkers never wait for long."""
 
+CLIMBS = 0.3
+"""Share of the tasks that start from an extension of the best of a smaller format."""
+
 RANK_RATIO = 0.3
 """Each rank above the best is chosen this often compared with the one below."""
-
-
-def formats_within(low: int, high: int) -> list[MatrixProduct]:
-    """Return all general formats n <= m <= p with sides from low to high."""
-    if not 1 <= low <= high:
-        raise UsageError(f"a range of sides is low..high with 1 <= low <= high, not {low}..{high}")
-    return [
-        MatrixProduct(*sides) for sides in combinations_with_replacement(range(low, high + 1), 3)
-    ]
-
-
-@dataclass
-class Pool:
-    """The states of one format.
-
-    Parameters
-    ----------
-    format : MatrixProduct
-    known : int or None
-        The known bound over the strategy's ring.
-    levels : dict of int to list of states
-        By rank.
-    best : int
-        The lowest rank held.
-    credit : float
-        Recent success: 1 after a new best, decaying with every task.
-    tasks : int
-        Tasks asked from this pool.
-    """
-
-    format: MatrixProduct
-    known: int | None
-    levels: dict[int, list[Words]] = field(default_factory=dict)
-    best: int = 1 << 30
-    credit: float = 1.0
-    tasks: int = 0
-
-    @property
-    def gap(self) -> int:
-        """Best rank minus known bound; 1 where no bound is known."""
-        return 1 if self.known is None else self.best - self.known
 
 
 class MetaStrategy:
@@ -178,11 +147,13 @@ class MetaStrategy:
     def ask(self) -> WalkTask:
         """Return the next walk to be done."""
         pool = self._choose_pool()
-        levels = sorted(pool.levels)
-        weights = np.array([RANK_RATIO ** (rank - pool.best) for rank in levels])
-        level = levels[int(self._choice.choice(len(levels), p=weights / weights.sum()))]
-        states = pool.levels[level]
-        start = states[int(self._choice.integers(len(states)))]
+        start = self._extended(pool) if self._choice.random() < CLIMBS else None
+        if start is None:
+            levels = sorted(pool.levels)
+            weights = np.array([RANK_RATIO ** (rank - pool.best) for rank in levels])
+            level = levels[int(self._choice.choice(len(levels), p=weights / weights.sum()))]
+            states = pool.levels[level]
+            start = states[int(self._choice.integers(len(states)))]
         steps, plus_after, band = self.schedules[int(self._choice.integers(len(self.schedules)))]
         pool.tasks += 1
         pool.credit *= 0.98
@@ -372,6 +343,20 @@ class MetaStrategy:
         self._queue.add(pool.format.name)
         self._found.append(unpack(pool.format, self.ring, state))
         return True
+
+    def _extended(self, pool: Pool) -> Words | None:
+        """Return a best scheme of a format one index smaller, extended; None if there is none."""
+        sides = pool.format.sides
+        choices = []
+        for d in range(3):
+            smaller = changed(sides, d, sides[d] - 1)
+            below = self.pools.get("x".join(map(str, sorted(smaller))))
+            if below is not None and below.best < below.format.naive_rank:
+                choices.append((d, smaller))
+        if not choices:
+            return None
+        d, smaller = choices[int(self._choice.integers(len(choices)))]
+        return pack(extend(oriented(self.held_scheme(smaller), smaller), d))
 
     def _choose_pool(self) -> Pool:
         pools = list(self.pools.values())

@@ -62,13 +62,13 @@ def ternary_sandwich(
     n, m, p = format_.sides
     shapes = ((n, m), (m, p), (p, n))
     for number in range(tries):
-        factors = [
+        U, V, W = (
             np.ascontiguousarray(factor.reshape(scheme.rank, *shape)).copy()
             for factor, shape in zip(scheme.factors, shapes, strict=True)
-        ]
+        )
         start = np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1, np.uint64)
-        if anneal(*factors, start, steps, HOT, COLD):
-            rows = (factor.reshape(scheme.rank, -1) for factor in factors)
+        if anneal(U, V, W, start, steps, HOT, COLD):
+            rows = (factor.reshape(scheme.rank, -1) for factor in (U, V, W))
             found = Scheme(format_, Ring.ZT, *rows)
             verify(found)
             return found

@@ -76,8 +76,8 @@ def fewest_additions(
     scheme : Scheme
         Over ZT, Z or Q; only ternary schemes are walked from, others are shortened as they are.
     seconds : float
-        Time to spend: with a walk, a quarter on the scheme as it is, half walking, a quarter on
-        what the walk found.
+        Time to spend: with a walk, a third on the scheme as it is, a third walking, the rest on
+        the better one.
     seed : int
         Of the random choices.
     walk : bool
@@ -85,10 +85,18 @@ def fewest_additions(
     """
     if not walk or scheme.natural_ring is not Ring.ZT:
         return reduce_additions(scheme, seconds, seed)
-    found = [reduce_additions(scheme, 0.25 * seconds, seed)]
-    other = fewer_additions(scheme.canonical.over(Ring.ZT), 0.5 * seconds, seed)
-    found.append(reduce_additions(other, 0.25 * seconds, seed))
-    return min(found, key=lambda reduction: reduction.additions)
+    first = reduce_additions(scheme, 0.35 * seconds, seed)
+    other = fewer_additions(scheme.canonical.over(Ring.ZT), 0.35 * seconds, seed)
+    look = reduce_additions(other, seed=seed, passes=PASSES)
+    if look.additions < first.additions:
+        return min(reduce_additions(other, 0.3 * seconds, seed), look, first, key=_additions)
+    again = reduce_additions(scheme, 0.3 * seconds, seed + 3)
+    sides = ((getattr(x, side) for x in (first, again)) for side in ("left", "right", "output"))
+    return Reduction(scheme, *(min(programs, key=_additions) for programs in sides))
+
+
+def _additions(found: Reduction | Program) -> int:
+    return found.additions
 
 
 def shorten(
@@ -138,9 +146,9 @@ def _around(matrix: IntArray, seconds: float, seed: int) -> Program:
     """Return a program with operations in place around shared sums."""
     search = InPlace(matrix, seed)
     search.improve(1, fresh=True)  # compiles, apart from the time to spend
-    start = time.monotonic()
+    start = time.thread_time()  # so that a busy machine does not take steps away
     search.improve(200, fresh=True)
-    each = (time.monotonic() - start) / 200
+    each = (time.thread_time() - start) / 200
     cycles = max(1, int(0.8 * seconds / each / CYCLE))
     for cycle in range(cycles):
         steps = min(CYCLE, int(0.8 * seconds / each))

@@ -152,10 +152,40 @@ def close_gap(at, wide, narrow, base, entries, hole):  # type: ignore[no-untyped
 
 
 @njit(inline="always")
-def move_row(at, wide, narrow, slot, row, new, class_, position):  # type: ignore[no-untyped-def]
-    """Put `row` of `slot` into the class of the key at wide[new], as `find` found it."""
-    base, entries = slot * at.classes, at.entries + slot * at.table
+def recount(at, wide, narrow, h, o, row, live, number, found):  # type: ignore[no-untyped-def]
+    """Put `row` into class h and take it from class o, several blocks wide; 1 if o is empty.
+
+    Counts and exclusive ors of row numbers tell whom that makes flippable, or no longer.
+    """
     block, bit = row >> SIX, ONE << (row & LOW6)
+    wide[at.bitmaps + h * at.blocks + block] |= bit
+    joined = U(narrow[at.counts + h]) + ONE
+    companion = U(narrow[at.row_sums + h])
+    narrow[at.counts + h] = np.uint16(joined)
+    narrow[at.row_sums + h] = np.uint16(companion ^ row)
+    wide[at.bitmaps + o * at.blocks + block] &= ~bit
+    left = U(narrow[at.counts + o]) - ONE
+    last = U(narrow[at.row_sums + o]) ^ row
+    narrow[at.counts + o] = np.uint16(left)
+    narrow[at.row_sums + o] = np.uint16(last)
+    empty, pair, alone = flag(left == ZERO), flag(joined == TWO), flag(left == ONE)
+    wide[live + (last >> SIX)] &= ~(alone << (last & LOW6))
+    wide[live + block] = (wide[live + block] & ~bit) | (bit & (ZERO - found))
+    wide[live + (companion >> SIX)] |= pair << (companion & LOW6)
+    wide[number] += found + pair + empty - alone - ONE
+    return empty
+
+
+@njit(inline="always")
+def move_row(  # type: ignore[no-untyped-def]
+    at, wide, narrow, slot, row, new, class_, position, counted
+):
+    """Put `row` of `slot` into the class of the key at wide[new], as `find` found it.
+
+    Counts and the number of flippable rows are kept if there is more than a block, or `counted`.
+    """
+    base, entries = slot * at.classes, at.entries + slot * at.table
+    bit = ONE << (row & LOW6)
     old = U(narrow[slot * at.rows + row])
     o, top = base + old, U(narrow[at.free_counts + slot])
     found = flag(class_ != ZERO)
@@ -167,32 +197,21 @@ def move_row(at, wide, narrow, slot, row, new, class_, position):  # type: ignor
     for t in range(at.key):
         wide[h * at.key + t] = wide[new + t]
     narrow[slot * at.rows + row] = np.uint16(class_)
-    wide[at.bitmaps + h * at.blocks + block] |= bit
-    joined = U(narrow[at.counts + h]) + ONE
-    companion = U(narrow[at.row_sums + h])
-    narrow[at.counts + h] = np.uint16(joined)
-    narrow[at.row_sums + h] = np.uint16(companion ^ row)
-    # the class it leaves
-    wide[at.bitmaps + o * at.blocks + block] &= ~bit
-    left = U(narrow[at.counts + o]) - ONE
-    last = U(narrow[at.row_sums + o]) ^ row
-    narrow[at.counts + o] = np.uint16(left)
-    narrow[at.row_sums + o] = np.uint16(last)
-    empty = flag(left == ZERO)
+    live = at.flippable + slot * at.blocks
+    if at.blocks == ONE and not counted:  # who is flippable now can be told from the two bitmaps
+        before = wide[at.bitmaps + h]
+        wide[at.bitmaps + h] = before | bit
+        after = wide[at.bitmaps + o] & ~bit
+        wide[at.bitmaps + o] = after
+        empty = flag(after == ZERO)
+        joined = bit & (ZERO - found) | before & (ZERO - flag(before & (before - ONE) == ZERO))
+        alone = after & (ZERO - flag(after & (after - ONE) == ZERO))
+        wide[live] = wide[live] & ~(bit | alone) | joined
+    else:
+        empty = recount(at, wide, narrow, h, o, row, live, at.live + slot, found)
     top -= ONE - found
     narrow[at.free + base + top] = np.uint16(old)
     narrow[at.free_counts + slot] = np.uint16(top + empty)
-    # who is flippable now
-    live = at.flippable + slot * at.blocks
-    pair, alone = flag(joined == TWO), flag(left == ONE)
-    if at.blocks == ONE:
-        mask = wide[live] & ~(bit | (alone << last))
-        wide[live] = mask | (bit & (ZERO - found)) | (pair << companion)
-    else:
-        wide[live + (last >> SIX)] &= ~(alone << (last & LOW6))
-        wide[live + block] = (wide[live + block] & ~bit) | (bit & (ZERO - found))
-        wide[live + (companion >> SIX)] |= pair << (companion & LOW6)
-    wide[at.live + slot] += found + pair + empty - alone - ONE
     # the table entry of a class left empty
     gone = U(narrow[at.positions + o])
     if narrow[entries + ((gone + ONE) & (at.table - ONE))] == 0:
@@ -226,9 +245,15 @@ def flips(at, wide, narrow, seed, counter, steps, merge, move):  # type: ignore[
     """
     done, refused, code = ZERO, ZERO, DONE
     while done < steps:
-        live0 = wide[at.live]
-        live1 = live0 + wide[at.live + ONE]
-        live2 = live1 + wide[at.live + TWO]
+        mask, mask1, mask2 = ZERO, ZERO, ZERO
+        if at.blocks == ONE:  # counting anew is nearer to the masks than numbers kept in memory
+            mask = wide[at.flippable]
+            mask1, mask2 = wide[at.flippable + ONE], wide[at.flippable + TWO]
+            live0, live1, live2 = popcount(mask), popcount(mask1), popcount(mask2)
+        else:
+            live0, live1, live2 = wide[at.live], wide[at.live + ONE], wide[at.live + TWO]
+        live1 += live0
+        live2 += live1
         if live2 == ZERO:
             code = STUCK
             break
@@ -239,10 +264,17 @@ def flips(at, wide, narrow, seed, counter, steps, merge, move):  # type: ignore[
         beyond0, beyond1 = flag(k >= live0), flag(k >= live1)
         a = beyond0 + beyond1
         k -= (live0 & (ZERO - beyond0)) + ((live1 - live0) & (ZERO - beyond1))
-        i = select(at, wide, at.flippable + a * at.blocks, ZERO, ZERO, k)
+        if at.blocks == ONE:
+            mask ^= ((mask ^ mask1) & (ZERO - beyond0)) ^ ((mask1 ^ mask2) & (ZERO - beyond1))
+            i = kth_set_bit(mask, k)
+        else:
+            i = select(at, wide, at.flippable + a * at.blocks, ZERO, ZERO, k)
         b, c = (NEXT >> (a + a)) & THREE, (AFTER >> (a + a)) & THREE
         shared = a * at.classes + U(narrow[a * at.rows + i])
-        others = U(narrow[at.counts + shared]) - ONE
+        if at.blocks == ONE:
+            others = popcount(wide[at.bitmaps + shared]) - ONE
+        else:
+            others = U(narrow[at.counts + shared]) - ONE
         k = (((z & LOW32) >> EIGHT) * others) >> PART
         j = select(at, wide, at.bitmaps + shared * at.blocks, i >> SIX, ONE << (i & LOW6), k)
         first_b, second_b = b * at.rows + i, b * at.rows + j
@@ -293,8 +325,8 @@ def flips(at, wide, narrow, seed, counter, steps, merge, move):  # type: ignore[
             refused += ONE
             code = EVENT
             break
-        move_row(at, wide, narrow, b, i, at.first_new, class_b, position_b)
-        move_row(at, wide, narrow, c, j, at.second_new, class_c, position_c)
+        move_row(at, wide, narrow, b, i, at.first_new, class_b, position_b, False)
+        move_row(at, wide, narrow, c, j, at.second_new, class_c, position_c, False)
         if at.ring != TWO:
             wide[at.signs + (i >> SIX)] ^= turned_b << (i & LOW6)
             wide[at.signs + (j >> SIX)] ^= turned_c << (j & LOW6)

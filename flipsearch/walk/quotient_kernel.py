@@ -75,7 +75,7 @@ def _set(at, wide, narrow, place, vector):  # type: ignore[no-untyped-def]
     """Change the vector at a place."""
     wide[at.first_new] = vector
     class_, position = find(at, wide, narrow, ZERO, at.first_new)
-    move_row(at, wide, narrow, ZERO, place, at.first_new, class_, position)
+    move_row(at, wide, narrow, ZERO, place, at.first_new, class_, position, True)
 
 
 @njit(inline="always")

@@ -22,7 +22,7 @@ from flipsearch.faults.union import Certificate, FaultTolerantScheme
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray
 
-_PARTS = ("code", "work", "checks", "transports", "processes", "product")
+_PARTS = ("code", "work", "checks", "decode", "transports", "processes", "product")
 _PROGRAMMES = 4_000
 """About how many linear programmes are solved when a module is written."""
 
@@ -50,66 +50,13 @@ The process that calls holds A, B and C: its loss is the one loss that nothing h
 
 _TAIL = '''
 
-def multiply(
-    a: Any,
-    b: Any,
-    *,
-    executor: Any = None,
-    check: bool = False,
-    correct: int = 0,
-    deadline: float | None = None,
-    retries: int = 1,
-    leaf: Any = None,
-    drill: Mapping[int, Drill] | None = None,
-    ray_options: Mapping[str, Any] | None = None,
-    out: Any = None,
-) -> Outcome:
+def multiply(a: Any, b: Any, **options: Any) -> Outcome:
     """Return C = AB with a report of what was lost and how it was decoded.
 
-    Parameters
-    ----------
-    a, b : arrays, shapes (N, K) and (K, P)
-        Any sizes; integers (exact, modulo 2^64 as in numpy), floats or complex numbers.
-    executor : None, "threads", "ray", a concurrent.futures executor, or `workers()`
-        Where the products are computed.
-    check : bool
-        Check each product (Freivalds) and treat wrong ones as lost.
-    correct : int
-        Find up to that many wrong products from the parity checks alone, without `check`; waits
-        for as many products as that takes.
-    deadline : float, optional
-        Seconds after which what has not arrived counts as lost.
-    retries : int
-        How often a smallest repairing set of products is started again when too much is lost.
-    leaf : callable, "module:function", or None
-        Multiplies a worker's two operands; BLAS by default.
-    drill : dict, optional
-        Rehearsed faults by product, on the first try: "kill", "raise", "wrong", "lose", or
-        seconds of delay.
-    ray_options : dict, optional
-        Options of the Ray tasks, such as ``{"num_cpus": 4}``.
-    out : array, shape (N, P), optional
-        Where C goes; of the product's dtype.
-
-    Raises
-    ------
-    LostProductsError
-        Too much was lost; the error names the pattern.
+    Options are those of `run` above: executor, check, correct, deadline, retries, leaf, drill,
+    ray_options, out.
     """
-    return run(
-        CODE,
-        a,
-        b,
-        executor=executor,
-        check=check,
-        correct=correct,
-        deadline=deadline,
-        retries=retries,
-        leaf=leaf,
-        drill=drill,
-        ray_options=ray_options,
-        out=out,
-    )
+    return run(CODE, a, b, **options)
 
 
 def matmul(a: Any, b: Any, **options: Any) -> Any:

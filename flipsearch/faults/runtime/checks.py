@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 
 from flipsearch.faults.runtime.code import Code
-from flipsearch.faults.runtime.work import blocks_of, combine
+from flipsearch.faults.runtime.work import blocks_of
 
 
 class Freivalds:
-    """Checks P_r = S_r T_r by random vectors x: P_r x = S_r (T_r x).
+    """Checks P_r = S_r T_r by random vectors x: P_r x = sum u_a v_b A_a (B_b x).
 
-    All B_b x and all A_a (T_r x) are computed once, so that a product costs one pass over it.
+    All A_a (B_b x) are computed once, so that a product costs one pass over it.
     For integers there is no tolerance. Bounded ones run through float64 BLAS, exactly; others
     modulo 2^64. The chance to miss a wrong product is below 2^-30, except that an error which is
     a multiple of a high power of two is missed with a somewhat higher chance where the product
     itself may wrap. For floats the tolerance is the worst case of rounding in the
-    worker and here: 2 (K + p + terms) eps times the norms of the operands.
+    worker and here: 2 (K + p + terms) eps times the norms of the operands. Norms take as long as
+    the rest, so that products are first held to what |A_a y| / |y| and |B_b x| / |x| show the
+    norms to be at least; only one that fails this has them computed.
     """
 
     def __init__(self, code: Code, a: Any, b: Any, seed: int | None = None) -> None:
@@ -63,23 +65,36 @@ class Freivalds:
                 block.astype(kind, copy=False) @ self._x[: block.shape[1]]
                 for block in self._rights
             ]
-            wanted = []
-            for row in code.right:
-                used = [j for j, x in enumerate(row) if x]
-                wanted.append(
-                    combine((inner, vectors), [row[j] for j in used], [images[j] for j in used])
-                )
-            stacked = np.concatenate(wanted, axis=1)
+            stacked = np.zeros((inner, len(images) * vectors), dtype=kind)
+            for j, image in enumerate(images):
+                stacked[: len(image), j * vectors : (j + 1) * vectors] = image
             self._through = [
-                block.astype(kind, copy=False) @ stacked[: block.shape[1]] for block in self._lefts
+                _thin(block.astype(kind, copy=False), stacked[: block.shape[1]])
+                .reshape(len(block), len(images), vectors)
+                .transpose(1, 0, 2)
+                for block in self._lefts
             ]
-        if not self.is_exact:
-            self._norms()
+            self._norms: tuple[list[Any], list[Any]] | None = None
+            if not self.is_exact:
+                self._least_norms = self._norms_at_least(stacked)
 
-    def _norms(self) -> None:
-        """Norms for the tolerance: rows of the blocks of A, whole blocks of B."""
-        self._row_norms = [np.sqrt(_squares(block)) for block in self._lefts]
-        self._block_norms = [math.sqrt(_squares(block).sum()) for block in self._rights]
+    def _norms_at_least(self, stacked: Any) -> tuple[list[Any], list[Any]]:
+        """Half of lower bounds of the norms below, the half for rounding."""
+        lengths = np.linalg.norm(stacked.astype(np.complex128), axis=0)
+        rows = []
+        for through in self._through:
+            seen = np.abs(through[:, :, 0].astype(np.complex128)) / lengths[:, None]
+            rows.append(np.nan_to_num(seen, posinf=0).max(axis=0, initial=0) / 2)
+        return rows, list(lengths / math.sqrt(self._shapes[1][1]) / 2)
+
+    def _exact_norms(self) -> tuple[list[Any], list[Any]]:
+        """Norms of the rows of the blocks of A, and of whole blocks of B."""
+        if self._norms is None:
+            self._norms = (
+                [np.sqrt(_squares(block)) for block in self._lefts],
+                [math.sqrt(_squares(block).sum()) for block in self._rights],
+            )
+        return self._norms
 
     def is_right(self, r: int, product: Any) -> bool:
         """Whether product r passes."""
@@ -90,29 +105,48 @@ class Freivalds:
             low, high = int(product.min()), int(product.max())
             if low < -self._bound or high > self._bound:
                 return False
-        left, right = self._code.left[r], self._code.right[r]
-        used = [i for i, x in enumerate(left) if x]
-        vectors = self._x.shape[1]
-        here = slice(r * vectors, (r + 1) * vectors)
+        kind = self._x.dtype
+        right = np.array(self._code.right[r], dtype=kind)
         with np.errstate(over="ignore", invalid="ignore"):
-            expected = combine(
-                (height, vectors),
-                [left[i] for i in used],
-                [self._through[i][:, here] for i in used],
+            difference = product.astype(kind, copy=False) @ self._x
+            for x, through in zip(self._code.left[r], self._through, strict=True):
+                if x:
+                    difference[: through.shape[1]] -= kind.type(x) * np.tensordot(
+                        right, through, 1
+                    )
+            if self.is_exact:
+                return not difference.any()
+            found = np.abs(difference[:, 0])
+            return bool((found <= self._tolerance(r, self._least_norms)).all()) or bool(
+                (found <= self._tolerance(r, self._exact_norms())).all()
             )
-            found = product.astype(self._x.dtype, copy=False) @ self._x
-            difference = found - expected
-        if self.is_exact:
-            return not difference.any()
-        eps = float(np.finfo(self._x.real.dtype).eps)
-        terms = len(used) + sum(1 for x in right if x)
-        norms = np.zeros(height)
-        for i in used:
-            norms[: len(self._row_norms[i])] += abs(left[i]) * self._row_norms[i]
-        other = sum(abs(x) * norm for x, norm in zip(right, self._block_norms, strict=True))
-        factor = 2 * (self._shapes[1][0] + columns + terms) * eps
-        limit = factor * math.sqrt(columns) * other * norms + np.finfo(self._x.real.dtype).tiny
-        return bool((np.abs(difference[:, 0]) <= limit).all())
+
+    def _tolerance(self, r: int, norms: tuple[list[Any], list[Any]]) -> Any:
+        """Return what each row's difference may be at most."""
+        left, right = self._code.left[r], self._code.right[r]
+        precision = np.finfo(self._x.real.dtype)
+        rows = np.zeros(self._shapes[0][0])
+        for x, row_norms in zip(left, norms[0], strict=True):
+            rows[: len(row_norms)] += abs(x) * row_norms
+        other = sum(abs(x) * norm for x, norm in zip(right, norms[1], strict=True))
+        inner, columns = self._shapes[1]
+        terms = sum(map(bool, left)) + sum(map(bool, right))
+        factor = 2 * (inner + columns + terms) * float(precision.eps)
+        return factor * math.sqrt(columns) * other * rows + precision.tiny
+
+
+def _thin(block: Any, vectors: Any) -> Any:
+    """Return block times a few vectors; a few rows at a time, which stay in cache."""
+    if vectors.shape[1] > 8 or block.size < 1 << 16:
+        return block @ vectors
+    product = np.empty((len(block), vectors.shape[1]), dtype=block.dtype)
+    columns = [np.ascontiguousarray(column) for column in vectors.T]
+    step = max(1, (1 << 19) // (block.shape[1] * block.itemsize))
+    for start in range(0, len(block), step):
+        rows = block[start : start + step]
+        for c, column in enumerate(columns):
+            product[start : start + step, c] = rows @ column
+    return product
 
 
 def _squares(block: Any) -> Any:

@@ -27,7 +27,7 @@ import numpy as np
 
 from flipsearch.faults.runtime.code import Code
 from flipsearch.faults.runtime.transports import Operands, Report
-from flipsearch.faults.runtime.work import Drill, blocks_of, product_of_blocks
+from flipsearch.faults.runtime.work import Drill, product_of_blocks
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -290,18 +290,11 @@ def serve(code: Code) -> None:
             if mapped[0] != key:
                 mapped = (key, _views(code, job, "r+"))
             a, b, slots = mapped[1]
-            n, m, p = code.sides
-            lefts, rights = blocks_of(a, n, m), blocks_of(b, m, p)
-            u, v = code.left[job["r"]], code.right[job["r"]]
-            blocks = [lefts[i] for i, x in enumerate(u) if x]
-            blocks += [rights[i] for i, x in enumerate(v) if x]
+            operands = Operands(code, a, b)
+            left, right, blocks = operands.needs(job["r"])
+            # only a whole product goes into the slot: a late twin of this job may be read there
             slots[job["r"]][...] = product_of_blocks(
-                (lefts[0].shape, rights[0].shape),
-                [x for x in u if x],
-                [x for x in v if x],
-                job["leaf"],
-                job["drill"],
-                *blocks,
+                operands.shapes, left, right, job["leaf"], job["drill"], *blocks, keep=True
             )
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import math
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 
 from flipsearch.faults.runtime.checks import Freivalds, error_bounds, locate
 from flipsearch.faults.runtime.code import Code, Decoding
+from flipsearch.faults.runtime.decode import decode
 from flipsearch.faults.runtime.processes import ProcessTransport, ProcessWorkers
 from flipsearch.faults.runtime.transports import (
     Operands,
@@ -21,7 +21,7 @@ from flipsearch.faults.runtime.transports import (
     RayTransport,
     Transport,
 )
-from flipsearch.faults.runtime.work import Drill, blocks_of
+from flipsearch.faults.runtime.work import Drill
 
 
 class LostProductsError(RuntimeError):
@@ -90,7 +90,40 @@ def run(
     ray_options: Mapping[str, Any] | None = None,
     out: Any = None,
 ) -> Outcome:
-    """Return C = AB and what was lost on the way; see the emitted module's `multiply`."""
+    """Return C = AB with a report of what was lost and how it was decoded.
+
+    Parameters
+    ----------
+    code : Code
+        The products and how C comes back from them.
+    a, b : arrays, shapes (N, K) and (K, P)
+        Any sizes; integers (exact, modulo 2^64 as in numpy), floats or complex numbers.
+    executor : None, "threads", "ray", a concurrent.futures executor, or `workers()`
+        Where the products are computed.
+    check : bool
+        Check each product (Freivalds) and treat wrong ones as lost.
+    correct : int
+        Find up to that many wrong products from the parity checks alone, without `check`; waits
+        for as many products as that takes.
+    deadline : float, optional
+        Seconds after which what has not arrived counts as lost.
+    retries : int
+        How often a smallest repairing set of products is started again when too much is lost.
+    leaf : callable, "module:function", or None
+        Multiplies a worker's two operands; BLAS by default.
+    drill : dict, optional
+        Rehearsed faults by product, on the first try: "kill", "raise", "wrong", "lose", or
+        seconds of delay.
+    ray_options : dict, optional
+        Options of the Ray tasks, such as ``{"num_cpus": 4}``.
+    out : array, shape (N, P), optional
+        Where C goes; of the product's dtype.
+
+    Raises
+    ------
+    LostProductsError
+        Too much was lost; the error names the pattern.
+    """
     a, b, kind = _operands(a, b)
     shape = (a.shape[0], b.shape[1])
     if out is not None and (out.shape != shape or out.dtype != kind):
@@ -278,61 +311,3 @@ class _Call:
             seconds,
             self._check_seconds,
         )
-
-
-def decode(
-    code: Code, decoding: Decoding, products: Mapping[int, Any], a: Any, b: Any, out: Any = None
-) -> Any:
-    """Combine the products into C, a few rows at a time so that they stay in cache."""
-    n, _, p = code.sides
-    c = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype) if out is None else out
-    blocks = blocks_of(c, n, p)
-    height, width = blocks[0].shape
-    step = max(1, (1 << 17) // max(1, width * c.itemsize))
-
-    def combine_rows(start: int) -> None:
-        temporary = np.empty((step, width), dtype=c.dtype)
-        for block, row, scale in zip(blocks, decoding.rows, decoding.scales, strict=True):
-            into = block[start : start + step]
-            here = temporary[: into.shape[0], : into.shape[1]]
-            first = True
-            for r in decoding.used:
-                x = row[r]
-                if x == 0:
-                    continue
-                part = products[r][start : start + into.shape[0], : into.shape[1]]
-                if first:
-                    np.multiply(part, _scalar(x, c.dtype), out=into)
-                    first = False
-                elif x in (1, -1):
-                    (np.add if x == 1 else np.subtract)(into, part, out=into)
-                else:
-                    np.multiply(part, _scalar(x, c.dtype), out=here)
-                    into += here
-            if scale != 1:
-                _divide(into, scale)
-
-    starts = range(0, height, step)
-    if c.nbytes < 1 << 22:
-        for start in starts:
-            combine_rows(start)
-    else:
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
-            list(threads.map(combine_rows, starts))
-    return c
-
-
-def _scalar(x: int, kind: np.dtype[Any]) -> Any:
-    """Return an integer as a scalar of that dtype, modulo 2^64 for integers."""
-    return kind.type((x + 2**63) % 2**64 - 2**63 if kind.kind == "i" else x)
-
-
-def _divide(block: Any, scale: int) -> None:
-    """Divide in place: exactly, for integers; modulo 2^64 where the denominator is odd."""
-    if block.dtype.kind != "i":
-        block /= scale
-    elif scale % 2:
-        inverse = pow(scale, -1, 2**64)
-        block *= np.array(inverse, dtype=np.uint64).astype(np.int64)
-    else:
-        block //= scale

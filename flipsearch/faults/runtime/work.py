@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,13 +16,36 @@ Leaf = Callable[[Any, Any], Any]
 Drill = str | float | None
 
 
-def default_leaf(x: Any, y: Any) -> Any:
-    """Multiply two matrices: BLAS for floats; integers exactly modulo 2^64.
+class Workspace(threading.local):
+    """Arrays that each thread keeps from one product to the next; fresh memory costs time.
+
+    It is pickled as an empty one.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+
+    def take(self, name: str, shape: tuple[int, int], kind: np.dtype[Any]) -> Any:
+        """Return an array, its contents arbitrary: the one of that name last time, if it fits."""
+        kept = self._kept.get(name)
+        if kept is None or kept.shape != shape or kept.dtype != kind:
+            kept = self._kept[name] = np.empty(shape, kind)
+        return kept
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Workspace, ())
+
+
+WORKSPACE = Workspace()
+
+
+def default_leaf(x: Any, y: Any, out: Any = None) -> Any:
+    """Multiply two matrices: BLAS for floats, into `out`; integers exactly modulo 2^64.
 
     Integers whose product cannot exceed 2^53 go through float64 BLAS, which is then exact.
     """
     if x.dtype.kind != "i":
-        return np.matmul(x, y)
+        return np.matmul(x, y, out=out)
     bound = x.shape[1] * _largest(x) * _largest(y)
     if bound < 2**53:
         return np.matmul(x.astype(np.float64), y.astype(np.float64)).astype(x.dtype)
@@ -32,10 +56,8 @@ def _largest(x: Any) -> int:
     return max(abs(int(x.max(initial=0))), abs(int(x.min(initial=0))))
 
 
-def resolve_leaf(leaf: Leaf | str | None) -> Leaf:
-    """Return the leaf multiplication: None is the default, a string ``module:function``."""
-    if leaf is None:
-        return default_leaf
+def resolve_leaf(leaf: Leaf | str) -> Leaf:
+    """Return the leaf multiplication; a string is ``module:function``."""
     if isinstance(leaf, str):
         module, _, name = leaf.partition(":")
         found: Leaf = getattr(importlib.import_module(module), name or "matmul")
@@ -53,19 +75,38 @@ def blocks_of(matrix: Any, rows: int, columns: int) -> list[Any]:
     ]
 
 
-def combine(shape: tuple[int, int], coefficients: Sequence[int], blocks: Sequence[Any]) -> Any:
-    """Return the sum of coefficient times block, blocks padded with zeros to `shape`."""
+def combine(
+    shape: tuple[int, int], coefficients: Sequence[int], blocks: Sequence[Any], out: Any = None
+) -> Any:
+    """Return the sum of coefficient times block, blocks padded with zeros to `shape`.
+
+    A single block that needs no work is returned itself; otherwise the sum is in `out` if given.
+    A few rows at a time, so that each block is read from memory once.
+    """
     if len(blocks) == 1 and coefficients[0] == 1 and blocks[0].shape == shape:
         return blocks[0]
-    total = np.zeros(shape, dtype=blocks[0].dtype)
-    for coefficient, block in zip(coefficients, blocks, strict=True):
-        part = total[: block.shape[0], : block.shape[1]]
-        if coefficient == 1:
-            part += block
-        elif coefficient == -1:
-            part -= block
-        else:
-            part += block * block.dtype.type(coefficient)
+    kind = blocks[0].dtype
+    total = np.empty(shape, dtype=kind) if out is None else out
+    step = max(1, (1 << 17) // max(1, shape[1] * kind.itemsize))
+    scaled = np.empty((min(step, shape[0]), shape[1]), dtype=kind)
+    for start in range(0, shape[0], step):
+        rows = total[start : start + step]
+        is_first = True
+        for coefficient, block in zip(coefficients, blocks, strict=True):
+            part = block[start : start + step]
+            into = rows[: part.shape[0], : part.shape[1]]
+            if is_first and part.shape == rows.shape:
+                np.multiply(part, kind.type(coefficient), out=into)
+            else:
+                if is_first:
+                    rows[...] = 0
+                if coefficient in (1, -1):
+                    (np.add if coefficient == 1 else np.subtract)(into, part, out=into)
+                else:
+                    piece = scaled[: part.shape[0], : part.shape[1]]
+                    np.multiply(part, kind.type(coefficient), out=piece)
+                    into += piece
+            is_first = False
     return total
 
 
@@ -76,8 +117,11 @@ def product_of_blocks(
     leaf: Leaf | str | None,
     drill: Drill,
     *blocks: Any,
+    keep: bool = False,
 ) -> Any:
     """Return one product from the blocks it needs, those of A first.
+
+    Its operands are formed in memory that the thread keeps for the next product.
 
     Parameters
     ----------
@@ -89,11 +133,19 @@ def product_of_blocks(
         Multiplies the two operands.
     drill : rehearsal of a fault, or None
         ``"kill"``, ``"raise"``, ``"wrong"``, or seconds to be late by.
+    keep : bool
+        The product is wanted only until this thread computes the next: its memory is kept too.
     """
     rehearse(drill)
-    x = combine(shapes[0], left, blocks[: len(left)])
-    y = combine(shapes[1], right, blocks[len(left) :])
-    product = resolve_leaf(leaf)(x, y)
+    kind = blocks[0].dtype
+    cut = len(left)
+    x = combine(shapes[0], left, blocks[:cut], WORKSPACE.take("left", shapes[0], kind))
+    y = combine(shapes[1], right, blocks[cut:], WORKSPACE.take("right", shapes[1], kind))
+    if leaf is None:
+        shape = (shapes[0][0], shapes[1][1])
+        product = default_leaf(x, y, WORKSPACE.take("product", shape, kind) if keep else None)
+    else:
+        product = resolve_leaf(leaf)(x, y)
     return spoil(product) if drill == "wrong" else product
 
 

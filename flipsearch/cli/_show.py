@@ -9,6 +9,8 @@ from typing import Any
 from flipsearch.catalogue import Catalogue, Record
 from flipsearch.catalogue.structure import recursion_of
 from flipsearch.cli.output import print_json
+from flipsearch.errors import NotFoundError, UsageError
+from flipsearch.formats import parse_format
 from flipsearch.scheme import Scheme
 
 _WORDS = {"shared_u": "shared U", "shared_v": "shared V", "shared_w": "shared W"}
@@ -17,7 +19,7 @@ _WORDS = {"shared_u": "shared U", "shared_v": "shared V", "shared_w": "shared W"
 def run_show(arguments: argparse.Namespace) -> int:
     """Print everything about one scheme."""
     with Catalogue.open(arguments.db, read_only=True) as catalogue:
-        record = catalogue.get(arguments.scheme)
+        record = _found(catalogue, arguments.scheme, arguments.ring)
         scheme = record.scheme  # its hash is checked whether or not the products are shown
         facts = record.to_dict()
         facts["provenance"] = [
@@ -40,6 +42,20 @@ def run_show(arguments: argparse.Namespace) -> int:
     else:
         _print_facts(facts)
     return 0
+
+
+def _found(catalogue: Catalogue, name: str, ring: str | None) -> Record:
+    """Return the scheme with a hash, or the best one of a format, whose name is no hash."""
+    if "x" not in name:
+        if ring is not None:
+            raise UsageError("--ring goes with a format: a hash names one scheme already")
+        return catalogue.get(name)
+    format_ = parse_format(name)
+    record = catalogue.best(format_, ring)
+    if record is None:
+        over = f"over {ring}" if ring else "over ZT, Z or Q"
+        raise NotFoundError(f"no scheme of {format_} {over} is stored: search for one")
+    return record
 
 
 def _programs(record: Record) -> dict[str, int] | None:

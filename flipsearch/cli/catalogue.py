@@ -48,7 +48,10 @@ def register(commands: Any) -> None:
     query.set_defaults(handler=run_list)
 
     show = commands.add_parser("show", help="everything about one scheme")
-    show.add_argument("scheme", metavar="ID", help="hash prefix, 6 digits or more")
+    show.add_argument(
+        "scheme", metavar="ID", help="hash prefix, 6 digits or more; or a format: its best scheme"
+    )
+    show.add_argument("--ring", help="with a format: best over this ring, by default ZT, Z or Q")
     show.add_argument("--products", action="store_true", help="write out its products")
     show.add_argument(
         "--orbit",

@@ -131,7 +131,8 @@ def test_query_filters(run: Run) -> None:
         (("list", "--sort", "colour"), 2, "cannot sort by"),
         (("query", "--rank", "few"), 2, "--rank"),
         (("query", "--since", "yesterday"), 2, "--since"),
-        (("show", "xyz"), 2, "no ID"),
+        (("show", "strassen"), 2, "no ID"),
+        (("show", "xyz"), 2, "unknown format"),
         (("show", "abcdef012345"), 1, "no scheme"),
         (("bounds", "list", "ss:9x9x9"), 1, "no bound"),
         (("bounds", "update", "/nowhere/x.csv"), 1, "No such file"),
@@ -159,6 +160,17 @@ def test_show(run: Run) -> None:
     assert item["provenance"] == [{"run": 1, "task": 2}]
     assert len(item["products"]) == 7
     assert item["growth"] == 12
+
+
+def test_show_takes_a_format_for_its_best_scheme(run: Run) -> None:
+    name = strassen().content_hash
+    assert run("show", "2x2x2")[1] == run("show", name)[1]
+    assert run("show", "2x2x2", "--ring", "ZT")[1] == run("show", name)[1]
+    assert run("show", "2x2x2", "--ring", "F2")[0] == 1
+    code, out, err = run("show", "9x9x9")
+    assert (code, out) == (1, "")
+    assert err == "flipsearch: no scheme of 9x9x9 over ZT, Z or Q is stored: search for one\n"
+    assert run("show", name, "--ring", "Z")[0] == 2
 
 
 def test_show_tells_the_orbit(run: Run, path: Path) -> None:

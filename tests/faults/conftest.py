@@ -9,28 +9,55 @@ from types import ModuleType
 
 import pytest
 
-from flipsearch.faults import write_fault_tolerant_kernel
-from flipsearch.faults.presets import presets
+from flipsearch.faults import FaultTolerantScheme, write_fault_tolerant_kernel
+from flipsearch.faults.presets import preset_folder, presets, read_union
 from flipsearch.formats import parse_format
 
 
 @pytest.fixture(scope="session")
-def emitted(
+def written(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str, int], ModuleType]]:
-    """Return a function (format, survive) -> the emitted module of the smallest preset."""
+) -> Iterator[Callable[[FaultTolerantScheme, str], ModuleType]]:
+    """Return a function (union, name) -> its emitted module, imported."""
     folder = tmp_path_factory.mktemp("faulty")
     sys.path.insert(0, str(folder))
-    made: dict[tuple[str, int], ModuleType] = {}
+    made: dict[str, ModuleType] = {}
 
-    def get(name: str, survive: int) -> ModuleType:
-        if (name, survive) not in made:
-            union = presets(parse_format(name), survive)[0]
-            module = f"faulty_{name}_{survive}"
-            write_fault_tolerant_kernel(union, folder / f"{module}.py", losses=min(survive, 2))
+    def get(union: FaultTolerantScheme, name: str) -> ModuleType:
+        if name not in made:
+            losses = min(union.certificate().survives, 2)
+            write_fault_tolerant_kernel(union, folder / f"{name}.py", losses=losses)
             importlib.invalidate_caches()
-            made[name, survive] = importlib.import_module(module)
-        return made[name, survive]
+            made[name] = importlib.import_module(name)
+        return made[name]
 
     yield get
     sys.path.remove(str(folder))
+
+
+@pytest.fixture(scope="session")
+def emitted(
+    written: Callable[[FaultTolerantScheme, str], ModuleType],
+) -> Callable[[str, int], ModuleType]:
+    """Return a function (format, survive) -> the emitted module of the smallest preset."""
+
+    def get(name: str, survive: int) -> ModuleType:
+        union = presets(parse_format(name), survive)[0]
+        return written(union, f"faulty_{name}_{survive}")
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def named(
+    written: Callable[[FaultTolerantScheme, str], ModuleType],
+) -> Callable[[str], ModuleType]:
+    """Return a function n9_f1 -> the emitted module of the first 2x2x2 preset of that name."""
+
+    def get(name: str) -> ModuleType:
+        folder = preset_folder()
+        assert folder is not None
+        path = next(path for path in sorted(folder.glob("2x2x2_*")) if name in path.name)
+        return written(read_union(path), f"named_{name}")
+
+    return get

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 Emitted = Callable[[str, int], ModuleType]
+Named = Callable[[str], ModuleType]
 
 
 @pytest.fixture(scope="module")
@@ -44,22 +45,23 @@ def test_nothing_lost(module: ModuleType, pool: Any) -> None:
     assert outcome.lost == {}
 
 
-def test_each_worker_killed_by_sigkill(module: ModuleType, pool: Any) -> None:
-    for r in range(0, module.CODE.workers, 4):
-        outcome = module.multiply(A, B, executor=pool, retries=0, drill={r: "kill"})
-        assert (outcome.product == A @ B).all()
-        assert r not in outcome.used
-        assert all("ended" in why for why in outcome.lost.values())
-
-
-def test_as_many_killed_as_the_code_survives(module: ModuleType, pool: Any) -> None:
-    generator = np.random.default_rng(0)
-    for _ in range(3):
-        lost = generator.choice(module.CODE.workers, size=module.CODE.kmin - 1, replace=False)
-        drill = dict.fromkeys(lost.tolist(), "kill")
-        outcome = module.multiply(A, B, executor=pool, retries=0, drill=drill)
-        assert (outcome.product == A @ B).all()
-        assert not set(outcome.used) & set(drill)
+@pytest.mark.parametrize("shipped", ["n9_f1", "n12_f2", "n14_f3_up", "n15_f3", "n16_f3"])
+def test_every_pattern_of_killed_workers(named: Named, shipped: str) -> None:
+    module = named(shipped)
+    n, survive = module.CODE.workers, module.CODE.kmin - 1
+    patterns = [
+        lost for size in range(survive + 1) for lost in itertools.combinations(range(n), size)
+    ]
+    expected = A @ B
+    with module.workers(2) as pool:
+        for lost in patterns:
+            outcome = module.multiply(
+                A, B, executor=pool, retries=0, drill=dict.fromkeys(lost, "kill")
+            )
+            assert (outcome.product == expected).all(), lost
+            assert outcome.resubmitted == ()
+            assert not set(outcome.used) & set(lost)
+            assert all("ended" in why for why in outcome.lost.values())
 
 
 def test_killed_from_outside_in_the_middle(module: ModuleType, pool: Any) -> None:
@@ -68,7 +70,7 @@ def test_killed_from_outside_in_the_middle(module: ModuleType, pool: Any) -> Non
     def shoot() -> None:
         time.sleep(0.3)
         busy = [process for process in pool.processes if process.job is not None]
-        os.kill(busy[0].handle.pid, signal.SIGKILL)
+        os.killpg(busy[0].handle.pid, signal.SIGKILL)
 
     killer = threading.Thread(target=shoot)
     killer.start()
@@ -138,13 +140,3 @@ def test_a_process_pool_of_the_standard_library(module: ModuleType) -> None:
         outcome = module.multiply(A, B, executor=executor, drill={2: "raise"})
         assert (outcome.product == A @ B).all()
         assert 2 in outcome.late or "rehearsed" in outcome.lost[2]
-
-
-@pytest.mark.slow
-def test_pairs_of_killed_processes(module: ModuleType, pool: Any) -> None:
-    pairs = itertools.combinations(range(module.CODE.workers), 2)
-    for pair in itertools.islice(pairs, 0, None, 5):
-        outcome = module.multiply(
-            A, B, executor=pool, retries=0, drill=dict.fromkeys(pair, "kill")
-        )
-        assert (outcome.product == A @ B).all()

@@ -1,24 +1,29 @@
 """Processes that die alone: one killed process loses the one product it was computing.
 
 Each process runs the emitted module itself (``python FILE --worker``) and is spoken to in JSON
-lines. A and B lie once in a file that all map, in memory where the system has room for it; a
-worker maps and reads the blocks of its product, and writes the product into its slot of that
-file.
+lines. Where there is fork, it lets a child do the work: a child that dies is reported and
+replaced in milliseconds, without a new interpreter. Answers name their call and product, so that
+none is taken for another's. A and B lie once in a file that all map, in memory where the system
+has room for it; a worker maps and reads the blocks of its product, and writes the product into
+its slot of that file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import weakref
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,18 +34,23 @@ from flipsearch.faults.runtime.code import Code
 from flipsearch.faults.runtime.transports import Operands, Report
 from flipsearch.faults.runtime.work import Drill, product_of_blocks
 
+_PATIENCE = 0.25  # seconds that a call waits for stragglers of an earlier one
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class WorkerLostError(RuntimeError):
-    """A process ended before it had answered."""
+    """A worker failed, or its process ended, before it had a product."""
 
 
 class _Process:
     def __init__(self, command: list[str], threads: int) -> None:
         environment = os.environ | dict.fromkeys(_THREADS, str(threads))
         self.handle = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
         )
         assert self.handle.stdout is not None
         self.out = self.handle.stdout.fileno()
@@ -53,23 +63,39 @@ class _Process:
         self.handle.stdin.write(json.dumps(message).encode() + b"\n")
         self.handle.stdin.flush()
 
-    def drain(self) -> None:
-        """Take in the answer to an earlier call, if it has come."""
-        if self.job is None:
-            return
+    def answers(self) -> Iterator[tuple[tuple[int, int], str | None]]:
+        """Yield the finished job and its error, if it has finished; then it is free again.
+
+        EOFError if the process has ended.
+        """
         try:
-            self.text += os.read(self.out, 1 << 16)
+            data = os.read(self.out, 1 << 16)
         except BlockingIOError:
             return
-        if b"\n" in self.text:
-            self.text, self.job = b"", None
+        if not data:
+            raise EOFError("its process ended without an answer")
+        *lines, self.text = (self.text + data).split(b"\n")
+        for line in lines:
+            answer = json.loads(line)
+            job = tuple(answer.get("job") or self.job or ())
+            if self.job is not None and job == self.job:
+                yield self.job, answer.get("error")
+                self.job = None
+
+    def drain(self) -> None:
+        """Take in the answer to an earlier call, if it has come."""
+        if self.job is not None:
+            with contextlib.suppress(EOFError):
+                for _ in self.answers():
+                    pass
 
     def stop(self) -> None:
         for stream in (self.handle.stdin, self.handle.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        self.handle.kill()
+        with contextlib.suppress(OSError):  # it and its child
+            os.killpg(self.handle.pid, signal.SIGKILL)
         self.handle.wait()
 
 
@@ -101,16 +127,18 @@ class ProcessWorkers:
         """Process ids of the workers."""
         return [process.handle.pid for process in self.processes]
 
-    def idle(self, call: int) -> _Process | None:
-        """Return a free worker for a call; stragglers of earlier calls are replaced."""
+    def idle(self, call: int, is_patient: bool) -> _Process | None:
+        """Return a free worker for a call; without patience, stragglers of others are replaced."""
         for i, process in enumerate(self.processes):
+            if process.job is not None and process.job[0] != call:
+                process.drain()
             if process.handle.poll() is not None and process.job is None:
                 process.stop()
                 self.processes[i] = process = _Process(self._command, self._threads)
             if process.job is None:
                 return process
         for i, process in enumerate(self.processes):
-            if process.job is not None and process.job[0] != call:
+            if not is_patient and process.job is not None and process.job[0] != call:
                 process.stop()
                 self.processes[i] = _Process(self._command, self._threads)
                 return self.processes[i]
@@ -175,6 +203,7 @@ class ProcessTransport:
         views[1][...] = b
         self._slots = views[2]
         self._waiting: deque[tuple[int, Drill]] = deque()
+        self._began = time.monotonic()
 
     def start(self, r: int, drill: Drill) -> None:
         """Hand product r to a free worker, or queue it."""
@@ -183,13 +212,16 @@ class ProcessTransport:
 
     def _dispatch(self) -> None:
         while self._waiting:
-            process = self._pool.idle(self._call)
+            is_patient = time.monotonic() < self._began + _PATIENCE
+            process = self._pool.idle(self._call, is_patient)
             if process is None:
                 return
             r, drill = self._waiting.popleft()
             process.job = (self._call, r)
             try:
-                process.send(self._layout | {"r": r, "leaf": self._leaf, "drill": drill})
+                process.send(
+                    self._layout | {"job": process.job, "leaf": self._leaf, "drill": drill}
+                )
             except OSError:
                 process.job = None
                 process.stop()
@@ -205,9 +237,10 @@ class ProcessTransport:
                         selector.register(process.out, selectors.EVENT_READ, process)
                 if not selector.get_map():
                     return []
-                left = None if until is None else max(0.0, until - time.monotonic())
-                events = selector.select(left)
-            if not events:
+                left = math.inf if until is None else max(0.0, until - time.monotonic())
+                nap = min(left, _PATIENCE) if self._waiting else left
+                events = selector.select(None if nap == math.inf else nap)
+            if not events and nap == left:
                 return []
             reports = [report for key, _ in events for report in self._read(key.data)]
             self._dispatch()
@@ -215,26 +248,19 @@ class ProcessTransport:
                 return reports
 
     def _read(self, process: _Process) -> list[Report]:
-        try:
-            data = os.read(process.out, 1 << 16)
-        except BlockingIOError:
-            return []
         job = process.job
-        if not data:
+        reports: list[Report] = []
+        try:
+            for (call, r), error in process.answers():
+                if call == self._call:
+                    result = self._slots[r] if error is None else WorkerLostError(error)
+                    reports.append((r, result))
+        except EOFError as error:
             process.job = None
             process.stop()
-            if job is None or job[0] != self._call:
-                return []
-            return [(job[1], WorkerLostError("its process ended without an answer"))]
-        process.text += data
-        if b"\n" not in process.text:
-            return []
-        line, process.text = process.text.split(b"\n", 1)
-        process.job = None
-        if job is None or job[0] != self._call:
-            return []
-        error = json.loads(line).get("error")
-        return [(job[1], RuntimeError(error) if error else self._slots[job[1]])]
+            if job is not None and job[0] == self._call:
+                reports.append((job[1], WorkerLostError(str(error))))
+        return reports
 
     def close(self) -> None:
         """Forget the rest."""
@@ -281,22 +307,32 @@ def serve(code: Code) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing else may write among the answers
     sys.path.insert(0, os.getcwd())
+    while hasattr(os, "fork"):
+        child = os.fork()
+        if child == 0:
+            break
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) == 0:
+            return
+        error = f"its process ended without an answer, status {status}"
+        answers.write(json.dumps({"error": error}).encode() + b"\n")
+        answers.flush()
     mapped: tuple[Any, Any] = (None, None)
     for line in sys.stdin:
         job = json.loads(line)
-        answer: dict[str, Any] = {}
+        answer: dict[str, Any] = {"job": job["job"]}
         try:
             key = [job[name] for name in ("file", "dtype", "a", "b", "product")]
             if mapped[0] != key:
                 mapped = (key, _views(code, job, "r+"))
             a, b, slots = mapped[1]
-            operands = Operands(code, a, b)
-            left, right, blocks = operands.needs(job["r"])
+            operands, r = Operands(code, a, b), job["job"][1]
+            left, right, blocks = operands.needs(r)
             # only a whole product goes into the slot: a late twin of this job may be read there
-            slots[job["r"]][...] = product_of_blocks(
+            slots[r][...] = product_of_blocks(
                 operands.shapes, left, right, job["leaf"], job["drill"], *blocks, keep=True
             )
         except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
+            answer["error"] = f"{type(error).__name__}: {error}"
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()

@@ -28,6 +28,7 @@ def database(tmp_path):
         (["search", "4x4x4", "--budget", "0s"], "no time"),
         (["search", "4x4x4", "--target", "65"], "no rank of 4x4x4"),
         (["search", "4x4x4", "--target", "-1"], "no rank of 4x4x4"),
+        (["search", "4x4x4", "--target", "15"], "fewer than 16 products"),
         (["search", "4x4x4", "--workers", "0"], "at least 1"),
         (["search"], "which format"),
         (["search", "--strategy", "meta"], "--within"),

@@ -111,10 +111,11 @@ def search_command(arguments: argparse.Namespace) -> int:
         raise UsageError("which format? for instance: search 4x4x4")
     else:
         format_ = parse_format(arguments.format)
-        if not 0 <= arguments.target <= format_.naive_rank:
+        least = max(format_.dimensions) if format_.is_general else 1
+        if arguments.target and not least <= arguments.target <= format_.naive_rank:
             raise UsageError(
-                f"target {arguments.target} is no rank of {format_}: the naive scheme has "
-                f"{format_.naive_rank}"
+                f"target {arguments.target} is no rank of {format_}: no scheme has fewer than "
+                f"{least} products, and the naive one has {format_.naive_rank}"
             )
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError("--workers is at least 1")

@@ -23,6 +23,7 @@ from flipsearch.faults.protect import Found, protect
 from flipsearch.faults.union import Certificate, FaultTolerantScheme
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import IntArray
+from flipsearch.scheme import Scheme
 
 _CHANCES = (0.01, 0.05, 0.1)
 _LARGEST_COVERING = 48
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     union = found.union
     rank = min(scheme.rank for _, scheme in bases)
     bound = lower_bound(union, bases, arguments.survive, 0.15 * budget)
-    stored = None if arguments.no_store else store(union, arguments.db, arguments.seed)
+    stored = None if arguments.no_store else store(union, bases, arguments.db, arguments.seed)
     if arguments.output:
         Path(arguments.output).write_text(union_text(union), encoding="utf-8")
     if arguments.json:
@@ -96,18 +97,35 @@ def _distinct(parts: list[tuple[IntArray, IntArray]]) -> IntArray:
     return np.unique(np.concatenate([np.concatenate(part, axis=1) for part in parts]), axis=0)
 
 
-def store(union: FaultTolerantScheme, address: str | None, seed: int) -> str:
-    """Store a union in the catalogue and return its hash."""
+def store(
+    union: FaultTolerantScheme, bases: list[tuple[str, Scheme]], address: str | None, seed: int
+) -> str:
+    """Store a union in the catalogue beside the schemes it contains; return its hash."""
     from flipsearch.catalogue import Catalogue, Provenance
 
+    contained = [scheme for _, scheme in bases if _vectors(scheme) <= _vectors(union)]
     with Catalogue.open(address) as catalogue:
+        for scheme in contained:
+            catalogue.add(scheme, provenance=Provenance(method="protected by a union"))
         stored = catalogue.add(
             union.as_scheme(),
-            Provenance(seed=seed, method="protect", details=header(union)),
+            Provenance(
+                seed=seed,
+                parent=contained[0].content_hash if contained else None,
+                method="protect",
+                details=header(union),
+            ),
         )
     if stored.rejected:
         complain(f"not stored: {stored.rejected}")
     return stored.hash
+
+
+def _vectors(factors: Scheme | FaultTolerantScheme) -> set[bytes]:
+    """Return the products, up to sign."""
+    rows = (factors.u[:, :, None] * factors.v[:, None, :]).reshape(len(factors.u), -1)
+    signs = [row[np.flatnonzero(row)[0]] > 0 for row in rows]
+    return {(row if sign else -row).tobytes() for row, sign in zip(rows, signs, strict=True)}
 
 
 def comparison(

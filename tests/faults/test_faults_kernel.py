@@ -20,7 +20,7 @@ from flipsearch.faults.presets import presets
 from flipsearch.formats import parse_format
 
 Emitted = Callable[[str, int], ModuleType]
-CASES = [("2x2x2", 1), ("2x2x2", 2), ("2x2x2", 3), ("2x2x2", 4), ("2x2x3", 1)]
+CASES = [("2x2x2", 1, 1), ("2x2x2", 2, 1), ("2x2x2", 4, 7), ("2x2x3", 1, 1)]
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +33,18 @@ def integers(shape: tuple[int, int], seed: int, largest: int = 50) -> Any:
     return np.random.default_rng(seed).integers(-largest, largest + 1, size=shape)
 
 
-@pytest.mark.parametrize(("name", "survive"), CASES)
-def test_every_pattern_of_losses_up_to_kmin(
-    emitted: Emitted, threads: ThreadPoolExecutor, name: str, survive: int
+@pytest.mark.parametrize(("name", "survive", "each"), CASES)
+def test_patterns_of_losses_up_to_kmin(
+    emitted: Emitted, threads: ThreadPoolExecutor, name: str, survive: int, each: int
 ) -> None:
+    """All of them, or one in `each`; killed processes go through all (test_faults_processes)."""
     module = emitted(name, survive)
     n = module.CODE.workers
     assert module.CODE.kmin == survive + 1
     a, b = integers((5, 7), 1), integers((7, 6), 2)
     expected = a @ b
     for size in range(survive + 1):
-        for lost in itertools.combinations(range(n), size):
+        for lost in list(itertools.combinations(range(n), size))[::each]:
             outcome = module.multiply(
                 a, b, executor=threads, retries=0, drill=dict.fromkeys(lost, "lose")
             )
@@ -137,10 +138,11 @@ def test_wrong_answers_are_not_passed_on(emitted: Emitted, threads: ThreadPoolEx
 def test_a_straggler_is_not_waited_for(emitted: Emitted) -> None:
     module = emitted("2x2x2", 2)
     a, b = integers((8, 8), 13), integers((8, 8), 14)
-    with ThreadPoolExecutor(module.CODE.workers) as pool:
-        begin = time.monotonic()
-        outcome = module.multiply(a, b, executor=pool, drill={4: 3.0, 7: 3.0})
-        seconds = time.monotonic() - begin
+    pool = ThreadPoolExecutor(module.CODE.workers)
+    begin = time.monotonic()
+    outcome = module.multiply(a, b, executor=pool, drill={4: 3.0, 7: 3.0})
+    seconds = time.monotonic() - begin
+    pool.shutdown(wait=False)
     assert (outcome.product == a @ b).all()
     assert {4, 7} <= set(outcome.late)
     assert seconds < 2.9
@@ -233,6 +235,92 @@ def test_right_products_pass_the_check_at_all_scales(emitted: Emitted) -> None:
             assert outcome.wrong == ()
             outcome = module.multiply(a, b, correct=1)
             assert outcome.wrong == ()
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.int64])
+def test_large_enough_for_pieces_and_threads(emitted: Emitted, kind: Any) -> None:
+    module = emitted("2x2x2", 3)
+    a, b = integers((731, 725), 23).astype(kind), integers((725, 740), 24).astype(kind)
+    outcome = module.multiply(a, b, check=True, drill={4: "wrong", 9: "lose"})
+    assert outcome.product.nbytes > 1 << 22
+    assert np.allclose(outcome.product, a @ b, rtol=0, atol=1e-6)
+    assert set(outcome.wrong) <= {4}
+    assert not {4, 9} & set(outcome.used)
+
+
+def test_the_check_where_random_images_vanish(emitted: Emitted) -> None:
+    module = emitted("2x2x2", 1)
+    code, size = module.CODE, 64
+    generator = np.random.default_rng(3)
+    a, b = generator.standard_normal((size, size)), generator.standard_normal((size, size))
+    x = module.Freivalds(code, a, b, seed=5)._x[:, 0]
+    b = np.outer(generator.standard_normal(size), np.concatenate([x[::-1], x[::-1]]))
+    b -= np.outer(b[:, : size // 2] @ x, np.concatenate([x, x])) / len(x)  # now both halves
+    checks = module.Freivalds(code, a, b, seed=5)
+    assert np.abs(b[:, : size // 2] @ x).max() < 1e-12
+    operands = module.Operands(code, a, b)
+    for r in range(code.workers):
+        left, right, blocks = operands.needs(r)
+        product = module.product_of_blocks(operands.shapes, left, right, None, None, *blocks)
+        assert checks.is_right(r, product)  # though |B x| bounds no norm
+        assert not checks.is_right(r, module.spoil(product))
+    assert checks._norms is not None
+
+
+def test_norms_are_seldom_needed_and_bound_the_estimates(emitted: Emitted) -> None:
+    module = emitted("2x2x2", 3)
+    code = module.CODE
+    generator = np.random.default_rng(4)
+    for kind in (np.float32, np.float64, np.complex128):
+        a, b = (generator.standard_normal((130, 130)).astype(kind) for _ in range(2))
+        checks = module.Freivalds(code, a, b)
+        operands = module.Operands(code, a, b)
+        for r in range(code.workers):
+            left, right, blocks = operands.needs(r)
+            assert checks.is_right(
+                r, module.product_of_blocks(operands.shapes, left, right, None, None, *blocks)
+            )
+        assert checks._norms is None
+        for least, exact in zip(checks._least_norms, checks._exact_norms(), strict=True):
+            for low, high in zip(least, exact, strict=True):
+                assert (low <= high).all()
+                assert (low > 0).all()
+
+
+def test_operands_and_products_use_kept_memory(emitted: Emitted) -> None:
+    module = emitted("2x2x2", 3)
+    a, b = integers((9, 8), 5).astype(float), integers((8, 10), 6).astype(float)
+    operands = module.Operands(module.CODE, a, b)
+    kept = []
+    for r in range(module.CODE.workers):
+        left, right, blocks = operands.needs(r)
+        product = module.product_of_blocks(
+            operands.shapes, left, right, None, None, *blocks, keep=True
+        )
+        fresh = module.product_of_blocks(operands.shapes, left, right, None, None, *blocks)
+        assert (product == fresh).all()
+        assert product is not fresh
+        kept.append(id(product))
+    assert len(set(kept)) == 1
+
+
+def test_no_worker_gets_more_than_its_operands_blocks(emitted: Emitted) -> None:
+    module = emitted("2x2x2", 3)
+    a, b = integers((6, 8), 5), integers((8, 10), 6)
+    given: list[list[Any]] = []
+
+    class Recording(ThreadPoolExecutor):
+        def submit(self, call: Any, /, *arguments: Any, **options: Any) -> Any:
+            given.append([x for x in arguments if isinstance(x, np.ndarray)])
+            return super().submit(call, *arguments, **options)
+
+    with Recording(1) as pool:
+        module.multiply(a, b, executor=pool)
+    for blocks, u, v in zip(given, module.CODE.left, module.CODE.right, strict=True):
+        assert [block.base is a for block in blocks] == [True] * sum(map(bool, u)) + [False] * sum(
+            map(bool, v)
+        )
+        assert all(block.shape in ((3, 4), (4, 5)) for block in blocks)
 
 
 def test_the_report_names_what_happened(emitted: Emitted) -> None:

@@ -174,13 +174,13 @@ def test_nine_workers_are_needed_within_a_pool() -> None:
 
 
 def test_protect_finds_nine_workers_without_presets() -> None:
-    found = protect(TWO, 1, BASES, budget=6, use_presets=False)
+    found = protect(TWO, 1, BASES, budget=3, use_presets=False)
     assert found.union.workers <= 9
     assert found.union.certificate().survives >= 1
 
 
 def test_protect_uses_the_workers_it_is_given() -> None:
-    found = protect(TWO, 2, BASES, workers=14, budget=8, use_presets=False)
+    found = protect(TWO, 2, BASES, workers=14, budget=5, use_presets=False)
     assert found.union.workers <= 14
     assert found.union.certificate().survives >= 2
     assert found.union.certificate().failure_probability(0.05) <= 2.91e-3  # Strassen + orbit
@@ -229,6 +229,9 @@ def test_the_command_prints_a_certificate_and_stores(
         details = [p.details for p in catalogue.provenance(record) if p.method == "protect"]
         assert details[0] is not None
         assert details[0]["survives"] == "3"
+        parent = next(p.parent for p in catalogue.provenance(record) if p.method == "protect")
+        assert parent == strassen().content_hash
+        assert catalogue.get(parent).rank == 7
 
 
 def test_the_command_as_json(capsys: pytest.CaptureFixture[str]) -> None:

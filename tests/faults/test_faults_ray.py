@@ -60,6 +60,23 @@ def test_lost_wrong_and_raising_tasks(cluster: Any, module: ModuleType) -> None:
     assert 0 in outcome.late or 0 in outcome.lost
 
 
+def test_operands_are_stored_once(
+    cluster: Any, module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[Any] = []
+    put = ray.put
+
+    def counted(block: Any) -> Any:
+        stored.append(block)
+        return put(block)
+
+    monkeypatch.setattr(ray, "put", counted)
+    drill = dict.fromkeys(range(module.CODE.workers - 5), "raise")  # some products start twice
+    assert (module.matmul(A, B, executor="ray", drill=drill) == A @ B).all()
+    assert len(stored) == 8
+    assert sum(block.size for block in stored) == A.size + B.size
+
+
 def test_a_killed_task_is_an_erasure_not_a_retry(cluster: Any, module: ModuleType) -> None:
     outcome = module.multiply(A, B, executor="ray", retries=0, correct=1, drill={5: "kill"})
     assert (outcome.product == A @ B).all()

@@ -30,8 +30,9 @@ def decode(
     threads = 1 if c.nbytes < 1 << 22 else os.cpu_count() or 1
 
     def work(start: int) -> None:
-        for here in range(start, min(start + share, height), step):
-            combine_rows(decoding, products, blocks, here, min(step, height - here))
+        end = min(start + share, height)
+        for here in range(start, end, step):
+            combine_rows(decoding, products, blocks, here, min(step, end - here))
 
     share = -(-height // (4 * threads)) if threads > 1 else height
     starts = range(0, height, share)

@@ -36,6 +36,12 @@ def cluster() -> Iterator[Any]:
             "num_cpus": 2,
             "include_dashboard": False,
             "object_store_memory": 80 * 1024 * 1024,
+            "_system_config": {  # a dead node is noticed in 2.5 s, a slow one left in peace
+                "health_check_initial_delay_ms": 500,
+                "health_check_period_ms": 500,
+                "health_check_timeout_ms": 3000,
+                "health_check_failure_threshold": 5,
+            },
         },
     )
     ray.init(address=made.address, log_to_driver=False)
@@ -106,7 +112,7 @@ def test_a_node_removed_in_the_middle(cluster: Any, module: ModuleType) -> None:
     remover = threading.Thread(target=remove)
     remover.start()
     outcome = module.multiply(
-        A, B, executor="ray", retries=3, drill=dict.fromkeys(range(module.CODE.workers), 1.0)
+        A, B, executor="ray", retries=3, drill=dict.fromkeys(range(module.CODE.workers), 0.8)
     )
     end = time.monotonic()
     remover.join()

@@ -1,0 +1,87 @@
+"""The search command makes the strategy asked for; a meta search begins with the best held."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flipsearch.catalogue import Catalogue
+from flipsearch.cli import main
+from flipsearch.cli._strategies import family_table, held_starts, make_strategy, print_family
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.scheme import naive_scheme
+from flipsearch.search.meta import MetaStrategy
+from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.transform import merge
+from flipsearch.walk.cpu import walk
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: None)
+    with Catalogue.open(f"sqlite:///{tmp_path}/c.db") as catalogue:
+        yield catalogue
+
+
+def test_a_meta_search_starts_from_stored_schemes(catalogue: Catalogue) -> None:
+    stored = catalogue.add(naive_scheme(parse_format("2x2x3"), Ring.ZT))
+    assert held_starts(catalogue, "2..3", Ring.ZT) == [stored.hash]
+    assert held_starts(catalogue, "2..3", Ring.F2) == [stored.hash]
+    assert held_starts(catalogue, "3..4", Ring.ZT) == []
+    parameters = {"within": "2..3", "start": [stored.hash]}
+    strategy = make_strategy(catalogue, "meta", None, Ring.ZT, 1, parameters)
+    assert isinstance(strategy, MetaStrategy)
+    assert not strategy.found()
+    rows = family_table(strategy)
+    assert [row["format"] for row in rows] == ["2x2x2", "2x2x3", "2x3x3", "3x3x3"]
+    assert all(row["gap"] == row["rank"] - row["known_bound"] for row in rows)
+
+
+def test_mirrored_reaches_the_strategy(catalogue: Catalogue) -> None:
+    format_ = parse_format("2x2x2")
+    for mirrored in (False, True):
+        strategy = make_strategy(
+            catalogue, "symmetric", format_, Ring.F2, 1, {"mirrored": mirrored}
+        )
+        assert isinstance(strategy, SymmetricStrategy)
+        assert strategy.mirrored is mirrored
+        assert family_table(strategy) == []
+
+
+def test_the_table_says_how_many_are_reached(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"format": "2x2x2", "rank": 7, "known_bound": 7, "gap": 0},
+        {"format": "2x2x3", "rank": 12, "known_bound": 11, "gap": 1},
+        {"format": "2x2x9", "rank": 32, "known_bound": None, "gap": None},
+    ]
+    print_family(rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["format", "rank", "known", "bound", "gap"]
+    assert lines[-1] == "1 of 3 formats at their known bound or below"
+
+
+def test_a_run_prints_the_table(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: None)
+    arguments = ["search", "--strategy", "meta", "--within", "2..2", "--budget", "10ms"]
+    arguments += ["--workers", "1", "--gpu", "off", "--json", "--db", f"sqlite:///{tmp_path}/c.db"]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].endswith("of 1 formats at their known bound or below")
+    [row] = json.loads(lines[-1])["formats"]
+    assert row["format"] == "2x2x2"
+    assert row["known_bound"] == 7
+
+
+def test_some_tasks_climb() -> None:
+    """Where a smaller format has a scheme below naive, its extension is walked from."""
+    formats = [parse_format(name) for name in ("2x2x2", "2x2x4", "2x2x5")]
+    strategy = MetaStrategy(formats, Ring.F2, 1)
+    assert all(len(strategy.ask().start) in (8, 16, 20) for _ in range(20))
+    seven = MetaStrategy(formats[:1], Ring.F2, 3)
+    while seven.best_rank > 7:
+        seven.tell(walk(seven.ask()))
+    strategy.offer(merge(*[seven.held_scheme((2, 2, 2))] * 2, 2))
+    climbs = [t for t in (strategy.ask() for _ in range(60)) if len(t.start) == 18]
+    assert climbs
+    assert {str(task.format) for task in climbs} == {"2x2x5"}

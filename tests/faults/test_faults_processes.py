@@ -124,6 +124,20 @@ def test_floats_and_no_file_left_behind(module: ModuleType) -> None:
     assert files() <= before
 
 
+def test_a_late_worker_is_ended_when_its_product_starts_again(named: Named) -> None:
+    module = named("n9_f1")
+    with module.workers(4) as pool:
+        begin = time.monotonic()
+        outcome = module.multiply(
+            A, B, executor=pool, deadline=1.0, retries=5, drill={0: 30.0, 1: 30.0, 2: 30.0}
+        )
+        assert (outcome.product == A @ B).all()
+        assert set(outcome.resubmitted) & {0, 1, 2}
+        busy = [process.job[1] for process in pool.processes if process.job is not None]
+        assert len(set(busy)) == len(busy) <= 2  # of three late ones two had to start again
+        assert time.monotonic() - begin < 25
+
+
 def test_a_leaf_by_name(module: ModuleType, pool: Any) -> None:
     assert (module.matmul(A, B, executor=pool, leaf="numpy:matmul") == A @ B).all()
     with pytest.raises(TypeError, match="module:function"):

@@ -206,7 +206,11 @@ class ProcessTransport:
         self._began = time.monotonic()
 
     def start(self, r: int, drill: Drill) -> None:
-        """Hand product r to a free worker, or queue it."""
+        """Hand product r to a free worker, or queue it; end a late twin: they share a slot."""
+        for process in self._pool.processes:
+            if process.job == (self._call, r):
+                process.job = None
+                process.stop()
         self._waiting.append((r, drill))
         self._dispatch()
 

@@ -29,10 +29,11 @@ from flipsearch.walk.task import Words, pack, unpack
 
 SHORTEST = 2
 """Ladders begin where no side is longer than this."""
-PATIENCE = 20_000_000
-"""Steps without improvement that end the last rung, beside half of those it took to get there."""
-RUNG_PATIENCE = 3_000
-"""The same on the rungs below, by the square of their naive rank."""
+PATIENCE, TOP_PATIENCE = 20_000_000, 6_000
+"""Steps without improvement that end the last rung, beside half of those it took to get there: a
+number, or the other by the square of the naive rank if that is more."""
+LONGEST_RUNG, RUNG_PATIENCE = 100_000_000, 3_000
+"""The same on the rungs below: a number, or the other by the square of the naive rank if less."""
 
 
 def predecessors(format_: Format) -> list[tuple[MatrixProduct, int]]:
@@ -102,8 +103,10 @@ class Descent:
     @property
     def patience(self) -> int:
         """Steps without improvement after which the current rung is done."""
-        below = RUNG_PATIENCE * self.format.naive_rank**2
-        return PATIENCE if self.on_top else min(PATIENCE, below)
+        size = self.format.naive_rank**2
+        if self.on_top:
+            return max(PATIENCE, TOP_PATIENCE * size)
+        return min(LONGEST_RUNG, RUNG_PATIENCE * size)
 
     def take(self, states: Sequence[Words], steps: int) -> None:
         """Take in what a walk on the current rung brought."""

@@ -96,6 +96,11 @@ class PoolStrategy:
             raise UsageError(f"searches run over F2, F3 and ZT, not over {ring}: lift afterwards")
         if steps < 1:
             raise UsageError("a task has at least one step")
+        for scheme in starts:
+            if scheme.format != format_:
+                raise UsageError(
+                    f"a scheme of {scheme.format} cannot start a search for {format_}"
+                )
         self.format, self.ring, self.seed = format_, ring, seed
         self.target, self.steps = target, steps
         self.asked = self.told = self.begun = 0

@@ -1,5 +1,7 @@
 """The pool strategy: a deterministic function of its seed and of what it is told."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,10 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
+from flipsearch.search.descent import draw_ladder, predecessors
 from flipsearch.search.levels import can_flip, key_of
 from flipsearch.search.pool import PoolStrategy, task_seed
+from flipsearch.transform.dimensions import extend
 from flipsearch.verify import verify
 from flipsearch.walk import cpu
 from flipsearch.walk.task import Policy, WalkTask, pack, unpack
@@ -79,6 +83,37 @@ def test_can_flip_agrees_with_factors_equal_up_to_sign(ring, name):
 def test_every_task_has_a_seed_of_its_own():
     seeds = {task_seed(run, number) for run in range(20) for number in range(50)}
     assert len(seeds) == 1000
+
+
+def test_refuses_starts_of_other_formats():
+    other = naive_scheme(parse_format("ug:3x3x2"), Ring.F2)
+    with pytest.raises(UsageError, match="ug:3x3x2 cannot start a search for ug:3x3x3"):
+        PoolStrategy(parse_format("ug:3x3x3"), Ring.F2, starts=[other])
+
+
+def test_a_descent_climbs_a_ladder_one_side_at_a_time():
+    for name in ("4x5x3", "ug:4x4x3", "gt:3x5x3", "uu:4x4x4c", "2x2x2", "1x5x3"):
+        format_, random = parse_format(name), np.random.default_rng(3)
+        ladder = draw_ladder(format_, random)
+        assert ladder[-1][0] == format_
+        assert not predecessors(ladder[0][0])
+        for (small, _), (large, dimension) in pairwise(ladder):
+            start = naive_scheme(small, Ring.ZT)
+            grown = extend(start, dimension)
+            assert grown.format == large
+            verify(grown)
+
+
+def test_rungs_are_walked_until_the_top():
+    strategy = PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=2, target=23)
+    seen = []
+    while not strategy.finished:
+        task = strategy.ask()
+        seen.append(str(task.format))
+        strategy.tell(cpu.walk(task))
+    below = [name for name in seen if name != "3x3x3"]
+    assert below[0] == "2x2x2"
+    assert {"3x3x2", "3x2x3", "2x3x3"} & set(below)
 
 
 def test_refuses_rings_that_are_not_walked():

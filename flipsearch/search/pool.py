@@ -162,7 +162,7 @@ class PoolStrategy:
         weights = (1 + self._gained) / (2 + self._tried)
         schedule = int(self._random.choice(len(SCHEDULES), p=weights / weights.sum()))
         plus_after, band = SCHEDULES[schedule]
-        if number % ARCHIVE_TURN == ARCHIVE_TURN - 1:
+        if number % ARCHIVE_TURN == 0:
             place, rung, on_top = -1, -1, True
             format_, pools, steps = self.format, self.archive, self.steps
         else:

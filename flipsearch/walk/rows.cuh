@@ -49,8 +49,8 @@ constexpr u32 FLIPPABLE = SAVED;
 constexpr u32 LIVE = FLIPPABLE + 3 * MASKS;
 // A warp also has a hash of 16 bits, a tag, of each factor; of a page of rows, a lane looks at the
 // tags of SPAN side by side.
-constexpr u32 SPAN = TEAM == 1 ? 0 : ROWS < 512 ? (ROWS + 127) / 128 * 4 : 16;
-constexpr u32 PAGES = TEAM == 1 ? 0 : (ROWS + 32 * SPAN - 1) / (SPAN ? 32 * SPAN : 1);
+constexpr u32 SPAN = TEAM == 1 ? 4 : ROWS < 512 ? (ROWS + 127) / 128 * 4 : 16;
+constexpr u32 PAGES = TEAM == 1 ? 0 : (ROWS + 32 * SPAN - 1) / (32 * SPAN);
 constexpr u32 TAGS = LIVE + 3 + (TEAM == 1 ? 0 : (LIVE + 3) % 2);
 constexpr u32 WORDS = TAGS + 3 * PAGES * SPAN * 16;
 constexpr u32 STRIDE = TEAM == 1 ? 32 : 1;

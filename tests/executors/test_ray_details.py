@@ -55,10 +55,14 @@ def test_several_devices_of_a_cluster_walk() -> None:
             found = collect(executor, 12)
             for task in asked:
                 assert_same(found[task.number], cpu.walk(task))
+            deadline = time.monotonic() + 150
+            while not all(worker.is_ready for worker in executor._crew.workers):
+                # the first device may have walked all of it before the second was there
+                assert executor.next_outcome(0.25) is None
+                assert time.monotonic() < deadline
             endless = [dataclasses.replace(task, steps=10**9) for task in asked]
             for task in endless:
                 executor.submit(task)
-            deadline = time.monotonic() + 150
 
             def on_device() -> list[bool]:
                 calls = (w.calls.values() for w in executor._crew.workers)

@@ -32,8 +32,10 @@ logger = logging.getLogger("flipsearch.search")
 
 STORED_A_RANK = 16
 """Distinct schemes of the best rank that a run stores while it walks."""
-LIFTED = 32
-"""Schemes tried at the end before it is said that none lifts."""
+LEAST_TRIED, MOST_TRIED = 32, 256
+"""Schemes lifted at the end before it is said that none lower does; few where each takes long."""
+LIFTING = 2e11
+"""About how many word operations of elimination pay for more than the least: ten seconds."""
 HEARTBEAT_SECONDS = 10.0
 
 
@@ -130,7 +132,7 @@ class Keeper:
             raise ended
 
     def lift(self, stop: Stop, executor: Executor) -> None:
-        """Lift the best schemes, lowest rank first, until one lifts; on the workers if many."""
+        """Lift the best schemes, until nothing lower is worth trying; on the workers if many."""
         strategy = self.strategy
         if self.result.scheme is None:
             self.result.scheme = unpack(strategy.format, strategy.ring, strategy.best_states()[0])
@@ -146,22 +148,25 @@ class Keeper:
                 with suppress(CatalogueError):
                     self.catalogue.heartbeat(self.run)
 
-        family = getattr(strategy, "best_schemes", None)
-        schemes = list(islice(self._candidates(), LIFTED)) if family is None else list(family())
-        if family is not None:
-            best = self.result.scheme
-            schemes = [best if scheme.format == best.format else scheme for scheme in schemes]
         each: Callable[..., Iterator[tuple[str, Any]]] = getattr(executor, "each", _each)
+        family = getattr(strategy, "best_schemes", None)
         with suppress(_StopAtOnceError):
-            for scheme, answer in zip(schemes, each(lifted, schemes, idle), strict=False):
-                if self._take_lifted(scheme, *answer) and family is None:
-                    return
+            if family is not None:
+                best = self.result.scheme
+                schemes = [best if s.format == best.format else s for s in family()]
+                for scheme, answer in zip(schemes, each(lifted, schemes, idle), strict=False):
+                    self._take_lifted(scheme, *answer)
+                return
+            candidates = islice(self._candidates(), tries(self.result.scheme))
+            while batch := list(islice(candidates, getattr(executor, "workers", 1))):
+                for scheme, answer in zip(batch, each(lifted, batch, idle), strict=False):
+                    self._take_lifted(scheme, *answer)
 
-    def _take_lifted(self, scheme: Scheme, kind: str, value: Any) -> bool:
-        """Store what lifting gave, which nobody has checked yet; whether it lifted."""
+    def _take_lifted(self, scheme: Scheme, kind: str, value: Any) -> None:
+        """Store what lifting gave, which nobody has checked yet."""
         if kind == "error":
             self.result.lift_failure = str(value)
-            return False
+            return
         try:
             ring, u, v, w, denominators = value
             found = Scheme(scheme.format, parse_ring(str(ring)), u, v, w, denominators)
@@ -179,19 +184,34 @@ class Keeper:
         except (FlipsearchError, TypeError, ValueError) as error:
             self.result.lift_failure = f"a wrong lift was rejected: {error}"
             self.reject(self.result.lift_failure, -1)
-            return False
-        if self.result.scheme is not None and found.format == self.result.scheme.format:
+            return
+        of_the_best = self.result.scheme is not None and found.format == self.result.scheme.format
+        if of_the_best and self._is_wanted(found.rank):
             self.result.lifted = found
-        return True
 
-    def _candidates(self) -> Iterable[Scheme]:
-        """Distinct schemes of the pools, lowest rank first, a few of each rank."""
-        levels = getattr(self.strategy, "levels", None) or {
-            self.strategy.best_rank: self.strategy.best_states()
+    def _candidates(self) -> Iterator[Scheme]:
+        """Yield schemes of the pools: one of the lowest rank, one of each of the two lowest, ...
+
+        Of a lower rank than has been lifted meanwhile, as long as there are any. So ranks of which
+        nothing lifts, as 47 and 48 of 4x4x4 over F2, do not keep those above from their turn.
+        """
+        strategy = self.strategy
+        levels = getattr(strategy, "levels", None) or {strategy.best_rank: strategy.best_states()}
+        random = np.random.default_rng(strategy.seed)
+        waiting = {
+            rank: [levels[rank][int(i)] for i in random.permutation(len(levels[rank]))]
+            for rank in sorted(levels)
         }
-        for rank in sorted(levels):
-            for state in levels[rank][: LIFTED // 4]:
-                yield unpack(self.strategy.format, self.strategy.ring, state)
+        width = 0
+        while ranks := [rank for rank, left in waiting.items() if left and self._is_wanted(rank)]:
+            width += 1
+            for rank in ranks[:width]:
+                if self._is_wanted(rank):
+                    yield unpack(strategy.format, strategy.ring, waiting[rank].pop())
+
+    def _is_wanted(self, rank: int) -> bool:
+        """Whether nothing of that rank has been lifted."""
+        return self.result.lifted is None or rank < self.result.lifted.rank
 
     def _keep(self, scheme: Scheme, task: int) -> bool:
         """Store a scheme, or see to it that it is not lost; False if it is wrong."""
@@ -230,6 +250,18 @@ class Keeper:
             "seconds": self.run.seconds + progress.seconds,
             "best_rank": progress.best_rank,
         }
+
+
+def tries(scheme: Scheme) -> int:
+    """Return how many schemes of a format and about a rank are worth lifting, by what each costs.
+
+    The Jacobian of the Brent equations has rank x (sum of factor lengths) columns and as many rows
+    as the tensor has entries; over F2 elimination takes a word operation for 64 of its entries.
+    """
+    lengths = [factor.shape[1] for factor in (scheme.u, scheme.v, scheme.w)]
+    columns = scheme.rank * sum(lengths)
+    operations = columns**2 * float(np.prod(lengths)) / 64
+    return int(np.clip(LIFTING / operations, LEAST_TRIED, MOST_TRIED))
 
 
 def lifted(scheme: Scheme) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

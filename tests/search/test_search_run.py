@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from flipsearch.catalogue import Catalogue
+from flipsearch.errors import LiftError
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
+from flipsearch.scheme import naive_scheme
+from flipsearch.search import keeper
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.run import Stop, search
 from flipsearch.verify import is_valid, verify
@@ -43,6 +46,32 @@ def test_finds_lifts_and_stores(catalogue):
     assert catalogue.provenance(lifted)[0].lifted_from in result.stored
     [run] = catalogue.runs()
     assert (run.status, run.best_rank) == ("done", 15)
+
+
+def test_what_does_not_lift_does_not_hide_what_does(catalogue, monkeypatch):
+    asked = []
+
+    def picky(scheme):
+        asked.append(scheme.rank)
+        if scheme.rank == 23:
+            raise LiftError("as if it were 4x4x4 of rank 47")
+        return lift_of(scheme)
+
+    lift_of = keeper.lifted
+    monkeypatch.setattr(keeper, "lifted", picky)
+    strategy = PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=5, target=23)
+    result = run_search(catalogue, strategy)
+    ranks = sorted(strategy.levels)
+    assert result.progress.best_rank == ranks[0] == 23
+    assert result.lifted is not None
+    assert result.lifted.rank == ranks[1]
+    assert asked.count(23) <= len(strategy.levels[23])
+    verify(result.lifted)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("2x2x2", 256), ("5x5x5", 32)])
+def test_costly_lifts_are_tried_less_often(name, expected):
+    assert keeper.tries(naive_scheme(parse_format(name), Ring.F2)) == expected
 
 
 def test_deterministic_runs_are_equal(tmp_path):

@@ -3,8 +3,9 @@
     python -m benchmarks.ray [--json] [--seconds 60] [--workers 2] [--format 4x4x4] [--ring F2]
                              [--kills 3]
 
-- ``ray_over_threads``: flips/s of N Ray walkers over flips/s of N threads, same tasks, measured in
-  turns in one process after both have warmed up: half of ``--seconds`` a turn, two turns each.
+- ``ray_over_threads``: flips/s of a search on N Ray walkers over flips/s of the same search on N
+  threads, in turns in one process after both have warmed up: half of ``--seconds`` a turn, two
+  turns each.
 - ``outcomes_per_second``: outcomes that one driver asks for, sends, receives, checks and tells its
   strategy in a second, when walkers answer at once with what a walk of a second found
   (simulated workers).
@@ -41,14 +42,6 @@ def at_once(task: WalkTask) -> WalkOutcome:
     """Return an outcome without walking: another order of the products, the same rank."""
     state = task.start[::-1].copy()
     return WalkOutcome(task.number, (task.start,), state, (), task.steps, 0, 0, 0, "budget")
-
-
-class Fixed(PoolStrategy):
-    """Forgets what it is told, so that every walk starts alike on both executors."""
-
-    def tell(self, outcome: WalkOutcome) -> bool:
-        """Take nothing in."""
-        return False
 
 
 def walk_for(executor: Any, strategy: PoolStrategy, seconds: float) -> tuple[int, int, float]:
@@ -136,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     speeds: dict[str, list[float]] = {"threads": [], "ray": []}
     with RayExecutor(options.workers) as ray, ThreadExecutor(options.workers) as threads:
         executors: tuple[Any, Any] = (threads, ray)
-        strategies = [Fixed(shape, ring, seed=1) for _ in executors]
+        strategies = [PoolStrategy(shape, ring, seed=1) for _ in executors]
         for executor, searching in zip(executors, strategies, strict=True):
             walk_for(executor, searching, 3.0)
             drain(executor, searching)

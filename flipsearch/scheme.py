@@ -33,12 +33,16 @@ LARGEST_COEFFICIENT = 2**62
 
 
 def _frozen(matrix: npt.ArrayLike, name: str) -> IntArray:
-    array = np.array(matrix)
+    try:
+        array = np.array(matrix)
+    except ValueError:
+        raise FormatError(f"{name} has rows of different lengths") from None
     if array.size and array.dtype.kind not in "iub":
         raise FormatError(f"{name} holds entries that are not 64-bit integers")
-    array = array.astype(np.int64)
-    if array.size and (array.max() >= LARGEST_COEFFICIENT or array.min() <= -LARGEST_COEFFICIENT):
+    # before the conversion, in which unsigned integers would wrap around
+    if max(int(array.max(initial=0)), -int(array.min(initial=0))) >= LARGEST_COEFFICIENT:
         raise FormatError(f"{name} holds a coefficient of 2^62 or more in absolute value")
+    array = array.astype(np.int64)
     array.flags.writeable = False
     return array
 
@@ -173,8 +177,8 @@ class Scheme:
     def over(self, ring: Ring) -> Scheme:
         """Return the scheme over another ring, coefficients mapped exactly.
 
-        From characteristic 0 to F2 or F3 coefficients are reduced; among ZT, Z and Q they are
-        kept.
+        From characteristic 0 to F2 or F3 coefficients are reduced, and terms that vanish are left
+        out; among ZT, Z and Q coefficients are kept.
 
         Raises
         ------
@@ -213,15 +217,16 @@ class Scheme:
 
 
 def naive_scheme(format_: Format, ring: Ring) -> Scheme:
-    """Return the scheme with one product for each nonzero product of entries."""
+    """Return the scheme with one product for each product of entries that counts over the ring."""
     terms = format_.naive_terms
     u, v, w = (
         np.zeros((len(terms), dimension), dtype=np.int64) for dimension in format_.dimensions
     )
     rows = np.arange(len(terms))
     u[rows, terms[:, 0]] = v[rows, terms[:, 1]] = 1
-    w[rows, terms[:, 2]] = terms[:, 3]
-    return Scheme(format_, ring, u, v, ring.balanced(w))
+    w[rows, terms[:, 2]] = ring.balanced(terms[:, 3])
+    alive = w.any(axis=1)
+    return Scheme(format_, ring, u[alive], v[alive], w[alive])
 
 
 def rational_scheme(
@@ -241,6 +246,8 @@ def rational_scheme(
     FormatError
         Shapes do not fit, or a coefficient is beyond 2^62 on a common denominator.
     """
+    if not len(u) == len(v) == len(w):
+        raise FormatError("U, V and W have different numbers of rows")
     rows: tuple[list[list[int]], ...] = ([], [], [])
     denominators = []
     for term in zip(u, v, w, strict=True):
@@ -254,8 +261,8 @@ def rational_scheme(
     largest = max((abs(x) for matrix in rows for row in matrix for x in row), default=0)
     if max(largest, *denominators, 1) >= LARGEST_COEFFICIENT:
         raise FormatError("a coefficient or denominator is 2^62 or more in absolute value")
-    factors = [np.array(matrix, dtype=np.int64) for matrix in (*rows, denominators)]
-    scheme = Scheme(format_, Ring.Q, factors[0], factors[1], factors[2], factors[3])
+    U, V, W = (_frozen(matrix, name) for matrix, name in zip(rows, "UVW", strict=True))
+    scheme = Scheme(format_, Ring.Q, U, V, W, _frozen(denominators, "denominators"))
     return scheme.canonical.over(scheme.natural_ring)
 
 
@@ -287,7 +294,7 @@ def _leading_sign(matrix: IntArray) -> IntArray:
 
 
 def _scaled(matrix: IntArray, factors: IntArray) -> IntArray:
-    largest = int(np.abs(matrix).max(initial=0)) * int(factors.max(initial=1))
-    if largest >= LARGEST_COEFFICIENT:
+    largest = np.abs(matrix).max(axis=1, initial=0).tolist()
+    if any(x * y >= LARGEST_COEFFICIENT for x, y in zip(largest, factors.tolist(), strict=True)):
         raise FormatError("normalising the scheme needs a coefficient of 2^62 or more")
     return matrix * factors[:, None]

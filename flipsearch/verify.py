@@ -55,12 +55,9 @@ def defect(scheme: Scheme) -> Defect | None:
     """
     scale = math.lcm(1, *scheme.denominators.tolist())
     weights = [scale // d for d in scheme.denominators.tolist()]
-    if scheme.rank == 0:
-        bound = 0
-    else:
-        largest = [[int(x) for x in np.abs(matrix).max(axis=1)] for matrix in scheme.factors]
-        bound = sum(a * b * c * weight for a, b, c, weight in zip(*largest, weights, strict=True))
-    target_bound = scale * int(np.abs(scheme.format.target[:, 3]).max(initial=0))
+    largest = [np.abs(matrix).max(axis=1, initial=0).tolist() for matrix in scheme.factors]
+    bound = sum(a * b * c * weight for a, b, c, weight in zip(*largest, weights, strict=True))
+    target_bound = scale * int(np.abs(scheme.format.target[:, 3]).max(initial=1))
     if bound + target_bound < _EXACT_FLOAT64:
         return _defect_float(scheme, weights, scale, bound + target_bound)
     return _defect_integers(scheme, weights, scale)

@@ -157,6 +157,8 @@ def test_arrays_are_read_only_copies() -> None:
         ({"ring": Ring.Q, "denominators": np.full(7, 0)}, "positive"),
         ({"ring": Ring.Q, "denominators": np.full(6, 1)}, "one positive integer a term"),
         ({"ring": Ring.F2}, "outside F2"),
+        ({"u": np.full((7, 4), 2**64 - 1, dtype=np.uint64)}, r"2\^62"),
+        ({"u": [[1, 0, 0, 1]] * 6 + [[1]]}, "different lengths"),
     ],
 )
 def test_ill_formed_schemes_are_refused(changes: dict[str, object], message: str) -> None:
@@ -183,3 +185,20 @@ def test_canonical_normalises_signs_and_content(seed: int, name: str) -> None:
     for row, below in zip(form_.w, form_.denominators, strict=True):
         assert np.gcd(np.gcd.reduce(row), below) == 1
     assert form_ == scheme
+
+
+def test_rational_schemes_need_factors_that_fit() -> None:
+    form = parse_format("1x1x2")
+    with pytest.raises(FormatError, match="different numbers"):
+        rational_scheme(form, [[1]], [[1, 0], [0, 1]], [[1, 0], [0, 1]])
+    with pytest.raises(FormatError, match="different lengths"):
+        rational_scheme(form, [[1], [1]], [[1, 0], [0]], [[1, 0], [0, 1]])
+
+
+def test_a_normal_form_is_bounded_row_by_row() -> None:
+    """A large factor in one row and a large content in another do not meet."""
+    u, v = [[2**40], [1]], [[1, 0], [0, 1]]
+    scheme = Scheme(parse_format("1x1x2"), Ring.Z, u, v, [[1, 0], [0, 2**40]])  # type: ignore[arg-type]
+    assert scheme.canonical.w.tolist() == [[0, 2**40], [2**40, 0]]
+    with pytest.raises(FormatError, match=r"2\^62"):
+        _ = Scheme(scheme.format, Ring.Z, u, v, [[2**40, 0], [0, 1]]).canonical  # type: ignore[arg-type]

@@ -133,3 +133,13 @@ def test_random_terms_agree_with_the_definition(seed: int, ring: Ring) -> None:
     )
     found = defect(scheme)
     assert (found and (found.a, found.b, found.c)) == plain_defect(scheme)
+
+
+def test_factors_without_entries_and_targets_without_equations() -> None:
+    """kg:1x1x1 has no parameter in A, gg:1x1x1a no output: what is left computes nothing."""
+    one = np.ones((1, 1), dtype=np.int64)
+    verify(Scheme(parse_format("kg:1x1x1"), Ring.Z, one[:, :0], one, one))
+    zero = np.zeros((3, 1), dtype=np.int64)
+    below = np.array([2**61 - 1, 2**60 - 1, 2**59 - 1])
+    verify(Scheme(parse_format("gg:1x1x1a"), Ring.Q, zero, zero, zero, below))
+    assert not is_valid(Scheme(parse_format("gg:1x1x1a"), Ring.Z, one, one, one))

@@ -194,15 +194,15 @@ class MatrixProduct(Format):
 
     def permuted(self, order: tuple[int, int, int]) -> MatrixProduct:
         """Return the general format whose sides are (n, m, p) in another order."""
-        if not self.is_general:
-            raise UsageError(f"{self.name}: only general formats permute")
+        if not self.is_general or self.corner:
+            raise UsageError(f"{self.name}: only general formats with all corners permute")
         n, m, p = (self.sides[k] for k in order)
         return MatrixProduct(n, m, p)
 
     @property
     def sorted(self) -> MatrixProduct:
-        """The general format with n <= m <= p, under which ranks are tabulated."""
-        if not self.is_general:
+        """The format under which ranks are tabulated: of a general one, that with n <= m <= p."""
+        if not self.is_general or self.corner:
             return self
         n, m, p = sorted(self.sides)
         return MatrixProduct(n, m, p)

@@ -223,7 +223,7 @@ def polynomial_product(n: int, m: int) -> SparseTensor:
     """
     if min(n, m) < 1:
         raise UsageError("a polynomial has at least one coefficient")
-    entries = [(i, j, i + j, 1) for i in range(n) for j in range(m)]
+    entries = ((i, j, i + j, 1) for i in range(n) for j in range(m))
     return sparse_tensor(f"poly{n}x{m}", entries)
 
 
@@ -231,5 +231,5 @@ def cyclic_convolution(n: int) -> SparseTensor:
     """Return the product of polynomials modulo x^n - 1: C[(i + j) mod n] += A[i] B[j]."""
     if n < 1:
         raise UsageError("a convolution has at least one coefficient")
-    entries = [(i, j, (i + j) % n, 1) for i in range(n) for j in range(n)]
+    entries = ((i, j, (i + j) % n, 1) for i in range(n) for j in range(n))
     return sparse_tensor(f"cyclic{n}", entries)

@@ -68,3 +68,12 @@ def test_formats_that_fit_a_length_include_the_right_one() -> None:
         form = parse_format(name)
         total = sum(form.dimensions) * form.naive_rank
         assert (form, form.naive_rank) in list(formats_of_length(total))
+
+
+def test_a_format_without_its_corner_is_tabulated_by_itself() -> None:
+    assert parse_format("5x3x4").sorted.name == "3x4x5"
+    for name in ("gg:3x3x3a", "ug:3x3x2"):
+        form = parse_format(name)
+        assert form.sorted is form
+        with pytest.raises(UsageError, match="permute"):
+            form.permuted((1, 2, 0))

@@ -66,12 +66,15 @@ def test_karatsuba() -> None:
 
 def test_products_of_coefficients() -> None:
     generator = np.random.default_rng(0)
-    a, b = generator.integers(-9, 9, 4), generator.integers(-9, 9, 3)
+    a, b, c = (generator.integers(-9, 9, size) for size in (4, 3, 4))
     for tensor, expected in (
         (polynomial_product(4, 3), np.convolve(a, b)),
-        (cyclic_convolution(4), np.array([1, 1, 1, 1])),
+        (
+            cyclic_convolution(4),
+            np.array([sum(a[i] * c[k - i] for i in range(4)) for k in range(4)]),
+        ),
     ):
-        x, y = (a, b) if tensor.label.startswith("poly") else (np.array([1, 0, 0, 0]), np.ones(4))
+        x, y = (a, b) if tensor.label.startswith("poly") else (a, c)
         out = np.zeros(tensor.dimensions[2])
         for i, j, k, value in tensor.target.tolist():
             out[k] += value * x[i] * y[j]
@@ -132,3 +135,14 @@ def test_refusals(tmp_path: Path) -> None:
         polynomial_product(0, 2)
     with pytest.raises(UsageError):
         cyclic_convolution(0)
+    with pytest.raises(FormatError, match="1,000,000 entries"):
+        polynomial_product(10**6, 10**6)
+
+
+def test_entries_that_vanish_over_the_ring_need_no_product() -> None:
+    tensor = parse_tensor("1 1 1 2\n1 2 2 3\n")
+    for ring, rank in ((Ring.F2, 1), (Ring.F3, 1), (Ring.Z, 2)):
+        naive = naive_scheme(tensor, ring)
+        assert is_valid(naive)
+        assert naive.rank == rank
+        assert naive == naive_scheme(tensor, Ring.Z).over(ring)

@@ -62,13 +62,11 @@ class Program:
             A coefficient is beyond 64 bits.
         """
         count = self.inputs + len(self.steps)
+        limit = 2**62
         sizes = [1] * self.inputs
-        for p, x, q, y in self.steps:
-            sizes.append(abs(p) * sizes[x] + abs(q) * sizes[y])
-        if (
-            any(abs(p) * sizes[x] >= 2**62 for p, x in self.outputs)
-            or max(sizes, default=0) >= 2**62
-        ):
+        for p, x, q, y in self.steps:  # bounds on coefficients, themselves bounded
+            sizes.append(min(limit, abs(p) * sizes[x] + abs(q) * sizes[y]))
+        if limit in sizes or any(abs(p) * sizes[x] >= limit for p, x in self.outputs):
             return self._matrix_in_long_integers()
         result = np.zeros((len(self.outputs), self.inputs), dtype=np.int64)
         width = max(1, _ELEMENTS // max(1, count))
@@ -223,11 +221,11 @@ def matrix_of(program: Program) -> IntArray:
     Raises
     ------
     InvalidSchemeError
-        A coefficient on the way is 2^62 or more, or it has absurdly many steps.
+        A coefficient on the way is 2^62 or more, or it has absurdly many steps or inputs.
     """
     count = len(program.steps)
-    if count > LARGEST_PROGRAM or count * program.inputs > _MOST_WORK:
-        raise InvalidSchemeError("a program has absurdly many steps")
+    if count > LARGEST_PROGRAM or max(count, program.inputs) * program.inputs > _MOST_WORK:
+        raise InvalidSchemeError("a program has absurdly many steps or inputs")
     try:
         matrix = program.matrix()
     except OverflowError:

@@ -138,7 +138,8 @@ def injection(
         if there is None:
             raise UsageError(f"an entry of {small} is zero in {large}")
         found = there[0], here[1] * there[1]
-        if places[slot][here[0]] not in (-1, found[0]):
+        held = places[slot][here[0]], signs[slot][here[0]]
+        if held[0] >= 0 and held != found:
             raise UsageError(f"the symmetry of {small} is not that of its place in {large}")
         places[slot][here[0]], signs[slot][here[0]] = found
 
@@ -203,7 +204,9 @@ def assemble(format_: MatrixProduct, ring: Ring, parts: Sequence[Part]) -> Schem
         for slot, (places, signs) in enumerate(maps):
             large = np.zeros((part.scheme.rank, format_.dimensions[slot]), dtype=np.int64)
             kept = places >= 0
-            large[:, places[kept]] = part.scheme.factors[slot][:, kept] * signs[kept]
+            # two coordinates have one place where a general block lies on a symmetric diagonal
+            here = part.scheme.factors[slot][:, kept] * signs[kept]
+            np.add.at(large.T, places[kept], here.T)
             pieces[slot].append(ring.balanced(large))
         pieces[3].append(part.scheme.denominators)
     naive = [(key, value) for key, value in sorted(rest.items()) if (value % p if p else value)]

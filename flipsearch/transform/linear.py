@@ -109,7 +109,7 @@ def inverse(
     Raises
     ------
     UsageError
-        The matrix is singular.
+        The matrix is singular, or has fractions over a finite field.
     """
     p, size = characteristic, len(matrix)
     rows = [
@@ -117,6 +117,8 @@ def inverse(
         for i, row in enumerate(matrix)
     ]
     if p:
+        if any(x.denominator != 1 for row in rows for x in row):
+            raise UsageError(f"a matrix over F{p} has integer entries, not fractions")
         rows = [[x % p for x in row] for row in rows]
     for k in range(size):
         pivot = next((i for i in range(k, size) if rows[i][k]), None)

@@ -9,7 +9,7 @@ multiplication", and the rank test that contains all of them):
   terms: sum c_r v_r (x) w_r = 0 with c_s != 0 removes s after u_r -= (c_r / c_s) u_s.
 
 Invariant: the sum of the terms never changes, nor does the ring; a step that would leave the ring
-(coefficients outside ZT, fractions over Z) is not taken.
+(coefficients outside ZT, fractions over Z) or 62 bits is not taken.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 from flipsearch.formats import Format
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import Scheme
+from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
 from flipsearch.transform.linear import dependency
 from flipsearch.transform.terms import (
     Term,
@@ -133,6 +133,8 @@ def _pair_step(terms: list[Term], ring: Ring) -> list[Term] | None:
         right = np.array([term.factors[second] for term in terms], dtype=np.int64)
         if not left.size or not right.size:
             return None
+        if int(np.abs(left).max()) * int(np.abs(right).max()) >= LARGEST_COEFFICIENT:
+            continue
         rows = (left[:, :, None] * right[:, None, :]).reshape(len(terms), -1)
         shorter = _eliminate(terms, list(range(len(terms))), rows, free, ring)
         if shorter is not None:

@@ -304,7 +304,7 @@ def _check_target(format_: MatrixProduct, maps: list[IntArray], scale: int, p: i
 def _exact_product(factor: IntArray, image: IntArray) -> IntArray:
     """Return factor @ image over the integers, refusing entries of 2^62 or more."""
     largest = max((abs(int(x)) for x in image.ravel()), default=0)
-    bound = int(np.abs(factor).max(initial=0)) * largest * max(1, factor.shape[1])
+    bound = int(np.abs(factor).max(initial=1)) * largest * max(1, factor.shape[1])
     if bound < _EXACT:
         return factor @ image.astype(np.int64)
     exact = factor.astype(object) @ image

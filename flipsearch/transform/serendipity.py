@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flipsearch.errors import UsageError
+from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import Scheme
+from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
 from flipsearch.transform.dimensions import checked_product, kronecker_rows, matrix_format
 from flipsearch.transform.reduce import reduced
 from flipsearch.transform.terms import Term, Vector, normal_terms
@@ -189,6 +189,8 @@ def serendipitous_product(
     ------
     UsageError
         Groups overlap or do not share their slot, or formats or rings do not fit.
+    FormatError
+        A coefficient reaches 2^62.
     """
     outer = matrix_format(scheme)
     if not outer.is_general or outer.corner:
@@ -241,18 +243,27 @@ def _multiplied(
         axis = 1 if sides[place] != inner[place] else 2
         step = inner_shapes[place][axis - 1]
         shape = (block.rank, outer.dimensions[place] * math.prod(inner_shapes[place]))
-        total = np.zeros(shape, dtype=np.int64)
+        total, largest = np.zeros(shape, dtype=np.int64), 0
         for k, term in enumerate(terms[:1] if place == slot else terms):
             cut = grid
             if place != slot:
                 window = slice(k * step, (k + 1) * step)
                 cut = grid[:, window] if axis == 1 else grid[:, :, window]
             scalar = int(term.scalar * common) if place == scaled else 1
-            vector = np.array([[scalar * x for x in term.factors[place]]], dtype=np.int64)
+            vector = _checked([scalar * x for x in term.factors[place]])
             rows = kronecker_rows(
-                vector, cut.reshape(block.rank, -1), outer_shapes[place], inner_shapes[place]
+                vector[None], cut.reshape(block.rank, -1), outer_shapes[place], inner_shapes[place]
             )
+            largest += int(np.abs(rows).max(initial=0))
+            _checked([largest])
             total += rows[0]
         factors.append(ring.balanced(total))
     u, v, w = factors
-    return u, v, w, checked_product(block.denominators, np.array([common], dtype=np.int64))
+    return u, v, w, checked_product(block.denominators, _checked([common]))
+
+
+def _checked(numbers: list[int]) -> IntArray:
+    """Return integers as an array, refusing those of 2^62 or more."""
+    if max(map(abs, numbers), default=0) >= LARGEST_COEFFICIENT:
+        raise FormatError("a coefficient of the result is 2^62 or more in absolute value")
+    return np.array(numbers, dtype=np.int64)

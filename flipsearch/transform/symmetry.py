@@ -51,7 +51,7 @@ def permute(scheme: Scheme, order: Order) -> Scheme:
         The format is structured, or the order no permutation.
     """
     format_ = matrix_format(scheme)
-    if tuple(order) not in ORDERS:
+    if order not in ORDERS:
         raise UsageError(f"{order} is no order of the three sides")
     if format_.corner:
         raise UsageError(f"{format_}: a format without its corner does not permute")

@@ -102,12 +102,16 @@ def _normal_rows(matrix: IntArray, ring: Ring) -> tuple[IntArray, IntArray]:
 
 
 def fits(term: Term, ring: Ring) -> bool:
-    """Whether the term can be written over the ring (always over F2, F3 and Q)."""
+    """Whether the term can be written over the ring (always over F2 and F3), and in 62 bits."""
+    if ring.characteristic:
+        return True
+    u, v, w = (max(map(abs, factor), default=0) for factor in term.factors)
     if ring is Ring.ZT:
-        return abs(term.scalar) == 1 and all(
-            min(factor) >= -1 and max(factor) <= 1 for factor in term.factors
-        )
-    return ring is not Ring.Z or term.scalar.denominator == 1
+        return abs(term.scalar) == 1 and max(u, v, w) <= 1
+    if ring is Ring.Z and term.scalar.denominator != 1:
+        return False
+    third = w * abs(term.scalar.numerator)
+    return max(u, v, third, term.scalar.denominator) < LARGEST_COEFFICIENT
 
 
 def from_normal_terms(format_: Format, ring: Ring, terms: Sequence[Term]) -> Scheme:
@@ -118,26 +122,15 @@ def from_normal_terms(format_: Format, ring: Ring, terms: Sequence[Term]) -> Sch
     FormatError
         A term does not fit the ring, or a coefficient is 2^62 or more.
     """
-    numerators = [term.scalar.numerator for term in terms]
-    if ring in (Ring.ZT, Ring.Z) and not all(fits(term, ring) for term in terms):
-        raise FormatError(f"a term of the result for {format_} does not fit the ring {ring}")
-    try:
-        U, V, W = (
-            np.array([term.factors[slot] for term in terms], dtype=np.int64) for slot in range(3)
+    if not all(fits(term, ring) for term in terms):
+        raise FormatError(
+            f"a term of the result for {format_} does not fit the ring {ring}, or has a "
+            "coefficient of 2^62 or more in absolute value"
         )
-        denominators = np.array([term.scalar.denominator for term in terms], dtype=np.int64)
-        scale = np.array(numerators, dtype=np.int64)
-    except OverflowError:
-        raise _too_large() from None
+    U, V, W = (
+        np.array([term.factors[slot] for term in terms], dtype=np.int64) for slot in range(3)
+    )
+    denominators = np.array([term.scalar.denominator for term in terms], dtype=np.int64)
     if terms:
-        largest = np.abs(W).max(axis=1, initial=0).tolist()
-        if any(
-            a * abs(b) >= LARGEST_COEFFICIENT for a, b in zip(largest, numerators, strict=True)
-        ):
-            raise _too_large()
-        W = W * scale[:, None]
+        W = W * np.array([[term.scalar.numerator] for term in terms], dtype=np.int64)
     return Scheme(format_, ring, U, V, W, denominators)
-
-
-def _too_large() -> FormatError:
-    return FormatError("a coefficient of the result is 2^62 or more in absolute value")

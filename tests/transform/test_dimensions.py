@@ -151,6 +151,22 @@ def test_assemble_subtracts_what_is_computed_twice(strassen: Scheme) -> None:
         )
 
 
+@pytest.mark.parametrize("ring", [Ring.F2, Ring.F3, Ring.Z])
+@pytest.mark.parametrize("operands", ["sg", "wg", "ss"])
+def test_a_general_block_on_a_symmetric_diagonal(
+    strassen: Scheme, ring: Ring, operands: str
+) -> None:
+    """There two entries of the block are one parameter: their coefficients add up."""
+    target = parse_format(f"{operands}:3x3x3")
+    block = (1, 2)
+    scheme = assemble(target, ring, [Part(strassen.over(ring), block, block, block)])
+    assert is_valid(scheme)
+    assert scheme.rank < target.naive_rank
+    small = naive_scheme(parse_format("sg:2x2x2"), ring)
+    with pytest.raises(UsageError, match="symmetry"):
+        assemble(parse_format("wg:2x2x2"), ring, [Part(small, (0, 1), (0, 1), (0, 1))])
+
+
 @pytest.mark.parametrize(("operands", "added"), [("gt", 8), ("ut", 5), ("gg", 8), ("ug", 5)])
 def test_complete_adds_the_corner_products(operands: str, added: int) -> None:
     corner = naive_scheme(parse_format(f"{operands}:4x4x4c"), Ring.ZT)

@@ -1,3 +1,4 @@
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -112,6 +113,22 @@ def test_ternary_reductions_stay_ternary() -> None:
     assert reduce_terms(Scheme(format_, Ring.F2, u, v, w)).rank == 0
 
 
+def test_products_that_would_wrap_around_are_not_compared() -> None:
+    """In 64 bits the first v (x) w is the second plus 2^32 times the third; it is not."""
+    zeros = [0, 0, 0, 0]
+    v = np.array([[2**32, 1], [0, 1], [1, 0]])
+    w = np.array([[2**32, 1, *zeros], [2**32, 1, *zeros], [0, 1, *zeros]])
+    scheme = Scheme(parse_format("3x1x2"), Ring.Z, np.eye(3, dtype=np.int64), v, w)
+    assert reduce_terms(scheme) == scheme
+
+
+def test_terms_whose_sum_is_too_large_stay_apart() -> None:
+    one, large = np.ones((2, 1), dtype=np.int64), np.full((2, 1), 2**61)
+    scheme = Scheme(parse_format("1x1x1"), Ring.Z, one, one, large)
+    assert reduce_terms(scheme) == scheme
+    assert reduce_terms(Scheme(scheme.format, Ring.Z, one, one, large - 1)).rank == 1
+
+
 @pytest.mark.parametrize("p", [0, 2, 3])
 def test_dependency(p: int) -> None:
     generator = np.random.default_rng(p)
@@ -119,6 +136,8 @@ def test_dependency(p: int) -> None:
         rows = generator.integers(-1, 2, (4, 5))
         found = dependency(rows, p)
         if found is None:
+            some = itertools.islice(itertools.product(range(p or 3), repeat=4), 1, None)
+            assert all(((np.array(c) @ rows) % p if p else np.array(c) @ rows).any() for c in some)
             assert p or np.linalg.matrix_rank(rows) == 4
             continue
         assert any(found)

@@ -59,6 +59,8 @@ def test_transpose_refuses_what_is_no_format() -> None:
         transpose(naive_scheme(parse_format("ug:2x2x2"), Ring.ZT))
     with pytest.raises(UsageError, match="corner"):
         transpose(naive_scheme(parse_format("uu:3x3x3a"), Ring.ZT))
+    with pytest.raises(UsageError, match="no order"):
+        permute(naive_scheme(parse_format("2x2x2"), Ring.ZT), [0, 2, 1])  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="does not permute"):
         permute(naive_scheme(parse_format("gg:2x2x2a"), Ring.ZT), (0, 1, 2))
 
@@ -120,6 +122,8 @@ def test_sandwich_by_rational_matrices(strassen: Scheme) -> None:
 
 def test_sandwich_refusals(strassen: Scheme) -> None:
     identity = np.eye(2, dtype=np.int64)
+    with pytest.raises(UsageError, match="not fractions"):
+        sandwich(strassen.over(Ring.F3), [[1, Fraction(1, 2)], [0, 1]], identity, identity)
     with pytest.raises(UsageError, match="singular"):
         sandwich(strassen, [[1, 1], [1, 1]], identity, identity)
     with pytest.raises(UsageError, match="2x2"):

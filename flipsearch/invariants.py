@@ -11,6 +11,7 @@ Invariant: exact ranks, over F2, F3 or Q as the scheme's ring says.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
@@ -136,8 +137,9 @@ def matrix_rank(matrix: IntArray, p: int) -> int:
             if rows[r][column]:
                 a, b = top[column], rows[r][column]
                 rows[r] = [a * x - b * y for x, y in zip(rows[r], top, strict=True)]
-                if p:
-                    rows[r] = [x % p for x in rows[r]]
+                # over Q only the line matters: without its content a row stays short
+                content = math.gcd(*rows[r]) or 1
+                rows[r] = [x % p for x in rows[r]] if p else [x // content for x in rows[r]]
         rank += 1
     return rank
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -151,10 +152,9 @@ def _solved(start: Way, end: Way) -> Map | None:
     whole = [int(x * scale) for x in solution]
     content = math.gcd(*whole)
     entries = [x // content for x in whole]
-    if max(map(abs, entries)) > _LARGEST_ENTRY:
-        return None
+    kind: Any = np.int64 if max(map(abs, entries)) <= _LARGEST_ENTRY else object
     P, Q, R = (
-        np.array(entries[at : at + size**2], dtype=np.int64).reshape(size, size)
+        np.array(entries[at : at + size**2], dtype=kind).reshape(size, size)
         for at, size in zip(offsets, sizes, strict=True)
     )
     return (P, Q, R) if _is_unimodular((P, Q, R)) and _turns((P, Q, R), start, end) else None

@@ -54,7 +54,8 @@ def operand(letter: str, rows: int, columns: int) -> list[list[Polynomial]]:
 
 def target(name: str) -> tuple[tuple[int, int, int], Tensor]:
     """Return the three dimensions and the tensor of a format name such as 4x5x6 or gt:4x4x4c."""
-    match = re.fullmatch(r"(?:([gulskw])([gulskwt]):)?(\d+)x(\d+)x(\d+)([abc]?)", name)
+    pattern = r"(?:([gulskw])([gulskwt]):)?(\d{1,3})x(\d{1,3})x(\d{1,3})([abc]?)"
+    match = re.fullmatch(pattern, name)
     if match is None:
         raise NotAScheme(f"unknown format {name!r}")
     left, right = match[1] or "g", match[2] or "g"
@@ -80,9 +81,9 @@ def target(name: str) -> tuple[tuple[int, int, int], Tensor]:
                 places[i, k] = len(places)
     outputs = len(places)
     if match[6] in ("a", "c"):
-        del places[0, 0]
+        places.pop((0, 0))
     if match[6] in ("b", "c"):
-        del places[n - 1, p - 1]
+        places.pop((n - 1, p - 1), None)  # of 1x1x1 it is the same corner
     tensor: Tensor = {}
     for (i, k), c in places.items():
         for j in range(m):
@@ -188,13 +189,12 @@ def check_text(text: str) -> None:
     Raises
     ------
     NotAScheme
-        The text is no JSON, or `check` says so.
+        The text is no JSON, holds absurdly long numbers, or `check` says so.
     """
     try:
-        document = json.loads(text)
+        check(json.loads(text))
     except (ValueError, RecursionError) as error:
-        raise NotAScheme(f"it is no JSON ({error})") from None
-    check(document)
+        raise NotAScheme(f"it cannot be read ({error})") from None
 
 
 def main(paths: list[str]) -> int:

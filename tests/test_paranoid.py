@@ -73,8 +73,9 @@ def test_both_checkers_agree_on_thousands_of_schemes() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["4x5x6", "1x1x1", "ug:3x3x5", "gt:3x4x3", "kk:4x4x4", "wg:3x3x2", "ss:4x4x4a", "ut:3x3x3",
-     "uu:4x4x4", "ul:3x3x3c", "st:3x3x3b", "kt:4x4x4", "sw:3x3x3"],
+    ["4x5x6", "1x1x1", "gg:1x1x1c", "gg:2x2x2b", "ug:3x3x5", "gt:3x4x3", "kk:4x4x4",
+     "wg:3x3x2", "ss:4x4x4a", "ut:3x3x3", "uu:4x4x4", "ul:3x3x3c", "st:3x3x3b", "kt:4x4x4",
+     "sw:3x3x3"],
 )  # fmt: skip
 def test_derives_the_same_target_as_the_format(name: str) -> None:
     form = parse_format(name)
@@ -120,6 +121,25 @@ def test_refuses(change: dict[str, object], message: str) -> None:
     document = json.loads(to_bytes(strassen(), "json")) | change
     with pytest.raises(paranoid.NotAScheme, match=message):
         paranoid.check(document)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"format": "9" * 5000 + "x2x2"}, {"u": [["9" * 5000, "0", "0", "0"]] * 7, "ring": "Q"}],
+)
+def test_absurdly_long_numbers_are_refused(change: dict[str, object]) -> None:
+    document = json.loads(to_bytes(strassen(), "json")) | change
+    with pytest.raises(paranoid.NotAScheme):
+        paranoid.check_text(json.dumps(document))
+
+
+def test_sums_too_long_to_print_are_refused() -> None:
+    document = json.loads(to_bytes(strassen(Ring.Z), "json"))
+    for key in "uvw":
+        document[key].append([10**4000, 0, 0, 0])
+    document["m"] = 8
+    with pytest.raises(paranoid.NotAScheme):
+        paranoid.check_text(json.dumps(document))
 
 
 def test_runs_alone(tmp_path: Path) -> None:

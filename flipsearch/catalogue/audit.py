@@ -31,7 +31,7 @@ from flipsearch.catalogue.models import (
 )
 from flipsearch.catalogue.queries import TENSOR_PREFIX, names_of
 from flipsearch.catalogue.reader import restored, tensor_of
-from flipsearch.catalogue.structure import structure_columns
+from flipsearch.catalogue.structure import measured_columns
 from flipsearch.catalogue.writing import growth_factor
 from flipsearch.errors import FlipsearchError
 from flipsearch.formats import Format, parse_format
@@ -51,8 +51,11 @@ _COLUMNS = (
     SchemeRow.nonzeros,
     SchemeRow.additions,
     SchemeRow.growth,
+    SchemeRow.omega,
     SchemeRow.fewest,
     SchemeRow.calls,
+    SchemeRow.gamma,
+    SchemeRow.denominator,
     TensorRow.definition,
     FactorsRow.data,
     ProgramsRow.additions.label("shared"),
@@ -139,8 +142,8 @@ def _structure(connection: Connection) -> list[str]:
 
 def check_row(row: tuple[Any, ...]) -> str | None:
     """Return why a row (`_COLUMNS`) is damaged, or None: hash, proof and every derived column."""
-    _, name, format_name, tabulated, ring, rank, nonzeros, additions, growth = row[:9]
-    fewest, calls, definition, data, shared, kept = row[9:]
+    _, name, format_name, tabulated, ring, rank, nonzeros, additions, growth, omega = row[:10]
+    fewest, calls, gamma, denominator, definition, data, shared, kept = row[10:]
     format_: Format
     try:
         if format_name.startswith(TENSOR_PREFIX):
@@ -153,20 +156,27 @@ def check_row(row: tuple[Any, ...]) -> str | None:
             programs.unpack(kept, format_, name, shared)
     except (FlipsearchError, ValueError) as error:
         return str(error)
-    expected = growth_factor(scheme)
+    measured = measured_columns(scheme)
     derived = {
         "format": names_of(format_)[1] == tabulated,
         "ring": scheme.natural_ring == ring,
         "nonzeros": scheme.nonzeros == nonzeros,
         "additions": scheme.additions == additions,
         "fewest": fewest == min(additions, additions if shared is None else shared),
-        "calls": structure_columns(scheme)["calls"] == calls,
-        "growth": growth == expected
-        if expected is None or growth is None
-        else math.isclose(growth, expected, rel_tol=1e-9),
+        "calls": measured["calls"] == calls,
+        "gamma": _close(measured["gamma"], gamma),
+        "denominator": denominator in (None, measured["denominator"]),
+        "growth": _close(growth_factor(scheme), growth),
+        "omega": _close(scheme.omega, omega),
     }
     wrong = [column for column, holds in derived.items() if not holds]
     return f"wrong in its row: {', '.join(wrong)}" if wrong else None
+
+
+def _close(expected: float | None, found: float | None) -> bool:
+    if expected is None or found is None:
+        return expected is found
+    return math.isclose(expected, found, rel_tol=1e-9)
 
 
 def _check_rows(rows: list[tuple[Any, ...]]) -> list[str | None]:

@@ -9,7 +9,19 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, String, cast, func, literal, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    String,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import aliased
 
@@ -27,22 +39,38 @@ from flipsearch.rings import Ring
 
 IMPLIED = {
     **INCLUDED,
-    Ring.F2: (Ring.F2, Ring.ZT, Ring.Z),
-    Ring.F3: (Ring.F3, Ring.ZT, Ring.Z),
+    Ring.F2: (Ring.F2, Ring.ZT, Ring.Z, Ring.Q),
+    Ring.F3: (Ring.F3, Ring.ZT, Ring.Z, Ring.Q),
 }
-"""The stored rings that give a scheme of the same rank over each ring, reduction included."""
+"""The stored rings that give a scheme over each ring, reduction included.
+
+Over F2 and F3 a scheme over Q counts where no denominator is divisible by the characteristic.
+"""
+
+
+def _counting(ring: Ring) -> ColumnElement[bool]:
+    """Return the condition that a stored scheme is one over a ring, or reduces to one."""
+    held = SchemeRow.ring.in_([other.value for other in IMPLIED[ring]])
+    p = ring.characteristic
+    if not p:
+        return held
+    return and_(held, or_(SchemeRow.ring != Ring.Q.value, SchemeRow.denominator % p != 0))
 
 
 def best_row(
     connection: Connection, format_: str | Format, ring: Ring, *, exact: bool
 ) -> Row[Any] | None:
-    """Return the row of least rank; then the asked order of the sides, then fewest additions."""
-    filters = Filters(format=format_, ring=ring, exact=exact)
+    """Return the row of least rank; then the asked order of the sides, then fewest additions.
+
+    Over F2 and F3 what is stored over the field itself comes before what reduces to it.
+    """
+    filters = Filters(format=format_, exact=exact)
     as_asked = (SchemeRow.format != names_of(format_)[0]).asc()
+    native = [(SchemeRow.ring != ring.value).asc()] if ring.characteristic else []
     statement = (
         select_schemes()
-        .where(*filters.conditions())
-        .order_by(SchemeRow.rank, as_asked, SchemeRow.fewest, SchemeRow.id)
+        .where(*filters.conditions(), _counting(ring))
+        .order_by(SchemeRow.rank, *native, as_asked, SchemeRow.fewest, SchemeRow.id)
         .limit(1)
     )
     return connection.execute(statement).first()
@@ -52,21 +80,23 @@ def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> l
     """Return the least stored rank for every tabulated format and ring, beside the known bound.
 
     Formats come in order of size, those without any scheme included; over F2 and F3 a scheme over
-    ZT or Z counts, because it reduces to one of the same rank.
+    ZT, Z or Q counts if it reduces to one of that rank or less.
     """
-    ours: dict[str, dict[str, tuple[int, str]]] = {}
-    for tabulated, ring, best in connection.execute(_best_of_each()).all():
+    ours: dict[str, dict[tuple[str, int], tuple[int, str]]] = {}
+    for tabulated, ring, prime, best in connection.execute(_best_of_each()).all():
         if best is not None:
             number, _, name = best.partition(" ")
-            ours.setdefault(tabulated, {})[ring] = int(number), name
+            ours.setdefault(tabulated, {})[ring, prime] = int(number), name
     current = select(BoundRow.format, BoundRow.ring, BoundRow.value).where(BoundRow.current)
     known: dict[str, dict[str, int]] = {}
     for tabulated, ring, bound in connection.execute(current).all():
         known.setdefault(tabulated, {})[ring] = bound
     table = []
     ring_of = {ring.value: ring for ring in Ring}
-    implied = [(ring, ring.value, [other.value for other in IMPLIED[ring]]) for ring in rings]
-    nothing: dict[str, tuple[int, str]] = {}
+    implied = [
+        (ring, ring.value, [_kind(other, ring) for other in IMPLIED[ring]]) for ring in rings
+    ]
+    nothing: dict[tuple[str, int], tuple[int, str]] = {}
     unknown: dict[str, int] = {}
     for name in sorted(ours.keys() | known.keys(), key=format_order):
         here, bounds = ours.get(name, nothing), known.get(name, unknown)
@@ -75,19 +105,26 @@ def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> l
             for other in others if here else ():
                 found = here.get(other)
                 if found is not None and (rank is None or found[0] < rank):
-                    (rank, witness_hash), over = found, ring_of[other]
+                    (rank, witness_hash), over = found, ring_of[other[0]]
             limit = bounds.get(value)
             if rank is not None or limit is not None:
                 table.append(Best(name, ring, rank, witness_hash, over, limit))
     return table
 
 
-def _best_of_each() -> Select[Any]:
-    """Return (format, ring, "rank hash") for every stored format and every ring, None if none.
+def _kind(held: Ring, wanted: Ring) -> tuple[str, int]:
+    """Return which schemes over a stored ring count over another: (ring, prime), as below."""
+    return held.value, wanted.characteristic if held is Ring.Q and wanted.characteristic else 1
 
-    The formats are found one after the other, each by one step down the index, and so is the best
-    of each ring: the cost does not grow with the number of schemes. Rank and hash come as one
-    text, so that the index alone gives both.
+
+def _best_of_each() -> Select[Any]:
+    """Return (format, ring, prime, "rank hash") for every stored format and kind of scheme.
+
+    The kinds are the rings, with the prime 1, and those over Q whose denominators a prime does
+    not divide; the text is None where there is none. The formats are found one after the other,
+    each by one step down the index, and so is the best of each kind: the cost does not grow with
+    the number of schemes (but for schemes over Q that the prime excludes). Rank and hash come as
+    one text, so that the index alone gives both.
     """
     formats = select(func.min(SchemeRow.tabulated).label("name")).cte("formats", recursive=True)
     following = (
@@ -97,18 +134,24 @@ def _best_of_each() -> Select[Any]:
         .scalar_subquery()
     )
     formats = formats.union_all(select(following).where(formats.c.name.is_not(None)))
-    rings = union_all(*(select(literal(ring.value).label("name")) for ring in Ring)).cte("rings")
+    kinds = union_all(
+        *(
+            select(literal(ring).label("ring"), literal(prime).label("prime"))
+            for ring, prime in sorted({_kind(held, r) for r in Ring for held in IMPLIED[r]})
+        )
+    ).cte("kinds")
     first = aliased(SchemeRow)
     witness = (
         select(cast(first.rank, String) + " " + first.hash)
-        .where(first.tabulated == formats.c.name, first.ring == rings.c.name)
+        .where(first.tabulated == formats.c.name, first.ring == kinds.c.ring)
+        .where(or_(kinds.c.prime == 1, first.denominator % kinds.c.prime != 0))
         .order_by(first.rank, first.fewest, first.id)
         .limit(1)
-        .correlate(formats, rings)
+        .correlate(formats, kinds)
         .scalar_subquery()
     )
-    pairs = formats.join(rings, formats.c.name.is_not(None))
-    return select(formats.c.name, rings.c.name, witness).select_from(pairs)
+    pairs = formats.join(kinds, formats.c.name.is_not(None))
+    return select(formats.c.name, kinds.c.ring, kinds.c.prime, witness).select_from(pairs)
 
 
 @lru_cache(maxsize=8192)

@@ -15,7 +15,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import aliased
 
@@ -26,6 +26,8 @@ from flipsearch.formats import LARGEST_SIDE, MatrixProduct, parse_format
 from flipsearch.rings import Ring
 
 LARGEST_TABLE_BYTES = 1 << 24
+_SHIPPED = "shipped with flipsearch"
+_SHIPPED_FILES = ("known_ranks.csv", "structured_ranks.csv")
 _STRUCTURED_SOURCE = "arXiv 2511.10786 (flip-cpd)"
 _LATER = re.compile(r"ZT\s+(\d*)\s*any\s*(\d*)\s*\((.*)\)")
 
@@ -62,8 +64,8 @@ def parse_table(text: str, name: str) -> list[Entry]:
     try:
         for row in reader:
             for entry in parse(row):
-                if entry[2] < 1:
-                    raise FormatError("a bound must be positive")
+                if not 1 <= entry[2] < 2**31:
+                    raise FormatError("a bound must be positive and below 2^31")
                 entries[entry[:2]] = entry
     except (FlipsearchError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise FormatError(f"{name}, line {reader.line_num}: {error}") from None
@@ -123,12 +125,20 @@ def trivial_bounds() -> list[Entry]:
 
 def shipped_table() -> tuple[str, str, list[Entry]]:
     """Return (name, SHA-256, entries) of the bounds that ship with the program."""
-    digest, entries = hashlib.sha256(), trivial_bounds()
-    for name in ("known_ranks.csv", "structured_ranks.csv"):
-        data = resources.files("flipsearch.data").joinpath(name).read_bytes()
-        digest.update(data)
+    entries = trivial_bounds()
+    for name, data in _shipped_files():
         entries += parse_table(data.decode(), name)
-    return "shipped with flipsearch", digest.hexdigest(), entries
+    return _SHIPPED, shipped_digest(), entries
+
+
+def shipped_digest() -> str:
+    """Return the SHA-256 of the tables that ship with the program."""
+    return hashlib.sha256(b"".join(data for _, data in _shipped_files())).hexdigest()
+
+
+def _shipped_files() -> list[tuple[str, bytes]]:
+    folder = resources.files("flipsearch.data")
+    return [(name, folder.joinpath(name).read_bytes()) for name in _SHIPPED_FILES]
 
 
 def read_table(path: Path) -> tuple[str, str, list[Entry]]:
@@ -150,16 +160,24 @@ def read_table(path: Path) -> tuple[str, str, list[Entry]]:
     return path.name, hashlib.sha256(data).hexdigest(), parse_table(text, path.name)
 
 
+def refresh(connection: Connection) -> None:
+    """Load the shipped table in the place of an earlier one, if no other was loaded since."""
+    newest = _newest(connection)
+    if newest is not None and newest.name == _SHIPPED and newest.sha256 != shipped_digest():
+        load(connection, *shipped_table())
+
+
+def _newest(connection: Connection) -> Row[tuple[int, str, str]] | None:
+    statement = select(BoundTableRow.version, BoundTableRow.name, BoundTableRow.sha256)
+    return connection.execute(statement.order_by(BoundTableRow.version.desc()).limit(1)).first()
+
+
 def load(connection: Connection, name: str, sha256: str, entries: list[Entry]) -> int | None:
     """Make a table the newest one; return its version, or None if it is the newest already."""
-    newest = connection.execute(
-        select(BoundTableRow.version, BoundTableRow.sha256)
-        .order_by(BoundTableRow.version.desc())
-        .limit(1)
-    ).first()
+    newest = _newest(connection)
     if newest is not None and newest.sha256 == sha256:
         return None
-    version = 1 + (connection.execute(select(func.max(BoundTableRow.version))).scalar() or 0)
+    version = 1 if newest is None else 1 + newest.version
     connection.execute(
         insert(BoundTableRow).values(
             version=version, name=name, sha256=sha256, loaded=dt.datetime.now(dt.UTC)

@@ -67,12 +67,15 @@ class SchemeRow(Base):
     `additions` are those of the scheme as written, `fewest` what its best stored programs need,
     or the same. `calls` and `gamma` are the recursive calls of a structured format and its
     recursion factor. `workers` and `survives` are what the provenance of a fault-tolerant union
-    of schemes says.
+    of schemes says. `denominator` is the product of those of 2 and 3 that divide a denominator:
+    the characteristics over which a scheme over Q has no image (1, 2, 3 or 6).
     """
 
     __tablename__ = "schemes"
     __table_args__ = (
-        Index("ix_schemes_best", "tabulated", "ring", "rank", "fewest", "id", "hash"),
+        Index(
+            "ix_schemes_best", "tabulated", "ring", "rank", "fewest", "id", "hash", "denominator"
+        ),
         Index("ix_schemes_stored", "stored"),
     )
 
@@ -94,6 +97,7 @@ class SchemeRow(Base):
     invariants: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     workers: Mapped[int | None]
     survives: Mapped[int | None]
+    denominator: Mapped[int | None]
 
 
 class TensorRow(Base):
@@ -198,6 +202,15 @@ class BoundRow(Base):
     value: Mapped[int]
     source: Mapped[str] = mapped_column(Text)
     current: Mapped[bool]
+
+
+class ShipmentRow(Base):
+    """A set of shipped schemes that was taken in, by the stamp of its files."""
+
+    __tablename__ = "shipments"
+
+    stamp: Mapped[str] = mapped_column(String(64), primary_key=True)
+    taken: Mapped[dt.datetime] = mapped_column(Moment)
 
 
 class QuarantineRow(Base):

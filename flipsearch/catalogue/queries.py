@@ -1,7 +1,8 @@
 """Questions to the catalogue: filters, order, pages.
 
 Invariant: reading only. General formats are looked up under their sides in order, so a scheme
-stored as 4x5x3 answers a question about 3x4x5; ZT counts as Z, and both as Q.
+stored as 4x5x3 answers a question about 3x4x5; ZT counts as Z, and both as Q. What only reduces to
+F2 or F3 passes no filter by that ring: `flipsearch.catalogue.best` counts it.
 """
 
 from __future__ import annotations

@@ -99,7 +99,9 @@ class Reader:
             `flipsearch.transform` to turn it). Among equal ranks the asked order comes first,
             then fewer additions.
         ring : str or Ring, optional
-            Z includes ZT, and Q both; None is Q: whatever works on real numbers.
+            Z includes ZT, and Q both; None is Q: whatever works on real numbers. F2 and F3
+            include what reduces to them, from Q where the denominators allow it: `Record.ring`
+            says over what it is stored, and ``record.scheme.over(ring)`` reduces it.
         exact : bool
             Only this order of the sides.
         """

@@ -224,7 +224,7 @@ class Best:
 
     `format` is the tabulated one (sides in order); `rank` and `record` are None where nothing is
     stored. `over` is the ring of the stored witness, which a smaller ring or, over F2 and F3,
-    reduction of a scheme over Z may provide.
+    reduction of a scheme over ZT, Z or Q may provide.
     """
 
     format: str

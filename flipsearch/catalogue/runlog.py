@@ -77,15 +77,7 @@ class RunLog:
         message: str | None = None,
     ) -> None:
         """Give a sign of life, with totals so far; to be called at least every 30 seconds."""
-        with self.database.writing() as connection:
-            runs.report(
-                connection,
-                _number(run),
-                flips=flips,
-                seconds=seconds,
-                best_rank=best_rank,
-                message=message,
-            )
+        self._report(run, flips=flips, seconds=seconds, best_rank=best_rank, message=message)
 
     def checkpoint(
         self,
@@ -108,15 +100,7 @@ class RunLog:
         flips, seconds, best_rank
             Totals so far.
         """
-        with self.database.writing() as connection:
-            runs.report(
-                connection,
-                _number(run),
-                flips=flips,
-                seconds=seconds,
-                best_rank=best_rank,
-                state=state,
-            )
+        self._report(run, flips=flips, seconds=seconds, best_rank=best_rank, state=state)
 
     def finish_run(
         self,
@@ -130,17 +114,13 @@ class RunLog:
         message: str | None = None,
     ) -> None:
         """Record the end of a run: ``done``, ``interrupted`` or ``failed``, with a last state."""
+        totals = {"flips": flips, "seconds": seconds, "best_rank": best_rank}
+        self._report(run, **totals, state=state, status=status, message=message)
+
+    def _report(self, run: Run | int, **news: Any) -> None:
+        """Record what is new of a run, in a commit of its own; see `runs.report`."""
         with self.database.writing() as connection:
-            runs.report(
-                connection,
-                _number(run),
-                flips=flips,
-                seconds=seconds,
-                best_rank=best_rank,
-                state=state,
-                status=status,
-                message=message,
-            )
+            runs.report(connection, _number(run), **news)
 
     def load_checkpoint(self, run: Run | int) -> dict[str, Any] | None:
         """Return the last state of a run, or None if it has none.

@@ -19,7 +19,7 @@ from flipsearch.catalogue.models import VERSION_TABLE
 from flipsearch.catalogue.places import Place, checkout
 from flipsearch.errors import CatalogueError
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 NEWEST = REVISIONS[-1]
 APPLICATION_ID = 0x666C6970
 MIGRATIONS = Path(__file__).with_name("migrations")

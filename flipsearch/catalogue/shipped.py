@@ -1,23 +1,37 @@
-"""The schemes that ship with the program, loaded into a fresh catalogue.
+"""The schemes and bounds that ship with the program, loaded into every catalogue once.
 
 They are readable text in ``schemes/``, a folder a format: at the root of a checkout, inside the
-package once installed.
+package once installed. A fresh catalogue gets all of them; one made by an earlier version gets
+what is new when it is opened for writing. The stamps of the sets it took in tell them apart. Newer
+known bounds come along, unless another table was loaded since.
+
+Invariant: a shipped scheme is proved like any other before it is stored.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 import logging
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
 import flipsearch
+from flipsearch.catalogue import bounds, writing
+from flipsearch.catalogue.models import ShipmentRow
 from flipsearch.catalogue.records import Provenance
 from flipsearch.errors import FlipsearchError
 from flipsearch.scheme import Scheme
 
 _log = logging.getLogger(__name__)
 _HASH = re.compile("[0-9a-f]{6,64}")
+_HASH_LINE = re.compile(rb"^hash: ([0-9a-f]{64})\s*$", re.MULTILINE)
+_HEADER_BYTES = 4096
 
 
 def shipped_folder() -> Path | None:
@@ -29,15 +43,67 @@ def shipped_folder() -> Path | None:
     return None
 
 
-def read_folder(folder: Path) -> Iterator[tuple[Scheme, Provenance]]:
-    """Yield the schemes in the text files under a folder, each with its file as source.
+def stamp(folder: Path) -> str:
+    """Return a digest of the names and sizes of the text files under a folder, and of the bounds.
+
+    It takes a millisecond or two, so that every opening can afford it: the names of shipped files
+    hold the beginnings of their hashes.
+    """
+    lines = [bounds.shipped_digest()]
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            if name.endswith(".txt"):
+                lines.append(f"{os.path.relpath(path, folder)} {os.stat(path).st_size}")
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def is_taken(connection: Connection, mark: str) -> bool:
+    """Whether the catalogue took in the shipped schemes of that stamp."""
+    statement = select(ShipmentRow.stamp).where(ShipmentRow.stamp == mark)
+    return connection.execute(statement).first() is not None
+
+
+def take(connection: Connection, folder: Path, mark: str) -> int:
+    """Prove and store what ships and is not there; return how many schemes were new."""
+    bounds.refresh(connection)
+    new = writing.insert_proved(
+        connection, read_folder(folder, _unknown(connection, folder)), "shipped"
+    )
+    row = {"stamp": mark, "taken": dt.datetime.now(dt.UTC)}
+    writing.insert_rows(connection, ShipmentRow, [row])
+    return new
+
+
+def _unknown(connection: Connection, folder: Path) -> list[Path]:
+    """Return the files whose header does not name a stored scheme."""
+    named: dict[Path, str] = {}
+    for path in _files(folder):
+        try:
+            with path.open("rb") as file:
+                match = _HASH_LINE.search(file.read(_HEADER_BYTES))
+        except OSError:
+            match = None
+        named[path] = match[1].decode() if match else ""
+    known = writing.identifiers(connection, set(named.values()))
+    return [path for path, name in named.items() if name not in known]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.txt"))
+
+
+def read_folder(
+    folder: Path, paths: Iterable[Path] | None = None
+) -> Iterator[tuple[Scheme, Provenance]]:
+    """Yield the schemes in text files under a folder, all or those named, each with its source.
 
     A file that cannot be read is logged and passed over: it must not keep a catalogue from being
     made.
     """
     from flipsearch.files.native import read_native
 
-    for path in sorted(folder.rglob("*.txt")):
+    for path in _files(folder) if paths is None else paths:
         try:
             scheme, header = read_native(path)
         except (FlipsearchError, OSError) as error:

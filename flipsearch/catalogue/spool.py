@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from flipsearch.catalogue.places import Place
+from flipsearch.catalogue.queries import LARGEST_NUMBER
 from flipsearch.catalogue.records import Provenance
 from flipsearch.errors import CatalogueError, FlipsearchError, FormatError
 from flipsearch.formats import Format, parse_format
@@ -80,13 +81,25 @@ def scheme_from_json(record: Any) -> tuple[Scheme, Provenance | None]:
         else:
             format_ = parse_format(record["format"])
         scheme = Scheme(format_, parse_ring(record["ring"]), u, v, w, denominators)
-        given = record.get("provenance")
-        provenance = None if given is None else Provenance(**given)
+        provenance = _provenance(record.get("provenance"))
     except FlipsearchError as error:
         raise FormatError(str(error)) from None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FormatError(f"not a scheme ({error})") from None
     return scheme, provenance
+
+
+def _provenance(given: Any) -> Provenance | None:
+    """Return what can be read of a provenance: a field of another version costs no scheme."""
+    if not isinstance(given, dict):
+        return None
+    kinds = {"run": int, "seed": int, "task": int, "details": dict}
+    names = [field.name for field in dataclasses.fields(Provenance)]
+    kept = {key: given[key] for key in names if isinstance(given.get(key), kinds.get(key, str))}
+    for key in ("run", "task"):
+        if not 0 <= kept.get(key, 0) <= LARGEST_NUMBER:
+            del kept[key]
+    return Provenance(**kept)
 
 
 def write_spool(place: Place, schemes: Iterable[tuple[Scheme, Provenance | None]]) -> Path | None:

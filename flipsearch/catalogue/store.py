@@ -1,8 +1,8 @@
 """Catalogue: the door to everything that is stored.
 
-Opening finds the database, makes or migrates it, and takes in what an earlier failure left in
-spool files. Reading never takes a lock; the first write takes the lease of the one writer, which
-is held until the catalogue is closed.
+Opening finds the database, makes or migrates it, and, for writing, takes in what an earlier
+failure left in spool files and what the program ships that is new. Reading never takes a lock; the
+first write takes the lease of the one writer, which is held until the catalogue is closed.
 
 Invariant: what comes out was proved when it went in, and its hash is checked on the way out.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Self
 
 from flipsearch.catalogue import audit as auditing
-from flipsearch.catalogue import bounds, schema, shipped, spool, structure, writing
+from flipsearch.catalogue import bounds, schema, shipped, spool, structure
 from flipsearch.catalogue.database import PATIENCE_SECONDS, Database
 from flipsearch.catalogue.places import resolve
 from flipsearch.catalogue.runlog import RunLog
@@ -65,8 +65,10 @@ class Catalogue(Writer, RunLog):
         try:
             _make_ready(database)
             catalogue = cls(database)
-            if not read_only and spool.pending(place):
-                catalogue._absorb_if_free()
+            if not read_only:
+                if spool.pending(place):
+                    catalogue._absorb_if_free()
+                catalogue._restock_if_free()
         except BaseException:
             database.close()
             raise
@@ -146,5 +148,5 @@ def _make(database: Database) -> None:
             bounds.load(connection, *bounds.shipped_table())
             folder = shipped.shipped_folder()
             if folder is not None:
-                writing.insert_proved(connection, shipped.read_folder(folder), "shipped")
+                shipped.take(connection, folder, shipped.stamp(folder))
     database.release()

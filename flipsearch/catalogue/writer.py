@@ -20,7 +20,7 @@ from flipsearch.catalogue import bounds, programs, shipped, spool, writing
 from flipsearch.catalogue.models import SchemeRow
 from flipsearch.catalogue.reader import Reader
 from flipsearch.catalogue.records import Provenance, Run, Stored, StoredProgram
-from flipsearch.errors import CatalogueError, UsageError
+from flipsearch.errors import CatalogueError, FormatError, UsageError
 from flipsearch.programs import Reduction
 from flipsearch.scheme import Scheme
 
@@ -174,7 +174,7 @@ class Writer(Reader):
                 result.append(next(stored))
             else:
                 scheme, _, reason = next(rejections)
-                result.append(Stored(0, scheme.content_hash, False, reason))
+                result.append(Stored(0, _hash_of(scheme), False, reason))
         return result
 
     def _spooled(
@@ -221,6 +221,26 @@ class Writer(Reader):
             _log.info("%d schemes taken in from spool files", new)
         except (CatalogueError, OSError) as error:
             _log.warning("spool files stay for later: %s", error)
+        finally:
+            self.database.release()
+
+    def _restock_if_free(self) -> None:
+        """Take in the shipped schemes that are newer than this catalogue, once."""
+        folder = shipped.shipped_folder()
+        if folder is None:
+            return
+        try:
+            mark = shipped.stamp(folder)
+            with self.database.reading() as connection:
+                if shipped.is_taken(connection, mark):
+                    return
+            with self.database.writing(lease_seconds=0.0) as connection:
+                if shipped.is_taken(connection, mark):
+                    return
+                new = shipped.take(connection, folder, mark)
+            _log.info("%d schemes taken in that ship with this version", new)
+        except (CatalogueError, OSError) as error:
+            _log.info("shipped schemes stay for later: %s", error)
         finally:
             self.database.release()
 
@@ -279,3 +299,11 @@ class Writer(Reader):
         with self.database.writing() as connection:
             version = bounds.load(connection, *table)
         return None if version is None else len(table[2])
+
+
+def _hash_of(scheme: Scheme) -> str:
+    """Return the content hash; empty where the normal form needs coefficients beyond 2^62."""
+    try:
+        return scheme.content_hash
+    except FormatError:
+        return ""

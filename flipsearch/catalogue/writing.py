@@ -33,8 +33,8 @@ from flipsearch.catalogue.packing import pack_scheme
 from flipsearch.catalogue.queries import names_of
 from flipsearch.catalogue.records import Provenance, Stored
 from flipsearch.catalogue.spool import scheme_to_json
-from flipsearch.catalogue.structure import structure_columns
-from flipsearch.errors import InvalidSchemeError, UsageError
+from flipsearch.catalogue.structure import measured_columns
+from flipsearch.errors import FlipsearchError, InvalidSchemeError, UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.formats.tensors import SparseTensor, tensor_text
 from flipsearch.scheme import Scheme
@@ -105,7 +105,7 @@ def prepare(scheme: Scheme, now: dt.datetime | None = None) -> Prepared:
         "nonzeros": stored.nonzeros,
         "additions": stored.additions,
         "fewest": stored.additions,
-        **structure_columns(stored),
+        **measured_columns(stored),
         "growth": growth_factor(stored),
         "omega": stored.omega,
         "stored": now,
@@ -121,7 +121,7 @@ def prepare_many(schemes: Sequence[Scheme], workers: int = 1) -> list[Prepared |
     def one(scheme: Scheme) -> Prepared | Exception:
         try:
             return prepare(scheme)
-        except (InvalidSchemeError, UsageError) as error:
+        except FlipsearchError as error:
             return error
 
     if workers <= 1 or len(schemes) < 2 * workers:
@@ -137,7 +137,7 @@ def insert(
 ) -> list[Stored]:
     """Insert proved schemes; return, in order, where each one is and whether it is new."""
     items = list(items)
-    known = _identifiers(connection, {prepared.hash for prepared, _ in items})
+    known = identifiers(connection, {prepared.hash for prepared, _ in items})
     fresh = {p.hash: p for p, _ in items if p.hash not in known}
     if fresh:
         ordered = list(fresh.values())
@@ -146,26 +146,26 @@ def insert(
         tensors = {p.columns["format"]: p.definition for p in ordered if p.definition is not None}
         if tensors:
             rows = [{"name": name, "definition": text} for name, text in sorted(tensors.items())]
-            _insert(connection, TensorRow, rows)
-        _insert(connection, SchemeRow, [prepared.columns for prepared in ordered])
-        added = _identifiers(connection, set(fresh))
-        _insert(
+            insert_rows(connection, TensorRow, rows)
+        insert_rows(connection, SchemeRow, [prepared.columns for prepared in ordered])
+        added = identifiers(connection, set(fresh))
+        insert_rows(
             connection, FactorsRow, [{"scheme_id": added[p.hash], "data": p.data} for p in ordered]
         )
     else:
         added = {}
-    identifiers = known | added
+    numbers = known | added
     rows, now = [], dt.datetime.now(dt.UTC)
     for prepared, provenance in items:
         if provenance is not None:
-            rows.append(_provenance_row(identifiers[prepared.hash], provenance, now))
+            rows.append(_provenance_row(numbers[prepared.hash], provenance, now))
     if rows:
-        _insert(connection, ProvenanceRow, rows)
+        insert_rows(connection, ProvenanceRow, rows)
         _note_unions(connection, rows)
     result, seen = [], set(known)
     for prepared, _ in items:
         name = prepared.hash
-        result.append(Stored(identifiers[name], name, name not in seen))
+        result.append(Stored(numbers[name], name, name not in seen))
         seen.add(name)
     return result
 
@@ -178,7 +178,7 @@ def insert_proved(
     for scheme, provenance in schemes:
         try:
             good.append((prepare(scheme), provenance))
-        except (InvalidSchemeError, UsageError) as error:
+        except FlipsearchError as error:
             quarantine(
                 connection,
                 str(error),
@@ -246,13 +246,14 @@ def _table(model: type[Base]) -> Table:
     return table
 
 
-def _insert(connection: Connection, model: type[Base], rows: list[dict[str, Any]]) -> None:
+def insert_rows(connection: Connection, model: type[Base], rows: list[dict[str, Any]]) -> None:
     """Insert rows, leaving alone those that are there already."""
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     connection.execute(make(_table(model)).on_conflict_do_nothing(), rows)
 
 
-def _identifiers(connection: Connection, hashes: set[str]) -> dict[str, int]:
+def identifiers(connection: Connection, hashes: set[str]) -> dict[str, int]:
+    """Return the row numbers of those of the content hashes that are stored."""
     found: dict[str, int] = {}
     ordered = sorted(hashes)
     for start in range(0, len(ordered), _CHUNK):

@@ -39,6 +39,16 @@ def variant(number: int, format_: str = "2x2x2", ring: Ring = Ring.Z) -> Scheme:
     return Scheme(naive.format, ring, u, v, w)
 
 
+def split(common: int, whole: Scheme | None = None) -> Scheme:
+    """A scheme (Strassen's) with its first term in two parts: over Q with that denominator."""
+    whole = whole or strassen()
+    u, v, w = (np.concatenate([matrix, matrix[:1]]) for matrix in whole.factors)
+    below = np.ones(len(w), dtype=np.int64)
+    below[[0, -1]] = common
+    w[-1] *= common - 1
+    return Scheme(whole.format, Ring.Q, u, v, w, below)
+
+
 def winograd() -> Reduction:
     """Winograd's form of Strassen's scheme with its 15 additions, entries of C transposed."""
     left = Program(  # a11 a12 a21 a22; S1 = a21 + a22, S2 = S1 - a11, S3 = a11 - a21, S4

@@ -89,7 +89,8 @@ def test_list_by_format_and_ring(run: Run) -> None:
 
 
 def test_the_best_of_everything(run: Run) -> None:
-    _, out, _ = run("list", "--best")
+    _, out, err = run("list", "--best")
+    assert "2 over F2 and F3 by reduction of one over ZT, Z or Q" in err
     lines = {line.split("  ")[0]: line for line in out.splitlines()}
     assert "7/7" in lines["2x2x2"]
     assert "12/11 +1" in lines["2x2x3"]
@@ -110,10 +111,11 @@ def test_query_filters(run: Run) -> None:
         return sorted(item["rank"] for item in _objects(out))
 
     assert ranks("--gap", "0") == [7]
-    assert ranks("--gap=-5..0") == [7]
+    assert ranks("--gap=-5..0") == ranks("--gap", "..0") == [7]
+    assert ranks("--gap", "-1") == ranks("--gap", "-3") == []
     assert ranks("--gap", "1-") == [10, 10, 10, 12]
     assert ranks("--rank", "8-11") == [10, 10, 10]
-    assert ranks("--rank=-9") == [7]
+    assert ranks("--rank=-9") == ranks("--rank", "-9") == [7]
     assert ranks("--source", "MADE") == [10, 10, 10]
     assert ranks("--run", "night") == ranks("--run", "1") == [7]
     assert ranks("--growth", "12") == [7]
@@ -131,6 +133,7 @@ def test_query_filters(run: Run) -> None:
         (("list", "--sort", "colour"), 2, "cannot sort by"),
         (("query", "--rank", "few"), 2, "--rank"),
         (("query", "--since", "yesterday"), 2, "--since"),
+        (("query", "--until", "0001-01-01T00:00+14:00"), 2, "--until"),
         (("show", "strassen"), 2, "no ID"),
         (("show", "xyz"), 2, "unknown format"),
         (("show", "abcdef012345"), 1, "no scheme"),
@@ -146,6 +149,26 @@ def test_mistakes_get_one_line_and_a_code(
     assert out == ""
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_options_that_would_be_ignored_are_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, message in (
+        (("list", "--best", "--sort", "rank"), "--sort does not go with --best"),
+        (("list", "--best", "--front"), "--front does not go with --best"),
+        (("query", "--best", "--gap", "0"), "--gap does not go with --best"),
+        (("query", "--all"), "--all goes with --best"),
+        (("doctor", "--catalogue", "--workers", "-1"), "--workers must be 1 or more"),
+    ):
+        code, out, err = run(*words)
+        assert (code, out) == (2, "")
+        assert message in err
+    with pytest.raises(SystemExit):
+        run("list", "--limit", "many")
+    assert "'many' is no whole number" in capsys.readouterr().err
+    monkeypatch.setenv("FLIPSEARCH_DB", "")
+    assert cli.build_parser().parse_args(["list"]).db is None
 
 
 def test_show(run: Run) -> None:
@@ -166,7 +189,10 @@ def test_show_takes_a_format_for_its_best_scheme(run: Run) -> None:
     name = strassen().content_hash
     assert run("show", "2x2x2")[1] == run("show", name)[1]
     assert run("show", "2x2x2", "--ring", "ZT")[1] == run("show", name)[1]
-    assert run("show", "2x2x2", "--ring", "F2")[0] == 1
+    assert "reduces to" not in run("show", "2x2x2", "--ring", "ZT")[1]
+    (item,) = _objects(run("show", "2x2x2", "--ring", "F2", "--json")[1])
+    assert (item["scheme"], item["ring"], item["reduces_to"]) == (name, "ZT", "F2")
+    assert run("show", "2x2x3", "--ring", "F3")[0] == 1
     code, out, err = run("show", "9x9x9")
     assert (code, out) == (1, "")
     assert err == "flipsearch: no scheme of 9x9x9 over ZT, Z or Q is stored: search for one\n"

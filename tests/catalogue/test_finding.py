@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from catalogue_schemes import strassen, variant
+from catalogue_schemes import split, strassen, variant
 
 from flipsearch.catalogue import Catalogue, Filters, Provenance
-from flipsearch.errors import NotFoundError, UsageError
+from flipsearch.errors import FormatError, NotFoundError, UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
+from flipsearch.verify import verify
 
 
 def test_names_are_hash_prefixes(catalogue: Catalogue) -> None:
@@ -60,18 +61,43 @@ def test_best_looks_at_every_order_of_the_sides(catalogue: Catalogue) -> None:
 def test_rings_include_each_other(catalogue: Catalogue) -> None:
     catalogue.add(variant(1))  # over Z, rank 10
     catalogue.add(strassen())  # over ZT, rank 7
-    catalogue.add(naive_scheme(parse_format("2x2x2"), Ring.F2))
+    catalogue.add(naive_scheme(parse_format("2x2x2"), Ring.F2))  # rank 8: reduction has 7
     ranks = {ring: catalogue.best("2x2x2", ring) for ring in (None, *Ring)}
     assert {k: None if r is None else (r.ring, r.rank) for k, r in ranks.items()} == {
         None: (Ring.ZT, 7),
-        Ring.F2: (Ring.F2, 8),
-        Ring.F3: None,
+        Ring.F2: (Ring.ZT, 7),
+        Ring.F3: (Ring.ZT, 7),
         Ring.ZT: (Ring.ZT, 7),
         Ring.Z: (Ring.ZT, 7),
         Ring.Q: (Ring.ZT, 7),
     }
     assert catalogue.count(ring="Z") == 2
     assert catalogue.count(ring="ZT") == 1
+
+
+@pytest.mark.parametrize(
+    ("common", "over"), [(2, {Ring.F3}), (3, {Ring.F2}), (5, {Ring.F2, Ring.F3}), (6, set())]
+)
+def test_schemes_over_q_count_where_they_reduce(
+    catalogue: Catalogue, common: int, over: set[Ring]
+) -> None:
+    catalogue.add(split(common))
+    for ring in (Ring.F2, Ring.F3):
+        found = catalogue.best("2x2x2", ring)
+        (cell,) = (c for c in catalogue.best_table((ring,)) if c.format == "2x2x2")
+        if ring in over:
+            assert found is not None
+            assert (cell.rank, cell.over, cell.hash) == (8, Ring.Q, found.hash)
+            verify(found.scheme.over(ring))
+        else:
+            assert found is None
+            assert cell.rank is None
+            with pytest.raises(FormatError):
+                split(common).over(ring)
+    assert catalogue.count(ring="F2") == catalogue.count(ring="F3") == 0
+    native = catalogue.add(naive_scheme(parse_format("2x2x2"), Ring.F3))  # of rank 8 too
+    assert catalogue.best("2x2x2", "F3").hash == native.hash  # type: ignore[union-attr]
+    assert catalogue.audit().damaged == []
 
 
 def test_best_prefers_fewer_additions(catalogue: Catalogue) -> None:
@@ -114,7 +140,7 @@ def test_filters(catalogue: Catalogue) -> None:
     assert ranks(rank=(None, 8)) == [7, 8]
     assert ranks(gap=0) == [7]
     assert ranks(gap=(1, 5)) == [8, 12, 12]
-    assert ranks(additions=(0, 10)) == [8, 12, 12] if strassen().additions > 10 else True
+    assert ranks(additions=(0, 10)) == [8, 12, 12]
     assert ranks(growth=4) == [12, 12]
     assert ranks(source="100% paper") == [8]
     assert ranks(source="_") == []

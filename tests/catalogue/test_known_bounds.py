@@ -67,6 +67,7 @@ def test_sides_are_sorted_and_gaps_allowed() -> None:
         (HEADER + "4x4,1,1,1,1,1,x,\n", "line 2"),
         (HEADER + "4x4x4,many,1,1,1,1,x,\n", "line 2"),
         (HEADER + "4x4x4,0,1,1,1,1,x,\n", "positive"),
+        (HEADER + "4x4x4,9999999999,1,1,1,1,x,\n", "below"),
         (HEADER + "4x4x4,1\n", "line 2"),
         (HEADER + "4x4x4,1,1,1,1,1,x,soon better\n", "cannot read"),
         ("format,n,best_rank,best_ring,best_rank_Z\nss,2,5,R,6\n", "best_ring"),

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from catalogue_schemes import strassen, variant, winograd
+from catalogue_schemes import split, strassen, variant, winograd
 from sqlalchemy import inspect
 
 from flipsearch.catalogue import Catalogue
@@ -14,7 +14,10 @@ from flipsearch.catalogue import schema as schemas
 from flipsearch.catalogue.database import Database
 from flipsearch.catalogue.models import VERSION_TABLE, Base
 from flipsearch.catalogue.places import resolve
+from flipsearch.formats import parse_format
+from flipsearch.formats.tensors import polynomial_product
 from flipsearch.rings import Ring
+from flipsearch.scheme import naive_scheme
 
 HERE = Path(__file__).parent
 
@@ -64,6 +67,22 @@ def test_schema_0002_is_upgraded(tmp_path: Path) -> None:
         assert catalogue.quarantined()[0].reason == "wrong"
         union = next(r for r in records if r.survives is not None)
         assert (union.workers, union.survives, union.rank) == (4, 0, 4)
+        assert catalogue.audit().damaged == []
+
+
+def test_schema_0003_is_upgraded(tmp_path: Path) -> None:
+    with Catalogue.open(written_by("0003", tmp_path)) as catalogue:
+        assert catalogue.health().revision == schemas.NEWEST
+        kept = catalogue.get(winograd().scheme.content_hash)
+        assert kept.reduction is not None
+        assert (kept.additions, kept.fewest_additions) == (24, 15)
+        line = naive_scheme(parse_format("1x1x2"), Ring.ZT)
+        tensor = naive_scheme(polynomial_product(2, 2), Ring.ZT)
+        for whole, common, over in ((line, 2, Ring.F3), (tensor, 3, Ring.F2)):
+            record = catalogue.best(whole.format, over)
+            assert record is not None
+            assert record.scheme == split(common, whole)
+            assert catalogue.best(whole.format, "F2" if over is Ring.F3 else "F3") is None
         assert catalogue.audit().damaged == []
 
 

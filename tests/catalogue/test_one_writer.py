@@ -22,7 +22,8 @@ HERE = str(Path(__file__).parent)
 WRITER = """
 import sys; sys.path.insert(0, {here!r})
 from catalogue_schemes import variant
-from flipsearch.catalogue import Catalogue
+from flipsearch.catalogue import Catalogue, shipped
+shipped.shipped_folder = lambda: None
 with Catalogue.open({path!r}) as catalogue:
     for number in range({start}, {start} + 100000):
         print(catalogue.add(variant(number)).hash, flush=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -158,7 +159,8 @@ def test_opening_again_does_not_import_alembic(tmp_path: Path) -> None:
     with Catalogue.open(path) as catalogue:
         catalogue.add(strassen())
     code = (
-        "import sys; from flipsearch.catalogue import Catalogue\n"
+        "import sys; from flipsearch.catalogue import Catalogue, shipped\n"
+        "shipped.shipped_folder = lambda: None\n"
         f"with Catalogue.open({str(path)!r}) as c: assert len(c) == 1\n"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'alembic', 'mako', 'numba',"
         " 'galois', 'psycopg', 'ray', 'scipy'}))"
@@ -187,6 +189,51 @@ def test_shipped_schemes_fill_a_fresh_catalogue(
         assert provenance.source == "schemes/2x2x2/7.txt"
         assert (provenance.seed, provenance.method) == (12, "flip graph walk")
         assert [s.new for s in catalogue.load_directory(folder)] == [False, False]
+
+
+def test_what_ships_later_is_taken_in_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from flipsearch.catalogue import shipped
+    from flipsearch.files.native import to_text
+
+    folder, path = tmp_path / "schemes" / "2x2x2", tmp_path / "c.sqlite"
+    folder.mkdir(parents=True)
+    (folder / "7.txt").write_text(to_text(strassen()), "utf-8")
+    monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: folder.parent)
+    with Catalogue.open(path) as catalogue:
+        catalogue.add(variant(2))
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE bound_tables SET sha256 = 'older'")
+        connection.execute("UPDATE bounds SET value = 99 WHERE format = '2x2x2'")
+    connection.close()
+    for number in (1, 2, 3):
+        (folder / f"{number}.txt").write_text(to_text(variant(number)), "utf-8")
+    with Catalogue.open(path, read_only=True) as catalogue:
+        assert len(catalogue) == 2
+    lock = os.open(tmp_path / "c.sqlite.lock", os.O_RDWR)  # as another process holds it
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with Catalogue.open(path) as catalogue:
+        assert len(catalogue) == 2
+    os.close(lock)
+    with Catalogue.open(path) as catalogue:
+        assert len(catalogue) == 4
+        (provenance,) = catalogue.provenance(catalogue.get(variant(3).content_hash))
+        assert provenance.source == "schemes/2x2x2/3.txt"
+        assert catalogue.provenance(catalogue.get(variant(2).content_hash)) == []
+        assert catalogue.quarantined() == []
+        assert catalogue.known_bound("2x2x2", "Z").value == 7  # type: ignore[union-attr]
+        table = tmp_path / "mine.csv"
+        table.write_text("format,ZT,Z,Q,F2,F3,source\n2x2x2,,6,,,,me\n", "utf-8")
+        catalogue.update_bounds(table)
+        with catalogue.database.writing() as connection:
+            connection.exec_driver_sql("DELETE FROM shipments")
+    with Catalogue.open(path) as catalogue:
+        assert len(catalogue) == 4
+        assert catalogue.known_bound("2x2x2", "Z").value == 6  # type: ignore[union-attr]
+    monkeypatch.setattr(shipped, "take", None)
+    with Catalogue.open(path) as catalogue:
+        assert len(catalogue) == 4
 
 
 def test_damage_is_told_in_one_line(tmp_path: Path) -> None:

@@ -150,13 +150,22 @@ def test_the_json_form_is_exact() -> None:
         {"format": 3},
         {"ring": "R"},
         {"denominators": [0] * 7},
-        {"provenance": {"evil": 1}},
         {"w": None},
     ],
 )
 def test_malformed_json_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(FormatError):
         scheme_from_json({**scheme_to_json(strassen()), **change})
+
+
+@pytest.mark.parametrize(
+    "given", [{"evil": 1, "source": "x", "run": "three", "task": 2**70, "details": []}, [1], "x"]
+)
+def test_a_provenance_of_another_version_costs_no_scheme(given: object) -> None:
+    record = {**scheme_to_json(strassen()), "provenance": given}
+    scheme, provenance = scheme_from_json(record)
+    assert scheme == strassen()
+    assert provenance == (Provenance(source="x") if isinstance(given, dict) else None)
 
 
 def test_reading_a_spool_says_which_line(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from catalogue_schemes import strassen, variant
 
 from flipsearch.catalogue import Catalogue, Provenance
-from flipsearch.errors import InvalidSchemeError, UsageError
+from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
 from flipsearch.formats import parse_format
 from flipsearch.formats.tensors import polynomial_product
 from flipsearch.rings import Ring
@@ -111,6 +112,21 @@ def test_every_field_of_a_provenance_comes_back(catalogue: Catalogue) -> None:
     stored = catalogue.add(strassen(), given)
     assert catalogue.provenance(stored.id) == [given]
     assert "lifted from cdcdcdcdcdcd" in catalogue.get(stored.id).source
+
+
+def test_a_scheme_without_normal_form_is_set_aside(catalogue: Catalogue) -> None:
+    naive = naive_scheme(parse_format("1x1x1"), Ring.Z)
+    extra = np.array([[2**40]] * 2)
+    u, v = (np.concatenate([matrix, extra]) for matrix in naive.factors[:2])
+    scheme = Scheme(naive.format, Ring.Z, u, v, np.array([[1], [1], [-1]]))
+    verify(scheme)
+    good, bad = catalogue.add_many([strassen(), scheme], on_invalid="quarantine")
+    assert good.new
+    assert (bad.id, bad.hash) == (0, "")
+    assert "2^62" in (bad.rejected or "")
+    with pytest.raises(FormatError, match=r"2\^62"):
+        catalogue.add_many([variant(1), scheme])
+    assert len(catalogue) == 2
 
 
 def test_an_invalid_scheme_is_refused(catalogue: Catalogue) -> None:

@@ -148,9 +148,17 @@ def test_equivalence_over_the_integers_is_decided() -> None:
 
 
 def test_symmetries_may_have_larger_entries_than_the_schemes() -> None:
-    naive, identity = naive_scheme(SPLIT.format, Ring.Z), [[1, 0], [0, 1]]
-    x = 3 << 18
-    one, two = (sandwich(naive, [[1, s], [0, 1]], identity, identity) for s in (x, -x))
+    """A scheme without symmetries of its own, sheared one way and the other."""
+    base = strassen(Ring.ZT).over(Ring.Z)
+    u, v, w = (np.concatenate([matrix, matrix[2:3]]) for matrix in base.factors)
+    v[7] = [1, 0, 1, -1]
+    v[2] -= v[7]
+    scheme, identity = Scheme(base.format, Ring.Z, u, v, w), [[1, 0], [0, 1]]
+    assert orbit(scheme).automorphisms == 1
+    one, two = (
+        sandwich(scheme, [[1, x], [0, 1]], identity, identity) for x in (3 << 18, -3 << 18)
+    )
+    assert max(np.abs(one.u).max(), np.abs(two.u).max()) <= 1 << 20 < 6 << 18
     assert equivalent(one, two) is True
 
 

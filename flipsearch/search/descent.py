@@ -44,7 +44,9 @@ def predecessors(format_: Format) -> list[tuple[MatrixProduct, int]]:
     for dimension in free_dimensions(format_):
         sides = [format_.sides[d] for d in tied_dimensions(format_, dimension)]
         if min(sides) > SHORTEST:
-            found.append((resized(format_, dimension, -1), dimension))
+            smaller = resized(format_, dimension, -1)
+            if smaller.naive_rank:  # kk:2x2x2c has no product left
+                found.append((smaller, dimension))
     return found
 
 

@@ -17,7 +17,7 @@ from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.transform.dimensions import matrix_format
 from flipsearch.transform.reduce import reduce_terms
-from flipsearch.transform.sandwich import random_sandwich, sandwich
+from flipsearch.transform.sandwich import sandwich
 from flipsearch.walk.dependence import is_dependent
 from flipsearch.walk.task import Words, pack, unpack
 
@@ -114,16 +114,14 @@ def without_dependence(format_: Format, ring: Ring, state: Words) -> Words:
     return pack(reduced) if reduced.rank < len(state) else state
 
 
-def sandwiched(format_: Format, ring: Ring, state: Words, random: np.random.Generator) -> Words:
-    """Return the state of a general format in other bases, or itself where none is found.
+def sandwiched(format_: Format, state: Words, random: np.random.Generator) -> Words:
+    """Return the ZT state of a general format in another basis, or itself where none is found.
 
-    Over F2 and F3 the bases are any, and walks do not notice: the flip graph looks alike in all.
-    Over ZT a flip is refused if a coefficient leaves {-1, 0, 1}, so that another basis has other
-    ways on; there one row or column is added to another, or taken from it.
+    One row or column is added to another, or taken from it. Over ZT a flip is refused if a
+    coefficient leaves {-1, 0, 1}, so that another basis has other ways on; over F2 and F3 walks
+    would not notice, because the flip graph looks alike in all.
     """
-    scheme = unpack(format_, ring, state)
-    if ring is not Ring.ZT:
-        return pack(random_sandwich(scheme, random))
+    scheme = unpack(format_, Ring.ZT, state)
     sides = matrix_format(scheme).sides
     for _ in range(SANDWICHES):
         bases = [np.eye(side, dtype=np.int64) for side in sides]

@@ -9,8 +9,9 @@ Descents are short and many: one that has not improved for long enough, measured
 last improvement took, climbs to the next format of its ladder, or on the last is given up for a
 new one (see `flipsearch.search.descent`). Some go on at once, a few tasks each, so that a
 thousand workers do not crowd one of them. An archive keeps the best of all that was found for the
-format itself, from the naive scheme on; one task in eight works on that. Walks do not merge rows
-that agree in X the best states are checked between tasks for any linear dependence.
+format itself, from the naive scheme on; one task in eight works on that. Walks over F2 do not
+merge rows that agree in two factors (see `Policy`); over all rings the best states are checked
+between tasks for any linear dependence.
 
 Invariant: the strategy is a deterministic function of its seed and of the outcomes it is told, in
 order. It has no clock, no threads and no files.
@@ -29,7 +30,7 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.search.descent import Descent, draw_ladder, naive_start
 from flipsearch.search.levels import Pools, sandwiched, without_dependence
-from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack
+from flipsearch.walk.task import LARGEST_RANK, Policy, WalkOutcome, WalkTask, Words, pack
 
 SCHEDULES: tuple[tuple[int, int], ...] = (
     *((1_000, 2), (2_000, 2), (5_000, 3), (10_000, 3)),
@@ -101,13 +102,22 @@ class PoolStrategy:
                 raise UsageError(
                     f"a scheme of {scheme.format} cannot start a search for {format_}"
                 )
+            if scheme.ring is not ring:
+                raise UsageError(
+                    f"a scheme over {scheme.ring} cannot start a search over {ring}: "
+                    "map it with over()"
+                )
         self.format, self.ring, self.seed = format_, ring, seed
         self.target, self.steps = target, steps
         self.asked = self.told = self.begun = 0
         self.grows = not starts
-        general = isinstance(format_, MatrixProduct) and format_.is_general
-        self._may_sandwich = ring is Ring.ZT and general
+        free = isinstance(format_, MatrixProduct) and format_.is_general and not format_.corner
+        self._may_sandwich = ring is Ring.ZT and free
         self.starts = [pack(scheme) for scheme in starts] or [naive_start(format_, ring)]
+        if not all(0 < len(state) <= LARGEST_RANK for state in self.starts):
+            raise UsageError(
+                f"a search for {format_} has to start from 1 to {LARGEST_RANK} products"
+            )
         self._random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2**32,)))
         self._descents: list[Descent] = []
         self._sent: dict[int, Sent] = {}
@@ -173,7 +183,7 @@ class PoolStrategy:
             steps = max(1, min(self.steps, descent.patience // WIDTH))
         start = pools.draw(self._random)
         if place < 0 and self._may_sandwich and self._random.integers(2):
-            start = sandwiched(self.format, self.ring, start, self._random)
+            start = sandwiched(self.format, start, self._random)
         self._sent[number] = Sent(place, rung, on_top, schedule, len(start))
         goal = max(0, min(len(start) - 1, pools.best_rank + 2))
         policy = Policy(plus_after, band, stop_rank=goal, merge=self.ring is not Ring.F2)

@@ -91,8 +91,22 @@ def test_refuses_starts_of_other_formats():
         PoolStrategy(parse_format("ug:3x3x3"), Ring.F2, starts=[other])
 
 
+def test_refuses_starts_that_are_not_walked():
+    format_ = parse_format("2x2x2")
+    with pytest.raises(UsageError, match="over ZT cannot start a search over F2"):
+        PoolStrategy(format_, Ring.F2, starts=[naive_scheme(format_, Ring.ZT)])
+    with pytest.raises(UsageError, match="from 1 to 4096 products"):
+        PoolStrategy(parse_format("gg:1x1x1a"), Ring.F2)
+
+
+def test_formats_without_their_corner_keep_their_basis():
+    strategy = PoolStrategy(parse_format("gg:2x2x2c"), Ring.ZT, seed=1)
+    starts = {key_of(task.start) for task in (strategy.ask() for _ in range(48))}
+    assert starts == {key_of(strategy.starts[0])}
+
+
 def test_a_descent_climbs_a_ladder_one_side_at_a_time():
-    for name in ("4x5x3", "ug:4x4x3", "gt:3x5x3", "uu:4x4x4c", "2x2x2", "1x5x3"):
+    for name in ("4x5x3", "ug:4x4x3", "gt:3x5x3", "uu:4x4x4c", "2x2x2", "1x5x3", "kk:4x4x4c"):
         format_, random = parse_format(name), np.random.default_rng(3)
         ladder = draw_ladder(format_, random)
         assert ladder[-1][0] == format_
@@ -102,6 +116,13 @@ def test_a_descent_climbs_a_ladder_one_side_at_a_time():
             grown = extend(start, dimension)
             assert grown.format == large
             verify(grown)
+
+
+def test_no_ladder_begins_where_nothing_is_left_to_compute():
+    format_ = parse_format("kt:3x3x3c")
+    assert draw_ladder(format_, np.random.default_rng(0)) == [(format_, 0)]
+    strategy = PoolStrategy(format_, Ring.F2)
+    assert [strategy.ask().format for _ in range(3)] == [format_] * 3
 
 
 def test_rungs_are_walked_until_the_top():

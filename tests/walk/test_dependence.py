@@ -69,14 +69,13 @@ def test_a_term_too_many_is_found_and_taken_away(ring):
     assert shorter.rank == naive.rank
 
 
-@pytest.mark.parametrize("ring", RINGS)
-def test_a_sandwich_is_another_scheme_of_the_same_rank(ring):
+def test_a_sandwich_is_another_scheme_of_the_same_rank():
     format_, random = parse_format("2x3x3"), np.random.default_rng(1)
-    state = walked(ring, "2x3x3", 5)
+    state = walked(Ring.ZT, "2x3x3", 5)
     seen = set()
     for _ in range(6):
-        other = sandwiched(format_, ring, state, random)
-        verify(unpack(format_, ring, other))
+        other = sandwiched(format_, state, random)
+        verify(unpack(format_, Ring.ZT, other))
         assert len(other) == len(state)
         seen.add(other.tobytes())
     assert len(seen) > 1

@@ -97,8 +97,11 @@ def make_strategy(
         return MetaStrategy(formats, ring, seed, bounds, [s for s in images if s is not None])
     assert format_ is not None
     if name == "symmetric":
+        from flipsearch.rings import Ring
         from flipsearch.search.symmetric import SymmetricStrategy
 
+        if ring is not Ring.F2:
+            raise UsageError(f"--strategy symmetric walks over F2, not over {ring}")
         mirrored = bool(parameters.get("mirrored"))
         return SymmetricStrategy(format_, seed=seed, target=target, mirrored=mirrored)
     from flipsearch.search.pool import PoolStrategy

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from flipsearch.cli import database_argument
+from flipsearch.cli import database_argument, natural
 from flipsearch.cli._strategies import family_table, print_family
 from flipsearch.cli.output import complain, print_json, print_table
 from flipsearch.errors import UsageError
@@ -38,7 +38,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--ring", default="F2", help="F2, F3 or ZT (default F2)")
     parser.add_argument("--target", type=int, default=0, metavar="R", help="stop at rank R")
     _run_options(parser)
-    parser.add_argument("--seed", type=int, default=None, help="seed of the run; else drawn")
+    parser.add_argument("--seed", type=natural, default=None, help="seed of the run; else drawn")
     parser.add_argument(
         "--from",
         dest="start",
@@ -119,6 +119,8 @@ def search_command(arguments: argparse.Namespace) -> int:
             )
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError("--workers is at least 1")
+    if arguments.seed is not None and arguments.seed < 0:
+        raise UsageError("--seed is not negative")
     folder = _kernel_folder(arguments.kernel)
     seed = arguments.seed if arguments.seed is not None else time.time_ns() % 2**32
     with Catalogue.open(arguments.db) as catalogue:

@@ -8,6 +8,7 @@ import pytest
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
 from flipsearch.cli._strategies import family_table, held_starts, make_strategy, print_family
+from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
@@ -47,6 +48,11 @@ def test_mirrored_reaches_the_strategy(catalogue: Catalogue) -> None:
         assert isinstance(strategy, SymmetricStrategy)
         assert strategy.mirrored is mirrored
         assert family_table(strategy) == []
+
+
+def test_a_symmetric_search_is_over_f2(catalogue: Catalogue) -> None:
+    with pytest.raises(UsageError, match="over F2, not over ZT"):
+        make_strategy(catalogue, "symmetric", parse_format("2x2x2"), Ring.ZT, 1, {})
 
 
 def test_the_table_says_how_many_are_reached(capsys: pytest.CaptureFixture[str]) -> None:

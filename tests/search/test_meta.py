@@ -98,23 +98,10 @@ def test_stale_and_broken_outcomes_are_ignored() -> None:
 def test_offered_schemes_spread(seven: Scheme) -> None:
     strategy = MetaStrategy(formats_within(2, 4), Ring.ZT, 1, starts=[seven])
     ranks = {name: best for name, best, _ in strategy.table()}
-    assert (
-        ranks
-        == {
-            "2x2x2": 7,
-            "2x2x3": 11,
-            "2x2x4": 14,
-            "2x3x3": 17,
-            "2x3x4": 22,
-            "2x4x4": 28,
-            "3x3x3": 26,
-            "3x3x4": 34,
-            "3x4x4": 44,
-            "4x4x4": 49,
-        }
-        or ranks["4x4x4"] == 49
-    )
-    assert ranks["2x2x4"] == 14
+    at_most = {"2x2x2": 7, "2x2x3": 11, "2x2x4": 14, "2x3x3": 17, "2x3x4": 22, "2x4x4": 28}
+    at_most |= {"3x3x3": 26, "3x3x4": 34, "3x4x4": 44, "4x4x4": 49}
+    assert ranks.keys() == at_most.keys()
+    assert all(ranks[name] <= rank for name, rank in at_most.items())
     for pool in strategy.pools.values():
         for states in pool.levels.values():
             assert all(is_valid(unpack(pool.format, Ring.ZT, state)) for state in states)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from flipsearch.compiled import drop_stale
 from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.emit import KernelError, check_source, emit_kernel, write_kernel
 from flipsearch.kernels.halving import gram
@@ -30,6 +32,9 @@ __all__ = [
     "time_against_numpy",
     "write_kernel",
 ]
+
+for _folder in ("additions", "runtime"):
+    drop_stale(Path(__file__).parent / _folder)
 
 
 def matmul(

@@ -6,8 +6,8 @@ rows is contiguous, so that subtracting a block of 64 pivot rows from every row 
 memory once, with the tables of row combinations (the method of four Russians, Arlazarov et al.
 1970) in the first-level cache.
 
-Invariant: every function here has a counterpart of the same name and meaning in `packed3`, and
-`flipsearch.lift.elimination` uses nothing else; both are tested against galois.
+Invariant: every function that `flipsearch.lift.elimination` uses has a counterpart of the same
+name and meaning in `packed3`; both are tested against galois.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-PLANES = 1
 BLOCK = 64
 """Pivot rows that are subtracted at a time: one word of multipliers a row."""
 
@@ -32,8 +31,8 @@ _4 = np.uint64(4)
 _5 = np.uint64(5)
 _6 = np.uint64(6)
 _7 = np.uint64(7)
-_9 = np.uint64(9)
 _8 = np.uint64(8)
+_9 = np.uint64(9)
 _63 = np.uint64(63)
 _64 = np.uint64(64)
 

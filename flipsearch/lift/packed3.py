@@ -12,11 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from flipsearch.lift.packed2 import leading_columns, lowest_bit
+from flipsearch.lift.packed2 import BLOCK, leading_columns, lowest_bit
 
 __all__ = [
-    "BLOCK",
-    "PLANES",
     "TABLE_WORDS",
     "combine",
     "combine_strips",
@@ -27,10 +25,6 @@ __all__ = [
     "subtract_block",
 ]
 
-PLANES = 2
-BLOCK = 64
-
-_DIGITS = 4
 _SIZE = 81
 _GROUPS = 16
 TABLE_WORDS = _GROUPS * _SIZE * 16
@@ -46,8 +40,8 @@ _8 = np.uint64(8)
 _9 = np.uint64(9)
 _15 = np.uint64(15)
 _16 = np.uint64(16)
-_64 = np.uint64(64)
 _63 = np.uint64(63)
+_64 = np.uint64(64)
 
 
 def _table_entry_of_nibbles() -> np.ndarray:

@@ -12,6 +12,7 @@ is wrong, so the screen costs no scheme, and it bounds the time spent on hostile
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ from flipsearch.verify import verify
 _SCREEN = {0: (8191, 2), 2: (2, 16), 3: (3, 12)}
 _SMALL = 1 << 10
 _EXPLAINABLE = 2 * 10**9
+_MOST_LONG_PRODUCTS = 2 * 10**7
+_GROWING = (Ring.ZT, Ring.Z, Ring.Q)
 TRANSPOSED = "C transposed"
 PLAIN = "C"
 
@@ -117,12 +120,13 @@ def settle(claims: Iterable[Claim], ring: Ring | None = None) -> Settled:
     claims : iterable of Claim
         Alternative readings of one file, best first.
     ring : Ring, optional
-        Accept this ring only, instead of finding one out: characteristic 0, then F2, then F3.
+        Accept this ring only, instead of finding one out: characteristic 0, then F2, then F3. Z
+        includes ZT, and Q both.
 
     Raises
     ------
     FormatError
-        The entries cannot be those of a scheme at all.
+        The entries cannot be those of a scheme at all, or not be verified in reasonable time.
     InvalidSchemeError
         No reading satisfies the Brent equations.
     """
@@ -131,7 +135,10 @@ def settle(claims: Iterable[Claim], ring: Ring | None = None) -> Settled:
         first = first or claim
         for order, w in _orders(claim):
             for target in _rings(claim, ring):
-                scheme = _reading(claim, w, target)
+                try:
+                    scheme = _reading(claim, w, target)
+                except InvalidSchemeError:
+                    continue
                 if scheme is not None:
                     return Settled(scheme, order, claim.meta, claim.programs)
     if first is None:
@@ -160,7 +167,15 @@ def _rings(claim: Claim, ring: Ring | None) -> list[Ring]:
 
 
 def _reading(claim: Claim, w: IntArray, ring: Ring) -> Scheme | None:
-    """Return the proved scheme of one reading, or None if it is none."""
+    """Return the proved scheme of one reading, or None if its entries are none.
+
+    Raises
+    ------
+    InvalidSchemeError
+        A Brent equation fails.
+    FormatError
+        It would take too long to tell.
+    """
     if not _plausible(claim, w, ring.characteristic):
         return None
     factors = (claim.u, claim.v, w)
@@ -174,21 +189,49 @@ def _reading(claim: Claim, w: IntArray, ring: Ring) -> Scheme | None:
             scheme = scheme.over(ring) if ring.characteristic else scheme.canonical
         if not ring.characteristic:
             natural = scheme.natural_ring
+            if _GROWING.index(natural) > _GROWING.index(ring):
+                return None
             scheme = _within(scheme, natural, ring, claim)
-        verify(scheme)
-    except (FormatError, InvalidSchemeError, OverflowError):
+    except (FormatError, OverflowError):
         return None
+    prove(scheme)
     return scheme
 
 
+def prove(scheme: Scheme) -> None:
+    """Verify a scheme that a file holds, in bounded time.
+
+    Raises
+    ------
+    InvalidSchemeError
+        A Brent equation fails.
+    FormatError
+        Only hours of long arithmetic could tell.
+    """
+    if not _is_affordable(scheme):
+        raise FormatError("its coefficients are too large to be verified in reasonable time")
+    verify(scheme)
+
+
+def _is_affordable(scheme: Scheme) -> bool:
+    """Whether the Brent equations are evaluated in floating point, or in few long integers."""
+    counts = [np.count_nonzero(matrix, axis=1).astype(np.float64) for matrix in scheme.factors]
+    work = float((counts[0] * counts[1] * counts[2]).sum())
+    if work <= _MOST_LONG_PRODUCTS / 1000:
+        return True
+    scale = math.lcm(1, *scheme.denominators.tolist())
+    largest = [np.abs(matrix).max(axis=1).tolist() for matrix in scheme.factors]
+    terms = zip(*largest, scheme.denominators.tolist(), strict=True)
+    bound = sum(a * b * c * (scale // d) for a, b, c, d in terms)
+    bits = max(bound, scale << 8).bit_length()
+    return bits < 52 or work * (1 + bits / 1000) <= _MOST_LONG_PRODUCTS
+
+
 def _within(scheme: Scheme, natural: Ring, ring: Ring, claim: Claim) -> Scheme:
-    """Return the scheme over the ring asked for if it fits, over its natural one otherwise."""
+    """Return the scheme over the ring that the file names, otherwise over its natural one."""
     if natural is Ring.ZT and not all(Ring.ZT.contains(m) for m in scheme.factors):
         scheme = scheme.canonical
     asked = ring if claim.ring is ring else natural
-    ranks = (Ring.ZT, Ring.Z, Ring.Q)
-    if ranks.index(asked) < ranks.index(natural):
-        asked = natural
     if scheme.ring is Ring.Q and asked is not Ring.Q:
         scheme = scheme.canonical
     return scheme.over(asked)
@@ -240,7 +283,7 @@ def _why(claim: Claim, ring: Ring | None) -> str:
             matrix,
             denominators=np.array(claim.denominators or [1] * len(claim.u), dtype=np.int64),
         )
-        verify(scheme)
+        prove(scheme)
     except InvalidSchemeError as error:
         return f"{text} ({order}: {str(error).split(': ', 1)[-1]})"
     except (FormatError, OverflowError):

@@ -9,8 +9,9 @@ products, W holding C transposed:
   sums of products;
 - sparse: ``u_sparse`` ... map a row number to ``{"i": indices, "c": coefficients}``.
 
-Ours is the dense form with the keys ``format``, ``ring``, ``hash`` and ``provenance`` added, so
-that structured formats and finite fields survive the way out and back; other readers ignore them.
+Ours is the dense form with the keys ``format``, ``ring``, ``hash`` and ``provenance`` added (and
+``tensor`` for formats that are sparse tensors), so that structured formats and finite fields
+survive the way out and back; other readers ignore them.
 
 Invariant: whatever the object holds, the answer is a `Claim` or a `FormatError`.
 """
@@ -25,6 +26,7 @@ from flipsearch.files import numbers, reduced
 from flipsearch.files.claims import Claim, terms_of
 from flipsearch.files.limits import check_rank, check_sides
 from flipsearch.formats import Format, MatrixProduct, parse_format
+from flipsearch.formats.tensors import parse_tensor
 from flipsearch.rings import Ring, parse_ring
 
 _KEPT = ("source", "source_paper_url", "year", "authors", "lineage", "found-by")
@@ -104,6 +106,8 @@ def _format(value: dict[str, Any]) -> Format:
     if named is not None:
         if not isinstance(named, str):
             raise FormatError("'format' is no text")
+        if named.startswith("tensor:"):
+            return _tensor(value.get("tensor"), named)
         try:
             form = parse_format(named)
         except UsageError as error:
@@ -114,6 +118,16 @@ def _format(value: dict[str, Any]) -> Format:
     if "n" not in value:
         raise FormatError("it has no sizes 'n'")
     return MatrixProduct(*check_sides(value["n"]))
+
+
+def _tensor(definition: Any, name: str) -> Format:
+    """Return a format that is a sparse tensor, from the definition that stands in the file."""
+    if not isinstance(definition, str):
+        raise FormatError("its format is a tensor, and 'tensor' does not define it")
+    form = parse_tensor(definition)
+    if form.name != name:
+        raise FormatError(f"'tensor' defines {form.name} instead of {name[:80]}")
+    return form
 
 
 def _ring(value: dict[str, Any]) -> Ring | None:

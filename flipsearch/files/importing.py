@@ -27,7 +27,7 @@ import numpy.typing as npt
 from flipsearch.errors import FormatError
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import Read, read_piece
-from flipsearch.formats import parse_format
+from flipsearch.formats import Format, MatrixProduct, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
@@ -35,7 +35,7 @@ _BATCH_BYTES = 1 << 20
 _BATCH_PIECES = 64
 _WORTH_IT = 4 << 20
 Factors = list[npt.NDArray[Any]]
-Packed = tuple[Read, str, str, Factors]
+Packed = tuple[Read, Format | str, str, Factors]
 
 
 @dataclass
@@ -124,7 +124,7 @@ def _serial(
     batches: Iterator[list[Piece]], ring: Ring | None
 ) -> Iterator[tuple[list[Piece], list[Read]]]:
     for batch in batches:
-        yield batch, [read for piece in batch for read in read_piece(piece, ring)]
+        yield batch, [read_piece(piece, ring) for piece in batch]
 
 
 def _parallel(
@@ -161,7 +161,7 @@ def _quiet() -> None:
 
 
 def _read_batch(batch: list[Piece], ring: Ring | None) -> list[Packed]:
-    return [_packed(read) for piece in batch for read in read_piece(piece, ring)]
+    return [_packed(read_piece(piece, ring)) for piece in batch]
 
 
 def _packed(read: Read) -> Packed:
@@ -173,7 +173,9 @@ def _packed(read: Read) -> Packed:
     small = [
         array.astype(np.int8) if np.abs(array).max(initial=0) < 127 else array for array in arrays
     ]
-    return replace(read, scheme=None), str(scheme.format), scheme.ring.value, small
+    form = scheme.format
+    name = str(form) if isinstance(form, MatrixProduct) else form  # a tensor's gives no entries
+    return replace(read, scheme=None), name, scheme.ring.value, small
 
 
 def _unpacked(packed: Packed) -> Read:
@@ -181,4 +183,5 @@ def _unpacked(packed: Packed) -> Read:
     if not name:
         return read
     u, v, w, below = (array.astype(np.int64) for array in arrays)
-    return replace(read, scheme=Scheme(parse_format(name), Ring(ring), u, v, w, below))
+    form = parse_format(name) if isinstance(name, str) else name
+    return replace(read, scheme=Scheme(form, Ring(ring), u, v, w, below))

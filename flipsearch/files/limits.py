@@ -35,7 +35,7 @@ def check_rank(format_: Format, rank: int) -> None:
     """
     if rank < 1:
         raise FormatError("it has no products")
-    if rank > 2 * format_.naive_rank + 16:
+    if rank > min(2 * format_.naive_rank + 16, LARGEST_RANK):
         raise FormatError(
             f"rank {rank} is absurd for {format_}: the naive scheme has {format_.naive_rank}"
         )

@@ -15,6 +15,7 @@ from typing import Any
 from flipsearch.errors import FormatError
 from flipsearch.files.braces import claim_of_triples, nested
 from flipsearch.files.claims import Claim
+from flipsearch.files.limits import LARGEST_RANK
 
 _START = re.compile(r"TriadSet\s*\(\s*\[")
 _TRIAD = re.compile(r"\s*,?\s*Triad\s*\(\s*\[")
@@ -75,6 +76,8 @@ def claim_of(text: str) -> Claim:
             raise FormatError(f"triad {len(triples) + 1} does not close")
         position = end.end()
         triples.append(triple)
+        if len(triples) > LARGEST_RANK:
+            raise FormatError("it lists absurdly many triads")
     if _END.match(text, position) is None:
         raise FormatError(f"the triad set does not close after triad {len(triples)}")
     return claim_of_triples(triples)

@@ -25,6 +25,9 @@ _FRACTION = re.compile(
     rf"\s*([+-]?\d{{1,{LARGEST_NUMBER_DIGITS}}})\s*(?:/\s*(\d{{1,{LARGEST_NUMBER_DIGITS}}})\s*)?"
 )
 _DYADIC = 1 << 20
+_SMALL = 40
+"""The common multiple of all numbers up to this one is below 2^53."""
+_MOST_FRACTIONS = 1 << 18
 
 
 def fraction(entry: Any) -> Fraction | int:
@@ -129,12 +132,23 @@ def pairs(above: IntArray, below: IntArray) -> tuple[IntArray, list[int]]:
     Raises
     ------
     FormatError
-        A denominator is 0.
+        A denominator is 0, a coefficient too large, or absurdly many denominators are large.
     """
     if (below == 0).any():
         raise FormatError("a denominator is 0")
     if (below == 1).all():
         return above, [1] * len(above)
+    for part in (above, below):
+        if part.min() <= -LARGEST_COEFFICIENT or part.max() >= LARGEST_COEFFICIENT:
+            raise FormatError("a coefficient is 2^62 or more in absolute value")
+    shared = np.gcd(above, below) * np.sign(below)
+    above, below = above // shared, below // shared
+    if below.max() <= _SMALL:
+        rows = np.lcm.reduce(below, axis=1)
+        if int(np.abs(above).max()) * int(rows.max()) < LARGEST_COEFFICIENT:
+            return above * (rows[:, None] // below), rows.tolist()
+    elif below.size > _MOST_FRACTIONS:
+        raise FormatError("it has absurdly many fractions with large denominators")
     numerators, denominators = [], []
     for top, bottom in zip(above.tolist(), below.tolist(), strict=True):
         row, common = over_common([Fraction(x, y) for x, y in zip(top, bottom, strict=True)])

@@ -57,17 +57,23 @@ def pieces_of(path: str | Path) -> Iterator[Piece]:
     elif top.is_file():
         yield from _file(top)
     elif top.exists():
-        yield Piece(str(top), b"", "it is no regular file")
+        yield Piece(_printable(str(top)), b"", "it is no regular file")
     else:
         raise NotFoundError(f"there is no file or folder {str(path)!r}")
 
 
 def _file(path: Path) -> Iterator[Piece]:
+    label = _printable(str(path))
     try:
         with path.open("rb") as file:
-            yield from pieces_in(str(path), file)
+            yield from pieces_in(label, file)
     except OSError as error:
-        yield Piece(str(path), b"", error.strerror or str(error))
+        yield Piece(label, b"", error.strerror or str(error))
+
+
+def _printable(name: str) -> str:
+    """Return a name fit to be shown and stored: any bytes may stand in a file's name."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def pieces_in(source: str, file: IO[bytes]) -> Iterator[Piece]:
@@ -131,8 +137,7 @@ def _members(
     source: str, members: Iterator[tuple[str, bytes | FormatError]], nesting: int
 ) -> Iterator[Piece]:
     for name, content in members:
-        shown = "".join(c if c.isprintable() else "?" for c in name[:200])
-        label = f"{source}!{shown}"
+        label = f"{source}!{_printable(name[:200])}"
         if isinstance(content, FormatError):
             yield Piece(label, b"", str(content))
         elif content[:6] == MAGIC:

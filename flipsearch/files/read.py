@@ -15,12 +15,11 @@ from pathlib import Path
 
 from flipsearch.errors import FormatError, InvalidSchemeError
 from flipsearch.files import arrays, braces, fmm, maple, native, numeric, products, reduced
-from flipsearch.files.claims import TRANSPOSED, Claim, Settled, settle
+from flipsearch.files.claims import TRANSPOSED, Claim, Settled, prove, settle
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
-from flipsearch.verify import verify
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,8 @@ def read_schemes(path: str | Path, ring: Ring | None = None) -> Iterator[Read]:
     path : path
         A file of any supported format, a folder (searched through), a zip or tar archive.
     ring : Ring, optional
-        Accept schemes over this ring only. Without it the ring is what the file says, else found
-        from the coefficients: characteristic 0 first, then F2, then F3.
+        Accept schemes over this ring only; Z includes ZT, and Q both. Without it the ring is what
+        the file says, else found from the coefficients: characteristic 0 first, then F2, then F3.
 
     Yields
     ------
@@ -78,7 +77,7 @@ def read_schemes(path: str | Path, ring: Ring | None = None) -> Iterator[Read]:
         There is nothing at that path.
     """
     for piece in pieces_of(path):
-        yield from read_piece(piece, ring)
+        yield read_piece(piece, ring)
 
 
 def read_scheme(path: str | Path, ring: Ring | None = None) -> Scheme:
@@ -99,31 +98,23 @@ def read_scheme(path: str | Path, ring: Ring | None = None) -> Scheme:
     return found[0].scheme
 
 
-def read_piece(piece: Piece, ring: Ring | None = None) -> list[Read]:
-    """Read one piece; numeric text may hold several schemes.
+def read_piece(piece: Piece, ring: Ring | None = None) -> Read:
+    """Read one piece.
 
     No exception is raised for any content: what is wrong is the `reason` of the result.
     """
     if piece.error:
-        return [Read(piece.source, "", None, piece.error)]
+        return Read(piece.source, "", None, piece.error)
     kind = ""
-    found: list[Read] = []
     try:
         kind, text = _recognised(piece.data)
-        for label, settled in _settled(kind, text, piece, ring):
-            source = piece.source + label
-            if isinstance(settled, Settled):
-                shared = settled.programs and reduced.reduction_in(settled, settled.programs)
-                meta = dict(settled.meta)
-                scheme = settled.scheme
-                found.append(Read(source, kind, scheme, "", settled.order, meta, shared))
-            else:
-                found.append(Read(source, kind, None, str(settled)))
+        settled = _settled(kind, text, piece, ring)
+        shared = settled.programs and reduced.reduction_in(settled, settled.programs)
     except (FormatError, InvalidSchemeError) as error:
-        found.append(Read(piece.source, kind, None, str(error)))
+        return Read(piece.source, kind, None, str(error))
     except (RecursionError, MemoryError):
-        found.append(Read(piece.source, kind, None, "it needs too much memory or nesting"))
-    return found
+        return Read(piece.source, kind, None, "it needs too much memory or nesting")
+    return Read(piece.source, kind, settled.scheme, "", settled.order, dict(settled.meta), shared)
 
 
 def _recognised(data: bytes) -> tuple[str, str]:
@@ -154,43 +145,34 @@ def _recognised(data: bytes) -> tuple[str, str]:
     raise FormatError("it is in no scheme format known here")
 
 
-def _settled(
-    kind: str, text: str, piece: Piece, ring: Ring | None
-) -> Iterator[tuple[str, Settled | Exception]]:
-    """Yield (label, outcome) of each scheme of a piece."""
-    if kind == "text":
-        for label, claim in numeric.claims_in(text):
-            yield label, _outcome(iter([claim]), ring)
-    elif kind == "scheme":
-        yield "", _native(text, ring)
-    elif kind == "array":
+def _settled(kind: str, text: str, piece: Piece, ring: Ring | None) -> Settled:
+    """Return the proved scheme of a piece.
+
+    Raises
+    ------
+    FormatError, InvalidSchemeError
+        It holds none.
+    """
+    if kind == "scheme":
+        scheme, meta = native.from_text(text)
+        prove(scheme)
+        return Settled(scheme if ring is None else scheme.over(ring), TRANSPOSED, meta)
+    if kind == "array":
         member = piece.source.rpartition("!")[2] if "!" in piece.source else ""
-        yield "", _outcome(arrays.claims_in(member.rpartition("/")[2], piece.data), ring)
-    elif kind == "products":
-        yield "", _outcome(products.claims_in(text), ring)
-    else:
-        parse = {"json": _json, "braces": braces.claim_of, "maple": maple.claim_of}[kind]
-        yield "", _outcome(iter([parse(text)]), ring)
+        return settle(arrays.claims_in(member.rpartition("/")[2], piece.data), ring)
+    if kind == "products":
+        return settle(products.claims_in(text), ring)
+    claim_of = {
+        "json": _json,
+        "text": numeric.claim_of,
+        "braces": braces.claim_of,
+        "maple": maple.claim_of,
+    }[kind]
+    return settle([claim_of(text)], ring)
 
 
 def _json(text: str) -> Claim:
     return fmm.claim_of(fmm.load_json(text))
-
-
-def _outcome(claims: Iterator[Claim], ring: Ring | None) -> Settled | Exception:
-    try:
-        return settle(claims, ring)
-    except (FormatError, InvalidSchemeError) as error:
-        return error
-
-
-def _native(text: str, ring: Ring | None) -> Settled | Exception:
-    try:
-        scheme, meta = native.from_text(text)
-        verify(scheme)
-        return Settled(scheme if ring is None else scheme.over(ring), TRANSPOSED, meta)
-    except (FormatError, InvalidSchemeError) as error:
-        return error
 
 
 def _text(data: bytes) -> str:

@@ -51,7 +51,7 @@ def json_objects(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
         while True:
             match = (_STRING_END if in_string else _STRUCTURE).search(buffer, position)
             if match is None:
-                position = len(buffer)
+                position = max(position, len(buffer))  # beyond it after a backslash at the end
                 break
             position = match.end()
             sign = match[0]

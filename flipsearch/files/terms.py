@@ -17,6 +17,7 @@ from fractions import Fraction
 
 from flipsearch.errors import FormatError
 from flipsearch.files.limits import LARGEST_NUMBER_DIGITS, LONGEST_LINE
+from flipsearch.scheme import LARGEST_COEFFICIENT
 
 _TOKEN = re.compile(r"[ \t\r]*(?:(\d+)|([A-Za-z][A-Za-z0-9_]*)|([-+*/()=:,]))")
 _BLANK = re.compile(r"[ \t\r]*")
@@ -120,6 +121,12 @@ class Reader:
         -------
         dict from coordinate to nonzero coefficient
             A name that occurs twice is added up.
+
+        Raises
+        ------
+        FormatError
+            It is no such sum, or a coefficient is 2^62 or more, also on the way: sums of many
+            fractions would take long.
         """
         result: Combination = {}
         first = True
@@ -139,6 +146,8 @@ class Reader:
                 raise FormatError(f"expected a variable but found {self.text or 'the end'!r}")
             index = index_of(self.take())
             total = result.get(index, 0) + sign * coefficient
+            if max(abs(total.numerator), total.denominator) >= LARGEST_COEFFICIENT:
+                raise FormatError("a coefficient is 2^62 or more in absolute value")
             if total:
                 result[index] = total
             else:

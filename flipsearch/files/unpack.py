@@ -22,7 +22,8 @@ from flipsearch.files.limits import LARGEST_MEMBERS, LARGEST_PIECE, LARGEST_RATI
 
 _CHUNK = 1 << 16
 _XZ_MEMORY = 64 << 20
-_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Those that `zipfile` unpacks in bounded steps: a few bytes of its bzip2 may fill the memory."""
 
 
 def compression(head: bytes) -> str | None:
@@ -106,23 +107,6 @@ class Inflated(io.RawIOBase):
         return data
 
 
-def read_bounded(stream: Any, what: str = "it") -> bytes:
-    """Return all the bytes of a stream.
-
-    Raises
-    ------
-    FormatError
-        There are more than `LARGEST_PIECE`.
-    """
-    parts, total = [], 0
-    while data := stream.read(_CHUNK * 16):
-        total += len(data)
-        if total > LARGEST_PIECE:
-            raise FormatError(f"{what} is larger than {LARGEST_PIECE >> 20} MiB")
-        parts.append(data)
-    return b"".join(parts)
-
-
 def zip_members(file: IO[bytes]) -> Iterator[tuple[str, bytes | FormatError]]:
     """Yield (name, content) of each member of a zip file; a refused one gives its error.
 
@@ -146,28 +130,30 @@ def zip_members(file: IO[bytes]) -> Iterator[tuple[str, bytes | FormatError]]:
                 continue
             content: bytes | FormatError
             try:
+                _check_zip_member(info)
+                written += info.file_size + 4096  # no more is unpacked, whatever it holds
                 content = _zip_member(archive, info)
-                written += len(content)
             except FormatError as error:
                 content = error
-                written += LARGEST_PIECE
             if written > LARGEST_PIECE * 4 + LARGEST_RATIO * packed:
                 raise FormatError("it unpacks to absurdly much: a decompression bomb")
             yield info.filename, content
 
 
-def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+def _check_zip_member(info: zipfile.ZipInfo) -> None:
+    """Refuse a member by what the directory says of it."""
     if info.flag_bits & 1:
         raise FormatError("it is encrypted")
     if info.compress_type not in _ZIP_METHODS:
         raise FormatError(f"its compression method {info.compress_type} is not supported")
     if info.file_size > LARGEST_PIECE:
         raise FormatError(f"it is larger than {LARGEST_PIECE >> 20} MiB")
+
+
+def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(info) as stream:
-            return read_bounded(stream)
-    except FormatError:
-        raise
+            return stream.read(info.file_size + 1)  # one more, so that the end is reached
     except Exception as error:  # zipfile raises nearly everything on broken members
         raise FormatError(f"its zip member is broken ({str(error)[:60]})") from None
 

@@ -24,6 +24,7 @@ from flipsearch.files.native import to_text
 from flipsearch.files.reduced import reduced_text
 from flipsearch.files.write_arrays import npy_bytes, npz_bytes
 from flipsearch.formats import MatrixProduct
+from flipsearch.formats.tensors import SparseTensor, tensor_text
 from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
@@ -242,6 +243,8 @@ def _head(scheme: Scheme, meta: Mapping[str, str]) -> dict[str, Any]:
         "ring": str(scheme.ring),
         "hash": scheme.content_hash,
     }
+    if isinstance(form, SparseTensor):
+        head["tensor"] = tensor_text(form)
     if meta:
         head["provenance"] = dict(meta)
     return head

@@ -22,19 +22,20 @@ from scheme_samples import strassen
 
 import flipsearch.files
 from flipsearch.errors import FormatError
-from flipsearch.files import Read, pickled, read_piece, read_schemes, to_bytes
+from flipsearch.files import Read, claims, pickled, read_piece, read_schemes, to_bytes
 from flipsearch.files.limits import LARGEST_PIECE
 from flipsearch.files.pieces import Piece, pieces_in
+from flipsearch.files.stream import json_objects
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.scheme import naive_scheme
+from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.verify import is_valid
 
 GOOD = to_bytes(strassen(), "json")
 
 
 def read_bytes(data: bytes, name: str = "file") -> list[Read]:
-    return [read for piece in pieces_in(name, io.BytesIO(data)) for read in read_piece(piece)]
+    return [read_piece(piece) for piece in pieces_in(name, io.BytesIO(data))]
 
 
 def rejected(data: bytes) -> str:
@@ -190,9 +191,18 @@ def test_hostile_json(change: dict[str, Any], message: str) -> None:
         (b"(a11)*(b11)*(c11)\n" * 100, "absurd"),
         (b"(a11" + b"+a12" * 40_000 + b")*(b11)*(c11)", "not a scheme"),
         (b"(a11" + b"+a12" * 400_000 + b")*(b11)*(c11)", "characters is no product"),
+        (
+            b"(" + b"+".join(b"1/%d a11" % (10**17 + k) for k in range(5000)) + b")*(b11)*(c11)",
+            "2\\^62 or more",
+        ),
         (b"m1 = (a1)(b1)\nc1 = m2", "none of m1 to m1"),
         (b"m1 = (a1)(b300)\nc1 = m1", "none of b1"),
         (b"Tensor:=TriadSet([" + b"Triad([" * 1000, "no triple"),
+        (
+            b"T:=TriadSet(["
+            + b"Triad([Matrix(1,1,[[1]]),Matrix(1,1,[[1]]),Matrix(1,1,[[1]])])" * 9000,
+            "absurdly many triads",
+        ),
         (b"PK\x03\x04" + b"x" * 100, "zip directory is broken"),
         (b"\x1f\x8b\x08" + b"x" * 100, "broken"),
         (b"BZh9" + b"x" * 100, "broken"),
@@ -234,6 +244,39 @@ def test_decompression_bombs() -> None:
     assert reads[1].scheme == strassen()
     once = gzip.compress(gzip.compress(zeros))
     assert "bomb" in rejected(once) or "larger" in rejected(once)
+
+
+def test_a_proof_in_long_integers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    naive = naive_scheme(parse_format("2x2x2"), Ring.Z)
+    u, v, w = (np.concatenate([m, np.full((2, 4), 2**18 + 1)]) for m in naive.factors)
+    w[-1] *= -1
+    large = Scheme(naive.format, Ring.Z, u, v, w)
+    files = [to_bytes(large, to) for to in ("json", "scheme", "exp")]
+    assert [read.scheme for data in files for read in read_bytes(data)] == [large] * 3
+    monkeypatch.setattr(claims, "_MOST_LONG_PRODUCTS", 100)
+    for data in files:
+        assert "too large to be verified" in rejected(data)
+    assert [read.scheme for read in read_bytes(GOOD)] == [strassen()]
+
+
+def test_refused_members_of_a_zip_leave_the_others_alone() -> None:
+    """Bzip2 members above all: zipfile unpacks them in steps without bound."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_BZIP2) as archive:
+        for number in range(9):
+            archive.writestr(f"{number}.json", GOOD)
+        archive.writestr("good.json", GOOD, zipfile.ZIP_DEFLATED)
+    *refused, last = read_bytes(packed.getvalue())
+    assert [read.reason for read in refused] == ["its compression method 12 is not supported"] * 9
+    assert last.scheme == strassen()
+
+
+def test_a_collection_may_be_cut_anywhere() -> None:
+    text = rb'[{"a": "\\", "b": "}{\"", "c": {"d": "\\\"{"}}, {"e": "]"}]'
+    whole = [bytes(piece) for piece in json_objects(io.BytesIO(), text)]
+    assert [json.loads(piece) for piece in whole] == json.loads(text)
+    for cut in range(len(text)):
+        assert list(json_objects(io.BytesIO(text[cut:]), text[:cut])) == whole
 
 
 def test_a_zip_that_lies_about_its_sizes() -> None:
@@ -354,7 +397,7 @@ def _mutated(data: bytes, generator: np.random.Generator) -> bytes:
 
 
 def test_pieces_carry_their_errors() -> None:
-    (read,) = read_piece(Piece("x", b"", "no permission"))
+    read = read_piece(Piece("x", b"", "no permission"))
     assert read.reason == "no permission"
 
 

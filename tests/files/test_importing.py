@@ -15,6 +15,7 @@ from flipsearch.files.importing import _packed, _unpacked
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import read_piece
 from flipsearch.formats import parse_format
+from flipsearch.formats.tensors import polynomial_product, tensor_text
 from flipsearch.programs import Reduction, chained
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
@@ -105,12 +106,41 @@ def test_rings_can_be_forced(tmp_path: Path) -> None:
     assert "not a scheme for 4x4x4 over Z" in read.reason
 
 
+@pytest.mark.parametrize("to", ["json", "txt", "scheme"])
+def test_a_forced_ring_admits_no_larger_one(tmp_path: Path, to: str) -> None:
+    path = tmp_path / "s"
+    rational = changed_basis(strassen(Ring.Q), 5)
+    assert rational.natural_ring is Ring.Q
+    path.write_bytes(to_bytes(rational, to))
+    for ring in (Ring.ZT, Ring.Z):
+        assert next(read_schemes(path, ring=ring)).scheme is None
+    assert next(read_schemes(path, ring=Ring.Q)).scheme == rational
+    whole = next(s for s in samples() if s.natural_ring is Ring.Z)
+    path.write_bytes(to_bytes(whole, to))
+    assert next(read_schemes(path, ring=Ring.ZT)).scheme is None
+    assert next(read_schemes(path, ring=Ring.Z)).scheme == whole
+
+
 def test_provenance_of_our_own_files_is_read(tmp_path: Path) -> None:
     path = tmp_path / "s.json"
     path.write_bytes(to_bytes(strassen(), "json", {"seed": "12", "found-by": "a run"}))
     (read,) = read_schemes(path)
     assert read.meta == {"seed": "12", "found-by": "a run"}
     assert json.loads(path.read_text())["hash"] == strassen().content_hash
+
+
+def test_tensors_come_out_and_back_and_through_processes() -> None:
+    scheme = naive_scheme(polynomial_product(2, 3), Ring.F3)
+    data = to_bytes(scheme, "json")
+    read = read_piece(Piece("a.json", data))
+    carried = _unpacked(pickle.loads(pickle.dumps(_packed(read))))  # as between processes
+    assert carried.scheme == read.scheme == scheme
+    assert carried.scheme.format == scheme.format  # type: ignore[union-attr]
+    other = json.loads(data) | {"tensor": tensor_text(polynomial_product(3, 3))}
+    for wrong in (other, {**other, "tensor": 7}, {**other, "tensor": "1 2"}):
+        read = read_piece(Piece("a.json", json.dumps(wrong).encode()))
+        assert read.scheme is None
+        assert "tensor" in read.reason
 
 
 def test_programs_come_through_processes() -> None:
@@ -120,7 +150,7 @@ def test_programs_come_through_processes() -> None:
         for m in (naive.u, naive.v, naive.w.T)
     )
     reduction = Reduction(naive, *programs)
-    (read,) = read_piece(Piece("a.json", to_bytes(naive, "reduced", None, reduction)))
+    read = read_piece(Piece("a.json", to_bytes(naive, "reduced", None, reduction)))
     carried = _unpacked(pickle.loads(pickle.dumps(_packed(read))))  # as between processes
     assert carried.scheme == naive
     assert carried.reduction == reduction

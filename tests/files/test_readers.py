@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from scheme_samples import changed_basis, product, strassen
 
 from flipsearch.errors import FormatError, NotFoundError
-from flipsearch.files import Read, read_scheme, read_schemes
+from flipsearch.files import Read, numbers, read_scheme, read_schemes
 from flipsearch.files.claims import PLAIN, TRANSPOSED
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
@@ -343,3 +344,25 @@ def test_paths_that_are_not_there(tmp_path: Path) -> None:
         list(read_schemes(tmp_path / "nothing"))
     with pytest.raises(FormatError, match="0 schemes"):
         read_scheme(tmp_path)
+
+
+@pytest.mark.parametrize("largest", [1, 4, 40, 41, 2**12])
+def test_fractions_come_over_the_least_denominator_of_their_row(
+    largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(largest)
+    above = generator.integers(-9, 10, (30, 3))
+    below = generator.integers(1, largest, (30, 3), endpoint=True) * np.where(above % 2, -1, 1)
+    above[0, 0], below[0, 0] = 1, largest
+    rows, common = numbers.pairs(above, below)
+    for top, bottom, row, factor in zip(above, below, rows, common, strict=True):
+        exact = [Fraction(int(x), int(y)) for x, y in zip(top, bottom, strict=True)]
+        assert [Fraction(int(x), factor) for x in row] == exact
+        assert factor == math.lcm(*(x.denominator for x in exact))
+    monkeypatch.setattr(numbers, "_MOST_FRACTIONS", 10)
+    if largest > 40:
+        with pytest.raises(FormatError, match="absurdly many fractions"):
+            numbers.pairs(above, below)
+    for top, bottom in ((1, 0), (1, -(2**63)), (-(2**62), 3)):
+        with pytest.raises(FormatError):
+            numbers.pairs(np.array([[top]]), np.array([[bottom]]))

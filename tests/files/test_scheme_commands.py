@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scheme_samples import changed_basis, samples, strassen
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import schemes as group
+from flipsearch.cli._schemes import _provenance
 from flipsearch.cli.output import complain
 from flipsearch.errors import FlipsearchError
-from flipsearch.files import read_scheme, to_bytes, write_scheme
+from flipsearch.files import Read, read_scheme, to_bytes, write_scheme
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.scheme import naive_scheme
+from flipsearch.scheme import Scheme, naive_scheme
 
 
 def run(*arguments: object) -> int:
@@ -154,3 +157,51 @@ def test_verify_and_lift_stored_schemes(
     assert lifted["rank"] == 7
     assert lifted["ring"] in ("ZT", "Z", "Q")
     assert run("verify", "ffffffffff", "--db", db) == 1
+
+
+def test_a_file_may_have_any_bytes_for_a_name(
+    files: Path, db: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, rejects = files / "odd", files.parent / "rejects.tsv"
+    folder.mkdir()
+    for name in (b"\xff.json", b"\x1b[2J.txt"):
+        with open(os.path.join(os.fsencode(folder), name), "wb") as file:
+            file.write(to_bytes(strassen(), "json") if name.endswith(b"json") else b"nothing")
+    assert run("verify", folder, "--db", db) == 1
+    out = capsys.readouterr().out
+    assert "odd/?.json: 2x2x2 of rank 7" in out
+    assert "\x1b" not in out
+    assert run("import", folder, "--rejects", rejects, "--db", db) == 1
+    assert rejects.read_text().startswith(f"{folder}/?[2J.txt\t")
+    with Catalogue.open(db, read_only=True) as catalogue:
+        origins = catalogue.provenance(catalogue.get(strassen().content_hash))
+    assert "?.json" in [origin.source for origin in origins]
+    none = files / "none" / "r.tsv"
+    assert run("import", folder, "--rejects", none, "--db", db) == 1
+    assert "make that folder first" in capsys.readouterr().err
+
+
+def test_a_file_that_boasts_is_not_believed() -> None:
+    """That a union survives losses is shown as a fact, so it is proved."""
+    union = strassen()
+    twice = Scheme(
+        union.format,
+        Ring.Q,
+        *(np.concatenate([matrix, matrix]) for matrix in union.factors),
+        np.full(14, 2),
+    )
+    for scheme, claim, holds in (
+        (union, "0", True),
+        (union, "1", False),
+        (twice, "1", True),
+        (twice, "2", False),
+        (twice, "9" * 30, False),
+        (union.over(Ring.F2), "0", False),
+    ):
+        meta = {"workers": str(scheme.rank), "survives": claim, "file": "x", "source": "\x1b[2J"}
+        origin = _provenance(Read("a.txt", "scheme", scheme, meta=meta | {"a": "b" * 999}), None)
+        said = origin.details or {}
+        assert (origin.source, len(said["a"])) == ("?[2J", 500)
+        assert (said.get("survives") == claim) is holds
+        assert ("claimed-survives" in said) is not holds
+        assert said["file"] == "a.txt"

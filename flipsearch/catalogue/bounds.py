@@ -14,6 +14,7 @@ import io
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
@@ -167,9 +168,10 @@ def refresh(connection: Connection) -> None:
         load(connection, *shipped_table())
 
 
-def _newest(connection: Connection) -> Row[tuple[int, str, str]] | None:
-    statement = select(BoundTableRow.version, BoundTableRow.name, BoundTableRow.sha256)
-    return connection.execute(statement.order_by(BoundTableRow.version.desc()).limit(1)).first()
+def _newest(connection: Connection) -> Row[Any] | None:
+    columns = (BoundTableRow.version, BoundTableRow.name, BoundTableRow.sha256)
+    statement: Any = select(*columns).order_by(BoundTableRow.version.desc()).limit(1)
+    return connection.execute(statement).first()
 
 
 def load(connection: Connection, name: str, sha256: str, entries: list[Entry]) -> int | None:

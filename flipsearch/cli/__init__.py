@@ -43,9 +43,16 @@ def database_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--db",
         metavar="URL",
-        default=os.environ.get("FLIPSEARCH_DB"),
+        default=os.environ.get("FLIPSEARCH_DB") or None,
         help="catalogue: an SQLAlchemy URL or the path of an SQLite file",
     )
+
+
+def natural(text: str) -> int:
+    """Return a number from 0 on: the argparse type of counts and seeds."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 64):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no whole number from 0 on")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,7 +9,25 @@ from typing import Any
 from flipsearch.catalogue import Best, Catalogue, Record
 from flipsearch.catalogue.queries import as_ring, names_of
 from flipsearch.cli.output import complain, print_table
+from flipsearch.errors import UsageError
 from flipsearch.rings import Ring
+
+_FILTERS = frozenset(
+    [
+        "front",
+        "exact",
+        "sort",
+        "rank",
+        "gap",
+        "additions",
+        "gamma",
+        "growth",
+        "source",
+        "run",
+        "since",
+        "until",
+    ]
+)
 
 
 def print_best(
@@ -30,7 +48,18 @@ def print_best(
         Gives what the listing prints of a record as an object; of None, its keys without values.
     print_objects : callable
         Prints objects as JSON lines or as CSV.
+
+    Raises
+    ------
+    UsageError
+        An option was given that the table would leave out of account.
     """
+    for name, value in vars(arguments).items():
+        if name in _FILTERS and value not in (None, False):
+            raise UsageError(
+                f"--{name} does not go with --best, which takes a format, --ring, --all, --limit "
+                "and --offset: ask without --best"
+            )
     rings = tuple(Ring) if arguments.ring is None else (as_ring(arguments.ring),)
     cells = catalogue.best_table(rings)
     if arguments.format is not None:
@@ -73,6 +102,7 @@ def _cell(best: Best | None) -> str:
 
 def _explain(cells: list[Best]) -> None:
     held = [cell for cell in cells if cell.rank is not None]
+    reduced = sum(cell.over is not cell.ring and cell.ring.characteristic > 0 for cell in held)
     gaps = [cell.gap for cell in held if cell.gap is not None]
     complain(
         "each cell: our rank/known bound and the gap, = where there is none; - nothing stored, "
@@ -81,6 +111,7 @@ def _explain(cells: list[Best]) -> None:
     complain(
         f"{len(held)} of {len(cells)} cells hold a scheme: {sum(g < 0 for g in gaps)} below the "
         f"known bound, {sum(g == 0 for g in gaps)} at it, {sum(g > 0 for g in gaps)} above it"
+        + (f"; {reduced} over F2 and F3 by reduction of one over ZT, Z or Q" if reduced else "")
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from flipsearch.cli.output import complain, print_json, print_table
-from flipsearch.errors import UsageError
+from flipsearch.cli.search import parse_budget
+from flipsearch.errors import NotFoundError, UsageError
 from flipsearch.faults import baselines
 from flipsearch.faults.base import base_schemes
 from flipsearch.faults.checksums import checksum_products, directions_up_to
@@ -21,6 +21,7 @@ from flipsearch.faults.decoders import decoder
 from flipsearch.faults.presets import header, union_text
 from flipsearch.faults.protect import Found, protect
 from flipsearch.faults.union import Certificate, FaultTolerantScheme
+from flipsearch.files import write_atomically
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
@@ -34,7 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     format_ = parse_format(arguments.format)
     if not format_.is_general:
         raise UsageError(f"{format_}: protect works on general formats such as 2x2x2")
-    budget = seconds(arguments.budget)
+    budget = parse_budget(arguments.budget)
+    if arguments.output and not Path(arguments.output).parent.is_dir():
+        raise NotFoundError(f"-o {arguments.output}: make that folder first")
     bases = base_schemes(format_, arguments.db, stored=not arguments.no_store)
     found = protect(
         format_,
@@ -53,20 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
     bound = lower_bound(union, bases, arguments.survive, 0.15 * budget)
     stored = None if arguments.no_store else store(union, bases, arguments.db, arguments.seed)
     if arguments.output:
-        Path(arguments.output).write_text(union_text(union), encoding="utf-8")
+        write_atomically(Path(arguments.output), union_text(union).encode(), force=True)
     if arguments.json:
         print_json(summary(union, found, rank, bound, stored))
     else:
         page(union, found, rank, bound, stored)
     return 0
-
-
-def seconds(text: str) -> float:
-    """Return a duration such as ``45``, ``45s``, ``5m`` or ``1h`` in seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?", text.strip().lower())
-    if match is None:
-        raise UsageError(f"cannot read the duration {text!r}: write 45s, 5m or 1h")
-    return float(match[1]) * {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}[match[2]]
 
 
 def lower_bound(

@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any
 
 from flipsearch.catalogue import Catalogue, Record
+from flipsearch.catalogue.queries import as_ring
 from flipsearch.catalogue.structure import recursion_of
 from flipsearch.cli.output import print_json
 from flipsearch.errors import NotFoundError, UsageError
@@ -22,6 +23,9 @@ def run_show(arguments: argparse.Namespace) -> int:
         record = _found(catalogue, arguments.scheme, arguments.ring)
         scheme = record.scheme  # its hash is checked whether or not the products are shown
         facts = record.to_dict()
+        wanted = None if arguments.ring is None else as_ring(arguments.ring)
+        if wanted is not None and wanted.characteristic and record.ring is not wanted:
+            facts["reduces_to"] = wanted.value
         facts["provenance"] = [
             {key: value for key, value in dataclasses.asdict(p).items() if value is not None}
             for p in catalogue.provenance(record)

@@ -6,11 +6,13 @@ import argparse
 import csv
 import dataclasses
 import datetime as dt
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flipsearch.cli import database_argument, natural
 from flipsearch.cli.output import complain, print_json, print_table
 from flipsearch.errors import NotFoundError, UsageError
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue, Record
 
 PAGE = 50
+ORDER = "format,ring,rank,additions"
 KEYS = (
     "scheme",
     "format",
@@ -51,7 +54,11 @@ def register(commands: Any) -> None:
     show.add_argument(
         "scheme", metavar="ID", help="hash prefix, 6 digits or more; or a format: its best scheme"
     )
-    show.add_argument("--ring", help="with a format: best over this ring, by default ZT, Z or Q")
+    show.add_argument(
+        "--ring",
+        help="with a format: best over this ring, by default ZT, Z or Q; over F2 and F3 also by "
+        "reduction",
+    )
     show.add_argument("--products", action="store_true", help="write out its products")
     show.add_argument(
         "--orbit",
@@ -62,7 +69,7 @@ def register(commands: Any) -> None:
     show.set_defaults(handler=run_show)
 
     runs = commands.add_parser("runs", help="searches, and where each stands")
-    runs.add_argument("--limit", type=_count, default=PAGE, help="how many, latest first")
+    runs.add_argument("--limit", type=natural, default=PAGE, help="how many, latest first")
     runs.add_argument("--quarantine", action="store_true", help="rejected results instead")
     _add_common(runs)
     runs.set_defaults(handler=run_runs)
@@ -79,16 +86,7 @@ def register(commands: Any) -> None:
     known.set_defaults(handler=run_bounds_list)
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must not be negative")
-    return value
-
-
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    from flipsearch.cli import database_argument
-
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     database_argument(parser)
 
@@ -105,19 +103,19 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--exact", action="store_true", help="this order of the sides only")
     parser.add_argument(
-        "--sort",
-        default="format,ring,rank,additions",
-        help="columns, comma-separated, as rank,additions:desc",
+        "--sort", help=f"columns, comma-separated, as rank,additions:desc (default {ORDER})"
     )
-    parser.add_argument("--limit", type=_count, help=f"page size; {PAGE} for people")
-    parser.add_argument("--offset", type=_count, default=0, help="where the page starts")
+    parser.add_argument("--limit", type=natural, help=f"page size; {PAGE} for people")
+    parser.add_argument("--offset", type=natural, default=0, help="where the page starts")
     parser.add_argument("--csv", action="store_true", help="comma-separated values")
     _add_common(parser)
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rank", metavar="N or N-M", help="a rank or a range, as 47-49 or -49")
-    parser.add_argument("--gap", metavar="N or N-M", help="rank minus known bound, as 0 or 0-2")
+    parser.add_argument(
+        "--gap", metavar="N or N..M", help="rank minus known bound, as 0, -1, 0..2 or ..-1"
+    )
     parser.add_argument(
         "--additions", metavar="N or N-M", help="additions, sums shared where programs are stored"
     )
@@ -152,9 +150,14 @@ def _filters(arguments: argparse.Namespace) -> Any:
 
 
 def _range(text: str | None, name: str) -> tuple[int | None, int | None] | None:
-    """Return (low, high) of ``47``, ``47-49``, ``47-`` or ``-49``; for gaps ``-2..0`` too."""
+    """Return (low, high) of ``47``, ``47-49``, ``47..49``, ``47-`` or ``-49``.
+
+    A gap may be negative: there ``-1`` is that number, not a range, and ``..-1`` is one.
+    """
     if text is None:
         return None
+    if name == "gap" and re.fullmatch(r"\s*-\d+\s*", text):
+        return int(text), int(text)
     separator = ".." if ".." in text else "-"
     low, found, high = text.strip().partition(separator)
     try:
@@ -163,7 +166,8 @@ def _range(text: str | None, name: str) -> tuple[int | None, int | None] | None:
         return (int(low) if low else None), (int(high) if high else None)
     except ValueError:
         raise UsageError(
-            f"cannot read --{name} {text!r}: write a number or a range, as 47, 47-49, 47- or -2..0"
+            f"cannot read --{name} {text!r}: write a number or a range, as 47, 47-49, 47- or "
+            f"--{name}=-2..0"
         ) from None
 
 
@@ -172,15 +176,17 @@ def _date(text: str | None, name: str) -> dt.datetime | None:
         return None
     try:
         moment = dt.datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError):
         raise UsageError(f"cannot read --{name} {text!r}: write a date, as 2026-01-31") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Print a page of schemes, or with ``--best`` the table of formats by rings."""
     from flipsearch.catalogue import Catalogue
 
+    if arguments.all and not arguments.best:
+        raise UsageError("--all goes with --best: without it every stored scheme is listed")
     with Catalogue.open(arguments.db, read_only=True) as catalogue:
         if arguments.best:
             return _print_best(catalogue, arguments)
@@ -188,7 +194,7 @@ def run_list(arguments: argparse.Namespace) -> int:
         for_people = not (arguments.json or arguments.csv)
         limit = PAGE if arguments.limit is None and for_people else arguments.limit
         page = catalogue.records(
-            filters, sort=arguments.sort, limit=limit, offset=arguments.offset
+            filters, sort=arguments.sort or ORDER, limit=limit, offset=arguments.offset
         )
         if not for_people:
             full = arguments.command == "query"

@@ -9,12 +9,11 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from flipsearch.cli.output import complain, print_json
-from flipsearch.errors import CatalogueError
+from flipsearch.cli.output import StatusLine, complain, print_json
+from flipsearch.errors import CatalogueError, UsageError
 
 if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
@@ -34,7 +33,6 @@ OPTIONAL = {
     "psycopg": "PostgreSQL: pip install 'flipsearch[postgresql]'",
     "matplotlib": "plots: pip install 'flipsearch[plot]'",
 }
-_PROGRESS_SECONDS = 30.0
 
 
 def register(commands: Any) -> None:
@@ -59,6 +57,8 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     """Print the state of installation, machine and catalogue; 1 if the catalogue is unsound."""
     from flipsearch import __version__
 
+    if arguments.workers is not None and arguments.workers < 1:
+        raise UsageError("--workers must be 1 or more")
     report: dict[str, Any] = {
         "flipsearch": __version__,
         "python": platform.python_version(),
@@ -141,21 +141,14 @@ def _catalogue(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _audit(catalogue: Catalogue, workers: int | None, found: dict[str, Any]) -> None:
-    start = last = time.monotonic()
-    terminal = sys.stderr.isatty()
-
-    def progress(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if terminal and (now - last > 0.2 or done == total):
-            last = now
-            end = "\n" if done == total else ""
-            print(f"\r{done} of {total} schemes checked", end=end, file=sys.stderr, flush=True)
-        elif not terminal and now - last > _PROGRESS_SECONDS:
-            last = now
-            complain(f"{done} of {total} schemes checked")
-
-    result = catalogue.audit(workers=workers, progress=progress)
+    start, bar = time.monotonic(), StatusLine()
+    try:
+        result = catalogue.audit(
+            workers=workers,
+            progress=lambda done, total: bar.show(f"{done} of {total} schemes checked"),
+        )
+    finally:
+        bar.clear()
     found["checked"] = result.checked
     found["damaged"] = [{"scheme": name, "reason": why} for name, why in result.damaged]
     found["seconds"] = round(time.monotonic() - start, 3)

@@ -8,7 +8,7 @@ from typing import Any
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
-    from flipsearch.cli import database_argument
+    from flipsearch.cli import database_argument, natural
 
     protect = commands.add_parser(
         "protect", help="find products that survive lost workers, with a certificate"
@@ -25,7 +25,7 @@ def register(commands: Any) -> None:
     protect.add_argument(
         "--budget", default="60s", metavar="TIME", help="how long to search: 30s, 5m (60s)"
     )
-    protect.add_argument("--seed", type=int, default=0, help="of the search's random choices")
+    protect.add_argument("--seed", type=natural, default=0, help="of the search's random choices")
     protect.add_argument(
         "--no-preset", action="store_true", help="search even where a shipped union would do"
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
-    from flipsearch.cli import database_argument
+    from flipsearch.cli import database_argument, natural
 
     kernel = commands.add_parser("kernel", help="write a standalone numba module from a scheme")
     kernel.add_argument("target", metavar="FORMAT|ID", help="a format, or a scheme's hash prefix")
@@ -18,7 +18,10 @@ def register(commands: Any) -> None:
         "--levels", default="auto", help="levels unless a call says otherwise: auto, 0, 1, 2, 3"
     )
     kernel.add_argument(
-        "--faults", type=int, metavar="F", help="from a stored union that survives F lost products"
+        "--faults",
+        type=natural,
+        metavar="F",
+        help="from a stored union that survives F lost products",
     )
     kernel.add_argument("--json", action="store_true", help="print one JSON object")
     database_argument(kernel)
@@ -42,7 +45,7 @@ def register(commands: Any) -> None:
     reduce = commands.add_parser("reduce", help="fewer additions: flips, then shared sums")
     reduce.add_argument("ids", nargs="+", metavar="ID|FORMAT", help="hash prefix, or a format")
     reduce.add_argument("--budget", default="60s", help="time a scheme: 30s, 5m (default 60s)")
-    reduce.add_argument("--seed", type=int, default=0, help="of the random choices")
+    reduce.add_argument("--seed", type=natural, default=0, help="of the random choices")
     reduce.add_argument("--keep", action="store_true", help="keep the scheme: share sums only")
     reduce.add_argument("-o", "--output", metavar="FILE", help="write the programs as JSON")
     reduce.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -57,6 +60,8 @@ def run_kernel(arguments: argparse.Namespace) -> int:
     from flipsearch.kernels import find_scheme, write_kernel
 
     if arguments.faults is not None:
+        if arguments.levels != "auto":
+            raise UsageError("--levels does not go with --faults: leave it out")
         return _run_fault_tolerant(arguments)
     if arguments.levels not in ("auto", "0", "1", "2", "3"):
         raise UsageError(f"--levels is {arguments.levels!r}: choose auto, 0, 1, 2 or 3")
@@ -85,12 +90,13 @@ def _run_fault_tolerant(arguments: argparse.Namespace) -> int:
     from flipsearch.errors import NotFoundError
     from flipsearch.faults import from_scheme, write_fault_tolerant_kernel
 
-    with Catalogue.open(arguments.db) as catalogue:
+    with Catalogue.open(arguments.db, read_only=True) as catalogue:
         if "x" in arguments.target:
             records = list(catalogue.records(format=arguments.target, exact=True))
         else:
             records = [catalogue.get(arguments.target)]
-        enough = [record for record in records if (record.survives or 0) >= arguments.faults]
+        unions = (record for record in records if record.survives is not None)
+        enough = [union for union in unions if (union.survives or 0) >= arguments.faults]
         if not enough:
             raise NotFoundError(
                 f"no stored union for {arguments.target} survives {arguments.faults} lost "

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from typing import Any
 
 from flipsearch.cli import database_argument
-from flipsearch.cli.output import complain, print_json
+from flipsearch.cli.output import StatusLine, complain, print_json
 
 
 def register(commands: Any) -> None:
@@ -60,26 +58,20 @@ def run_report(arguments: argparse.Namespace) -> int:
     from flipsearch.catalogue import Catalogue
     from flipsearch.report import write_report
 
-    last = time.monotonic()
-
-    def progress(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= (0.2 if sys.stderr.isatty() else 30):
-            last = now
-            line = f"{done} of {total} schemes written"
-            print(line, end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
-
-    with Catalogue.open(arguments.db, read_only=True) as catalogue:
-        report = write_report(
-            catalogue,
-            arguments.output,
-            everything=arguments.all,
-            downloads=arguments.downloads,
-            title=arguments.title,
-            plots=not arguments.no_plots,
-            progress=progress,
-        )
+    bar = StatusLine()
+    try:
+        with Catalogue.open(arguments.db, read_only=True) as catalogue:
+            report = write_report(
+                catalogue,
+                arguments.output,
+                everything=arguments.all,
+                downloads=arguments.downloads,
+                title=arguments.title,
+                plots=not arguments.no_plots,
+                progress=lambda done, total: bar.show(f"{done} of {total} schemes written"),
+            )
+    finally:
+        bar.clear()
     if arguments.json:
         print_json(report.to_dict())
     else:

@@ -35,7 +35,9 @@ def wanted_set(arguments: list[str]) -> str:
         argument == "--executor=ray" or (argument == "ray" and previous == "--executor")
         for previous, argument in zip(["", *arguments], arguments, strict=False)
     )
-    return "all" if ray or EXTRA_COMMANDS & set(arguments[:1]) else "base"
+    command = next((argument for argument in arguments if not argument.startswith("-")), "")
+    plot = command == "bench-kernel" and any(a.startswith("--plot") for a in arguments)
+    return "all" if ray or plot or command in EXTRA_COMMANDS else "base"
 
 
 def install(wanted: str) -> None:
@@ -57,9 +59,9 @@ def install(wanted: str) -> None:
             subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
         command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*command, "--require-hashes", "-r", str(lock)], check=True)
+        mark.write_text(digest)
     except (OSError, subprocess.CalledProcessError) as error:
         fail(f"cannot install into {VENV.name}: {error}; mend that, or remove .venv and run again")
-    mark.write_text(digest)
 
 
 def main(arguments: list[str]) -> int:
@@ -81,4 +83,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("flipsearch: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -4,6 +4,7 @@ The folder lies at the root, where people look for it; an installed program find
 its modules (see `flipsearch.catalogue.shipped`). Everything else is in pyproject.toml.
 """
 
+import shutil
 from pathlib import Path
 
 from setuptools import setup
@@ -19,9 +20,11 @@ class BuildWithSchemes(build_py):
         if self.editable_mode:
             return
         root = Path(__file__).resolve().parent / "schemes"
+        copy = Path(self.build_lib, "flipsearch", "schemes")
+        shutil.rmtree(copy, ignore_errors=True)  # schemes since superseded, of an earlier build
         for path in sorted(root.rglob("*.txt")):
-            target = Path(self.build_lib, "flipsearch", "schemes", path.relative_to(root))
-            self.mkpath(str(target.parent))
+            target = copy / path.relative_to(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
             self.copy_file(str(path), str(target))
 
 

@@ -62,6 +62,8 @@ def write_plot(
     if what is not None and kind in (None, "history"):
         run = _run(catalogue, what)
     chosen = kind or ("omega" if what is None else "ranks" if run is None else "history")
+    if ring is not None and chosen == "history":
+        raise UsageError("--ring goes with a format: a run searched one ring")
     if chosen == "omega":
         axes = omega_by_format(catalogue, ring=ring or Ring.Q)
     elif what is None:

@@ -85,8 +85,8 @@ def index_page(
         tag(
             "p",
             "Each cell shows the rank of the best stored scheme, the known bound behind the "
-            "slash, and the gap. A scheme over ZT or Z also counts over F2 and F3, where it has "
-            "the same rank; one over ZT counts over Z and Q.",
+            "slash, and the gap. A scheme over ZT, Z or Q also counts over F2 and F3 if it has an "
+            "image there; one over ZT counts over Z and Q.",
         ),
         pages.legend(),
         _controls(),

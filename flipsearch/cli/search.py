@@ -119,8 +119,6 @@ def search_command(arguments: argparse.Namespace) -> int:
             )
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError("--workers is at least 1")
-    if arguments.seed is not None and arguments.seed < 0:
-        raise UsageError("--seed is not negative")
     folder = _kernel_folder(arguments.kernel)
     seed = arguments.seed if arguments.seed is not None else time.time_ns() % 2**32
     with Catalogue.open(arguments.db) as catalogue:

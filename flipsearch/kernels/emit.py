@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import os
 import tempfile
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
@@ -71,14 +72,14 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
         raise UsageError(
             f"levels is {levels}: {format_} takes 0 to {8 if format_.is_general else 1}"
         )
-    imports, runtime = _runtime_text()
+    imports, runtime = merged_sources("flipsearch.kernels.runtime", RUNTIME)
     text = "\n".join(
         [
             _header(scheme, format_),
             "",
             "from __future__ import annotations",
             "",
-            *imports,
+            imports,
             "",
             f"FORMAT = {format_.name!r}",
             f'SCHEME = "{scheme.content_hash}"',
@@ -88,7 +89,9 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
             *_products(algorithm, format_.is_gram),
             f"DENOMINATORS = {_denominators(algorithm)}",
             "",
-            (_GRAM if format_.is_gram else _GENERAL).format(levels=levels),
+            (_GRAM if format_.is_gram else _GENERAL).format(
+                levels=levels, squares=_squares(format_)
+            ),
             _PROVE.format(upper="i <= k" if format_.is_packed_output else "True",
                           left=_present(format_, 0), right=_present(format_, 1)),
             runtime,
@@ -109,12 +112,17 @@ def write_kernel(scheme: Scheme, path: str | os.PathLike[str], levels: int | Non
     UsageError
         The file name is no Python module's, or is in a folder that does not exist.
     """
+    return write_text(module_path(path), emit_kernel(scheme, levels))
+
+
+def module_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path if a module can be written there and imported, else raise UsageError."""
     path = Path(path)
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UsageError(f"{path.name}: a kernel is imported, so call it something like mm.py")
     if not path.parent.is_dir():
         raise UsageError(f"{path.parent} is no folder: create it first")
-    return write_text(path, emit_kernel(scheme, levels))
+    return path
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
@@ -181,7 +189,25 @@ written by   flipsearch {__version__}
 All Brent equations of the scheme were verified exactly before this file was written, and
 `prove()` verifies them again from the integers below. Blocks of A are {format_.n} x {format_.m},
 of B {format_.m} x {format_.p}. The rest of the file is the same for every scheme.
-"""'''
+{_demands(format_)}"""'''
+
+
+def _demands(format_: MatrixProduct) -> str:
+    """Return what is expected of triangular operands, a line each."""
+    kinds = {"u": "upper triangular; zeros below", "l": "lower triangular; zeros above"}
+    return "".join(
+        f"\n{name} has to be square and {kinds[letter]} its diagonal are taken for granted.\n"
+        for name, letter in zip("AB", format_.operands, strict=True)
+        if letter in kinds
+    )
+
+
+def _squares(format_: MatrixProduct) -> str:
+    """Return the lines that refuse triangular operands whose blocks would not be triangular."""
+    names = [name for name, letter in zip("ab", format_.operands, strict=True) if letter in "ul"]
+    lines = "    if {0}.ndim == 2 and {0}.shape[0] != {0}.shape[1]:\n"
+    lines += '        raise ValueError("{0} is triangular: it has to be square")\n'
+    return "".join(f"    {x} = np.asarray({x})\n{lines.format(x)}" for x in names)
 
 
 def _formula(terms: tuple[Term, ...], letter: str, transposed: bool = False) -> str:
@@ -219,12 +245,20 @@ def _present(format_: MatrixProduct, slot: int) -> str:
     return {"g": "True", "u": "{0} <= {1}", "l": "{0} >= {1}"}[letter].format(*("ij", "jk")[slot])
 
 
-def _runtime_text() -> tuple[list[str], str]:
-    """Return the merged imports and the bodies of the runtime modules."""
+def merged_sources(package: str, names: Iterable[str]) -> tuple[str, str]:
+    """Return the imports and the bodies of a package's modules as those of one module.
+
+    Parameters
+    ----------
+    package : str
+        Where the modules are; what they import of flipsearch is left out.
+    names : iterable of str
+        Modules, each after those it imports; their docstrings become comments.
+    """
     imports: set[str] = set()
     bodies = []
-    folder = resources.files("flipsearch.kernels.runtime")
-    for name in RUNTIME:
+    folder = resources.files(package)
+    for name in names:
         text = folder.joinpath(f"{name}.py").read_text(encoding="utf8")
         lines = text.splitlines()
         tree = ast.parse(text)
@@ -243,13 +277,14 @@ def _runtime_text() -> tuple[list[str], str]:
         bodies.append(
             "\n".join(["", f"# ---- {name} ----", "#", *comment, "", "", *body]).rstrip()
         )
-    return sorted(imports, key=lambda line: (line.startswith("from"), line)), "\n".join(bodies)
+    lines = sorted(imports, key=lambda line: (line.startswith("from"), line))
+    return "\n".join(lines), "\n".join(bodies)
 
 
 _GENERAL = '''
 def matmul(a: Any, b: Any, out: Any = None, threads: Any = None, levels: Any = {levels}) -> Any:
     """Return the matrix product of `a` and `b`; see `multiply`."""
-    plain = levels is out is threads is None and type(a) is ndarray is type(b)
+{squares}    plain = levels is out is threads is None and type(a) is ndarray is type(b)
     if plain and a.size * b.size < TINY:
         return numpy_matmul(a, b)
     return multiply(ALGORITHM, a, b, out, threads, levels)
@@ -258,7 +293,7 @@ def matmul(a: Any, b: Any, out: Any = None, threads: Any = None, levels: Any = {
 _GRAM = '''
 def matmul(a: Any, out: Any = None, threads: Any = None, levels: Any = {levels}) -> Any:
     """Return the product of `a` and its transpose; see `multiply_gram`."""
-    return multiply_gram(ALGORITHM, a, out, threads, levels)
+{squares}    return multiply_gram(ALGORITHM, a, out, threads, levels)
 '''
 
 _PROVE = '''

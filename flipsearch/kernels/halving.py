@@ -16,13 +16,14 @@ from flipsearch.kernels.runtime.algorithm import CLASSICAL
 from flipsearch.kernels.runtime.driver import multiply
 from flipsearch.kernels.runtime.execute import (
     SUPPORTED,
+    check_threads,
     default_threads,
     element_of_sums,
     on_threads,
     run,
     sensible_threads,
 )
-from flipsearch.kernels.runtime.operands import addressable, check_output, flat_view
+from flipsearch.kernels.runtime.operands import addressable, check_output, check_type, flat_view
 from flipsearch.kernels.runtime.products import mirror
 from flipsearch.kernels.runtime.tuning import choose_levels
 
@@ -49,8 +50,16 @@ def gram(a: Any, out: Any = None, threads: int | None = None) -> Any:
     -------
     array
         Exactly symmetric. Small matrices are left to numpy.
+
+    Raises
+    ------
+    ValueError
+        `out` has another shape, overlaps `a` or is read-only, or `threads` is not positive.
+    TypeError
+        The product cannot be stored in `out`.
     """
     a = np.asarray(a)
+    check_threads(threads)
     if out is not None:
         check_output(out, a, a.T)
     if a.ndim != 2 or a.dtype not in SUPPORTED or a.size * len(a) < SMALLEST:
@@ -63,6 +72,7 @@ def gram(a: Any, out: Any = None, threads: int | None = None) -> Any:
     threads = sensible_threads(wanted, shape)
     result = out if out is not None else np.empty((size, size), a.dtype)
     if result.dtype != a.dtype or not addressable(result):
+        check_type(result, a.dtype)
         result[...] = gram(a, None, threads)
         return result
     a = a if addressable(a) else a.copy()

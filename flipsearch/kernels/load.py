@@ -94,9 +94,12 @@ def import_kernel(path: str | os.PathLike[str]) -> ModuleType:
         specification.loader.exec_module(module)
         if not callable(module.matmul) or not isinstance(module.SCHEME, str):
             raise AttributeError
-    except (SyntaxError, AttributeError, ImportError) as error:
-        del sys.modules[name]
-        raise KernelError(f"{path} is no kernel of flipsearch") from error
+    except BaseException as error:
+        sys.modules.pop(name, None)
+        if not isinstance(error, Exception):
+            raise
+        hint = ": import a fault-tolerant one like any module" if hasattr(module, "CODE") else ""
+        raise KernelError(f"{path} is no kernel of flipsearch{hint}") from error
     module._stamp = stamp  # type: ignore[attr-defined]
     return module
 

@@ -9,6 +9,7 @@ Invariant: every float64 number is an integer below 2^53 in absolute value; resu
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numba import njit
 from flipsearch.errors import UsageError
 from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.runtime.driver import multiply
-from flipsearch.kernels.runtime.execute import default_threads
+from flipsearch.kernels.runtime.execute import check_threads, default_threads, on_threads
 from flipsearch.kernels.runtime.tuning import choose_levels
 
 LARGEST_MODULUS = 2**26
@@ -44,10 +45,15 @@ def matmul_mod(a: Any, b: Any, modulus: int, threads: int | None = None) -> Any:
     Raises
     ------
     UsageError
-        The modulus is out of range, or the operands are not integer matrices.
+        The modulus is no integer or out of range, or the operands are not integer matrices.
     ValueError
-        Shapes do not fit.
+        Shapes do not fit, or `threads` is not positive.
     """
+    try:
+        modulus = operator.index(modulus)
+    except TypeError:
+        raise UsageError(f"modulus {modulus!r} is not an integer") from None
+    check_threads(threads)
     if not 2 <= modulus <= LARGEST_MODULUS:
         raise UsageError(f"modulus {modulus} is out of range: 2 to 2^26")
     operands = [np.asarray(x) for x in (a, b)]
@@ -68,13 +74,11 @@ def matmul_mod(a: Any, b: Any, modulus: int, threads: int | None = None) -> Any:
     longest = max(1, int(longest / algorithm.growth ** max(0, levels)) - 1)
     total = np.zeros((shape[0], shape[2]))
     for start in range(0, shape[1], longest):
-        part = multiply(
-            algorithm,
-            left[:, start : start + longest],
-            right[start : start + longest],
-            threads=threads,
-            levels=levels if levels > 0 else None if levels < 0 else 0,
-        )
+        pair = left[:, start : start + longest], right[start : start + longest]
+        if levels < 0:  # not left to `multiply`: levels it chose for a piece might round
+            part = on_threads(threads, np.matmul, *pair)
+        else:
+            part = multiply(algorithm, *pair, threads=threads, levels=levels)
         _add_reduced(total, part, float(modulus))
     return _canonical(total, modulus)
 

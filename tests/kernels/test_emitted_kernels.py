@@ -1,8 +1,10 @@
 """Emitted modules: exact on integers, within the bound in floating point, safe to import."""
 
 import ast
+import importlib
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,6 +172,11 @@ def test_output_is_checked(kernel):
         kernel.matmul(a.copy(), a, out=a.T)
     with pytest.raises(ValueError, match="has shape"):
         kernel.matmul(a, a.copy(), out=np.zeros((60, 61)), levels=1)
+    for shape in ((3600,), (1, 60, 60)):
+        with pytest.raises(ValueError, match="has shape"):
+            kernel.matmul(a, a.copy(), out=np.zeros(shape), levels=1)
+    with pytest.raises(ValueError, match="threads"):
+        kernel.matmul(a, a.copy(), threads=0)
     with pytest.raises(ValueError, match="core dimension"):
         kernel.matmul(a, a.copy(), out=np.zeros((60, 61)))
     with pytest.raises(ValueError, match="levels"):
@@ -204,12 +211,17 @@ def test_fractions_serve_floats_and_leave_integers_alone(tmp_path):
 @pytest.mark.parametrize("name", ["1x1x1", "2x3x4", "ug:3x3x2", "uu:2x2x2", "ul:2x2x2"])
 def test_naive_schemes_of_other_formats(tmp_path, name):
     format_ = parse_format(name)
-    import_kernel(write_kernel(naive_scheme(format_, Ring.Z), tmp_path / "k.py")).prove()
+    module = import_kernel(write_kernel(naive_scheme(format_, Ring.Z), tmp_path / "k.py"))
+    module.prove()
     kernel = Shared(naive_scheme(format_, Ring.Z))
     a, b = integers((23, 18), "int64"), integers((18, 31), "int64", 1)
     if not format_.is_general:
         size = 24
         a, b = integers((size, size), "int64"), integers((size, size), "int64", 1)
+        # blocks of a wide triangle are no triangles: such an operand would lose its corner
+        with pytest.raises(ValueError, match="a is triangular"):
+            module.matmul(a[:20], b)
+        assert "triangular; zeros below" in module.__doc__
         shapes = {"g": lambda x: x, "u": np.triu, "l": np.tril}
         a, b = (shapes[c](x) for c, x in zip(format_.operands, (a, b), strict=True))
     np.testing.assert_array_equal(kernel.matmul(a, b, levels=1), a @ b)
@@ -312,6 +324,32 @@ def test_written_whole_or_not_at_all(tmp_path):
         import_kernel(tmp_path / "no.py")
     with pytest.raises(KernelError, match="no kernel"):
         import_kernel(tmp_path / "missing.py")
+    (tmp_path / "ends.py").write_text("1 / 0\n")
+    with pytest.raises(KernelError, match="no kernel"):
+        import_kernel(tmp_path / "ends.py")
+    (tmp_path / "sturdy.py").write_text("CODE = 1\n")
+    with pytest.raises(KernelError, match="fault-tolerant"):
+        import_kernel(tmp_path / "sturdy.py")
+
+
+def defined_in(path):
+    """Yield the names that a module defines."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        for target in getattr(node, "targets", [getattr(node, "target", None)]):
+            if target is not None:
+                yield from (part.id for part in ast.walk(target) if isinstance(part, ast.Name))
+
+
+@pytest.mark.parametrize(("package", "order"), [("kernels", "RUNTIME"), ("faults", "_PARTS")])
+def test_no_name_is_defined_twice_in_what_becomes_one_module(package, order):
+    names = getattr(importlib.import_module(f"flipsearch.{package}.emit"), order)
+    folder = Path(products.__file__).parents[2] / package / "runtime"
+    assert {path.stem for path in folder.glob("*.py")} == {*names, "__init__"}
+    defined = [name for part in names for name in defined_in(folder / f"{part}.py")]
+    assert len(defined) > 40
+    assert [name for name in defined if defined.count(name) > 1] == []
 
 
 def test_the_cache_heals(tmp_path, monkeypatch):

@@ -21,6 +21,10 @@ def test_gram_is_exact_on_integers_and_symmetric(monkeypatch, order):
     np.testing.assert_array_equal(gram(small), small @ small.T)
     with pytest.raises(ValueError, match="overlaps"):
         gram(a[:270, :270], out=a[:270, :270])
+    with pytest.raises(TypeError, match="out is int64"):
+        gram(a, np.zeros((301, 301), np.int64))
+    with pytest.raises(ValueError, match="threads"):
+        gram(a, threads=0)
 
 
 @settings(max_examples=40, deadline=None)
@@ -45,6 +49,8 @@ def test_products_modulo_p_against_python_integers(shape, modulus, seed):
 @pytest.mark.parametrize("modulus", [7, 1009, 2**20 + 7, 2**26 - 5])
 def test_larger_products_modulo_p(monkeypatch, modulus, levels):
     monkeypatch.setattr("flipsearch.kernels.modular.choose_levels", lambda *_: levels)
+    if levels < 0:  # numpy is called itself: levels chosen for a piece could exceed 2^53
+        monkeypatch.setattr("flipsearch.kernels.modular.multiply", None)
     generator = np.random.default_rng(1)
     a, b = (generator.integers(0, modulus, (260, 260)) for _ in range(2))
     low, high = a & 8191, a >> 13
@@ -57,7 +63,10 @@ def test_bad_moduli_and_operands():
     for modulus in (0, 1, -5, 2**26 + 1):
         with pytest.raises(UsageError, match="out of range"):
             matmul_mod(one, one, modulus)
+    with pytest.raises(UsageError, match=r"7\.0 is not an integer"):
+        matmul_mod(one, one, 7.0)
     with pytest.raises(UsageError, match="integers"):
         matmul_mod(one * 0.5, one, 7)
+    np.testing.assert_array_equal(matmul_mod(one, one, np.int32(2**26 - 5)), one @ one)
     with pytest.raises(ValueError, match="do not multiply"):
         matmul_mod(one, np.ones((3, 2), int), 7)

@@ -1,6 +1,7 @@
 """The table of this machine's speeds: choice, file, threads given back."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -114,3 +115,33 @@ def test_threads_of_blas_are_limited_and_given_back():
             matmul(np.ones((5, 4)), np.ones((5, 4)), threads=1)
         assert library.get_num_threads() == 2
         assert execute.on_threads(None, library.get_num_threads) == 2
+
+
+def test_limits_that_overlap_in_time_are_given_back(monkeypatch):
+    class Library:
+        threads = 4
+
+        def get_num_threads(self):
+            return self.threads
+
+        def set_num_threads(self, threads):
+            self.threads = threads
+
+    library = Library()
+    monkeypatch.setattr(execute, "blas_library", lambda: library)
+    inside, leave = threading.Event(), threading.Event()
+
+    def first():
+        inside.set()
+        assert leave.wait(10)
+
+    one = threading.Thread(target=execute.on_threads, args=(1, first))
+    one.start()
+    assert inside.wait(10)
+
+    def second():  # the first call ends while this one runs
+        leave.set()
+        one.join(10)
+
+    execute.on_threads(3, second)
+    assert library.threads == 4

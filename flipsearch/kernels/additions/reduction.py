@@ -148,7 +148,7 @@ def _around(matrix: IntArray, seconds: float, seed: int) -> Program:
     search.improve(1, fresh=True)  # compiles, apart from the time to spend
     start = time.thread_time()  # so that a busy machine does not take steps away
     search.improve(200, fresh=True)
-    each = (time.thread_time() - start) / 200
+    each = max(1e-6, (time.thread_time() - start) / 200)  # a coarse clock may say 0
     cycles = max(1, int(0.8 * seconds / each / CYCLE))
     for cycle in range(cycles):
         steps = min(CYCLE, int(0.8 * seconds / each))

@@ -18,13 +18,20 @@ from flipsearch.kernels.runtime.algorithm import CLASSICAL, Algorithm
 from flipsearch.kernels.runtime.execute import (
     INTEGER,
     SUPPORTED,
+    check_threads,
     default_threads,
     element_of_sums,
     on_threads,
     run,
     sensible_threads,
 )
-from flipsearch.kernels.runtime.operands import addressable, check_output, flat_view, surely_apart
+from flipsearch.kernels.runtime.operands import (
+    addressable,
+    check_output,
+    check_type,
+    flat_view,
+    surely_apart,
+)
 from flipsearch.kernels.runtime.products import mirror
 from flipsearch.kernels.runtime.tuning import choose_levels, numpy_below
 
@@ -64,7 +71,10 @@ def multiply(
     Raises
     ------
     ValueError
-        Shapes do not fit, or `out` overlaps an operand.
+        Shapes do not fit, `out` overlaps an operand or is read-only, `threads` or `levels` is out
+        of range.
+    TypeError
+        The product cannot be stored in `out`.
     """
     if type(a) is ndarray is type(b) and levels is None is threads:
         work = a.size * b.size
@@ -75,6 +85,7 @@ def multiply(
                 return numpy_matmul(a, b, out)
     a, b = np.asarray(a), np.asarray(b)
     check_levels(algorithm, levels)
+    check_threads(threads)
     if out is not None:
         check_output(out, a, b)
     dtype = a.dtype if a.dtype is b.dtype else np.result_type(a, b)
@@ -93,8 +104,7 @@ def multiply(
     threads = sensible_threads(wanted, shape)
     result = out if out is not None else np.empty((shape[0], shape[2]), dtype)
     if result.dtype != dtype or not addressable(result):
-        if not np.can_cast(dtype, result.dtype, "same_kind"):
-            raise TypeError(f"out is {result.dtype}; the product is {dtype}")
+        check_type(result, dtype)
         result[...] = multiply(algorithm, a, b, None, threads, levels)
         return result
     a, b = (x if x.dtype == dtype and addressable(x) else x.astype(dtype) for x in (a, b))
@@ -123,6 +133,7 @@ def multiply_gram(
     """
     a = np.asarray(a)
     check_levels(algorithm, levels)
+    check_threads(threads)
     if out is not None:
         check_output(out, a, a.T)
     if a.ndim != 2 or a.dtype not in SUPPORTED:
@@ -140,8 +151,7 @@ def multiply_gram(
         levels = 0
     result = out if out is not None else np.empty((shape[0], shape[0]), a.dtype)
     if result.dtype != a.dtype or not addressable(result):
-        if not np.can_cast(a.dtype, result.dtype, "same_kind"):
-            raise TypeError(f"out is {result.dtype}; the product is {a.dtype}")
+        check_type(result, a.dtype)
         result[...] = multiply_gram(algorithm, a, None, threads, levels)
         return result
     a = a if addressable(a) else a.copy()

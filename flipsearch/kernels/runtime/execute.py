@@ -40,31 +40,45 @@ def default_threads() -> int:
 
 
 @lru_cache(maxsize=1)
-def blas_controller() -> Any:
-    """Return threadpoolctl's controller of numpy's BLAS, or None if it is not installed."""
+def blas_library() -> Any:
+    """Return threadpoolctl's handle of numpy's BLAS, or None if it was not found."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:
         return None
-    found = ThreadpoolController().select(user_api="blas")
-    paths = [x.filepath for x in found.lib_controllers]
-    numpys = next((path for path in paths if "numpy" in path), paths[0] if paths else None)
-    return found.select(filepath=numpys)
+    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    return next((x for x in found if "numpy" in x.filepath), found[0] if found else None)
 
 
-@lru_cache(maxsize=1)
-def blas_library() -> Any:
-    """Return threadpoolctl's handle of numpy's BLAS, or None if it was not found."""
-    controller = blas_controller()
-    return next(iter(controller.lib_controllers), None) if controller else None
+_limits: list[int] = []  # threads of BLAS before each call that limits them; the first is theirs
+_limits_lock = threading.Lock()
 
 
 def on_threads(threads: int | None, call: Any, *operands: Any) -> Any:
-    """Return ``call(*operands)`` with numpy's BLAS limited to so many threads meanwhile."""
-    if threads is None or default_threads() == threads or not blas_library():
+    """Return ``call(*operands)`` with numpy's BLAS limited to so many threads meanwhile.
+
+    BLAS has one number for the whole process: of calls that overlap in time, the one that ends
+    last sets back what the first one found.
+    """
+    library = blas_library()
+    if threads is None or not library or library.get_num_threads() == threads:
         return call(*operands)
-    with blas_controller().limit(limits=threads):
+    with _limits_lock:
+        _limits.append(int(library.get_num_threads()))
+        library.set_num_threads(threads)
+    try:
         return call(*operands)
+    finally:
+        with _limits_lock:
+            former = _limits.pop()
+            if not _limits:
+                library.set_num_threads(former)
+
+
+def check_threads(threads: int | None) -> None:
+    """Raise ValueError unless `threads` is None or a positive number."""
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads is {threads!r}: at least 1 is needed")
 
 
 def sensible_threads(threads: int, shape: tuple[int, int, int]) -> int:

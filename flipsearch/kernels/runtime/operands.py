@@ -31,10 +31,16 @@ def check_output(out: Any, a: Any, b: Any) -> None:
                 overlap = True
             if overlap:
                 raise ValueError(f"out overlaps {name}: give it memory of its own")
-    if out.ndim == 2 and a.ndim == 2 and b.ndim == 2:
+    if a.ndim == 2 and b.ndim == 2:
         expected = (a.shape[0], b.shape[1])
         if out.shape != expected:
             raise ValueError(f"out has shape {out.shape}; the product has shape {expected}")
+
+
+def check_type(out: Any, dtype: Any) -> None:
+    """Raise TypeError unless elements of that type may be stored in `out`, as numpy has it."""
+    if not np.can_cast(dtype, out.dtype, "same_kind"):
+        raise TypeError(f"out is {out.dtype}; the product is {dtype}")
 
 
 def addressable(array: Any) -> bool:

@@ -149,7 +149,7 @@ def _at(sizes: tuple[int, ...], values: tuple[float, ...], side: float) -> float
 numpy_below: dict[Any, int] = dict.fromkeys(map(np.dtype, "fdFD"), 200_000_000)
 """By type: operands whose numbers of elements multiply to less go to numpy at once."""
 
-_lock = threading.Lock()
+_known_lock = threading.Lock()
 _known: dict[str, Speeds] = {}
 
 
@@ -162,7 +162,7 @@ def host_speeds(dtype: Any, threads: int, half: bool = False) -> Speeds:
     if os.environ.get("FLIPSEARCH_TUNING") == "default":
         return default_speeds(dtype, threads)
     key, single = _key(dtype, threads, half), _key(dtype, 1, half)
-    with _lock:
+    with _known_lock:
         if key not in _known and single not in _known:
             found = _read()
             wanted = found.keys() & {key, single}
@@ -176,7 +176,7 @@ def host_speeds(dtype: Any, threads: int, half: bool = False) -> Speeds:
 def tune(dtype: Any, threads: int, half: bool = False) -> Speeds:
     """Time a type again, thoroughly; keep, write and return the speeds."""
     speeds = timed_speeds(dtype, threads, half, THOROUGH)
-    with _lock:
+    with _known_lock:
         _keep({_key(dtype, threads, half): speeds})
     return speeds
 

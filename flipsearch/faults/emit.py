@@ -9,8 +9,6 @@ against the Brent equations before it is written; the module can prove itself ag
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +18,12 @@ from flipsearch.errors import UsageError
 from flipsearch.faults.decoders import RowBook
 from flipsearch.faults.union import Certificate, FaultTolerantScheme
 from flipsearch.formats import MatrixProduct
+from flipsearch.kernels.emit import merged_sources, module_path, write_text
 from flipsearch.rings import IntArray
 
-_PARTS = ("code", "work", "checks", "decode", "transports", "processes", "product")
+_PARTS = (
+    "code", "work", "checks", "decode", "transports", "serving", "processes", "product"
+)  # fmt: skip
 _PROGRAMMES = 4_000
 """About how many linear programmes are solved when a module is written."""
 
@@ -113,7 +114,7 @@ def emit_fault_tolerant_kernel(
         while losses > 1 and outputs * (union.workers / 2) ** losses > _PROGRAMMES:
             losses -= 1
     books = _books(union, losses)
-    imports, bodies = _runtime()
+    imports, runtime = merged_sources("flipsearch.faults.runtime", _PARTS)
     growth = max(
         float((np.abs(book[0][1]) * _weights(union)).sum() / book[0][0]) for book in books
     )
@@ -130,20 +131,25 @@ def emit_fault_tolerant_kernel(
         growth=growth,
         module=module,
     )
-    return (
-        "\n".join([header, imports, *bodies, _data(union, certificate, books), _TAIL.strip()])
-        + "\n"
-    )
+    future = "from __future__ import annotations\n"
+    data = _data(union, certificate, books)
+    return "\n".join([header, future, imports, "", runtime, "", "", data, _TAIL.strip(), ""])
 
 
 def write_fault_tolerant_kernel(
     union: FaultTolerantScheme, path: str | Path, *, losses: int | None = None
 ) -> Path:
-    """Write the module of `emit_fault_tolerant_kernel` and return its path."""
-    target = Path(path)
+    """Write the module of `emit_fault_tolerant_kernel`, whole or not at all; return its path.
+
+    Raises
+    ------
+    UsageError
+        The format is structured, or the file name is no Python module's, or is in a folder that
+        does not exist.
+    """
+    target = module_path(path)
     source = emit_fault_tolerant_kernel(union, losses=losses, module=target.stem)
-    target.write_text(source, encoding="utf-8")
-    return target
+    return write_text(target, source)
 
 
 def _weights(union: FaultTolerantScheme) -> IntArray:
@@ -205,33 +211,3 @@ def _data(
 def _row(row: IntArray) -> str:
     entries = [int(x) for x in row]
     return f"({entries[0]},)" if len(entries) == 1 else f"({', '.join(map(str, entries))})"
-
-
-def _runtime() -> tuple[str, list[str]]:
-    """Return imports and bodies of the runtime's modules, those among each other left out."""
-    imports: set[str] = set()
-    bodies = []
-    for part in _PARTS:
-        spec = importlib.util.find_spec(f"flipsearch.faults.runtime.{part}")
-        assert spec is not None
-        assert spec.origin is not None
-        source = Path(spec.origin).read_text(encoding="utf-8")
-        lines = source.splitlines()
-        body_from = 0
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("flipsearch"):
-                pass
-            elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                imports.add(ast.unparse(node))
-            elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-                break
-            body_from = node.end_lineno or 0
-        bodies.append("\n".join(lines[body_from:]).strip() + "\n\n")
-    imports.discard("from __future__ import annotations")
-    standard = sorted(line for line in imports if "numpy" not in line)
-    return (
-        "from __future__ import annotations\n\n"
-        + "\n".join([*standard, "", "import numpy as np"])
-        + "\n\n",
-        bodies,
-    )

@@ -199,16 +199,6 @@ def test_strided_and_readonly_operands(emitted: Emitted) -> None:
     assert (module.matmul(a, b) == a @ b).all()
 
 
-def test_clear_errors(emitted: Emitted) -> None:
-    module = emitted("2x2x2", 1)
-    with pytest.raises(ValueError, match=r"\(2, 3\) and \(2, 3\)"):
-        module.matmul(np.ones((2, 3)), np.ones((2, 3)))
-    with pytest.raises(TypeError, match="bool"):
-        module.matmul(np.ones((2, 2), bool), np.ones((2, 2), bool))
-    with pytest.raises(TypeError, match="executor"):
-        module.matmul(np.ones((2, 2)), np.ones((2, 2)), executor=7)
-
-
 def test_floats_are_accurate_whatever_is_lost(emitted: Emitted) -> None:
     module = emitted("2x2x2", 3)
     generator = np.random.default_rng(1)

@@ -39,6 +39,15 @@ def integers(shape: tuple[int, int], seed: int) -> Any:
 A, B = integers((9, 7), 1), integers((7, 11), 2)
 
 
+def wait_until(pool: Any, condition: Callable[[Any], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not all(map(condition, pool.processes)):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+        for process in pool.processes:
+            process.drain()
+
+
 def test_nothing_lost(module: ModuleType, pool: Any) -> None:
     outcome = module.multiply(A, B, executor=pool)
     assert (outcome.product == A @ B).all()
@@ -136,6 +145,76 @@ def test_a_late_worker_is_ended_when_its_product_starts_again(named: Named) -> N
         busy = [process.job[1] for process in pool.processes if process.job is not None]
         assert len(set(busy)) == len(busy) <= 2  # of three late ones two had to start again
         assert time.monotonic() - begin < 25
+
+
+def test_what_is_late_is_ended_and_its_worker_free_for_the_next_call(named: Named) -> None:
+    module = named("n9_f1")
+    with module.workers(2) as pool:
+        wait_until(pool, lambda process: process.child is not None)
+        before = pool.pids
+        drill = {0: 60.0} | dict.fromkeys(range(1, 9), 0.01)  # the late one runs for a while
+        outcome = module.multiply(A, B, executor=pool, retries=0, drill=drill)
+        assert 0 in outcome.late
+        wait_until(pool, lambda process: process.job is None)
+        file = pool._spare[0]
+        outcome = module.multiply(A + 1, B, executor=pool, retries=0)
+        assert (outcome.product == (A + 1) @ B).all()
+        assert outcome.lost == {}
+        assert pool.pids == before  # no interpreter was started for it
+        assert pool._spare[0] == file  # nobody writes to the first call's memory
+
+
+def test_what_had_only_just_begun_is_ended_by_the_next_call(named: Named) -> None:
+    module = named("n9_f1")
+    with module.workers(1) as pool:
+        wait_until(pool, lambda process: process.child is not None)
+        before, [process] = pool.pids, pool.processes
+        transport = module.ProcessTransport(module.CODE, A, B, pool, None)
+        transport.start(3, 60.0)
+        transport.close()  # at once: the product is left alone
+        assert process.job is not None
+        outcome = module.multiply(A, B, executor=pool, retries=0)
+        assert (outcome.product == A @ B).all()
+        assert outcome.lost == {}
+        assert pool.pids == before
+
+
+def test_calls_from_two_threads_take_turns(module: ModuleType, pool: Any) -> None:
+    found: dict[int, Any] = {}
+
+    def call(k: int) -> None:
+        found[k] = module.multiply(A + k, B, executor=pool, retries=0)
+
+    callers = [threading.Thread(target=call, args=(k,)) for k in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    for k in range(4):
+        assert (found[k].product == (A + k) @ B).all()
+        assert found[k].lost == {}
+
+
+def test_workers_whose_caller_is_gone_remove_its_memory(named: Named) -> None:
+    module = named("n9_f1")
+    with module.workers(1) as pool:
+        module.multiply(A, B, executor=pool)
+        [file], [process] = pool._spare, pool.processes
+        assert file.exists()
+        process.handle.stdin.close()  # what the end of this process would do
+        assert process.handle.wait(20) == 0
+        assert not file.exists()
+
+
+def test_no_workers_and_closed_ones_are_refused(named: Named) -> None:
+    module = named("n9_f1")
+    with pytest.raises(ValueError, match="at least 1"):
+        module.workers(0)
+    with module.workers(1) as pool:
+        pass
+    for _ in range(2):  # the second does not wait for the first
+        with pytest.raises(ValueError, match="closed"):
+            module.matmul(A, B, executor=pool)
 
 
 def test_a_leaf_by_name(module: ModuleType, pool: Any) -> None:

@@ -76,6 +76,7 @@ class Freivalds:
             ]
             self._norms: tuple[list[Any], list[Any]] | None = None
             if not self.is_exact:
+                _require_finite(stacked, *self._through)
                 self._least_norms = self._norms_at_least(stacked)
 
     def _norms_at_least(self, stacked: Any) -> tuple[list[Any], list[Any]]:
@@ -91,8 +92,8 @@ class Freivalds:
         """Norms of the rows of the blocks of A, and of whole blocks of B."""
         if self._norms is None:
             self._norms = (
-                [np.sqrt(_squares(block)) for block in self._lefts],
-                [math.sqrt(_squares(block).sum()) for block in self._rights],
+                [_row_norms(block) for block in self._lefts],
+                [_norm(block) for block in self._rights],
             )
         return self._norms
 
@@ -149,6 +150,33 @@ def _thin(block: Any, vectors: Any) -> Any:
     return product
 
 
+def _require_finite(*numbers: Any) -> None:
+    if not all(np.isfinite(x).all() for x in numbers):
+        raise ValueError(
+            "NaN, infinity or numbers near the largest there are: check and correct cannot tell "
+            "right from wrong"
+        )
+
+
+def _row_norms(block: Any) -> Any:
+    """Return the Euclidean norms of the rows, also where their squares overflow or vanish."""
+    with np.errstate(over="ignore"):
+        squares = _squares(block)
+    if not 1e-200 < squares.max(initial=0) < math.inf:
+        largest = float(np.abs(block).max(initial=0))
+        if 0 < largest < math.inf:
+            return np.sqrt(_squares(block / largest)) * largest
+    return np.sqrt(squares)
+
+
+def _norm(block: Any) -> float:
+    rows = _row_norms(block)
+    largest = float(rows.max(initial=0))
+    if not 0 < largest < math.inf:
+        return largest
+    return largest * math.sqrt(((rows / largest) ** 2).sum())
+
+
 def _squares(block: Any) -> Any:
     """Return the sums of squares of the rows, without a copy of the block."""
     if block.dtype.kind == "c":
@@ -167,8 +195,7 @@ def error_bounds(code: Code, a: Any, b: Any) -> list[float]:
         return [0.0] * code.workers
     n, m, p = code.sides
     lefts, rights = (
-        [math.sqrt(_squares(block).sum()) for block in blocks]
-        for blocks in (blocks_of(a, n, m), blocks_of(b, m, p))
+        [_norm(block) for block in blocks] for blocks in (blocks_of(a, n, m), blocks_of(b, m, p))
     )
     inner = -(-a.shape[1] // m)
     eps = float(np.finfo(a.real.dtype).eps)
@@ -178,6 +205,7 @@ def error_bounds(code: Code, a: Any, b: Any) -> list[float]:
         x = sum(abs(c) * norm for c, norm in zip(u, lefts, strict=True))
         y = sum(abs(c) * norm for c, norm in zip(v, rights, strict=True))
         bounds.append(2 * (inner + terms) * eps * x * y)
+    _require_finite(bounds)
     return bounds
 
 

@@ -2,10 +2,13 @@
 
 Each process runs the emitted module itself (``python FILE --worker``) and is spoken to in JSON
 lines. Where there is fork, it lets a child do the work: a child that dies is reported and
-replaced in milliseconds, without a new interpreter. Answers name their call and product, so that
-none is taken for another's. A and B lie once in a file that all map, in memory where the system
-has room for it; a worker maps and reads the blocks of its product, and writes the product into
-its slot of that file.
+replaced in milliseconds, without a new interpreter. So a product that comes too late is ended by
+killing the child. Answers name their call and product, so that none is taken for another's. A and
+B lie once in a file that all map, in memory where the system has room for it; a worker maps and
+reads the blocks of its product, and writes the product into its slot of that file.
+
+Invariant: a file is used again only when no worker writes to it any more, and a worker whose child
+is being ended is given nothing until that death is reported.
 """
 
 from __future__ import annotations
@@ -14,12 +17,11 @@ import contextlib
 import json
 import math
 import os
+import secrets
 import selectors
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
+import threading
 import time
 import weakref
 from collections import deque
@@ -28,13 +30,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from flipsearch.faults.runtime.code import Code
+from flipsearch.faults.runtime.serving import POOL, shared_file, views_of
 from flipsearch.faults.runtime.transports import Operands, Report
-from flipsearch.faults.runtime.work import Drill, product_of_blocks
+from flipsearch.faults.runtime.work import Drill
 
-_PATIENCE = 0.25  # seconds that a call waits for stragglers of an earlier one
+_PATIENCE = 0.02  # seconds that a late product is left alone: ending it costs some milliseconds
+_RESTART = 0.25  # seconds into a call after which a worker still not free is started anew
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -43,8 +45,8 @@ class WorkerLostError(RuntimeError):
 
 
 class _Process:
-    def __init__(self, command: list[str], threads: int) -> None:
-        environment = os.environ | dict.fromkeys(_THREADS, str(threads))
+    def __init__(self, command: list[str], threads: int, pool: str) -> None:
+        environment = os.environ | dict.fromkeys(_THREADS, str(threads)) | {POOL: pool}
         self.handle = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -56,6 +58,10 @@ class _Process:
         self.out = self.handle.stdout.fileno()
         os.set_blocking(self.out, False)
         self.job: tuple[int, int] | None = None  # (call, product)
+        self.begun = 0.0  # when it was sent
+        self.child: int | None = None  # the process that does the work
+        self.is_ending = False  # the child was killed, and its death has not been reported
+        self.is_stopped = False
         self.text = b""
 
     def send(self, message: dict[str, Any]) -> None:
@@ -66,6 +72,7 @@ class _Process:
     def answers(self) -> Iterator[tuple[tuple[int, int], str | None]]:
         """Yield the finished job and its error, if it has finished; then it is free again.
 
+        What comes of a job that is being ended, except the death of its child, is passed over.
         EOFError if the process has ended.
         """
         try:
@@ -76,31 +83,55 @@ class _Process:
             raise EOFError("its process ended without an answer")
         *lines, self.text = (self.text + data).split(b"\n")
         for line in lines:
-            answer = json.loads(line)
-            job = tuple(answer.get("job") or self.job or ())
-            if self.job is not None and job == self.job:
-                yield self.job, answer.get("error")
-                self.job = None
+            try:
+                answer = json.loads(line)
+            except ValueError:  # said by something else while the interpreter started
+                continue
+            if "child" in answer:
+                self.child = answer["child"]
+                continue
+            if "job" not in answer:  # the death of its child
+                self.child, self.is_ending = None, False
+            elif self.is_ending or tuple(answer["job"]) != self.job:
+                continue
+            if self.job is not None:
+                job, self.job = self.job, None
+                yield job, answer.get("error")
 
     def drain(self) -> None:
-        """Take in the answer to an earlier call, if it has come."""
-        if self.job is not None:
-            with contextlib.suppress(EOFError):
-                for _ in self.answers():
-                    pass
+        """Take in what has come, whatever it is."""
+        if self.is_stopped:
+            return
+        try:
+            for _ in self.answers():
+                pass
+        except EOFError:
+            self.job, self.is_ending = None, False
+
+    def end(self) -> None:
+        """Kill the child that is late; another takes its place in milliseconds."""
+        if self.child is not None and not self.is_ending:
+            self.is_ending = True
+            with contextlib.suppress(OSError):
+                os.kill(self.child, signal.SIGKILL)
 
     def stop(self) -> None:
+        if self.is_stopped:
+            return
+        self.is_stopped = True
+        with contextlib.suppress(OSError):  # it and its child, before they see the streams close
+            os.killpg(self.handle.pid, signal.SIGKILL)
         for stream in (self.handle.stdin, self.handle.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        with contextlib.suppress(OSError):  # it and its child
-            os.killpg(self.handle.pid, signal.SIGKILL)
         self.handle.wait()
 
 
 class ProcessWorkers:
     """A pool of processes, kept between calls; a context manager.
+
+    One call at a time: a call from another thread waits until it is done.
 
     Parameters
     ----------
@@ -113,46 +144,61 @@ class ProcessWorkers:
     """
 
     def __init__(self, command: list[str], count: int | None = None, threads: int = 1) -> None:
-        self._command, self._threads = command, threads
+        if (count is not None and count < 1) or threads < 1:
+            raise ValueError(f"{count} workers of {threads} threads: at least 1 of each is needed")
+        self._name = secrets.token_hex(8)
+        self._start = command, threads, self._name
         self.count = count or os.cpu_count() or 1
+        self.lock = threading.Lock()
         self.processes: list[_Process] = []
         self.calls = 0
         self._spare: list[Path] = []  # the last call's file, its pages touched already
         weakref.finalize(self, _discard, self._spare)
         for _ in range(self.count):
-            self.processes.append(_Process(command, threads))
+            self.processes.append(_Process(*self._start))
 
     @property
     def pids(self) -> list[int]:
         """Process ids of the workers."""
         return [process.handle.pid for process in self.processes]
 
-    def idle(self, call: int, is_patient: bool) -> _Process | None:
-        """Return a free worker for a call; without patience, stragglers of others are replaced."""
+    def idle(self, call: int, waited: float) -> _Process | None:
+        """Return a free worker for a call, `waited` seconds after its begin.
+
+        What earlier calls left behind is ended when patience is.
+        """
         for i, process in enumerate(self.processes):
-            if process.job is not None and process.job[0] != call:
+            if process.job is None or process.job[0] != call:
                 process.drain()
             if process.handle.poll() is not None and process.job is None:
                 process.stop()
-                self.processes[i] = process = _Process(self._command, self._threads)
+                self.processes[i] = process = _Process(*self._start)
             if process.job is None:
                 return process
         for i, process in enumerate(self.processes):
-            if not is_patient and process.job is not None and process.job[0] != call:
-                process.stop()
-                self.processes[i] = _Process(self._command, self._threads)
-                return self.processes[i]
+            if process.job is not None and process.job[0] != call and waited > _PATIENCE:
+                process.end()
+                # on a system with fork, one without a child is just starting
+                if waited > _RESTART and (process.is_ending or not hasattr(os, "fork")):
+                    process.stop()
+                    self.processes[i] = _Process(*self._start)
+                    return self.processes[i]
         return None
 
     def take_file(self, size: int) -> Path:
-        """Return a file of at least that size which no worker still writes to."""
+        """Return a file of that size which no worker still writes to."""
         if self._spare and self._spare[0].stat().st_size == size:
-            for process in self.processes:
-                process.drain()
+            until = time.monotonic() + _PATIENCE  # fresh memory costs more
+            while any(process.job is not None for process in self.processes):
+                for process in self.processes:
+                    process.drain()
+                if time.monotonic() > until or not any(p.is_ending for p in self.processes):
+                    break
+                time.sleep(0.0005)
             if all(process.job is None for process in self.processes):
                 return self._spare.pop()
         _discard(self._spare)
-        return _shared_file(size)
+        return shared_file(size, self._name)
 
     def give_file(self, path: Path) -> None:
         """Keep a call's file for the next one."""
@@ -185,12 +231,27 @@ class ProcessTransport:
     def __init__(self, code: Code, a: Any, b: Any, pool: ProcessWorkers, leaf: Any) -> None:
         if leaf is not None and not isinstance(leaf, str):
             raise TypeError("on processes the leaf is a string, 'module:function'")
+        self._pool, self._leaf = pool, leaf
+        self._file: Path | None = None
+        self._waiting: deque[tuple[int, Drill]] = deque()
+        pool.lock.acquire()
+        try:
+            self._lay_out(code, a, b)
+        except BaseException:
+            self.close()
+            raise
+
+    def _lay_out(self, code: Code, a: Any, b: Any) -> None:
+        """Put A and B where the workers see them."""
+        pool = self._pool
+        if not pool.processes:
+            raise ValueError("these workers were closed")
         pool.calls += 1
-        self._pool, self._call, self._leaf = pool, pool.calls, leaf
+        self._call = pool.calls
         operands = Operands(code, a, b)
         height, columns = operands.shapes[0][0], operands.shapes[1][1]
         size = a.nbytes + b.nbytes + code.workers * height * columns * a.itemsize
-        self._file = pool.take_file(max(size, 1))
+        self._file = pool.take_file(size)
         self._layout = {
             "file": str(self._file),
             "dtype": a.dtype.str,
@@ -198,11 +259,10 @@ class ProcessTransport:
             "b": list(b.shape),
             "product": [height, columns],
         }
-        views = _views(code, self._layout, "r+")
+        views = views_of(code, self._layout, "r+")
         views[0][...] = a
         views[1][...] = b
         self._slots = views[2]
-        self._waiting: deque[tuple[int, Drill]] = deque()
         self._began = time.monotonic()
 
     def start(self, r: int, drill: Drill) -> None:
@@ -216,12 +276,11 @@ class ProcessTransport:
 
     def _dispatch(self) -> None:
         while self._waiting:
-            is_patient = time.monotonic() < self._began + _PATIENCE
-            process = self._pool.idle(self._call, is_patient)
+            process = self._pool.idle(self._call, time.monotonic() - self._began)
             if process is None:
                 return
             r, drill = self._waiting.popleft()
-            process.job = (self._call, r)
+            process.job, process.begun = (self._call, r), time.monotonic()
             try:
                 process.send(
                     self._layout | {"job": process.job, "leaf": self._leaf, "drill": drill}
@@ -235,14 +294,16 @@ class ProcessTransport:
         """Return reports of this call; a closed pipe is the loss of what its worker had."""
         until = None if timeout is None else time.monotonic() + timeout
         while True:
+            processes = self._pool.processes
             with selectors.DefaultSelector() as selector:
-                for process in self._pool.processes:
+                for process in processes:
                     if process.job is not None:
                         selector.register(process.out, selectors.EVENT_READ, process)
                 if not selector.get_map():
                     return []
                 left = math.inf if until is None else max(0.0, until - time.monotonic())
-                nap = min(left, _PATIENCE) if self._waiting else left
+                late = any(p.job is not None and p.job[0] != self._call for p in processes)
+                nap = min(left, _PATIENCE) if self._waiting and late else left
                 events = selector.select(None if nap == math.inf else nap)
             if not events and nap == left:
                 return []
@@ -267,76 +328,20 @@ class ProcessTransport:
         return reports
 
     def close(self) -> None:
-        """Forget the rest."""
+        """Drop what has not begun, and end what has run for a while.
+
+        What has only just begun may be short: it ends unheard, or by the next call's hand.
+        """
         self._waiting.clear()
-        self._pool.give_file(self._file)
+        for process in self._pool.processes:
+            process.drain()
+            if process.job is not None and time.monotonic() > process.begun + _PATIENCE:
+                process.end()
+        if self._file is not None:
+            self._pool.give_file(self._file)
+        self._pool.lock.release()
 
 
 def _discard(files: list[Path]) -> None:
     while files:
         files.pop().unlink(missing_ok=True)
-
-
-def _shared_file(size: int) -> Path:
-    """Create a sparse file of that size, in memory if the system offers a place with room."""
-    places = [Path("/dev/shm"), Path(tempfile.gettempdir())]
-    fit = [p for p in places if p.is_dir() and shutil.disk_usage(p).free > size + (1 << 20)]
-    if not fit:
-        raise OSError(f"no room for {size} bytes of operands in {' or '.join(map(str, places))}")
-    handle, name = tempfile.mkstemp(prefix="flipsearch-", dir=fit[0])
-    os.truncate(handle, max(size, 1))
-    os.close(handle)
-    return Path(name)
-
-
-def _views(code: Code, layout: dict[str, Any], mode: str) -> tuple[Any, Any, list[Any]]:
-    """Map A, B and one slot a product."""
-    kind = np.dtype(layout["dtype"])
-    everything: Any = np.memmap(layout["file"], dtype=np.uint8, mode=mode)  # type: ignore[call-overload]
-    position = 0
-
-    def take(shape: list[int]) -> Any:
-        nonlocal position
-        size = int(np.prod(shape)) * kind.itemsize
-        part = everything[position : position + size].view(kind).reshape(shape)
-        position += size
-        return part.view(np.ndarray)
-
-    a, b = take(layout["a"]), take(layout["b"])
-    return a, b, [take(layout["product"]) for _ in range(code.workers)]
-
-
-def serve(code: Code) -> None:
-    """Answer jobs on standard input until it closes: the body of a worker process."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing else may write among the answers
-    sys.path.insert(0, os.getcwd())
-    while hasattr(os, "fork"):
-        child = os.fork()
-        if child == 0:
-            break
-        _, status = os.waitpid(child, 0)
-        if os.waitstatus_to_exitcode(status) == 0:
-            return
-        error = f"its process ended without an answer, status {status}"
-        answers.write(json.dumps({"error": error}).encode() + b"\n")
-        answers.flush()
-    mapped: tuple[Any, Any] = (None, None)
-    for line in sys.stdin:
-        job = json.loads(line)
-        answer: dict[str, Any] = {"job": job["job"]}
-        try:
-            key = [job[name] for name in ("file", "dtype", "a", "b", "product")]
-            if mapped[0] != key:
-                mapped = (key, _views(code, job, "r+"))
-            a, b, slots = mapped[1]
-            operands, r = Operands(code, a, b), job["job"][1]
-            left, right, blocks = operands.needs(r)
-            # only a whole product goes into the slot: a late twin of this job may be read there
-            slots[r][...] = product_of_blocks(
-                operands.shapes, left, right, job["leaf"], job["drill"], *blocks, keep=True
-            )
-        except Exception as error:
-            answer["error"] = f"{type(error).__name__}: {error}"
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()

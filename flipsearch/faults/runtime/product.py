@@ -123,11 +123,24 @@ def run(
     ------
     LostProductsError
         Too much was lost; the error names the pattern.
+    ValueError, TypeError
+        An argument is not as described, or `check` or `correct` is asked for where numbers are
+        not finite, or too large to tell.
+    OverflowError
+        Integers so large that this code has no decoder for them.
     """
     a, b, kind = _operands(a, b)
     shape = (a.shape[0], b.shape[1])
-    if out is not None and (out.shape != shape or out.dtype != kind):
-        raise ValueError(f"out is {out.shape} of {out.dtype}; the product is {shape} of {kind}")
+    if out is not None and not isinstance(out, np.ndarray):
+        raise TypeError("out must be a numpy array")
+    if out is not None and (out.shape != shape or out.dtype != kind or not out.flags.writeable):
+        state = "" if out.flags.writeable else ", read-only"
+        raise ValueError(
+            f"out is {out.shape} of {out.dtype}{state}; the product is {shape} of {kind}"
+        )
+    for r, fault in (drill or {}).items():
+        if not 0 <= r < code.workers or not (fault is None or _is_fault(fault)):
+            raise ValueError(f"drill {r}: {fault!r}: no such product or no such fault")
     if not 0 <= correct <= (code.kmin - 1) // 2:
         raise ValueError(
             f"this code corrects up to {(code.kmin - 1) // 2} wrong products, not {correct}"
@@ -144,6 +157,10 @@ def run(
         )
     finally:
         transport.close()
+
+
+def _is_fault(fault: Any) -> bool:
+    return isinstance(fault, (int, float)) or fault in ("kill", "raise", "wrong", "lose")
 
 
 def _operands(a: Any, b: Any) -> tuple[Any, Any, np.dtype[Any]]:

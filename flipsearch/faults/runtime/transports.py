@@ -90,11 +90,7 @@ class PoolTransport:
                 ready.append(self._done.get_nowait())
         except queue.Empty:
             return []
-        return [
-            (r, future.exception() or future.result())
-            for r, future in ready
-            if not future.cancelled()
-        ]
+        return [(r, _result_of(future)) for r, future in ready]
 
     def close(self) -> None:
         """Cancel what has not begun; what runs is left to finish unheard."""
@@ -102,6 +98,12 @@ class PoolTransport:
             future.cancel()
         if self._own:
             self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _result_of(future: concurrent.futures.Future[Any]) -> Any:
+    if future.cancelled():  # by the executor's owner
+        return concurrent.futures.CancelledError("it was cancelled")
+    return future.exception() or future.result()
 
 
 class RayTransport:

@@ -135,17 +135,25 @@ def product_of_blocks(
         ``"kill"``, ``"raise"``, ``"wrong"``, or seconds to be late by.
     keep : bool
         The product is wanted only until this thread computes the next: its memory is kept too.
+
+    Raises
+    ------
+    TypeError
+        What `leaf` returned is no such product.
     """
     rehearse(drill)
     kind = blocks[0].dtype
     cut = len(left)
     x = combine(shapes[0], left, blocks[:cut], WORKSPACE.take("left", shapes[0], kind))
     y = combine(shapes[1], right, blocks[cut:], WORKSPACE.take("right", shapes[1], kind))
+    shape = (shapes[0][0], shapes[1][1])
     if leaf is None:
-        shape = (shapes[0][0], shapes[1][1])
         product = default_leaf(x, y, WORKSPACE.take("product", shape, kind) if keep else None)
     else:
-        product = resolve_leaf(leaf)(x, y)
+        product = np.asarray(resolve_leaf(leaf)(x, y))
+        if product.shape != shape:
+            raise TypeError(f"the leaf returned shape {product.shape}; the product is {shape}")
+        product = product.astype(kind, casting="same_kind", copy=False)
     return spoil(product) if drill == "wrong" else product
 
 

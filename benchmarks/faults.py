@@ -71,12 +71,14 @@ def modules(chosen: dict[str, FaultTolerantScheme]) -> Iterator[dict[str, Module
     with tempfile.TemporaryDirectory() as folder:
         sys.path.insert(0, folder)
         made = {}
-        for i, (name, union) in enumerate(chosen.items()):
-            write_fault_tolerant_kernel(union, Path(folder, f"benchmarked_{i}.py"), losses=2)
-            importlib.invalidate_caches()
-            made[name] = importlib.import_module(f"benchmarked_{i}")
-        yield made
-        sys.path.remove(folder)
+        try:
+            for i, (name, union) in enumerate(chosen.items()):
+                write_fault_tolerant_kernel(union, Path(folder, f"benchmarked_{i}.py"), losses=2)
+                importlib.invalidate_caches()
+                made[name] = importlib.import_module(f"benchmarked_{i}")
+            yield made
+        finally:
+            sys.path.remove(folder)
 
 
 def time_to_result(

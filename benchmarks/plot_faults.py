@@ -11,13 +11,10 @@ import argparse
 
 import numpy as np
 
+from benchmarks.faults import PARITIES, TWO
 from flipsearch.faults import FaultTolerantScheme, baselines, decoder, union_of, worst_growth
 from flipsearch.faults.classics import strassen, winograd
 from flipsearch.faults.presets import presets
-from flipsearch.formats import parse_format
-
-TWO = parse_format("2x2x2")
-PARITIES = ([[1, -1, 1, 0], [1, 1, 1, 1]], [[1, 1, -1, -1], [1, 1, 1, 0]])
 
 
 def rows() -> list[tuple[str, FaultTolerantScheme]]:

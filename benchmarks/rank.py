@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 
-from benchmarks.common import benchmark_parser, dgemm_gflops, emit
+from benchmarks.common import benchmark_parser, emit, emit_dgemm
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring, parse_ring
@@ -54,9 +54,7 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=None, help="seconds a seed may take")
     parser.add_argument("--long", action="store_true", help="5x5x5:97 and 4x4x5:60 too")
     options = parser.parse_args()
-    emit(
-        options.json, "dgemm_gflops", dgemm_gflops(), "GF/s", dtype="float64", size=2048, threads=1
-    )
+    emit_dgemm(options.json)
     for ring_name, name, rank, limit in CASES + (LONG if options.long else []):
         if options.ring not in (None, ring_name) or options.format not in (None, name):
             continue

@@ -18,25 +18,11 @@ from benchmarks.common import benchmark_parser, emit, emit_dgemm
 from flipsearch import paranoid
 from flipsearch.files import read_many, to_bytes
 from flipsearch.formats import MatrixProduct
+from flipsearch.kernels.builtin import strassen
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, rational_scheme
 from flipsearch.transform import merge, product
 from flipsearch.verify import verify
-
-_STRASSEN = (
-    ((1, 0, 0, 1), (1, 0, 0, 1), (1, 0, 0, 1)),
-    ((0, 0, 1, 1), (1, 0, 0, 0), (0, 1, 0, -1)),
-    ((1, 0, 0, 0), (0, 1, 0, -1), (0, 0, 1, 1)),
-    ((0, 0, 0, 1), (-1, 0, 1, 0), (1, 1, 0, 0)),
-    ((1, 1, 0, 0), (0, 0, 0, 1), (-1, 0, 1, 0)),
-    ((-1, 0, 1, 0), (1, 1, 0, 0), (0, 0, 0, 1)),
-    ((0, 1, 0, -1), (0, 0, 1, 1), (1, 0, 0, 0)),
-)
-
-
-def strassen() -> Scheme:
-    """Return Strassen's scheme over ZT."""
-    return rational_scheme(MatrixProduct(2, 2, 2), *zip(*_STRASSEN, strict=True))
 
 
 def of_sides(n: int, m: int, p: int, known: dict[tuple[int, int, int], Scheme]) -> Scheme:

@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 
-from benchmarks.common import benchmark_parser, dgemm_gflops, emit
+from benchmarks.common import benchmark_parser, emit, emit_dgemm
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.scheme import Scheme, naive_scheme
@@ -89,9 +89,7 @@ def main() -> int:
     parser.add_argument("--format", help="only this format")
     parser.add_argument("--seconds", type=float, default=5.0, help="seconds a figure")
     options = parser.parse_args()
-    emit(
-        options.json, "dgemm_gflops", dgemm_gflops(), "GF/s", dtype="float64", size=2048, threads=1
-    )
+    emit_dgemm(options.json)
     for ring_name, name, rank in CASES:
         if options.ring not in (None, ring_name) or options.format not in (None, name):
             continue

@@ -30,7 +30,7 @@ from flipsearch.executors.answers import (
     words_needed,
 )
 from flipsearch.executors.ray_cluster import ClusterError, Metrics, Starts, connect, gist
-from flipsearch.executors.ray_crew import Crew, Entry, Worker
+from flipsearch.executors.ray_crew import Entry, Worker, crew_on
 from flipsearch.executors.walker import machine
 from flipsearch.walk.gpu import Device
 from flipsearch.walk.task import WalkOutcome, WalkTask
@@ -108,8 +108,8 @@ class RayExecutor:
         announce = announce or logger.info
         self._ray, self._owned = connect(address, workers, announce)
         self._starts = Starts(self._ray)
-        arguments, made = (walk, machine()), device or True
-        self._crew = Crew(self._ray, workers, arguments, hang_seconds, self._take_back, gpu, made)
+        wanted = workers, (walk, machine()), hang_seconds, self._take_back, gpu, device or True
+        self._crew = crew_on(self._ray, self._owned, *wanted)
         announce(f"Ray is up: {self.workers} walkers, one core or one GPU each")
 
     @property
@@ -187,8 +187,7 @@ class RayExecutor:
         """Show a run's progress among Ray's metrics, for its dashboard and Prometheus."""
         if self._metrics is None:
             self._metrics = Metrics()
-        numbers = flips_per_second, best_rank, self.workers, self.deaths
-        self._metrics.publish(numbers, sizes)
+        self._metrics.publish((flips_per_second, best_rank, self.workers, self.deaths), sizes)
 
     def hurry(self) -> None:
         """Drop what waits; devices end their walks where they are."""
@@ -338,7 +337,7 @@ class RayExecutor:
         except (TypeError, ValueError, AttributeError, AnswerError) as error:
             self._refuse(worker, entries, str(error))
             return
-        offset, wrong = 0, False
+        offset = 0
         for place, (entry, record) in enumerate(zip(entries, records, strict=True)):
             assert entry.task is not None
             if type(record) is tuple and len(record) == 3:
@@ -351,24 +350,24 @@ class RayExecutor:
             except AnswerError as error:
                 # what follows cannot be found in the words any more
                 self._refuse(worker, entries[place:], str(error), only_first=True)
-                wrong = True
-                break
+                return
             offset += needed
             if self._pending.pop(entry.ticket, None) is None:
                 self.duplicates += 1
             else:
                 self._outcomes.append(outcome)
-        if not (wrong or worker.device) and math.isfinite(seconds) and seconds >= 0:
+        if not worker.device and math.isfinite(seconds) and seconds >= 0:
             self._learn(seconds / len(entries))
 
     def _refuse(
         self, worker: Worker, entries: list[Entry], reason: str, only_first: bool = False
     ) -> None:
         """Reject an answer and replace its worker, for it or its machine is at fault."""
-        for entry in entries[: 1 if only_first else None]:
+        for place, entry in enumerate(entries):
+            entry.there = False
             if entry.task is None:
                 self._results[entry.ticket] = ("error", reason)
-            else:
+            elif not (only_first and place):
                 self._reject(entry, reason, worker)
         if only_first:
             self._queue.extendleft(reversed(entries[1:]))
@@ -383,6 +382,7 @@ class RayExecutor:
                 self._pending.pop(entry.ticket, None)
             return
         entry.attempts += 1
+        entry.there = False
         text = f"{record[1]}: {record[2]}"
         if entry.attempts < ATTEMPTS:
             logger.info("a task raised %s (worker %s): sent again", text, worker.name)

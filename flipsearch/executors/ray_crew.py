@@ -240,3 +240,13 @@ class Crew:
             self.ray.kill(worker.handle, no_restart=not restart)
         except (self.ray.exceptions.RayError, ValueError) as error:
             logger.debug("killing a worker: %s", gist(error))
+
+
+def crew_on(ray: Any, owned: bool, *arguments: Any) -> Crew:
+    """Return a `Crew` on Ray; if none can be made, a Ray that is ours does not stay behind."""
+    try:
+        return Crew(ray, *arguments)
+    except BaseException:
+        if owned:
+            ray.shutdown()
+        raise

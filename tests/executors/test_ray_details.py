@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections import deque
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +19,7 @@ from flipsearch.errors import UsageError
 from flipsearch.executors.answers import open_answer, words_needed
 from flipsearch.executors.ray import RayExecutor
 from flipsearch.executors.ray_cluster import Starts, warn_if_open
-from flipsearch.executors.ray_crew import Crew
+from flipsearch.executors.ray_crew import Crew, Entry, Worker, crew_on
 from flipsearch.executors.walker import Walker, private_folder
 from flipsearch.walk import cpu
 
@@ -197,3 +198,28 @@ def test_the_folder_for_compiled_code_is_private() -> None:
     folder = private_folder()
     assert folder.is_dir()
     assert not folder.stat().st_mode & 0o022
+
+
+def test_a_crew_that_cannot_be_made_leaves_no_ray_behind() -> None:
+    ended: list[bool] = []
+    ray = SimpleNamespace(cluster_resources=dict, shutdown=lambda: ended.append(True))
+    for owned in (False, True):
+        with pytest.raises(UsageError, match="no GPU"):
+            crew_on(ray, owned, 1, (), 300.0, lambda entries: None, "only")
+        assert ended == [True] * owned
+
+
+def test_what_a_refused_device_had_is_sent_whole_again() -> None:
+    executor: Any = object.__new__(RayExecutor)
+    replaced: list[Any] = []
+    executor._crew = SimpleNamespace(replace=replaced.append)
+    executor._queue, executor._pending, executor.rejections = deque(), {}, []
+    entries = [Entry(k, task, there=True) for k, task in enumerate(tasks(3))]
+    worker = Worker(None, None, device=True)
+    executor._open(worker, entries, ([None, None, None], np.zeros(0, np.uint64), 0.5))
+    assert replaced == [worker]
+    assert [entry.ticket for entry in executor._queue] == [1, 2, 0]
+    assert not any(entry.there for entry in entries)
+    entries[0].there = True
+    executor._open(worker, entries[:1], ([("error", "E", "text")], np.zeros(0, np.uint64), 0.5))
+    assert not entries[0].there

@@ -243,7 +243,7 @@ def _multiplied(
         axis = 1 if sides[place] != inner[place] else 2
         step = inner_shapes[place][axis - 1]
         shape = (block.rank, outer.dimensions[place] * math.prod(inner_shapes[place]))
-        total, largest = np.zeros(shape, dtype=np.int64), 0
+        total, bound = np.zeros(shape, dtype=np.int64), np.zeros(shape)
         for k, term in enumerate(terms[:1] if place == slot else terms):
             cut = grid
             if place != slot:
@@ -254,9 +254,10 @@ def _multiplied(
             rows = kronecker_rows(
                 vector[None], cut.reshape(block.rank, -1), outer_shapes[place], inner_shapes[place]
             )
-            largest += int(np.abs(rows).max(initial=0))
-            _checked([largest])
             total += rows[0]
+            bound += np.abs(rows[0])
+        if bound.max(initial=0) >= LARGEST_COEFFICIENT:
+            raise _too_large()
         factors.append(ring.balanced(total))
     u, v, w = factors
     return u, v, w, checked_product(block.denominators, _checked([common]))
@@ -265,5 +266,9 @@ def _multiplied(
 def _checked(numbers: list[int]) -> IntArray:
     """Return integers as an array, refusing those of 2^62 or more."""
     if max(map(abs, numbers), default=0) >= LARGEST_COEFFICIENT:
-        raise FormatError("a coefficient of the result is 2^62 or more in absolute value")
+        raise _too_large()
     return np.array(numbers, dtype=np.int64)
+
+
+def _too_large() -> FormatError:
+    return FormatError("a coefficient of the result is 2^62 or more in absolute value")

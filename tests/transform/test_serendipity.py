@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flipsearch.errors import UsageError
+from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
@@ -117,6 +117,24 @@ def test_a_product_may_leave_zt() -> None:
             assert is_valid(big)
             rings.add(big.ring)
     assert rings == {Ring.ZT, Ring.Z}
+
+
+def test_sums_that_would_wrap_around_are_refused() -> None:
+    """Eight times 2^61 is nothing in 64 bits."""
+    ones, identity = np.ones((8, 1), dtype=np.int64), np.eye(2, dtype=np.int64)
+    outer = Scheme(
+        parse_format("1x1x2"), Ring.Z, ones, identity[[0] * 8], identity[[0, 1] * 4] * 2**61
+    )
+
+    def block(n: int, m: int, p: int) -> Scheme:
+        row = np.ones((1, p), dtype=np.int64)
+        return Scheme(MatrixProduct(n, m, p), Ring.Z, ones[:1], row, row)
+
+    with pytest.raises(FormatError, match=r"2\^62"):
+        serendipitous_product(outer, (1, 1, 1), [Group(0, tuple(range(8)))], block)
+    two = Scheme(outer.format, Ring.Z, ones[:2], identity, identity * 2**61)
+    product = serendipitous_product(two, (1, 1, 1), [Group(0, (0, 1))], block)
+    assert product.w.max() == 2**61
 
 
 def test_refusals(strassen: Scheme) -> None:

@@ -133,7 +133,7 @@ def emit_fault_tolerant_kernel(
     )
     future = "from __future__ import annotations\n"
     data = _data(union, certificate, books)
-    return "\n".join([header, future, imports, "", runtime, "", "", data, _TAIL.strip(), ""])
+    return "\n".join([header, future, imports, runtime, "", "", data, _TAIL.strip(), ""])
 
 
 def write_fault_tolerant_kernel(

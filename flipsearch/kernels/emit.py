@@ -96,6 +96,7 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
                           left=_present(format_, 0), right=_present(format_, 1)),
             runtime,
             "",
+            "",
             f"ALGORITHM = Algorithm(SIDES, PRODUCTS, DENOMINATORS, {format_.is_general})",
             "",
         ]
@@ -255,7 +256,8 @@ def merged_sources(package: str, names: Iterable[str]) -> tuple[str, str]:
     names : iterable of str
         Modules, each after those it imports; their docstrings become comments.
     """
-    imports: set[str] = set()
+    whole: set[str] = set()
+    parts: dict[str, set[str]] = {}
     bodies = []
     folder = resources.files(package)
     for name in names:
@@ -267,18 +269,19 @@ def merged_sources(package: str, names: Iterable[str]) -> tuple[str, str]:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 dropped.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
                 module = getattr(node, "module", None) or ""
-                if module != "__future__" and not module.startswith("flipsearch"):
-                    imports.add(ast.unparse(node))
+                if isinstance(node, ast.Import):
+                    whole.add(ast.unparse(node))
+                elif module != "__future__" and not module.startswith("flipsearch"):
+                    parts.setdefault(module, set()).update(map(ast.unparse, node.names))
         docstring = tree.body[0]
         dropped.update(range(1, (docstring.end_lineno or 1) + 1))
         said = (ast.get_docstring(tree) or "").splitlines()
         body = [line for number, line in enumerate(lines, 1) if number not in dropped]
         comment = [f"# {line}".rstrip() for line in said]
-        bodies.append(
-            "\n".join(["", f"# ---- {name} ----", "#", *comment, "", "", *body]).rstrip()
-        )
-    lines = sorted(imports, key=lambda line: (line.startswith("from"), line))
-    return "\n".join(lines), "\n".join(bodies)
+        heading = ["", "", f"# ---- {name} ----", "#", *comment, "", ""]
+        bodies.append("\n".join([*heading, "\n".join(body).strip()]))
+    imports = [f"from {module} import {', '.join(sorted(x))}" for module, x in parts.items()]
+    return "\n".join([*sorted(whole), *sorted(imports)]), "\n".join(bodies)
 
 
 _GENERAL = '''

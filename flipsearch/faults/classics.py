@@ -15,44 +15,20 @@ from fractions import Fraction
 import numpy as np
 
 from flipsearch.errors import UsageError
-from flipsearch.formats import MatrixProduct, parse_format
-from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import Scheme
+from flipsearch.formats import MatrixProduct
+from flipsearch.kernels.builtin import strassen, winograd
+from flipsearch.rings import IntArray
 
-# Columns a11 a12 a21 a22 and b11 b12 b21 b22; w in the order c11 c21 c12 c22 (output transposed).
-_STRASSEN = (
-    ((1, 0, 0, 1), (1, 0, 0, 1), (1, 0, 0, 1)),
-    ((0, 0, 1, 1), (1, 0, 0, 0), (0, 1, 0, -1)),
-    ((1, 0, 0, 0), (0, 1, 0, -1), (0, 0, 1, 1)),
-    ((0, 0, 0, 1), (-1, 0, 1, 0), (1, 1, 0, 0)),
-    ((1, 1, 0, 0), (0, 0, 0, 1), (-1, 0, 1, 0)),
-    ((-1, 0, 1, 0), (1, 1, 0, 0), (0, 0, 0, 1)),
-    ((0, 1, 0, -1), (0, 0, 1, 1), (1, 0, 0, 0)),
-)
-_WINOGRAD = (
-    ((1, 0, 0, 0), (1, 0, 0, 0), (1, 1, 1, 1)),
-    ((0, 1, 0, 0), (0, 0, 1, 0), (1, 0, 0, 0)),
-    ((1, 1, -1, -1), (0, 0, 0, 1), (0, 0, 1, 0)),
-    ((0, 0, 0, 1), (1, -1, -1, 1), (0, -1, 0, 0)),
-    ((0, 0, 1, 1), (-1, 1, 0, 0), (0, 0, 1, 1)),
-    ((-1, 0, 1, 1), (1, -1, 0, 1), (0, 1, 1, 1)),
-    ((1, 0, -1, 0), (0, -1, 0, 1), (0, 1, 0, 1)),
-)
-
-
-def _two(terms: tuple[tuple[tuple[int, ...], ...], ...]) -> Scheme:
-    u, v, w = (np.array([term[k] for term in terms], dtype=np.int64) for k in range(3))
-    return Scheme(parse_format("2x2x2"), Ring.ZT, u, v, w)
-
-
-def strassen() -> Scheme:
-    """Return Strassen's scheme (1969), 7 products, 18 additions."""
-    return _two(_STRASSEN)
-
-
-def winograd() -> Scheme:
-    """Return Winograd's variant (1971), 7 products, 15 additions when sums are shared."""
-    return _two(_WINOGRAD)
+__all__ = [
+    "adjugate",
+    "determinant",
+    "random_invertible",
+    "sandwich",
+    "small_matrices",
+    "strassen",
+    "two_by_two_orbit",
+    "winograd",
+]
 
 
 def adjugate(matrix: IntArray) -> IntArray:

@@ -13,7 +13,8 @@ from flipsearch.catalogue import Catalogue
 WRITER = """
 import random, sys; sys.path.insert(0, {here!r})
 from catalogue_schemes import variant
-from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.catalogue import Catalogue, Provenance, shipped
+shipped.shipped_folder = lambda: None
 numbers = list(range(60)); random.Random({seed}).shuffle(numbers)
 with Catalogue.open({url!r}) as catalogue:
     run = catalogue.start_run("2x2x2", "Z", seed={seed})

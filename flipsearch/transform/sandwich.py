@@ -25,7 +25,6 @@ from flipsearch.transform.linear import integral, inverse
 from flipsearch.transform.symmetry import dual
 
 Matrix = Sequence[Sequence[int | Fraction]] | IntArray
-_EXACT = 2**62
 
 
 def sandwich(scheme: Scheme, P: Matrix, Q: Matrix, R: Matrix) -> Scheme:
@@ -284,7 +283,7 @@ def _check_target(format_: MatrixProduct, maps: list[IntArray], scale: int, p: i
     bound = len(format_.target) * max(1, scale)
     for m in maps:
         bound *= max(1, max((abs(int(x)) for x in m.ravel()), default=0))
-    dtype = np.int64 if bound < _EXACT else object
+    dtype = np.int64 if bound < LARGEST_COEFFICIENT else object
     maps = [m.astype(dtype) for m in maps]
     image = np.zeros(format_.dimensions, dtype=dtype)
     for a, b, c, value in format_.target.tolist():
@@ -305,7 +304,7 @@ def _exact_product(factor: IntArray, image: IntArray) -> IntArray:
     """Return factor @ image over the integers, refusing entries of 2^62 or more."""
     largest = max((abs(int(x)) for x in image.ravel()), default=0)
     bound = int(np.abs(factor).max(initial=1)) * largest * max(1, factor.shape[1])
-    if bound < _EXACT:
+    if bound < LARGEST_COEFFICIENT:
         return factor @ image.astype(np.int64)
     exact = factor.astype(object) @ image
     if max((abs(int(x)) for x in exact.ravel()), default=0) >= LARGEST_COEFFICIENT:

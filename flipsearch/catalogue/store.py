@@ -110,6 +110,8 @@ def _make_ready(database: Database) -> None:
     place = database.place
     if place.path is not None and place.path.is_dir():
         raise CatalogueError(f"{place.path} is a folder: give the path of a file with --db")
+    if place.path is not None and place.path.exists() and not place.path.is_file():
+        raise CatalogueError(f"{place.path} is no regular file: give another path with --db")
     if place.path is None or (place.path.exists() and place.path.stat().st_size):
         with database.reading() as connection:
             if schema.revision_of(connection, place) == schema.NEWEST:

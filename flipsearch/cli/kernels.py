@@ -243,9 +243,9 @@ def run_reduce(arguments: argparse.Namespace) -> int:
     from flipsearch.cli.output import print_json
     from flipsearch.cli.search import parse_budget
     from flipsearch.errors import UsageError
+    from flipsearch.files import write_atomically
     from flipsearch.kernels import find_scheme
     from flipsearch.kernels.additions import fewest_additions
-    from flipsearch.kernels.emit import write_text
 
     seconds = parse_budget(arguments.budget)
     if arguments.output and len(arguments.ids) > 1:
@@ -275,7 +275,8 @@ def run_reduce(arguments: argparse.Namespace) -> int:
             "output": found.output.additions,
         }
         if arguments.output:
-            write_text(arguments.output, json.dumps(record | {"programs": found.to_dict()}) + "\n")
+            text = json.dumps(record | {"programs": found.to_dict()}) + "\n"
+            write_atomically(Path(arguments.output), text.encode(), force=True)
         if arguments.json:
             print_json(record)
         else:

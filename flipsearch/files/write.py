@@ -141,6 +141,8 @@ def write_scheme(
 def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
     """Write a file so that under its name stand all of the bytes or what stood there before.
 
+    What is no regular file (a terminal, a pipe, the null device) is written to, never replaced.
+
     Raises
     ------
     UsageError
@@ -152,14 +154,18 @@ def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder: name a file in it")
-    if path.exists() and not force:
+    special = path.exists() and not path.is_file()
+    if path.exists() and not force and not special:
         raise UsageError(f"{path} exists already: add --force to replace it")
     folder = path.parent
     if not folder.is_dir():
         what = "is no folder" if folder.exists() else "does not exist"
         raise NotFoundError(f"{folder} {what}: make that folder first, or choose another path")
     try:
-        _write_atomically(path, data, force=force)
+        if special:
+            path.write_bytes(data)
+        else:
+            _write_atomically(path, data, force=force)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 

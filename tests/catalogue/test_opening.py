@@ -114,6 +114,9 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 def test_a_folder_and_an_impossible_folder(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="is a folder"):
         Catalogue.open(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CatalogueError, match="no regular file"):
+        Catalogue.open(tmp_path / "pipe")
     (tmp_path / "file").write_text("x", "utf-8")
     with pytest.raises(CatalogueError, match="cannot make the folder"):
         Catalogue.open(tmp_path / "file" / "c.sqlite")

@@ -127,6 +127,17 @@ def test_files_are_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert path.read_bytes() != before
 
 
+def test_what_is_no_regular_file_is_written_to_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_scheme(strassen(), pipe, force=True)
+    assert os.read(end, 1 << 16) == to_bytes(strassen(), "json")
+    os.close(end)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
 def test_shared_sums_survive_the_way_out_and_back(tmp_path: Path) -> None:
     """Winograd's 15 additions, S2 used three times; the orientation of W may be the other one."""
     left = Program(

@@ -1,6 +1,8 @@
 """Bad input: one clear line on standard error, the documented exit code, nothing written."""
 
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +88,35 @@ def test_budgets(text, seconds):
 def test_budgets_that_are_no_time(text):
     with pytest.raises(UsageError):
         parse_budget(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ([], "base"),
+        (["list"], "base"),
+        (["-v", "report", "-o", "site"], "all"),
+        (["plot", "-o", "a.png"], "all"),
+        (["test"], "all"),
+        (["search", "2x2x2", "--executor", "ray"], "all"),
+        (["search", "2x2x2", "--executor=threads"], "base"),
+        (["bench-kernel", "mm.py", "--plot=a.png"], "all"),
+        (["bench-kernel", "mm.py"], "base"),
+    ],
+)
+def test_a_checkout_installs_what_the_command_needs(arguments, wanted):
+    path = Path(__file__).resolve().parent.parent / "run.py"
+    spec = importlib.util.spec_from_file_location("checkout_run", path)
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    assert program.wanted_set(arguments) == wanted
+
+
+@pytest.mark.parametrize(
+    "command", [["search", "2x2x2"], ["reduce", "2x2x2"], ["protect", "2x2x2"]]
+)
+def test_seeds_are_not_negative(command, database, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--seed", "-1", "--db", database])
+    assert caught.value.code == 2
+    assert "no whole number from 0 on" in capsys.readouterr().err

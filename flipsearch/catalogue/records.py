@@ -127,6 +127,29 @@ class Bound:
     version: str
 
 
+COLUMNS = (
+    "scheme",
+    "format",
+    "ring",
+    "rank",
+    "known_bound",
+    "gap",
+    "additions",
+    "fewest_additions",
+    "nonzeros",
+    "growth",
+    "omega",
+    "calls",
+    "gamma",
+    "stored",
+    "verified",
+    "source",
+    "workers",
+    "survives",
+)
+"""What a record is as a row of a table, in this order."""
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """One stored scheme.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flipsearch.catalogue import Best, Catalogue, Record
@@ -34,7 +34,7 @@ def print_best(
     catalogue: Catalogue,
     arguments: argparse.Namespace,
     described: Callable[[Record | None], dict[str, Any]],
-    print_objects: Callable[[Iterable[dict[str, Any]], bool], None],
+    print_objects: Callable[[Iterable[dict[str, Any]], bool, Sequence[str]], None],
 ) -> int:
     """Print formats by rings: our rank, the known bound, the gap.
 
@@ -47,7 +47,7 @@ def print_best(
     described : callable
         Gives what the listing prints of a record as an object; of None, its keys without values.
     print_objects : callable
-        Prints objects as JSON lines or as CSV.
+        Prints objects as JSON lines, or as CSV with the columns given.
 
     Raises
     ------
@@ -75,10 +75,11 @@ def print_best(
         records = catalogue.by_hash(cell.hash for cell in here.values() if cell.hash)
         listed = [cell for cell in here.values() if arguments.all or cell.rank is not None]
         found = [_object(cell, described(records.get(cell.hash or ""))) for cell in listed]
+        names = dict.fromkeys([*described(None), "gap", "over"])
+        names |= dict.fromkeys(name for item in found for name in item)
         if arguments.csv:  # a table has the same columns in all rows
-            names = dict.fromkeys(name for item in found for name in item)
-            found = [dict.fromkeys(names) | item for item in found]
-        print_objects(found, arguments.csv)
+            found = [names | item for item in found]
+        print_objects(found, arguments.csv, list(names))
         return 0
     print_table(
         ("format", *(ring.value for ring in rings)),

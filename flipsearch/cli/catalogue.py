@@ -8,7 +8,7 @@ import dataclasses
 import datetime as dt
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,6 +184,7 @@ def _date(text: str | None, name: str) -> dt.datetime | None:
 def run_list(arguments: argparse.Namespace) -> int:
     """Print a page of schemes, or with ``--best`` the table of formats by rings."""
     from flipsearch.catalogue import Catalogue
+    from flipsearch.catalogue.records import COLUMNS
 
     if arguments.all and not arguments.best:
         raise UsageError("--all goes with --best: without it every stored scheme is listed")
@@ -199,7 +200,7 @@ def run_list(arguments: argparse.Namespace) -> int:
         if not for_people:
             full = arguments.command == "query"
             full = full or arguments.csv  # the columns of a table are the same in all rows
-            _print_objects((_object(record, full) for record in page), arguments.csv)
+            _print_objects((_object(record, full) for record in page), arguments.csv, COLUMNS)
             return 0
         records = list(page)
         structured = any(record.calls is not None for record in records)
@@ -247,19 +248,17 @@ def _object(record: Record, full: bool = False) -> dict[str, Any]:
     return {key: everything[key] for key in (*KEYS, *shared, *structured, *union)}
 
 
-def _print_objects(objects: Iterable[dict[str, Any]], as_csv: bool) -> None:
+def _print_objects(
+    objects: Iterable[dict[str, Any]], as_csv: bool, columns: Sequence[str]
+) -> None:
+    """Print objects as JSON lines, or as CSV with these columns, which stand there in any case."""
     if not as_csv:
         for item in objects:
             print_json(item)
         return
-    writer = None
-    for item in objects:
-        if writer is None:
-            writer = csv.DictWriter(
-                sys.stdout, list(item), lineterminator="\n", extrasaction="ignore"
-            )
-            writer.writeheader()
-        writer.writerow(item)
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(objects)
 
 
 def _signed(gap: int | None) -> str | None:

@@ -13,6 +13,7 @@ from catalogue_schemes import strassen, variant, winograd
 
 from flipsearch import cli
 from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.catalogue.records import COLUMNS
 from flipsearch.errors import NotFoundError
 from flipsearch.formats import parse_format
 from flipsearch.formats.recursion import Merits, pareto_front
@@ -67,6 +68,9 @@ def test_list_for_programs(run: Run) -> None:
     _, out, _ = run("list", "--csv", "--sort", "rank")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [row["scheme"] for row in rows] == [item["scheme"] for item in objects]
+    assert tuple(rows[0]) == COLUMNS
+    assert run("query", "--gap=..-9", "--csv")[1].strip() == ",".join(COLUMNS)
+    assert run("list", "9x9x9", "--best", "--csv")[1].strip() == ",".join([*KEYS, "gap", "over"])
 
 
 def test_list_for_people_in_pages(run: Run) -> None:

@@ -8,6 +8,7 @@ import pytest
 from catalogue_schemes import split, strassen, variant
 
 from flipsearch.catalogue import Catalogue, Filters, Provenance
+from flipsearch.catalogue.records import COLUMNS
 from flipsearch.errors import FormatError, NotFoundError, UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
@@ -175,4 +176,4 @@ def test_records_suit_a_data_frame(catalogue: Catalogue) -> None:
     rows = catalogue.to_records(format="2x2x2", sort="rank")
     assert [row["rank"] for row in rows] == [7, 10]
     assert all(isinstance(v, str | int | float | None) for row in rows for v in row.values())
-    assert set(rows[0]) == set(rows[1])
+    assert tuple(rows[0]) == tuple(rows[1]) == COLUMNS

@@ -47,7 +47,7 @@ def with_outstanding(state: Mapping[str, Any], tasks: Iterable[WalkTask]) -> dic
             "start": task.start,
         }
         | (
-            {"cubes": task.cubes, "mirrored": task.mirrored}
+            {"cubes": task.cubes, "mirrored": task.mirrored, "plus_below": task.plus_below}
             if isinstance(task, QuotientTask)
             else {}
         )
@@ -73,4 +73,5 @@ def _task(saved: Mapping[str, Any], strategy: _Place) -> WalkTask:
     )
     if "cubes" not in saved:
         return WalkTask(*values)
-    return QuotientTask(*values, np.asarray(saved["cubes"], np.uint64), bool(saved["mirrored"]))
+    cubes, mirrored = np.asarray(saved["cubes"], np.uint64), bool(saved["mirrored"])
+    return QuotientTask(*values, cubes, mirrored, int(saved["plus_below"]))

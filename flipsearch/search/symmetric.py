@@ -3,19 +3,20 @@
 Walks in the quotient by C3 or C3 x Z2 (`flipsearch.walk.quotient`) start from the naive symmetric
 scheme, whose fixed cubes belong to a partition of the indices; the number of cubes decides which
 ranks modulo 3 can be reached, so several partitions share the work. States near the best rank of
-their partition are kept and walked from again. A share of the tasks continues without symmetry
-from the best states written out, because a symmetric scheme may have general neighbours of lower
-rank.
+their partition are kept and walked from again. Low ranks need long walks and many of them: a walk
+is a course of tasks, each from where the one before ended, that is over when several in a row
+have brought no new best. A share of the tasks continues without symmetry from the best states
+written out, because a symmetric scheme may have general neighbours of lower rank.
 
 Invariant: the strategy is a deterministic function of its seed and of the outcomes told, in order.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,11 +31,13 @@ from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, unpack
 Parts = tuple[tuple[int, ...], ...]
 State = tuple[Words, Words]
 SCHEDULES: tuple[tuple[int, int, int], ...] = (
+    (20_000_000, 10_000, 12),
     (20_000_000, 50_000, 12),
-    (20_000_000, 20_000, 20),
-    (5_000_000, 50_000, 6),
+    (20_000_000, 200_000, 12),
 )
-"""Steps of a walk, steps before a plus transition, band; symmetric walks want wide bands."""
+"""Steps of a task, steps before a plus transition, band; symmetric walks want wide bands."""
+PATIENCE = 5
+"""Tasks without a new best that end a course."""
 
 
 def default_parts(n: int) -> tuple[Parts, ...]:
@@ -49,6 +52,15 @@ def default_parts(n: int) -> tuple[Parts, ...]:
         return (mirrored,)
     neighbours: Parts = tuple((i, i + 1) for i in range(0, n, 2))
     return (mirrored,) if n == 2 else (mirrored, neighbours)
+
+
+class Course(NamedTuple):
+    """A walk of several tasks: its partition and schedule, its best rank, tasks since that."""
+
+    pool: int
+    schedule: int
+    best: int
+    since: int
 
 
 @dataclass
@@ -81,11 +93,11 @@ class SymmetricStrategy:
     slack : int
         Ranks kept above the best, in steps of an orbit (3 or 6).
     restart : float
-        Share of the symmetric tasks that start from the naive scheme again.
+        Share of the courses that start from the naive scheme again.
     without : float
         Share of the tasks that walk without symmetry.
     schedules : sequence of (steps, plus_after, band)
-        Drawn evenly for each symmetric task.
+        Drawn evenly for each course.
     """
 
     name = "symmetric"
@@ -100,7 +112,7 @@ class SymmetricStrategy:
         parts: Sequence[Parts] | None = None,
         width: int = 64,
         slack: int = 1,
-        restart: float = 0.3,
+        restart: float = 0.7,
         without: float = 0.1,
         schedules: Sequence[tuple[int, int, int]] = SCHEDULES,
     ) -> None:
@@ -113,7 +125,8 @@ class SymmetricStrategy:
         self.asked = self.told = 0
         self.best_rank = 1 << 30
         self._choice = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-        self._pending: dict[int, int] = {}
+        self._pending: dict[int, Course | None] = {}
+        self._waiting: deque[tuple[Course, State]] = deque()
         self._found: list[Scheme] = []
         self._general: list[Words] = []
         self._naive: list[State] = []
@@ -133,15 +146,13 @@ class SymmetricStrategy:
         seed = task_seed(self.seed, number)
         if self._general and self._choice.random() < self.without:
             start = self._general[int(self._choice.integers(len(self._general)))]
-            self._pending[number] = -1
+            self._pending[number] = None
             policy = Policy(50_000, 4, max(self.target, self.best_rank - 1))
             return WalkTask(self.format, Ring.F2, start, seed, 3_000_000, policy, number)
-        index = int(self._choice.integers(len(self.pools)))
-        pool = self.pools[index]
-        pool.tasks += 1
-        self._pending[number] = index
-        orbits, cubes = self._start(pool, self._naive[index])
-        steps, plus_after, band = self.schedules[int(self._choice.integers(len(self.schedules)))]
+        course, (orbits, cubes) = self._waiting.popleft() if self._waiting else self._set_out()
+        self.pools[course.pool].tasks += 1
+        self._pending[number] = course
+        steps, plus_after, band = self.schedules[course.schedule]
         return QuotientTask(
             self.format,
             Ring.F2,
@@ -152,6 +163,7 @@ class SymmetricStrategy:
             number,
             cubes,
             self.mirrored,
+            plus_below=course.best + band,
         )
 
     @property
@@ -176,17 +188,22 @@ class SymmetricStrategy:
 
         Outcomes of tasks asked before the last `restore` are ignored.
         """
-        index = self._pending.pop(outcome.number, None)
-        if index is None:
+        if outcome.number not in self._pending:
             return False
+        course = self._pending.pop(outcome.number)
         self.told += 1
         before = self.best_rank
         if outcome.reason == "broken":
             return False
-        if isinstance(outcome, QuotientOutcome):
-            pool = self.pools[index]
+        if isinstance(outcome, QuotientOutcome) and course is not None:
+            pool = self.pools[course.pool]
             self._keep(pool, outcome.best_orbits, outcome.best_cubes)
             self._keep(pool, outcome.final_orbits, outcome.final_cubes)
+            lower = outcome.rank < course.best
+            since = 0 if lower else course.since + 1
+            if since < PATIENCE and outcome.reason == "budget":
+                on = course._replace(best=min(course.best, outcome.rank), since=since)
+                self._waiting.append((on, (outcome.final_orbits, outcome.final_cubes)))
         else:
             for state in outcome.best:
                 self._keep_general(state)
@@ -206,7 +223,14 @@ class SymmetricStrategy:
             "mirrored": self.mirrored,
             "asked": self.asked,
             "told": self.told,
-            "pending": {str(number): index for number, index in self._pending.items()},
+            "pending": {
+                str(number): None if course is None else list(course)
+                for number, course in self._pending.items()
+            },
+            "waiting": [
+                {"course": list(course), "orbits": orbits, "cubes": cubes}
+                for course, (orbits, cubes) in self._waiting
+            ],
             "best": self.best_rank,
             "choice": plain(self._choice.bit_generator.state),
             "general": list(self._general),
@@ -251,32 +275,42 @@ class SymmetricStrategy:
         self.best_rank = int(state["best"])
         self._choice.bit_generator.state = state["choice"]
         self._pending = {
-            int(number): int(index)
-            for number, index in state.get("pending", {}).items()
+            int(number): None if course is None else Course(*map(int, course))
+            for number, course in state.get("pending", {}).items()
             if int(number) in outstanding
         }
+        self._waiting = deque(
+            (Course(*map(int, item["course"])), self._loaded(item)) for item in state["waiting"]
+        )
         self._general = [np.asarray(words, dtype=np.uint64) for words in state["general"]]
         for pool, saved in zip(self.pools, state["pools"], strict=True):
             pool.tasks = int(saved["tasks"])
             pool.levels.clear()
             for item in saved["states"]:
-                orbits = np.asarray(item["orbits"], dtype=np.uint64)
-                cubes = np.asarray(item["cubes"], dtype=np.uint64)
+                orbits, cubes = self._loaded(item)
                 pool.levels.setdefault(self._rank(orbits, cubes), []).append((orbits, cubes))
             pool.best = min(pool.levels)
 
     def _rank(self, orbits: Words, cubes: Words) -> int:
         return len(orbits) * (6 if self.mirrored else 3) + len(cubes)
 
-    def _start(self, pool: OrbitPool, naive: State) -> State:
-        if self._choice.random() < self.restart:
-            return naive
-        levels = sorted(pool.levels)
-        weights = np.array([0.5**k for k in range(len(levels))])
-        states = pool.levels[
-            levels[int(self._choice.choice(len(levels), p=weights / weights.sum()))]
-        ]
-        return states[int(self._choice.integers(len(states)))]
+    @staticmethod
+    def _loaded(item: Mapping[str, Any]) -> State:
+        orbits, cubes = (np.asarray(item[key], dtype=np.uint64) for key in ("orbits", "cubes"))
+        return orbits, cubes
+
+    def _set_out(self) -> tuple[Course, State]:
+        """Begin a course, from the naive scheme of a partition or from a low state of its pool."""
+        index = int(self._choice.integers(len(self.pools)))
+        levels = self.pools[index].levels
+        start = self._naive[index]
+        if self._choice.random() >= self.restart:
+            ranks = sorted(levels)
+            weights = np.array([0.5**k for k in range(len(ranks))])
+            states = levels[ranks[int(self._choice.choice(len(ranks), p=weights / weights.sum()))]]
+            start = states[int(self._choice.integers(len(states)))]
+        schedule = int(self._choice.integers(len(self.schedules)))
+        return Course(index, schedule, self._rank(*start), 0), start
 
     def _keep(self, pool: OrbitPool, orbits: Words, cubes: Words) -> None:
         rank = self._rank(orbits, cubes)

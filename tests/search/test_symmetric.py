@@ -4,7 +4,7 @@ import pytest
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.search.symmetric import SymmetricStrategy, default_parts
+from flipsearch.search.symmetric import PATIENCE, SymmetricStrategy, default_parts
 from flipsearch.verify import is_valid
 from flipsearch.walk.cpu import walk
 from flipsearch.walk.quotient import QuotientTask, symmetric_walk, write_out
@@ -50,6 +50,26 @@ def test_runs_reach_low_ranks(mirrored: bool) -> None:
                 state = write_out(orbits, cubes, 3, mirrored)
                 assert len(state) == rank
                 assert is_valid(unpack(search.format, Ring.F2, state))
+
+
+def test_a_course_goes_on_from_where_its_last_task_ended() -> None:
+    search = strategy(3, without=0.0, restart=1.0)
+    task = search.ask()
+    assert isinstance(task, QuotientTask)
+    lengths = []
+    for _ in range(4):
+        length, end = 0, None
+        while True:
+            outcome = symmetric_walk(task)
+            search.tell(outcome)
+            length, end = length + 1, outcome.final_orbits
+            task = search.ask()
+            assert isinstance(task, QuotientTask)
+            if not np.array_equal(task.start, end):
+                break
+        np.testing.assert_array_equal(task.start, strategy(3).ask().start)
+        lengths.append(length)
+    assert min(lengths) >= PATIENCE
 
 
 def test_some_tasks_go_on_without_symmetry() -> None:

@@ -26,6 +26,7 @@ from flipsearch.transform import (
     permute,
     product,
     project,
+    random_sandwich,
     serendipitous_product,
     shared_factors,
 )
@@ -35,6 +36,9 @@ Sides = tuple[int, int, int]
 GROUP_TRIES = 5
 MERGES_HOPED_FOR = 0.15
 """Share of the terms left by a projection that may still merge, where that is worth trying."""
+
+PROJECTED_BASES = 16
+"""Bases in which a scheme over a field is projected: 5x5x5:93 leaves 78 to 89 terms for 4x5x5."""
 
 
 class Table(Protocol):
@@ -76,12 +80,12 @@ def neighbours(scheme: Scheme, table: Table, generator: np.random.Generator) -> 
     generator : numpy.random.Generator
         For the choice of groups.
     """
-    yield from _resized(scheme, table)
+    yield from _resized(scheme, table, generator)
     yield from _merged(scheme, table)
     yield from _multiplied(scheme, table, generator)
 
 
-def _resized(scheme: Scheme, table: Table) -> Iterator[Scheme]:
+def _resized(scheme: Scheme, table: Table, generator: np.random.Generator) -> Iterator[Scheme]:
     sides = matrix_format(scheme).sides
     for d in range(3):
         if d and sides[d] in sides[:d]:
@@ -94,11 +98,13 @@ def _resized(scheme: Scheme, table: Table) -> Iterator[Scheme]:
         best = table.held_rank(smaller)
         if sides[d] < 3 or best is None or best < scheme.rank // 2:
             continue
-        for index, left in enumerate(terms_left(scheme, d)):
-            if table.worth(smaller, left - int(MERGES_HOPED_FOR * left)):
-                cut = project(scheme, d, index)
-                if table.worth(smaller, cut.rank):
-                    yield cut
+        for basis in range(PROJECTED_BASES if scheme.ring.characteristic else 1):
+            turned = random_sandwich(scheme, generator) if basis else scheme
+            for index, left in enumerate(terms_left(turned, d)):
+                if table.worth(smaller, left - int(MERGES_HOPED_FOR * left)):
+                    cut = project(turned, d, index)
+                    if table.worth(smaller, cut.rank):
+                        yield cut
 
 
 def terms_left(scheme: Scheme, d: int) -> list[int]:

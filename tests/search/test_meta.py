@@ -5,7 +5,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
-from flipsearch.search.edges import neighbours, oriented, sorted_scheme
+from flipsearch.search.edges import PROJECTED_BASES, neighbours, oriented, sorted_scheme
 from flipsearch.search.meta import MetaStrategy, formats_within
 from flipsearch.transform import extend, merge, permute, product
 from flipsearch.verify import is_valid
@@ -156,6 +156,21 @@ def test_every_neighbour_is_a_scheme(seven: Scheme) -> None:
         assert is_valid(other)
         reached.add(tuple(sorted(other.format.sides)))
     assert {(2, 2, 3), (2, 3, 4), (2, 4, 4), (4, 4, 4)} <= reached
+
+
+def test_projections_over_a_field_are_made_in_several_bases(seven: Scheme) -> None:
+    class Projections(Everything):
+        def worth(self, sides: tuple[int, int, int], rank: int) -> bool:
+            return sorted(sides) == [2, 2, 3]
+
+    scheme = merge(seven, seven, "p")
+    ternary = list(neighbours(scheme, Projections(), np.random.default_rng(0)))
+    binary = list(neighbours(scheme.over(Ring.F2), Projections(), np.random.default_rng(0)))
+    assert len(ternary) == 4
+    assert {cut.rank for cut in ternary} == {11}
+    assert len(binary) == 4 * PROJECTED_BASES
+    assert len({cut.rank for cut in binary}) > len({cut.rank for cut in ternary})
+    assert all(is_valid(cut) for cut in binary)
 
 
 def test_tasks_are_walks_of_their_pool(seven: Scheme) -> None:

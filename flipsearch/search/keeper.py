@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,11 @@ import numpy as np
 from flipsearch.catalogue import Catalogue, Provenance, SpooledError
 from flipsearch.catalogue.records import Run
 from flipsearch.errors import CatalogueError, FlipsearchError, InvalidSchemeError
+from flipsearch.formats import Format
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
-from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
+from flipsearch.walk.task import WalkOutcome, WalkTask, Words, unpack
 
 if TYPE_CHECKING:
     from flipsearch.executors import Executor
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flipsearch.search")
 
+Levels = Mapping[int, Sequence[Words]]
+"""Packed states by rank."""
 STORED_A_RANK = 16
 """Distinct schemes of the best rank that a run stores while it walks."""
 LEAST_TRIED, MOST_TRIED = 32, 256
 """Schemes lifted at the end before it is said that none lower does; few where each takes long."""
+LIFTED_A_FORMAT = 8
+"""The same for each format of a search of many, where it would be a new best."""
 LIFTING = 2e11
 """About how many word operations of elimination pay for more than the least: ten seconds."""
 HEARTBEAT_SECONDS = 10.0
@@ -63,6 +68,7 @@ class Keeper:
         self.trouble: SpooledError | None = None
         self.later: list[tuple[Scheme, Provenance]] = []
         self._beat = time.monotonic()
+        self._lifted: dict[str, int] = {}
 
     def keep(self, outcome: WalkOutcome, task: WalkTask | None) -> None:
         """Store what is new: what the strategy names as found, or the states of the best rank.
@@ -149,18 +155,26 @@ class Keeper:
                     self.catalogue.heartbeat(self.run)
 
         each: Callable[..., Iterator[tuple[str, Any]]] = getattr(executor, "each", _each)
-        family = getattr(strategy, "best_schemes", None)
-        with suppress(_StopAtOnceError):
-            if family is not None:
-                best = self.result.scheme
-                schemes = [best if s.format == best.format else s for s in family()]
-                for scheme, answer in zip(schemes, each(lifted, schemes, idle), strict=False):
-                    self._take_lifted(scheme, *answer)
-                return
-            candidates = islice(self._candidates(), tries(self.result.scheme))
-            while batch := list(islice(candidates, getattr(executor, "workers", 1))):
+        workers = getattr(executor, "workers", 1)
+
+        def lift_some(format_: Format, levels: Levels, count: int) -> None:
+            candidates = islice(self._candidates(format_, levels), count)
+            while batch := list(islice(candidates, workers)):
                 for scheme, answer in zip(batch, each(lifted, batch, idle), strict=False):
                     self._take_lifted(scheme, *answer)
+
+        families = getattr(strategy, "families", None)
+        with suppress(_StopAtOnceError):
+            if families is None:
+                best = {strategy.best_rank: strategy.best_states()}
+                levels = getattr(strategy, "levels", None) or best
+                lift_some(strategy.format, levels, tries(self.result.scheme))
+                return
+            for format_, levels in families():
+                held = self.catalogue.best(format_)
+                if held is not None:
+                    self._lifted[str(format_)] = held.rank
+                lift_some(format_, levels, LIFTED_A_FORMAT)
 
     def _take_lifted(self, scheme: Scheme, kind: str, value: Any) -> None:
         """Store what lifting gave, which nobody has checked yet."""
@@ -186,32 +200,35 @@ class Keeper:
             self.reject(self.result.lift_failure, -1)
             return
         of_the_best = self.result.scheme is not None and found.format == self.result.scheme.format
-        if of_the_best and self._is_wanted(found.rank):
-            self.result.lifted = found
+        if self._is_wanted(found.format, found.rank):
+            self._lifted[str(found.format)] = found.rank
+            self.result.lifted = found if of_the_best else self.result.lifted
 
-    def _candidates(self) -> Iterator[Scheme]:
+    def _candidates(self, format_: Format, levels: Levels) -> Iterator[Scheme]:
         """Yield schemes of the pools: one of the lowest rank, one of each of the two lowest, ...
 
         Of a lower rank than has been lifted meanwhile, as long as there are any. So ranks of which
         nothing lifts, as 47 and 48 of 4x4x4 over F2, do not keep those above from their turn.
         """
-        strategy = self.strategy
-        levels = getattr(strategy, "levels", None) or {strategy.best_rank: strategy.best_states()}
-        random = np.random.default_rng(strategy.seed)
+        random = np.random.default_rng(self.strategy.seed)
         waiting = {
             rank: [levels[rank][int(i)] for i in random.permutation(len(levels[rank]))]
             for rank in sorted(levels)
         }
+
+        def wanted() -> list[int]:
+            return [r for r, left in waiting.items() if left and self._is_wanted(format_, r)]
+
         width = 0
-        while ranks := [rank for rank, left in waiting.items() if left and self._is_wanted(rank)]:
+        while ranks := wanted():
             width += 1
             for rank in ranks[:width]:
-                if self._is_wanted(rank):
-                    yield unpack(strategy.format, strategy.ring, waiting[rank].pop())
+                if self._is_wanted(format_, rank):
+                    yield unpack(format_, self.strategy.ring, waiting[rank].pop())
 
-    def _is_wanted(self, rank: int) -> bool:
+    def _is_wanted(self, format_: Format, rank: int) -> bool:
         """Whether nothing of that rank has been lifted."""
-        return self.result.lifted is None or rank < self.result.lifted.rank
+        return rank < self._lifted.get(str(format_), rank + 1)
 
     def _keep(self, scheme: Scheme, task: int) -> bool:
         """Store a scheme, or see to it that it is not lost; False if it is wrong."""

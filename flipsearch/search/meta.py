@@ -18,7 +18,7 @@ the strategy is a deterministic function of its seed and of the outcomes it is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -247,13 +247,11 @@ class MetaStrategy:
             return False
         return rank < pool.best or len(pool.levels.get(rank, ())) < self.width // 4
 
-    def best_schemes(self) -> list[Scheme]:
-        """Return a scheme of the lowest rank of every format where it is below the naive one."""
-        return [
-            unpack(pool.format, self.ring, pool.levels[pool.best][0])
-            for pool in self.pools.values()
-            if pool.best < pool.format.naive_rank
-        ]
+    def families(self) -> Iterator[tuple[MatrixProduct, dict[int, list[Words]]]]:
+        """Yield every format that is below its naive rank, with its states by rank."""
+        for pool in self.pools.values():
+            if pool.best < pool.format.naive_rank:
+                yield pool.format, pool.levels
 
     def table(self) -> list[tuple[str, int, int | None]]:
         """Return (format, best rank, known bound) for every format, smallest first."""

@@ -159,7 +159,8 @@ class Keeper:
 
         def lift_some(format_: Format, levels: Levels, count: int) -> None:
             candidates = islice(self._candidates(format_, levels), count)
-            while batch := list(islice(candidates, workers)):
+            # with the catalogue in trouble every further scheme would wait for it in vain
+            while self.trouble is None and (batch := list(islice(candidates, workers))):
                 for scheme, answer in zip(batch, each(lifted, batch, idle), strict=False):
                     self._take_lifted(scheme, *answer)
 
@@ -171,9 +172,10 @@ class Keeper:
                 lift_some(strategy.format, levels, tries(self.result.scheme))
                 return
             for format_, levels in families():
-                held = self.catalogue.best(format_)
-                if held is not None:
-                    self._lifted[str(format_)] = held.rank
+                with suppress(CatalogueError):  # then more is lifted than needed
+                    held = self.catalogue.best(format_)
+                    if held is not None:
+                        self._lifted[str(format_)] = held.rank
                 lift_some(format_, levels, LIFTED_A_FORMAT)
 
     def _take_lifted(self, scheme: Scheme, kind: str, value: Any) -> None:
@@ -199,10 +201,10 @@ class Keeper:
             self.result.lift_failure = f"a wrong lift was rejected: {error}"
             self.reject(self.result.lift_failure, -1)
             return
-        of_the_best = self.result.scheme is not None and found.format == self.result.scheme.format
         if self._is_wanted(found.format, found.rank):
             self._lifted[str(found.format)] = found.rank
-            self.result.lifted = found if of_the_best else self.result.lifted
+            if self.result.scheme is not None and found.format == self.result.scheme.format:
+                self.result.lifted = found
 
     def _candidates(self, format_: Format, levels: Levels) -> Iterator[Scheme]:
         """Yield schemes of the pools: one of the lowest rank, one of each of the two lowest, ...

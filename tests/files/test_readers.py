@@ -185,7 +185,10 @@ def test_numeric_text_of_pairs(tmp_path: Path) -> None:
     lines.append(" ".join(f"{x} {d}" for x, d in pairs))
     path = tmp_path / "pairs.txt"
     path.write_text("\n".join(lines))
-    accepted(path, RATIONAL)
+    read = accepted(path, RATIONAL)
+    assert read.kind == "text"
+    assert read.scheme is not None
+    assert read.scheme.ring is RATIONAL.ring
 
 
 @pytest.mark.parametrize("order", [TRANSPOSED, PLAIN])
@@ -304,7 +307,10 @@ def test_npz_of_object_arrays(tmp_path: Path, protocol: int) -> None:
     np.lib.format.write_array(body, array, allow_pickle=True, pickle_kwargs={"fix_imports": False})
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("2,3,4.npy", body.getvalue())
-    accepted(path, WIDE)
+    read = accepted(path, WIDE)
+    assert read.kind == "array"
+    assert read.scheme is not None
+    assert str(read.scheme.format) == "2x3x4"
 
 
 def test_maple(tmp_path: Path) -> None:

@@ -155,14 +155,15 @@ class Keeper:
                     self.catalogue.heartbeat(self.run)
 
         each: Callable[..., Iterator[tuple[str, Any]]] = getattr(executor, "each", _each)
-        workers = getattr(executor, "workers", 1)
+        at_once = 1 if each is _each else getattr(executor, "workers", 1)
 
         def lift_some(format_: Format, levels: Levels, count: int) -> None:
             candidates = islice(self._candidates(format_, levels), count)
             # with the catalogue in trouble every further scheme would wait for it in vain
-            while self.trouble is None and (batch := list(islice(candidates, workers))):
+            while self.trouble is None and (batch := list(islice(candidates, at_once))):
                 for scheme, answer in zip(batch, each(lifted, batch, idle), strict=False):
-                    self._take_lifted(scheme, *answer)
+                    if self.trouble is None:
+                        self._take_lifted(scheme, *answer)
 
         families = getattr(strategy, "families", None)
         with suppress(_StopAtOnceError):

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from flipsearch.catalogue import Catalogue
+from flipsearch.catalogue import Catalogue, SpooledError
 from flipsearch.errors import LiftError
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
@@ -67,6 +67,30 @@ def test_what_does_not_lift_does_not_hide_what_does(catalogue, monkeypatch):
     assert result.lifted.rank == ranks[1]
     assert asked.count(23) <= len(strategy.levels[23])
     verify(result.lifted)
+
+
+def test_lifting_ends_when_the_catalogue_is_in_trouble(catalogue, monkeypatch):
+    allowed, refused = [25], []
+
+    def lower_each_time(scheme):
+        if scheme.rank < allowed[0]:
+            raise LiftError("not yet")
+        allowed[0] = scheme.rank - 1
+        return lift_of(scheme)
+
+    def full(self, scheme, provenance):
+        if scheme.ring.characteristic == 0:
+            refused.append(scheme.rank)
+            raise SpooledError("the disk is full", None)
+        store(self, scheme, provenance)
+
+    lift_of, store = keeper.lifted, keeper.Keeper._store
+    monkeypatch.setattr(keeper, "lifted", lower_each_time)
+    monkeypatch.setattr(keeper.Keeper, "_store", full)
+    strategy = PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=5, target=23)
+    with pytest.raises(SpooledError):
+        run_search(catalogue, strategy)
+    assert len(refused) == 1
 
 
 @pytest.mark.parametrize(("name", "expected"), [("2x2x2", 256), ("5x5x5", 32)])

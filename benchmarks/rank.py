@@ -18,6 +18,7 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.search.pool import PoolStrategy
+from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.run import Strategy
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.walk import cpu
@@ -30,6 +31,8 @@ CASES = [
     ("F2", "3x4x5", 47, 20.0, "pool"),
 ]
 LONG = [
+    ("F3", "ss:5x5x5", 60, 120.0, "symmetric"),
+    ("F3", "sw:5x5x5", 60, 300.0, "symmetric"),
     ("F2", "5x5x5", 93, 300.0, "symmetric"),
     ("F2", "5x5x5", 97, 600.0, "pool"),
     ("F2", "4x4x5", 60, 300.0, "pool"),
@@ -41,7 +44,9 @@ def strategy_for(kind: str, name: str, ring: Ring, seed: int, rank: int) -> Stra
     format_ = parse_format(name)
     if kind == "symmetric":
         assert isinstance(format_, MatrixProduct)
-        return SymmetricStrategy(format_, seed, rank)
+        if ring is Ring.F2:
+            return SymmetricStrategy(format_, seed, rank)
+        return RotationStrategy(format_, ring, seed, rank)
     return PoolStrategy(format_, ring, seed, target=rank)
 
 
@@ -67,7 +72,9 @@ def main() -> int:
     parser.add_argument("--format", help="only this format")
     parser.add_argument("--seeds", type=int, default=None, help="default 10 (3 for slow cases)")
     parser.add_argument("--limit", type=float, default=None, help="seconds a seed may take")
-    parser.add_argument("--long", action="store_true", help="5x5x5:93 and 97, 4x4x5:60 too")
+    parser.add_argument(
+        "--long", action="store_true", help="5x5x5:93 and 97, 4x4x5:60, structured 5x5x5 too"
+    )
     options = parser.parse_args()
     emit_dgemm(options.json)
     for ring_name, name, rank, limit, kind in CASES + (LONG if options.long else []):
@@ -76,7 +83,7 @@ def main() -> int:
         ring = parse_ring(ring_name)
         if kind == "symmetric":
             cpu.walk(dataclasses.replace(strategy_for(kind, name, ring, 0, rank).ask(), steps=1))
-        else:
+        if kind != "symmetric" or ring is not Ring.F2:
             format_ = parse_format(name)
             cpu.warm_up_state(format_, ring, PoolStrategy(format_, ring).starts[0])
         limit = options.limit or limit

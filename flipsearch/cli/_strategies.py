@@ -98,12 +98,15 @@ def make_strategy(
     assert format_ is not None
     if name == "symmetric":
         from flipsearch.rings import Ring
+        from flipsearch.search.rotation import RotationStrategy
         from flipsearch.search.symmetric import SymmetricStrategy
 
-        if ring is not Ring.F2:
-            raise UsageError(f"--strategy symmetric walks over F2, not over {ring}")
         mirrored = bool(parameters.get("mirrored"))
-        return SymmetricStrategy(format_, seed=seed, target=target, mirrored=mirrored)
+        if ring is Ring.F2:
+            return SymmetricStrategy(format_, seed=seed, target=target, mirrored=mirrored)
+        if mirrored:
+            raise UsageError("--mirrored goes with --ring F2 and n x n x n")
+        return RotationStrategy(format_, ring, seed, target)
     from flipsearch.search.pool import PoolStrategy
 
     schemes = [catalogue.get(start).scheme.over(ring) for start in starts]

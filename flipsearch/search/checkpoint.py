@@ -15,6 +15,7 @@ import numpy as np
 from flipsearch.formats import Format, parse_format
 from flipsearch.rings import Ring
 from flipsearch.walk.quotient import QuotientTask
+from flipsearch.walk.rotation import RotationTask
 from flipsearch.walk.task import Policy, WalkTask
 
 OUTSTANDING = "outstanding"
@@ -46,11 +47,7 @@ def with_outstanding(state: Mapping[str, Any], tasks: Iterable[WalkTask]) -> dic
             "policy": asdict(task.policy),
             "start": task.start,
         }
-        | (
-            {"cubes": task.cubes, "mirrored": task.mirrored, "plus_below": task.plus_below}
-            if isinstance(task, QuotientTask)
-            else {}
-        )
+        | _symmetry(task)
         for task in tasks
     ]
     return {**state, OUTSTANDING: saved} if saved else dict(state)
@@ -71,7 +68,18 @@ def _task(saved: Mapping[str, Any], strategy: _Place) -> WalkTask:
         Policy(**saved["policy"]),
         int(saved["number"]),
     )
+    if "order" in saved:
+        return RotationTask(*values, int(saved["order"]), bool(saved["integral"]))
     if "cubes" not in saved:
         return WalkTask(*values)
     cubes, mirrored = np.asarray(saved["cubes"], np.uint64), bool(saved["mirrored"])
     return QuotientTask(*values, cubes, mirrored, int(saved["plus_below"]))
+
+
+def _symmetry(task: WalkTask) -> dict[str, Any]:
+    """Return what a symmetric walk's task has beside a plain one's."""
+    if isinstance(task, QuotientTask):
+        return {"cubes": task.cubes, "mirrored": task.mirrored, "plus_below": task.plus_below}
+    if isinstance(task, RotationTask):
+        return {"order": task.order, "integral": task.integral}
+    return {}

@@ -1,4 +1,4 @@
-"""Strategy `symmetric`: square formats over F2, first by orbits, then without symmetry.
+"""Strategy `symmetric` over F2: general square formats, first by orbits, then without symmetry.
 
 Walks in the quotient by C3 or C3 x Z2 (`flipsearch.walk.quotient`) start from the naive symmetric
 scheme, whose fixed cubes belong to a partition of the indices; the number of cubes decides which
@@ -117,7 +117,10 @@ class SymmetricStrategy:
         schedules: Sequence[tuple[int, int, int]] = SCHEDULES,
     ) -> None:
         if not format_.is_general or format_.corner or len(set(format_.sides)) != 1:
-            raise UsageError(f"symmetric search takes n x n x n, not {format_}")
+            raise UsageError(
+                f"symmetric search over F2 takes n x n x n, not {format_}: structured square "
+                "formats walk over F3 and ZT"
+            )
         self.format, self.ring, self.seed = format_, Ring.F2, seed
         self.target, self.mirrored = target, mirrored
         self.width, self.slack, self.restart, self.without = width, slack, restart, without

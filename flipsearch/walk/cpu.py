@@ -25,6 +25,7 @@ from flipsearch.walk.flips import EVENT, STUCK, flips
 from flipsearch.walk.index import ONE, ZERO, Layout, U, allocate, build, extract, layout
 from flipsearch.walk.moves import apply_flip, plus, reduce, split
 from flipsearch.walk.quotient import QuotientTask, symmetric_walk
+from flipsearch.walk.rotation import RotationTask, rotation_walk
 from flipsearch.walk.task import LARGEST_RANK, STUCK_TIMES, WalkOutcome, WalkTask, Words, words_of
 
 logger = logging.getLogger("flipsearch.walk")
@@ -213,7 +214,7 @@ def walk(task: WalkTask) -> WalkOutcome:
     Parameters
     ----------
     task : WalkTask
-        A `QuotientTask` is walked by orbits.
+        A `QuotientTask` or `RotationTask` is walked by orbits.
 
     Returns
     -------
@@ -223,6 +224,8 @@ def walk(task: WalkTask) -> WalkOutcome:
     """
     if isinstance(task, QuotientTask):
         return symmetric_walk(task)
+    if isinstance(task, RotationTask):
+        return rotation_walk(task)
     at = layout_for(task)
     _prepare(at)
     key, capacity = int(at.key), int(at.rows)

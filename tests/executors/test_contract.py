@@ -22,6 +22,7 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.search.pool import PoolStrategy, task_seed
+from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.walk import cpu
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, pack
@@ -140,8 +141,10 @@ def test_every_task_comes_back_once_as_the_walk_says(make: Make, ring: Ring) -> 
 
 def test_symmetric_walks_come_back_as_such(make: Make) -> None:
     strategy = SymmetricStrategy(parse_format("3x3x3"), seed=1, schedules=((5_000, 500, 6),))  # type: ignore[arg-type]
+    rotation = RotationStrategy(parse_format("ss:3x3x3"), Ring.F3, seed=1, steps=5_000)
     executor = make(1)
-    asked = [strategy.ask() for _ in range(4)]
+    asked: list[WalkTask] = [strategy.ask(), strategy.ask()]
+    asked += [dataclasses.replace(rotation.ask(), number=number) for number in (2, 3)]
     for task in asked:
         executor.submit(task)
     found = collect(executor, 4)

@@ -19,10 +19,12 @@ from flipsearch.rings import Ring
 from flipsearch.search.checkpoint import outstanding_tasks, with_outstanding
 from flipsearch.search.meta import MetaStrategy, formats_within
 from flipsearch.search.pool import PoolStrategy
+from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.run import Result, search
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.walk import cpu
 from flipsearch.walk.quotient import QuotientTask
+from flipsearch.walk.rotation import RotationTask
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 TARGET = 24
@@ -133,7 +135,15 @@ def symmetric() -> SymmetricStrategy:
     return SymmetricStrategy(general, 5, width=3, without=0.1, schedules=quick)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("make", [lambda: pool(3), meta, symmetric], ids=["pool", "meta", "sym"])
+def rotation() -> RotationStrategy:
+    return RotationStrategy(parse_format("sw:4x4x4"), Ring.F3, 5, steps=5_000)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: pool(3), meta, symmetric, rotation],
+    ids=["pool", "meta", "symmetric", "rotation"],
+)
 def test_outstanding_tasks_are_walked_alike_after_a_restore(make: Any, tmp_path: Path) -> None:
     strategy = make()
     waiting = [strategy.ask() for _ in range(5)]
@@ -162,6 +172,8 @@ def test_outstanding_tasks_are_walked_alike_after_a_restore(make: Any, tmp_path:
         if isinstance(old, QuotientTask):
             np.testing.assert_array_equal(old.cubes, new.cubes)
             assert (old.mirrored, old.plus_below) == (new.mirrored, new.plus_below)
+        if isinstance(old, RotationTask):
+            assert (old.order, old.integral) == (new.order, new.integral)
         strategy.tell(cpu.walk(old))
         again.tell(cpu.walk(new))
         waiting.append(strategy.ask())

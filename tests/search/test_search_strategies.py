@@ -13,6 +13,7 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.search.meta import MetaStrategy
+from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.transform import merge
 from flipsearch.walk.cpu import walk
@@ -50,9 +51,18 @@ def test_mirrored_reaches_the_strategy(catalogue: Catalogue) -> None:
         assert family_table(strategy) == []
 
 
-def test_a_symmetric_search_is_over_f2(catalogue: Catalogue) -> None:
-    with pytest.raises(UsageError, match="over F2, not over ZT"):
-        make_strategy(catalogue, "symmetric", parse_format("2x2x2"), Ring.ZT, 1, {})
+def test_a_symmetric_search_over_f3_and_zt_rotates_the_indices(catalogue: Catalogue) -> None:
+    for ring in (Ring.F3, Ring.ZT):
+        for name in ("ss:2x2x2", "3x3x3"):
+            strategy = make_strategy(catalogue, "symmetric", parse_format(name), ring, 1, {})
+            assert isinstance(strategy, RotationStrategy)
+            assert (strategy.ring, strategy.seed) == (ring, 1)
+    with pytest.raises(UsageError, match="--mirrored goes with --ring F2"):
+        make_strategy(
+            catalogue, "symmetric", parse_format("3x3x3"), Ring.ZT, 1, {"mirrored": True}
+        )
+    with pytest.raises(UsageError, match="structured square formats walk over F3 and ZT"):
+        make_strategy(catalogue, "symmetric", parse_format("ss:3x3x3"), Ring.F2, 1, {})
 
 
 def test_the_table_says_how_many_are_reached(capsys: pytest.CaptureFixture[str]) -> None:

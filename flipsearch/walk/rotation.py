@@ -1,0 +1,157 @@
+"""Walks by orbits of the rotation of the indices, over F3 and ZT.
+
+Renumbering rows and columns alike, i -> i + n/d modulo n, sends general, symmetric and
+skew-symmetric matrices to matrices of the same kind and a product to the product of the images. So
+the targets of n x n x n and of ``sg kg wg ss sk sw kk ww`` are fixed by this cyclic group of order
+d, and it moves every naive term, in orbits of d. A walk that flips whole orbits together has d
+times fewer terms to bring together, and meets schemes that walks term by term do not find:
+``sw:5x5x5`` of rank 60, for one.
+
+The scheme is kept written out, row o d + t being the t-th image of row o d; then the group is not
+needed while walking, since a flip of rows x and y of different orbits is made for all their images
+x + t and y + t. Rows of one orbit are not flipped with each other.
+
+Invariant: the sum of the rows never changes, and each orbit is closed under the rotation; every
+state is a scheme like any other, of a rank divisible by d.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import Format, MatrixProduct
+from flipsearch.rings import Ring
+from flipsearch.walk import guard
+from flipsearch.walk.rotation_kernel import run
+from flipsearch.walk.task import WalkOutcome, WalkTask, Words
+
+OPERANDS = ("gg", "sg", "kg", "wg", "ss", "sk", "sw", "kk", "ww")
+"""What the rotation fixes: no triangular operands, no packed outputs."""
+LARGEST_SIDE = 8
+HISTORY = 1024
+REASONS = ("budget", "reached")
+
+
+@dataclass(frozen=True, eq=False)
+class RotationTask(WalkTask):
+    """A walk by orbits of the rotation.
+
+    Parameters
+    ----------
+    start : uint64 array, shape (R, 3, 2)
+        Row o d + t the t-th image of row o d.
+    order : int
+        d, of the group; it divides the side and the rank.
+    integral : bool
+        Over F3: whether coefficients stay -1, 0, 1 as integers too, as always over ZT. Such a walk
+        from the naive scheme goes lower, because groups of products that share a factor cannot
+        turn into random bases of what they span.
+    """
+
+    order: int = 1
+    integral: bool = False
+
+
+def orders(format_: Format, ring: Ring) -> tuple[int, ...]:
+    """Return the orders of the groups of rotations that fix a format's target, largest first.
+
+    Raises
+    ------
+    UsageError
+        The rotation does not fix it, or the ring is neither F3 nor ZT.
+    """
+    if ring not in (Ring.F3, Ring.ZT):
+        raise UsageError(f"walks by rotated orbits run over F3 and ZT, not over {ring}")
+    if (
+        not isinstance(format_, MatrixProduct)
+        or format_.operands not in OPERANDS
+        or not 2 <= format_.n == format_.m == format_.p <= LARGEST_SIDE
+        or format_.corner
+    ):
+        raise UsageError(
+            f"rotating the indices does not fix {format_}: take n x n x n, n from 2 to "
+            f"{LARGEST_SIDE}, with operands {' '.join(OPERANDS)}"
+        )
+    return tuple(d for d in range(format_.n, 1, -1) if format_.n % d == 0)
+
+
+def naive_orbits(format_: MatrixProduct, order: int) -> Words:
+    """Return the naive scheme in orbits of the rotation by n / order, shape (R, 3, 2).
+
+    The factors of a row are the entries A[i, j], B[j, k] and C[i, k] as linear forms, signs
+    included; its images are those of the indices moved on.
+
+    Raises
+    ------
+    UsageError
+        The rotation does not fix the format's target, or the order does not divide the side.
+    """
+    if order not in orders(format_, Ring.F3):
+        raise UsageError(f"{format_} has no rotation of order {order}")
+    n = format_.n
+    rows = []
+    for i in range(n // order):
+        for j in range(n):
+            for k in range(n):
+                for shift in range(0, n, n // order):
+                    a, b, c = ((index + shift) % n for index in (i, j, k))
+                    left, right = format_.left.entry(a, b), format_.right_entry(b, c)
+                    output = format_.output_index(a, c)
+                    if left is not None and right is not None and output is not None:
+                        rows.append((left, right, (output, 1)))
+    state = np.zeros((len(rows), 3, 2), dtype=np.uint64)
+    for number, row in enumerate(rows):
+        for slot, (entry, sign) in enumerate(row):
+            state[number, slot] = 1 << entry, (sign < 0) << entry
+    return state
+
+
+def rotation_walk(task: RotationTask) -> WalkOutcome:
+    """Carry out a walk by rotated orbits; the same task gives the same outcome.
+
+    Raises
+    ------
+    UsageError
+        The format or ring is not for such walks, or the start is not in orbits of the order.
+    """
+    order, policy = task.order, task.policy
+    if order not in orders(task.format, task.ring) or task.start.shape[1:] != (3, 2):
+        raise UsageError(
+            f"{task.format} has no walk over {task.ring} by rotations of order {order}"
+        )
+    if task.rank == 0 or task.rank % order:
+        raise UsageError(f"{task.rank} rows are not in orbits of {order}")
+    capacity = task.rank + policy.band + order
+    nonzeros, signs = np.zeros((2, 3, capacity), dtype=np.uint64)
+    nonzeros[:, : task.rank] = task.start[:, :, 0].T
+    signs[:, : task.rank] = task.start[:, :, 1].T
+    flat = nonzeros.reshape(-1), signs.reshape(-1)
+    factors = (*flat, np.zeros_like(flat[0]))
+    best = np.zeros_like(flat[0]), np.zeros_like(flat[1])
+    history = np.zeros((HISTORY, 2), dtype=np.uint64)
+    integral = task.integral or task.ring is Ring.ZT
+    limits = (order, integral, task.seed, task.steps, policy.plus_after, policy.band)
+    numbers = np.array([*limits, policy.stop_rank], dtype=np.uint64)
+    result = run(factors, best, np.uint64(task.rank), numbers, history)
+    count, lowest, steps, flips, reductions, escapes, records, reason = map(int, result)
+    final, low = (
+        np.ascontiguousarray(
+            np.stack(planes, axis=1).reshape(3, capacity, 2)[:, :rows].transpose(1, 0, 2)
+        )
+        for planes, rows in ((flat, count), (best, lowest))
+    )
+    sound = all(guard.holds(task.format, task.ring, state, task.seed) for state in (low, final))
+    return WalkOutcome(
+        number=task.number,
+        best=(low,),
+        final=final,
+        history=tuple((int(s), int(r)) for s, r in history[:records]),
+        steps=steps,
+        flips=flips,
+        reductions=reductions,
+        escapes=escapes,
+        reason=REASONS[reason] if sound else "broken",
+    )

@@ -38,8 +38,8 @@ PATIENCE = 60
 """Tasks of an attempt without a new lowest rank after which it is given up."""
 AGAIN = 0.1
 """Share of the tasks over the integers that begin with the naive scheme again."""
-WITHOUT = 0.1
-"""Share of the tasks without symmetry."""
+WITHOUT, LONGER = 0.3, 3
+"""Share of the tasks without symmetry, and how many times longer they are."""
 
 
 class Sent(NamedTuple):
@@ -133,10 +133,11 @@ class RotationStrategy:
         band = BANDS[int(random.integers(len(BANDS)))]
         if self.best_rank < self.format.naive_rank and random.random() < WITHOUT:
             self._sent[number] = Sent(-1, False)
-            states = self.levels[self.best_rank]
-            start = states[int(random.integers(len(states)))]
-            policy = Policy(plus_after, band, max(self.target, len(start) - 1))
-            return WalkTask(self.format, self.ring, start, seed, self.steps, policy, number)
+            start = self._archive.draw(random)
+            goal = max(self.target, min(len(start) - 1, self.best_rank + 2))
+            policy = Policy(plus_after, band + 1, goal)
+            steps = LONGER * self.steps
+            return WalkTask(self.format, self.ring, start, seed, steps, policy, number)
         if self._attempt.since >= PATIENCE:
             self._attempt = self._begin(self._attempt.number + 1)
         attempt = self._attempt

@@ -49,13 +49,16 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "ones); may be repeated",
     )
     parser.add_argument(
-        "--strategy", choices=["pool", "meta", "symmetric"], default="pool", help="default pool"
+        "--strategy",
+        choices=["pool", "meta", "symmetric"],
+        default="pool",
+        help="default pool; symmetric: n x n x n, by C3 over F2, by rotated indices over F3 and ZT",
     )
     parser.add_argument(
         "--within", metavar="LOW..HIGH", help="meta: all formats with sides in that range"
     )
     parser.add_argument(
-        "--mirrored", action="store_true", help="symmetric: by C3 x Z2 instead of C3"
+        "--mirrored", action="store_true", help="symmetric over F2: by C3 x Z2 instead of C3"
     )
     parser.add_argument("--run", metavar="NAME", help="name of the run; goes on if it exists")
     parser.set_defaults(handler=search_command)

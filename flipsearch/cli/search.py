@@ -52,7 +52,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--strategy",
         choices=["pool", "meta", "symmetric"],
         default="pool",
-        help="default pool; symmetric: n x n x n, by C3 over F2, by rotated indices over F3 and ZT",
+        help="default pool; symmetric: n x n x n, by C3 over F2, by rotated indices over F3, ZT",
     )
     parser.add_argument(
         "--within", metavar="LOW..HIGH", help="meta: all formats with sides in that range"

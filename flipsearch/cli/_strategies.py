@@ -107,12 +107,10 @@ def make_strategy(
         if mirrored:
             raise UsageError("--mirrored goes with --ring F2 and n x n x n")
         return RotationStrategy(format_, ring, seed, target)
+    from flipsearch.search.edges import fitted
     from flipsearch.search.pool import PoolStrategy
 
-    schemes = [catalogue.get(start).scheme.over(ring) for start in starts]
-    for scheme in schemes:
-        if scheme.format != format_:
-            raise UsageError(f"--from: {scheme!r} is not a scheme for {format_}")
+    schemes = [fitted(catalogue.get(start).scheme.over(ring), format_) for start in starts]
     return PoolStrategy(format_, ring, seed, schemes, target)
 
 

@@ -45,8 +45,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         action="append",
         default=[],
         metavar="ID",
-        help="start from a stored scheme instead of the naive one (meta: of the best stored "
-        "ones); may be repeated",
+        help="start from a stored scheme, of the format or smaller, instead of the naive one "
+        "(meta: of the best stored ones); may be repeated",
     )
     parser.add_argument(
         "--strategy",

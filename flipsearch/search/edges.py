@@ -16,7 +16,8 @@ from typing import Protocol
 
 import numpy as np
 
-from flipsearch.formats import LARGEST_SIDE
+from flipsearch.errors import UsageError
+from flipsearch.formats import LARGEST_SIDE, MatrixProduct
 from flipsearch.scheme import Scheme
 from flipsearch.transform import (
     ORDERS,
@@ -30,7 +31,7 @@ from flipsearch.transform import (
     serendipitous_product,
     shared_factors,
 )
-from flipsearch.transform.dimensions import matrix_format
+from flipsearch.transform.dimensions import Part, assemble, matrix_format
 
 Sides = tuple[int, int, int]
 GROUP_TRIES = 5
@@ -66,6 +67,37 @@ def oriented(scheme: Scheme, sides: Sides) -> Scheme:
     """Return the scheme with its sides in the given order, a permutation of its own."""
     own = matrix_format(scheme).sides
     return permute(scheme, next(order for order in ORDERS if oriented_sides(own, order) == sides))
+
+
+def fitted(scheme: Scheme, format_: MatrixProduct) -> Scheme:
+    """Return the scheme for a larger format, extended by naive products.
+
+    The sides of general formats may be in another order.
+
+    Raises
+    ------
+    UsageError
+        The scheme's format does not fit into the other one.
+    """
+    own = matrix_format(scheme)
+    if own == format_:
+        return scheme
+    if own.is_general and format_.is_general and not own.corner:
+        orders = [oriented_sides(own.sides, order) for order in ORDERS]
+    else:
+        orders = [own.sides]
+    same_kind = own.operands == format_.operands and not own.corner and not format_.corner
+    for sides in orders:
+        if same_kind and all(
+            small <= large for small, large in zip(sides, format_.sides, strict=True)
+        ):
+            placed = scheme if sides == own.sides else oriented(scheme, sides)
+            n, m, p = sides
+            return assemble(format_, scheme.ring, [Part(placed, range(n), range(m), range(p))])
+    raise UsageError(
+        f"a scheme of {own} cannot start a search for {format_}: it takes those of {format_} and "
+        "of smaller sizes with the same operands"
+    )
 
 
 def neighbours(scheme: Scheme, table: Table, generator: np.random.Generator) -> Iterator[Scheme]:

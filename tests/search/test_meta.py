@@ -5,7 +5,13 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
-from flipsearch.search.edges import PROJECTED_BASES, neighbours, oriented, sorted_scheme
+from flipsearch.search.edges import (
+    PROJECTED_BASES,
+    fitted,
+    neighbours,
+    oriented,
+    sorted_scheme,
+)
 from flipsearch.search.meta import MetaStrategy, formats_within
 from flipsearch.transform import extend, merge, permute, product
 from flipsearch.verify import is_valid
@@ -184,3 +190,20 @@ def test_tasks_are_walks_of_their_pool(seven: Scheme) -> None:
         seeds.add(task.seed)
     assert len(seeds) == 20
     assert len(pack(seven)) == 7
+
+
+def test_a_scheme_is_fitted_to_a_larger_format(seven: Scheme) -> None:
+    for name, rank in (("2x2x2", 7), ("2x2x3", 11), ("3x2x2", 11), ("3x3x3", 7 + 27 - 8)):
+        larger = fitted(seven, parse_format(name))
+        assert (str(larger.format), larger.rank) == (name, rank)
+        assert is_valid(larger)
+    turned = fitted(naive_scheme(parse_format("2x3x4"), Ring.F2), parse_format("4x2x4"))
+    assert (str(turned.format), turned.rank, is_valid(turned)) == ("4x2x4", 32, True)
+    tied = fitted(naive_scheme(parse_format("st:2x2x2"), Ring.F3), parse_format("st:4x4x4"))
+    assert tied.rank <= tied.format.naive_rank
+    assert is_valid(tied)
+    for own, name in (("2x2x4", "3x3x3"), ("st:2x2x2", "wt:3x3x3"), ("ug:2x2x3", "ug:3x3x2")):
+        with pytest.raises(
+            UsageError, match=f"a scheme of {own} cannot start a search for {name}"
+        ):
+            fitted(naive_scheme(parse_format(own), Ring.F2), parse_format(name))

@@ -13,10 +13,13 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.search.meta import MetaStrategy
+from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.transform import merge
+from flipsearch.verify import is_valid
 from flipsearch.walk.cpu import walk
+from flipsearch.walk.task import unpack
 
 
 @pytest.fixture
@@ -49,6 +52,25 @@ def test_mirrored_reaches_the_strategy(catalogue: Catalogue) -> None:
         assert isinstance(strategy, SymmetricStrategy)
         assert strategy.mirrored is mirrored
         assert family_table(strategy) == []
+
+
+def test_a_search_starts_from_a_scheme_of_smaller_sides(
+    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = catalogue.add(naive_scheme(parse_format("st:2x2x2"), Ring.ZT))
+    format_ = parse_format("st:3x3x3")
+    strategy = make_strategy(catalogue, "pool", format_, Ring.F3, 1, {"start": [small.hash]})
+    assert isinstance(strategy, PoolStrategy)
+    assert len(strategy.starts) == 1
+    assert is_valid(unpack(format_, Ring.F3, strategy.starts[0]))
+    general = catalogue.add(naive_scheme(parse_format("2x2x3"), Ring.ZT))
+    catalogue.close()
+    command = ["search", "2x4x2", "--from", general.hash, "--budget", "2s", "--target", "15"]
+    assert main([*command, "--workers", "1", "--db", f"sqlite:///{tmp_path}/c.db", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["rank"] == 15
+    command[1] = "2x2x2"
+    assert main([*command, "--db", f"sqlite:///{tmp_path}/c.db"]) == 2
+    assert "a scheme of 2x2x3 cannot start a search for 2x2x2" in capsys.readouterr().err
 
 
 def test_a_symmetric_search_over_f3_and_zt_rotates_the_indices(catalogue: Catalogue) -> None:

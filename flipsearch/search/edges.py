@@ -72,7 +72,18 @@ def oriented(scheme: Scheme, sides: Sides) -> Scheme:
 def fitted(scheme: Scheme, format_: MatrixProduct) -> Scheme:
     """Return the scheme for a larger format, extended by naive products.
 
-    The sides of general formats may be in another order.
+    Parameters
+    ----------
+    scheme : Scheme
+        Of the same operands, with sides at most those of the format, of a general format in any
+        order.
+    format_ : MatrixProduct
+        The scheme's own, or a larger one without a corner left out.
+
+    Returns
+    -------
+    Scheme
+        In the scheme's ring.
 
     Raises
     ------

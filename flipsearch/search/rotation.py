@@ -199,7 +199,7 @@ class RotationStrategy:
             "random": plain(self._random.bit_generator.state),
             "archive": self._archive.state(),
             "attempt": [attempt.number, attempt.order, attempt.asked, attempt.since],
-            "integral": attempt.integral.state(),
+            "integral": {} if self.ring is Ring.ZT else attempt.integral.state(),
             "pools": attempt.pools.state(),
         }
 

@@ -33,6 +33,7 @@ def database(tmp_path):
         (["search", "4x4x4", "--target", "15"], "fewer than 16 products"),
         (["search", "4x4x4", "--workers", "0"], "at least 1"),
         (["search"], "which format"),
+        (["search", "3x3x3", "--strategy", "symmetric", "--from", "1"], "leave out --from"),
         (["search", "--strategy", "meta"], "--within"),
         (["search", "--within", "2-4"], "LOW..HIGH"),
     ],

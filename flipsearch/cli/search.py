@@ -120,6 +120,11 @@ def search_command(arguments: argparse.Namespace) -> int:
                 f"target {arguments.target} is no rank of {format_}: no scheme has fewer than "
                 f"{least} products, and the naive one has {format_.naive_rank}"
             )
+    if arguments.start and arguments.strategy == "symmetric":
+        raise UsageError(
+            "--strategy symmetric starts from orbits of its own: leave out --from, or take "
+            "--strategy pool"
+        )
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError("--workers is at least 1")
     folder = _kernel_folder(arguments.kernel)

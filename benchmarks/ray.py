@@ -29,8 +29,9 @@ from typing import Any
 from benchmarks.common import benchmark_parser, emit, emit_dgemm, ratio
 from flipsearch.catalogue import Catalogue
 from flipsearch.catalogue.records import Run
+from flipsearch.cores import available_cores
 from flipsearch.executors.ray import RayExecutor
-from flipsearch.executors.threads import ThreadExecutor, available_cores
+from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import parse_ring
 from flipsearch.search.pool import PoolStrategy

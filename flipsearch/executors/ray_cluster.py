@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from flipsearch.cores import available_cores
 from flipsearch.errors import FlipsearchError, UsageError
-from flipsearch.executors.threads import available_cores
 from flipsearch.walk.task import WalkTask, Words
 
 logger = logging.getLogger("flipsearch.ray")

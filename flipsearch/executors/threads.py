@@ -5,22 +5,14 @@ The jitted walk holds no lock of the interpreter, so threads run truly in parall
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 
+from flipsearch.cores import available_cores
 from flipsearch.errors import UsageError
 from flipsearch.executors.queues import QueueExecutor
 from flipsearch.walk import cpu
 from flipsearch.walk.task import WalkOutcome, WalkTask
-
-
-def available_cores() -> int:
-    """Return the cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 class ThreadExecutor(QueueExecutor):

@@ -11,7 +11,6 @@ Invariant: what comes out is what `read_piece` gives for each piece, in order.
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flipsearch.cores import available_cores
 from flipsearch.errors import FormatError
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import Read, read_piece
@@ -79,7 +79,7 @@ def read_many(
     NotFoundError
         There is nothing at one of the paths.
     """
-    count = workers if workers is not None else os.cpu_count() or 1
+    count = workers if workers is not None else available_cores()
     done = Progress()
     pieces = chain.from_iterable(pieces_of(path) for path in paths)
     batches = _batches(pieces)

@@ -20,7 +20,8 @@ from flipsearch.kernels.additions import (
     transposed,
 )
 from flipsearch.kernels.additions.anneal import _flip, _sandwich
-from flipsearch.kernels.additions.inplace import InPlace, energy_of, memory_for, strip
+from flipsearch.kernels.additions.energy import energy_of, memory_for
+from flipsearch.kernels.additions.inplace import InPlace, strip
 from flipsearch.kernels.builtin import strassen, winograd
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme

@@ -18,8 +18,8 @@ from numba import njit
 
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
+from flipsearch.kernels.additions.energy import energy_of, memory_for
 from flipsearch.kernels.additions.greedy import _draw
-from flipsearch.kernels.additions.inplace import energy_of, memory_for
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from flipsearch.kernels.additions.greedy import _draw, shorten_once
+from flipsearch.kernels.additions.energy import energy_of, memory_for
+from flipsearch.kernels.additions.greedy import _draw
 from flipsearch.kernels.additions.program import Output, Program, Step
 from flipsearch.rings import IntArray
 
@@ -89,37 +90,6 @@ class InPlace:
 
 def _no_operations() -> tuple[Any, Any]:
     return np.zeros((2, MOST, 3), np.int64), np.zeros(2, np.int64)
-
-
-def memory_for(rows: int, inputs: int) -> Any:
-    """Return work space for the energies of ternary matrices of that shape."""
-    most = inputs + min(rows * inputs // 2, 4 * (rows + inputs)) + 2
-    words = max(1, -(-rows // 64))
-    return (
-        np.zeros((most, words), np.uint64),
-        np.zeros((most, words), np.uint64),
-        np.zeros((most, most, 2), np.int32),
-        np.zeros((1, 3), np.int64),
-        np.zeros((most, 3), np.int64),
-    )
-
-
-@njit(nogil=True, cache=True)
-def energy_of(factor, memory, state):  # type: ignore[no-untyped-def]
-    """Return the additions that one greedy pass leaves of the rows of a ternary matrix."""
-    plus, minus, counts, prefix, choices = memory
-    rank, inputs = factor.shape
-    plus[:] = 0
-    minus[:] = 0
-    for r in range(rank):
-        bit = np.uint64(1) << np.uint64(r % 64)
-        for x in range(inputs):
-            if factor[r, x] > 0:
-                plus[x, r // 64] |= bit
-            elif factor[r, x] < 0:
-                minus[x, r // 64] |= bit
-    additions, _made = shorten_once(plus, minus, counts, inputs, 0, 0.0, state, prefix, 0, choices)
-    return additions
 
 
 @njit(nogil=True, cache=True)

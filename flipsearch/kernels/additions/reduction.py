@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from random import Random
 
 import numpy as np
 
+from flipsearch.cores import available_cores
 from flipsearch.errors import UsageError
 from flipsearch.kernels.additions.anneal import fewer_additions
 from flipsearch.kernels.additions.greedy import shorten_repeatedly
@@ -32,8 +35,8 @@ PASSES = 20
 CYCLE = 20_000
 """Steps of a cycle of annealing."""
 
-WALKED = 0.35
-"""Share of the time that goes into walking."""
+WALKED, LOOK = 0.35, 0.05
+"""Shares of the time that go into walking, and into a look at a scheme."""
 
 
 def reduce_additions(
@@ -47,7 +50,8 @@ def reduce_additions(
         Over ZT, Z or Q (over a finite field the stored representatives would be shortened, which
         is not what the scheme computes: refused).
     seconds : float
-        Time to spend, shared among the three parts and both sides of each.
+        Time to spend, on as many cores as there are up to three: the parts have a thread each and
+        share the cores' time by their nonzeros.
     seed : int
         Of the random choices.
     passes : int, optional
@@ -62,10 +66,13 @@ def reduce_additions(
         raise UsageError(
             f"additions are shared over the integers: lift the scheme over {scheme.ring}"
         )
-    left, right, output = (
-        shorten(matrix, seconds / 3, seed + slot, passes)
-        for slot, matrix in enumerate((scheme.u, scheme.v, scheme.w.T))
-    )
+    matrices = scheme.u, scheme.v, scheme.w.T
+    sizes = [max(1, int(np.count_nonzero(matrix))) for matrix in matrices]
+    work = min(3, available_cores()) * seconds
+    shares = [min(seconds, work * size / sum(sizes)) for size in sizes]
+    seeds = range(seed, seed + 3)
+    with ThreadPoolExecutor(3) as threads:
+        left, right, output = threads.map(shorten, matrices, shares, seeds, repeat(passes))
     return Reduction(scheme, left, right, output)
 
 
@@ -79,9 +86,8 @@ def fewest_additions(
     scheme : Scheme
         Over ZT, Z or Q; only ternary schemes are walked from, others are shortened as they are.
     seconds : float
-        Time to spend: with a walk, a third on walking, the rest on that of the two schemes, the
-        given and the walked, in which fewer additions are left at first sight. Sharing gains from
-        time at a stretch: its cycles of annealing grow with it.
+        Time to spend: with walks, one a core, a third on them; then a look at the given scheme and
+        at the best walked one, and the rest on that in which fewer additions are left.
     seed : int
         Of the random choices.
     walk : bool
@@ -89,10 +95,15 @@ def fewest_additions(
     """
     if not walk or scheme.natural_ring is not Ring.ZT:
         return reduce_additions(scheme, seconds, seed)
-    walked = fewer_additions(scheme.canonical.over(Ring.ZT), WALKED * seconds, seed)
-    looks = [reduce_additions(each, seed=seed, passes=PASSES) for each in (scheme, walked)]
+    ternary, walks = scheme.canonical.over(Ring.ZT), available_cores()
+    seeds = range(walks * seed, walks * (seed + 1))
+    with ThreadPoolExecutor(walks) as threads:
+        walked = threads.map(fewer_additions, repeat(ternary), repeat(WALKED * seconds), seeds)
+    shared = (reduce_additions(each, seed=seed, passes=PASSES) for each in walked)
+    schemes = scheme, min(shared, key=_additions).scheme
+    looks = [reduce_additions(each, LOOK * seconds, seed) for each in schemes]
     look = min(looks, key=_additions)
-    found = reduce_additions(look.scheme, (1 - WALKED) * seconds, seed)
+    found = reduce_additions(look.scheme, (1 - WALKED - 2 * LOOK) * seconds, seed + 3)
     return min(found, look, key=_additions)
 
 
@@ -109,7 +120,9 @@ def shorten(
     ----------
     matrix : int64 array, shape (outputs, inputs)
         Ternary matrices take the compiled passes, others plain ones.
-    seconds, seed, passes
+    seconds : float
+        Processor time to spend.
+    seed, passes
         As in `reduce_additions`.
     """
     sides = [matrix, np.ascontiguousarray(matrix.T)]
@@ -132,14 +145,14 @@ def shorten(
 
 
 def _improve(searches: Sequence[_Ternary | _General], seconds: float, passes: int | None) -> None:
-    """Run greedy passes in turn, for a time or a number of passes."""
+    """Run greedy passes in turn, for a processor time or a number of passes."""
     rounds, end = 0, None
     while True:
         for search in searches:
             search.improve(PASSES if passes is None else min(PASSES, passes))
         rounds += PASSES
-        end = end or time.monotonic() + seconds  # after the first passes, which may compile
-        if rounds >= passes if passes is not None else time.monotonic() > end:
+        end = end or time.thread_time() + seconds  # after the first passes, which may compile
+        if rounds >= passes if passes is not None else time.thread_time() > end:
             break
 
 

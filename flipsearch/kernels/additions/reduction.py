@@ -35,7 +35,7 @@ PASSES = 20
 CYCLE = 20_000
 """Steps of a cycle of annealing."""
 
-WALKED, LOOK = 0.35, 0.05
+WALKED, LOOK = 0.3, 0.15
 """Shares of the time that go into walking, and into a look at a scheme."""
 
 
@@ -103,8 +103,9 @@ def fewest_additions(
     schemes = scheme, min(shared, key=_additions).scheme
     looks = [reduce_additions(each, LOOK * seconds, seed) for each in schemes]
     look = min(looks, key=_additions)
-    found = reduce_additions(look.scheme, (1 - WALKED - 2 * LOOK) * seconds, seed + 3)
-    return min(found, look, key=_additions)
+    again = reduce_additions(look.scheme, (1 - WALKED - 2 * LOOK) * seconds, seed + 3)
+    sides = ((getattr(x, side) for x in (look, again)) for side in ("left", "right", "output"))
+    return Reduction(look.scheme, *(min(programs, key=_additions) for programs in sides))
 
 
 def _additions(found: Reduction | Program) -> int:

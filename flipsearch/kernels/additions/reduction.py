@@ -50,8 +50,8 @@ def reduce_additions(
         Over ZT, Z or Q (over a finite field the stored representatives would be shortened, which
         is not what the scheme computes: refused).
     seconds : float
-        Time to spend, on as many cores as there are up to three: the parts have a thread each and
-        share the cores' time by their nonzeros.
+        Time to spend; over ZT on as many cores as there are, up to three. The parts have a thread
+        each and share the cores' time by their nonzeros.
     seed : int
         Of the random choices.
     passes : int, optional
@@ -68,7 +68,9 @@ def reduce_additions(
         )
     matrices = scheme.u, scheme.v, scheme.w.T
     sizes = [max(1, int(np.count_nonzero(matrix))) for matrix in matrices]
-    work = min(3, available_cores()) * seconds
+    # the plain passes, for coefficients beyond -1, 0, 1, hold the interpreter's lock
+    cores = min(3, available_cores()) if scheme.natural_ring is Ring.ZT else 1
+    work = cores * seconds
     shares = [min(seconds, work * size / sum(sizes)) for size in sizes]
     seeds = range(seed, seed + 3)
     with ThreadPoolExecutor(3) as threads:

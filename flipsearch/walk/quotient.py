@@ -3,13 +3,14 @@
 In the trilinear convention the tensor of n x n x n is fixed by the cyclic shift u v w -> v w u,
 and by the reversal of all indices (entry k of a factor becomes entry n^2 - 1 - k). A symmetric
 scheme is a set of cubes x x x fixed by the shift and of orbits; the walk keeps one triple an orbit
-(a triple and its mirror image with Z2) and flips whole orbits together (Moosbauer and Poole, "Flip
-graphs with symmetry"). All the vectors of all orbits share one index of equal factors. For equal
+and flips whole orbits together (Moosbauer and Poole, "Flip graphs with symmetry"). All the vectors
+of all orbits share one index of equal factors, with Z2 of factors equal up to reversal. For equal
 vectors at places p and q of different orbits
 
     next(p) <- next(p) + next(q),        prev(q) <- prev(q) + prev(p),
 
-cyclically in the orbit, together with the mirror images. A zero vector drops the orbit; with Z2 so
+cyclically in the orbit, together with the mirror images; where the vector of q is the image of
+p's, q's orbit is read mirrored. A zero vector drops the orbit; with Z2 so
 does an orbit equal to its mirror image (the two cancel mod 2); an orbit u u u is three times the
 cube, so over F2 the cube alone.
 
@@ -31,6 +32,8 @@ from flipsearch.walk.quotient_kernel import make_walk
 from flipsearch.walk.task import WalkOutcome, WalkTask, Words
 
 LARGEST_PLACES = 1024
+SPARE = 24
+"""Places left free for plus transitions, at least."""
 HISTORY = 1024
 REASONS = ("budget", "reached", "stuck")
 
@@ -173,19 +176,15 @@ def symmetric_walk(task: QuotientTask) -> QuotientOutcome:
         or task.ring is not Ring.F2
     ):
         raise UsageError("symmetric walks take n x n x n, n at most 8, over F2")
-    n, size = format_.n, 6 if task.mirrored else 3
-    triples = np.ascontiguousarray(task.start.reshape(-1, 3))
-    if task.mirrored:
-        triples = np.concatenate([triples, mirror(triples, n)], axis=1)
-    places = triples.size
+    n, places = format_.n, task.start.size
     blocks = 1
-    while 64 * blocks < places + 8 * size:
+    while 64 * blocks < places + SPARE:
         blocks *= 2
     if 64 * blocks > LARGEST_PLACES:
         raise UsageError(f"a symmetric walk holds {LARGEST_PLACES} vectors at most, not {places}")
-    at = layout(2, 1, blocks)
+    at = layout(2, 2 if task.mirrored else 1, blocks)
     vectors = np.zeros(64 * blocks, dtype=np.uint64)
-    vectors[:places] = triples.reshape(-1)
+    vectors[:places] = task.start.reshape(-1)
     # every orbit may become a cube (two with Z2), beside those there are
     cubes = np.zeros(len(task.cubes) + 64 * blocks, dtype=np.uint64)
     cubes[: len(task.cubes)] = task.cubes
@@ -195,14 +194,14 @@ def symmetric_walk(task: QuotientTask) -> QuotientOutcome:
     wide, narrow = allocate(at)
     policy = task.policy
     limits = (n * n, task.seed, task.steps, policy.plus_after, policy.band, policy.stop_rank)
-    result = make_walk(at, size)(
+    result = make_walk(at)(
         *(vectors, cubes, numbers, best),
         *(np.array([*limits, task.plus_below], dtype=np.uint64), wide, narrow, history),
     )
     steps, made, reductions, escapes, records, reason = map(int, result)
 
     def state(v: Words, c: Words, count: Words) -> tuple[Words, Words]:
-        orbits = v[: int(count[0])].reshape(-1, size)[:, :3].copy()[:, :, None]
+        orbits = v[: int(count[0])].reshape(-1, 3, 1).copy()
         return orbits, c[: int(count[1])].copy()
 
     best_orbits, best_cubes = state(*best)

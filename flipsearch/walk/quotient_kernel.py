@@ -1,11 +1,14 @@
 """The jitted loop of the symmetric walks: see `flipsearch.walk.quotient` for what it does.
 
-Places are the vectors of all orbits, numbered 3 (or, with mirror images, 6) an orbit; they are the
-rows of slot 0 of the walk's index, so that a flip costs a constant number of table look-ups. What
-happens rarely (an orbit vanishes or becomes a cube, a plus transition) is done on plain vectors,
-and the index is built again.
+Places are the vectors of all orbits, numbered 3 an orbit; they are the rows of slot 0 of the
+walk's index, so that a flip costs a constant number of table look-ups. With Z2 an orbit is kept
+without its mirror image: a key is a vector together with its image, the smaller first, and a place
+has a bit that says which of the two it holds (the index's sign), so that one place stands for two
+and nothing is reversed in the loop. What happens rarely (an orbit vanishes or becomes a cube, a
+plus transition) is done on plain vectors, and the index is built again.
 
-Invariant: `numbers` is [places, cubes]; the rank is their sum.
+Invariant: `numbers` is [places, cubes]; the rank is their sum, with Z2 twice the places and the
+cubes. No place holds a vector whose image is smaller without its bit set.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from numba import njit
 
 from flipsearch.walk.draws import draw
 from flipsearch.walk.flips import HALF, LOW32, find, flag, move_row, select
-from flipsearch.walk.index import LOW6, ONE, SIX, THREE, TWO, ZERO, Layout, U, hash_key
+from flipsearch.walk.index import LOW6, ONE, SIX, THREE, TWO, ZERO, Layout, U
 
 REFUSALS = U(4096)
 """Draws in a row that found both places in one orbit, after which the walk counts as stuck."""
@@ -36,25 +39,70 @@ def _reverse(word, entries):  # type: ignore[no-untyped-def]
     return result
 
 
+@njit(inline="always")
+def _offer(at, wide, place, vector, image):  # type: ignore[no-untyped-def]
+    """Write the key of a vector where `find` looks for it, and the bit of its place."""
+    if at.key == ONE:
+        wide[at.first_new] = vector
+        return
+    turned = flag(image < vector)
+    wide[at.first_new] = image if turned else vector
+    wide[at.first_new + ONE] = vector if turned else image
+    bit = place & LOW6
+    word = at.signs + (place >> SIX)
+    wide[word] = (wide[word] & ~(ONE << bit)) | (turned << bit)
+
+
+@njit(inline="always")
+def _set(at, wide, narrow, place, vector, image):  # type: ignore[no-untyped-def]
+    """Change the vector at a place; `image` is its mirror image, unused without Z2."""
+    _offer(at, wide, place, vector, image)
+    class_, position = find(at, wide, narrow, ZERO, at.first_new)
+    if class_ != U(narrow[place]):  # else its own image: the bit alone changes
+        move_row(at, wide, narrow, ZERO, place, at.first_new, class_, position, True)
+
+
+@njit(inline="always")
+def _turned(at, wide, place):  # type: ignore[no-untyped-def]
+    """Return 1 if the place holds the second vector of its key, else 0."""
+    if at.key == ONE:
+        return ZERO
+    return (wide[at.signs + (place >> SIX)] >> (place & LOW6)) & ONE
+
+
+@njit(inline="always")
+def _vector(at, wide, narrow, place, turn):  # type: ignore[no-untyped-def]
+    """Return the vector at a place, or with `turn` 1 its mirror image."""
+    if at.key == ONE:
+        return wide[U(narrow[place])]
+    return wide[U(narrow[place]) * TWO + (_turned(at, wide, place) ^ turn)]
+
+
 @njit(nogil=True, cache=True)
-def _build(at, vectors, count, wide, narrow):  # type: ignore[no-untyped-def]
+def _read(at, vectors, count, wide, narrow):  # type: ignore[no-untyped-def]
+    """Write the vectors of all places."""
+    for place in range(count):
+        vectors[place] = _vector(at, wide, narrow, U(place), ZERO)
+
+
+@njit(nogil=True, cache=True)
+def _build(at, vectors, count, entries, wide, narrow):  # type: ignore[no-untyped-def]
     """Fill slot 0 of the index with the vectors of all places."""
     wide[:] = ZERO
     narrow[:] = np.uint16(0)
     used = ZERO
-    for place in range(count):
-        position = hash_key(at, vectors, place)
-        while True:
-            class_ = U(narrow[at.entries + position])
-            if class_ == ZERO or wide[class_] == vectors[place]:
-                break
-            position = (position + ONE) & (at.table - ONE)
+    for row in range(count):
+        place = U(row)
+        vector = vectors[place]
+        _offer(at, wide, place, vector, _reverse(vector, entries))
+        class_, position = find(at, wide, narrow, ZERO, at.first_new)
         if class_ == ZERO:
             used += ONE
             class_ = used
             narrow[at.entries + position] = np.uint16(class_)
             narrow[at.positions + class_] = np.uint16(position)
-            wide[class_] = vectors[place]
+            for t in range(at.key):
+                wide[class_ * at.key + t] = wide[at.first_new + t]
         narrow[place] = np.uint16(class_)
         wide[at.bitmaps + class_ * at.blocks + (place >> SIX)] |= ONE << (place & LOW6)
         narrow[at.counts + class_] += np.uint16(1)
@@ -64,18 +112,11 @@ def _build(at, vectors, count, wide, narrow):  # type: ignore[no-untyped-def]
         narrow[at.free + free] = np.uint16(spare)
         free += ONE
     narrow[at.free_counts] = np.uint16(free)
-    for place in range(count):
+    for row in range(count):
+        place = U(row)
         if narrow[at.counts + U(narrow[place])] > 1:
             wide[at.flippable + (place >> SIX)] |= ONE << (place & LOW6)
             wide[at.live] += ONE
-
-
-@njit(inline="always")
-def _set(at, wide, narrow, place, vector):  # type: ignore[no-untyped-def]
-    """Change the vector at a place."""
-    wide[at.first_new] = vector
-    class_, position = find(at, wide, narrow, ZERO, at.first_new)
-    move_row(at, wide, narrow, ZERO, place, at.first_new, class_, position, True)
 
 
 @njit(inline="always")
@@ -92,36 +133,33 @@ def _previous(place):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _tidy(vectors, cubes, numbers, size):  # type: ignore[no-untyped-def]
+def _tidy(vectors, cubes, numbers, entries, mirrored):  # type: ignore[no-untyped-def]
     """Drop orbits that vanish, turn u u u into cubes, cancel equal cubes.
 
+    With Z2 an orbit is its own mirror image if and only if all its vectors are: if the image of
+    (a, b, c) is a rotation of it other than itself, then a = b = c too.
     `numbers` holds [places, cubes] and is updated; the last orbit takes a dropped one's place.
     """
-    orbit = ZERO
-    while orbit * size < numbers[0]:
-        base = orbit * size
-        gone = (vectors[base] == ZERO) | (vectors[base + ONE] == ZERO)
-        gone |= vectors[base + TWO] == ZERO
-        if size == U(6) and not gone:
-            for turn in range(THREE):
-                same = True
-                for k in range(THREE):
-                    same &= vectors[base + k] == vectors[base + THREE + (k + turn) % THREE]
-                gone |= same
-        cube = not gone and vectors[base] == vectors[base + ONE]
-        cube = cube and vectors[base] == vectors[base + TWO]
+    base = ZERO
+    while base < numbers[0]:
+        a, b, c = vectors[base], vectors[base + ONE], vectors[base + TWO]
+        gone = (a == ZERO) | (b == ZERO) | (c == ZERO)
+        image = _reverse(a, entries)
+        if mirrored and not gone:
+            gone = (image == a) & (_reverse(b, entries) == b) & (_reverse(c, entries) == c)
+        cube = (not gone) & (a == b) & (b == c)
         if cube:
-            cubes[numbers[1]] = vectors[base]
+            cubes[numbers[1]] = a
             numbers[1] += ONE
-            if size == U(6):
-                cubes[numbers[1]] = vectors[base + THREE]
+            if mirrored:
+                cubes[numbers[1]] = image
                 numbers[1] += ONE
         if gone or cube:
-            numbers[0] -= size
-            for k in range(size):
+            numbers[0] -= THREE
+            for k in range(THREE):
                 vectors[base + k] = vectors[numbers[0] + k]
         else:
-            orbit += ONE
+            base += THREE
     first = ZERO
     while first < numbers[1]:
         other = first + ONE
@@ -137,14 +175,14 @@ def _tidy(vectors, cubes, numbers, size):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _plus(vectors, numbers, size, entries, seed, counter):  # type: ignore[no-untyped-def]
+def _plus(vectors, numbers, entries, mirrored, seed, counter):  # type: ignore[no-untyped-def]
     """Two orbits become three; returns (whether it was done, counter).
 
-    With p = (a, b, c) and q = (d, e, f) read from any places of two orbits, forwards or backwards:
-    a b c + d e f = a (b + e) c + a e (c + f) + (a + d) e f.
+    With p = (a, b, c) and q = (d, e, f) read from any places of two orbits, forwards or backwards,
+    with Z2 q as it is or mirrored: a b c + d e f = a (b + e) c + a e (c + f) + (a + d) e f.
     """
-    orbits = numbers[0] // size
-    if orbits < TWO or numbers[0] + size > U(len(vectors)):
+    orbits = numbers[0] // THREE
+    if orbits < TWO or numbers[0] + THREE > U(len(vectors)):
         return False, counter
     for _ in range(64):
         counter += ONE
@@ -154,8 +192,11 @@ def _plus(vectors, numbers, size, entries, seed, counter):  # type: ignore[no-un
         second += flag(second >= first)
         counter += ONE
         z = draw(seed, counter)
-        p, q = first * size + (z >> HALF) % size, second * size + (z & LOW32) % size
+        p, q = first * THREE + (z >> HALF) % THREE, second * THREE + (z & LOW32) % THREE
         forwards = (z >> U(60)) & ONE
+        if mirrored and (z >> U(61)) & ONE:
+            for place in range(second * THREE, second * THREE + THREE):
+                vectors[place] = _reverse(vectors[place], entries)
         pb, pc = _next(p), _previous(p)
         qb, qc = _next(q), _previous(q)
         if forwards == ZERO:
@@ -164,28 +205,21 @@ def _plus(vectors, numbers, size, entries, seed, counter):  # type: ignore[no-un
         d, e, f = vectors[q], vectors[qb], vectors[qc]
         if a == d or b == e or c == f:
             continue
-        last = numbers[0]
-        for k in range(size):
-            vectors[last + k] = ZERO
-        r = last + p % size
+        r = numbers[0]
         rb, rc = (_next(r), _previous(r)) if forwards else (_previous(r), _next(r))
         vectors[pb] = b ^ e
         vectors[r], vectors[rb], vectors[rc] = a, e, c ^ f
         vectors[q] = a ^ d
-        numbers[0] += size
-        if size == U(6):
-            for place in (pb, q, r, rb, rc):
-                base = place - place % size
-                image = base + (place % size + THREE) % size
-                vectors[image] = _reverse(vectors[place], entries)
+        numbers[0] += THREE
         return True, counter
     return False, counter
 
 
 @functools.cache
-def make_walk(at: Layout, size_: int) -> Any:
-    """Return the jitted walk for an index layout and 3 or 6 places an orbit."""
-    size = U(size_)
+def make_walk(at: Layout) -> Any:
+    """Return the jitted walk for an index layout; keys of two words are those of Z2."""
+    mirrored = bool(at.key == TWO)
+    copies = TWO if mirrored else ONE
 
     @njit(nogil=True, cache=True)
     def run(vectors, cubes, numbers, best_, limits, wide, narrow, history):  # type: ignore[no-untyped-def]
@@ -194,14 +228,14 @@ def make_walk(at: Layout, size_: int) -> Any:
         band, stop_rank, plus_below = limits[4], limits[5], limits[6]
         counter, step, last, made = ZERO, ZERO, ZERO, ZERO
         reductions, escapes, records, idle = ZERO, ZERO, ZERO, ZERO
-        _tidy(vectors, cubes, numbers, size)
-        rank = numbers[0] + numbers[1]
+        _tidy(vectors, cubes, numbers, entries, mirrored)
+        rank = copies * numbers[0] + numbers[1]
         best = rank
         best_vectors[:], best_cubes[:], best_numbers[:] = vectors, cubes, numbers
         reason = _BUDGET
         if rank <= stop_rank:
             return step, made, reductions, escapes, records, _REACHED
-        _build(at, vectors, numbers[0], wide, narrow)
+        _build(at, vectors, numbers[0], entries, wide, narrow)
         while step < steps:
             live = wide[at.live]
             stuck = (live == ZERO) | (idle >= REFUSALS)
@@ -210,16 +244,15 @@ def make_walk(at: Layout, size_: int) -> Any:
                 last, idle = step, ZERO
                 allowed = rank < best + band and (plus_below == ZERO or rank < plus_below)
                 if stuck or allowed:
-                    for place in range(numbers[0]):
-                        vectors[place] = wide[U(narrow[place])]
-                    done, counter = _plus(vectors, numbers, size, entries, seed, counter)
+                    _read(at, vectors, numbers[0], wide, narrow)
+                    done, counter = _plus(vectors, numbers, entries, mirrored, seed, counter)
                     if not done and stuck:
                         reason = _STUCK
                         break
                     escapes += flag(done)
-                    _tidy(vectors, cubes, numbers, size)
-                    rank = numbers[0] + numbers[1]
-                    _build(at, vectors, numbers[0], wide, narrow)
+                    _tidy(vectors, cubes, numbers, entries, mirrored)
+                    rank = copies * numbers[0] + numbers[1]
+                    _build(at, vectors, numbers[0], entries, wide, narrow)
                 continue
             counter += ONE
             step += ONE
@@ -229,44 +262,38 @@ def make_walk(at: Layout, size_: int) -> Any:
             class_ = U(narrow[p])
             k = ((z & LOW32) * (U(narrow[at.counts + class_]) - ONE)) >> HALF
             q = select(at, wide, at.bitmaps + class_ * at.blocks, p >> SIX, ONE << (p & LOW6), k)
-            if p // size == q // size:
+            if p // THREE == q // THREE:
                 idle += ONE
                 continue
             idle = ZERO
             made += ONE
-            up, down = _next(p), _previous(q)
-            x = wide[U(narrow[up])] ^ wide[U(narrow[_next(q)])]
-            y = wide[U(narrow[down])] ^ wide[U(narrow[_previous(p)])]
+            # the turn that makes q's vector p's: either one, if the vector is its own image
+            turn = _turned(at, wide, p) ^ _turned(at, wide, q)
+            if mirrored:
+                turn ^= z & flag(wide[class_ * TWO] == wide[class_ * TWO + ONE])
+            up, before, after, down = _next(p), _previous(p), _next(q), _previous(q)
+            a, b = _vector(at, wide, narrow, p, ZERO), _vector(at, wide, narrow, q, ZERO)
+            c, d = _vector(at, wide, narrow, before, ZERO), _vector(at, wide, narrow, after, ZERO)
+            x = _vector(at, wide, narrow, up, ZERO) ^ _vector(at, wide, narrow, after, turn)
+            y = _vector(at, wide, narrow, down, ZERO) ^ _vector(at, wide, narrow, before, turn)
+            u, v = x, y
             # an orbit may vanish or become a cube: rare, and settled on plain vectors
-            p2, q2 = wide[U(narrow[_previous(p)])], wide[U(narrow[_next(q)])]
-            shared = wide[class_]
-            rare = (x == ZERO) | (y == ZERO) | ((x == shared) & (p2 == shared))
-            rare |= (y == shared) & (q2 == shared)
-            if size == U(6):
-                u, v = _reverse(x, entries), _reverse(y, entries)
-                turned = _reverse(shared, entries)
-                # a triple can only be its mirror image when the shared vector's image is in it
-                rare |= (turned == shared) | (turned == x) | (turned == p2)
-                rare |= (turned == y) | (turned == q2)
-                if not rare:
-                    base_p, base_q = p - p % size, q - q % size
-                    _set(at, wide, narrow, up, x)
-                    _set(at, wide, narrow, down, y)
-                    _set(at, wide, narrow, base_p + (up % size + THREE) % size, u)
-                    _set(at, wide, narrow, base_q + (down % size + THREE) % size, v)
-                    continue
-            elif not rare:
-                _set(at, wide, narrow, up, x)
-                _set(at, wide, narrow, down, y)
+            rare = (x == ZERO) | (y == ZERO) | ((x == a) & (c == a)) | ((y == b) & (d == b))
+            if mirrored:
+                u = _vector(at, wide, narrow, up, ONE)
+                u ^= _vector(at, wide, narrow, after, ONE ^ turn)
+                v = _vector(at, wide, narrow, down, ONE)
+                v ^= _vector(at, wide, narrow, before, ONE ^ turn)
+                same = wide[class_ * TWO] == wide[class_ * TWO + ONE]
+                rare |= same & ((x == u) | (y == v))
+            if not rare:
+                _set(at, wide, narrow, up, x, u)
+                _set(at, wide, narrow, down, y, v)
                 continue
-            for place in range(numbers[0]):
-                vectors[place] = wide[U(narrow[place])]
+            _read(at, vectors, numbers[0], wide, narrow)
             vectors[up], vectors[down] = x, y
-            if size == U(6):
-                vectors[p - p % size + (up % size + THREE) % size] = _reverse(x, entries)
-                vectors[q - q % size + (down % size + THREE) % size] = _reverse(y, entries)
-            _tidy(vectors, cubes, numbers, size)
-            lower = numbers[0] + numbers[1]
+            _tidy(vectors, cubes, numbers, entries, mirrored)
+            lower = copies * numbers[0] + numbers[1]
             reductions += flag(lower < rank)
             rank = lower
             if rank < best:
@@ -278,10 +305,9 @@ def make_walk(at: Layout, size_: int) -> Any:
                 if rank <= stop_rank:
                     reason = _REACHED
                     break
-            _build(at, vectors, numbers[0], wide, narrow)
+            _build(at, vectors, numbers[0], entries, wide, narrow)
         if reason == _BUDGET:
-            for place in range(numbers[0]):
-                vectors[place] = wide[U(narrow[place])]
+            _read(at, vectors, numbers[0], wide, narrow)
         return step, made, reductions, escapes, records, reason
 
     return run

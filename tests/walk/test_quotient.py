@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.transform import cyclic
 from flipsearch.verify import is_valid
-from flipsearch.walk.index import THREE, U, allocate, layout
+from flipsearch.walk.index import THREE, Layout, U, allocate, layout
 from flipsearch.walk.quotient import (
     QuotientTask,
     mirror,
@@ -18,16 +20,25 @@ from flipsearch.walk.quotient import (
     symmetric_walk,
     write_out,
 )
-from flipsearch.walk.quotient_kernel import _build, _next, _previous, _reverse, _set, _tidy
+from flipsearch.walk.quotient_kernel import _build, _next, _previous, _read, _reverse, _set, _tidy
 from flipsearch.walk.task import Policy, unpack
 
-AT = layout(2, 1, 1)
+INDEXES = {False: layout(2, 1, 1), True: layout(2, 2, 1)}
+REVERSE = [int(f"{x:04b}"[::-1], 2) for x in range(16)]
+"""Mirror images of the factors of 2 x 2 matrices."""
 
 
-@njit
-def change(wide, narrow, place, value):  # type: ignore[no-untyped-def]
-    """Compile `_set`, which is only ever inlined, for the smallest index."""
-    _set(AT, wide, narrow, place, value)
+def compiled_change(at: Layout) -> Callable[..., None]:
+    """Compile `_set`, which is only ever inlined, for an index."""
+
+    @njit
+    def change(wide, narrow, place, value, image):  # type: ignore[no-untyped-def]
+        _set(at, wide, narrow, place, value, image)
+
+    return change  # type: ignore[no-any-return]
+
+
+CHANGE = {mirrored: compiled_change(at) for mirrored, at in INDEXES.items()}
 
 
 PARTS = {
@@ -154,42 +165,48 @@ def test_refused_formats() -> None:
             symmetric_walk(wrong)
 
 
-def tidied(triples: list[list[int]], cubes: list[int], size: int) -> tuple[list[int], list[int]]:
-    """Plain counterpart of `_tidy`: sorted vectors of the orbits left, sorted cubes left."""
-    kept: list[int] = []
+def tidied(
+    triples: list[list[int]], cubes: list[int], mirrored: bool
+) -> tuple[list[list[int]], list[int]]:
+    """Plain counterpart of `_tidy`: sorted orbits left, sorted cubes left."""
+    kept: list[list[int]] = []
     fixed = list(cubes)
-    for row in triples:
-        triple, image = row[:3], row[3:]
+    for triple in triples:
+        image = [REVERSE[x] for x in triple]
         if 0 in triple:
             continue
-        if size == 6 and any(triple == image[k:] + image[:k] for k in range(3)):
+        if mirrored and any(triple == image[k:] + image[:k] for k in range(3)):
             continue
         if len(set(triple)) == 1:
-            fixed += [triple[0]] + ([image[0]] if size == 6 else [])
+            fixed += [triple[0]] + ([image[0]] if mirrored else [])
         else:
-            kept += row
+            kept.append(triple)
     return sorted(kept), sorted(x for x in set(fixed) if fixed.count(x) % 2)
 
 
-@given(data=st.data(), size=st.sampled_from([3, 6]))
-@settings(max_examples=200, deadline=None)
-def test_tidy_against_plain_python(data: st.DataObject, size: int) -> None:
-    # 2 x 2 matrices with mirror images: reversal of four bits
-    words = data.draw(st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), max_size=8))
-    cubes = data.draw(st.lists(st.integers(1, 3), max_size=5))
-    reverse = [int(f"{x:04b}"[::-1], 2) for x in range(16)]
-    triples = [row + ([reverse[x] for x in row] if size == 6 else []) for row in words]
+@given(
+    # few vectors, palindromes among them, so that all that may happen does
+    triples=st.lists(
+        st.lists(st.sampled_from([0, 1, 6, 8, 9]), min_size=3, max_size=3), max_size=8
+    ),
+    cubes=st.lists(st.integers(1, 8), max_size=5),
+    mirrored=st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_tidy_against_plain_python(
+    triples: list[list[int]], cubes: list[int], mirrored: bool
+) -> None:
     vectors = np.zeros(64, dtype=np.uint64)
-    vectors[: size * len(triples)] = [x for row in triples for x in row]
+    vectors[: 3 * len(triples)] = [x for row in triples for x in row]
     fixed = np.zeros(64, dtype=np.uint64)
     fixed[: len(cubes)] = cubes
-    numbers = np.array([size * len(triples), len(cubes)], dtype=np.uint64)
-    _tidy(vectors, fixed, numbers, U(size))
+    numbers = np.array([3 * len(triples), len(cubes)], dtype=np.uint64)
+    _tidy(vectors, fixed, numbers, U(4), mirrored)
     found = (
-        sorted(int(x) for x in vectors[: int(numbers[0])]),
+        sorted(vectors[: int(numbers[0])].reshape(-1, 3).tolist()),
         sorted(int(x) for x in fixed[: int(numbers[1])]),
     )
-    assert found == tidied(triples, cubes, size)
+    assert found == tidied(triples, cubes, mirrored)
 
 
 def test_places_of_an_orbit() -> None:
@@ -199,29 +216,35 @@ def test_places_of_an_orbit() -> None:
 
 
 @given(
-    st.lists(st.integers(1, 5), min_size=6, max_size=60),
-    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), max_size=40),
+    values=st.lists(st.integers(1, 15), min_size=6, max_size=60),
+    changes=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 15)), max_size=40),
+    mirrored=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
-def test_index_against_plain_python(values: list[int], changes: list[tuple[int, int]]) -> None:
-    at = AT
+@settings(max_examples=100, deadline=None)
+def test_index_against_plain_python(
+    values: list[int], changes: list[tuple[int, int]], mirrored: bool
+) -> None:
+    at = INDEXES[mirrored]
     wide, narrow = allocate(at)
-    _build(at, np.array(values, dtype=np.uint64), U(len(values)), wide, narrow)
+    count = U(len(values))
+    _build(at, np.array(values, dtype=np.uint64), count, U(4), wide, narrow)
     for place, value in changes:
-        if values[place] == value:
-            continue  # a flip always changes the vector
-        values[place] = value
-        change(wide, narrow, U(place), U(value))
-    stored = [int(wide[int(narrow[place])]) for place in range(len(values))]
-    assert stored == values
-    flippable = [place for place, value in enumerate(values) if values.count(value) > 1]
+        # a flip always changes the vector, with mirror images perhaps to its own
+        if values[place] != value:
+            values[place] = value
+            CHANGE[mirrored](wide, narrow, U(place), U(value), U(REVERSE[value]))
+    stored = np.zeros(64, dtype=np.uint64)
+    _read(at, stored, count, wide, narrow)
+    assert stored[: len(values)].tolist() == values
+    keys = [min(x, REVERSE[x]) if mirrored else x for x in values]
+    flippable = [place for place, key in enumerate(keys) if keys.count(key) > 1]
     mask = int(wide[int(at.flippable)])
     assert [place for place in range(64) if mask >> place & 1] == flippable
     assert int(wide[int(at.live)]) == len(flippable)
-    for place, value in enumerate(values):
+    for place, key in enumerate(keys):
         class_ = int(narrow[place])
         rows = int(wide[int(at.bitmaps) + class_])
         assert [k for k in range(64) if rows >> k & 1] == [
-            k for k, other in enumerate(values) if other == value
+            k for k, other in enumerate(keys) if other == key
         ]
-        assert int(narrow[int(at.counts) + class_]) == values.count(value)
+        assert int(narrow[int(at.counts) + class_]) == keys.count(key)

@@ -5,8 +5,13 @@ scheme, whose fixed cubes belong to a partition of the indices; the number of cu
 ranks modulo 3 can be reached, so several partitions share the work. States near the best rank of
 their partition are kept and walked from again. Low ranks need long walks and many of them: a walk
 is a course of tasks, each from where the one before ended, that is over when several in a row
-have brought no new best. A share of the tasks continues without symmetry from the best states
-written out, because a symmetric scheme may have general neighbours of lower rank.
+have brought no new best.
+
+The groups are a ladder, C3 x Z2, C3 and none: the best states of each are walked from under the
+next, because a symmetric scheme may have less symmetric neighbours of lower rank. Under C3 x Z2 a
+walk falls from a plateau near the rank of the naive scheme into one of many basins and hardly
+leaves it, so that courses are wanted that climb back far (Moosbauer and Poole set no limit but
+n^3), and many of them; under C3 a walk moves in steps of 3 and small bands do.
 
 Invariant: the strategy is a deterministic function of its seed and of the outcomes told, in order.
 """
@@ -25,18 +30,32 @@ from flipsearch.formats import MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.search.pool import plain, task_seed
-from flipsearch.walk.quotient import QuotientOutcome, QuotientTask, naive_orbits, write_out
+from flipsearch.walk.quotient import (
+    QuotientOutcome,
+    QuotientTask,
+    naive_orbits,
+    with_images,
+    write_out,
+)
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, unpack
 
 Parts = tuple[tuple[int, ...], ...]
 State = tuple[Words, Words]
-SCHEDULES: tuple[tuple[int, int, int], ...] = (
+Schedules = tuple[tuple[int, int, int], ...]
+SCHEDULES: Schedules = (
     (20_000_000, 10_000, 12),
     (20_000_000, 50_000, 12),
     (20_000_000, 200_000, 12),
 )
-"""Steps of a task, steps before a plus transition, band; symmetric walks want wide bands."""
-PATIENCE = 5
+"""Under C3: steps of a task, steps before a plus transition, band."""
+MIRRORED_SCHEDULES: Schedules = (
+    (20_000_000, 40_000, 72),
+    (20_000_000, 80_000, 72),
+    (20_000_000, 80_000, 30),
+    (20_000_000, 150_000, 72),
+)
+"""Under C3 x Z2."""
+PATIENCE, MIRRORED_PATIENCE = 5, 8
 """Tasks without a new best that end a course."""
 
 
@@ -65,12 +84,22 @@ class Course(NamedTuple):
 
 @dataclass
 class OrbitPool:
-    """Quotient states of one partition, by rank."""
+    """Quotient states of one partition and group, by rank."""
 
     parts: Parts
+    mirrored: bool
     levels: dict[int, list[State]] = field(default_factory=dict)
     best: int = 1 << 30
     tasks: int = 0
+
+    @property
+    def orbit(self) -> int:
+        """Terms of an orbit."""
+        return 6 if self.mirrored else 3
+
+    def rank(self, orbits: Words, cubes: Words) -> int:
+        """Return the number of terms of a state."""
+        return len(orbits) * self.orbit + len(cubes)
 
 
 class SymmetricStrategy:
@@ -96,8 +125,10 @@ class SymmetricStrategy:
         Share of the courses that start from the naive scheme again.
     without : float
         Share of the tasks that walk without symmetry.
-    schedules : sequence of (steps, plus_after, band)
-        Drawn evenly for each course.
+    loosened : float
+        Share of the courses that go on under C3 from states found under C3 x Z2.
+    schedules : sequence of (steps, plus_after, band), optional
+        Drawn evenly for each course; default: those of the course's group.
     """
 
     name = "symmetric"
@@ -114,7 +145,8 @@ class SymmetricStrategy:
         slack: int = 1,
         restart: float = 0.7,
         without: float = 0.1,
-        schedules: Sequence[tuple[int, int, int]] = SCHEDULES,
+        loosened: float = 0.3,
+        schedules: Schedules | None = None,
     ) -> None:
         if not format_.is_general or format_.corner or len(set(format_.sides)) != 1:
             raise UsageError(
@@ -124,7 +156,8 @@ class SymmetricStrategy:
         self.format, self.ring, self.seed = format_, Ring.F2, seed
         self.target, self.mirrored = target, mirrored
         self.width, self.slack, self.restart, self.without = width, slack, restart, without
-        self.schedules = tuple(schedules)
+        self.loosened = loosened if mirrored else 0.0
+        self._given = schedules
         self.asked = self.told = 0
         self.best_rank = 1 << 30
         self._choice = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
@@ -137,8 +170,10 @@ class SymmetricStrategy:
         for partition in parts if parts is not None else default_parts(format_.n):
             orbits, cubes = naive_orbits(format_.n, partition, mirrored)
             self._naive.append((orbits, cubes))
-            pool = OrbitPool(partition)
-            self.pools.append(pool)
+            self.pools.append(OrbitPool(partition, mirrored))
+        if mirrored:
+            self.pools.append(OrbitPool((), False))
+        for pool, (orbits, cubes) in zip(self.pools, self._naive, strict=False):
             self._keep(pool, orbits, cubes)
         self._found.clear()
 
@@ -153,9 +188,11 @@ class SymmetricStrategy:
             policy = Policy(50_000, 4, max(self.target, self.best_rank - 1))
             return WalkTask(self.format, Ring.F2, start, seed, 3_000_000, policy, number)
         course, (orbits, cubes) = self._waiting.popleft() if self._waiting else self._set_out()
-        self.pools[course.pool].tasks += 1
+        pool = self.pools[course.pool]
+        pool.tasks += 1
         self._pending[number] = course
-        steps, plus_after, band = self.schedules[course.schedule]
+        steps, plus_after, band = self._schedules(pool)[course.schedule]
+        wide = self.format.n**3 if pool.mirrored else course.best + band
         return QuotientTask(
             self.format,
             Ring.F2,
@@ -165,8 +202,8 @@ class SymmetricStrategy:
             Policy(plus_after, band, self.target),
             number,
             cubes,
-            self.mirrored,
-            plus_below=course.best + band,
+            pool.mirrored,
+            plus_below=wide,
         )
 
     @property
@@ -204,7 +241,8 @@ class SymmetricStrategy:
             self._keep(pool, outcome.final_orbits, outcome.final_cubes)
             lower = outcome.rank < course.best
             since = 0 if lower else course.since + 1
-            if since < PATIENCE and outcome.reason == "budget":
+            patience = MIRRORED_PATIENCE if pool.mirrored else PATIENCE
+            if since < patience and outcome.reason == "budget":
                 on = course._replace(best=min(course.best, outcome.rank), since=since)
                 self._waiting.append((on, (outcome.final_orbits, outcome.final_cubes)))
         else:
@@ -291,11 +329,11 @@ class SymmetricStrategy:
             pool.levels.clear()
             for item in saved["states"]:
                 orbits, cubes = self._loaded(item)
-                pool.levels.setdefault(self._rank(orbits, cubes), []).append((orbits, cubes))
+                pool.levels.setdefault(pool.rank(orbits, cubes), []).append((orbits, cubes))
             pool.best = min(pool.levels)
 
-    def _rank(self, orbits: Words, cubes: Words) -> int:
-        return len(orbits) * (6 if self.mirrored else 3) + len(cubes)
+    def _schedules(self, pool: OrbitPool) -> Schedules:
+        return self._given or (MIRRORED_SCHEDULES if pool.mirrored else SCHEDULES)
 
     @staticmethod
     def _loaded(item: Mapping[str, Any]) -> State:
@@ -303,21 +341,26 @@ class SymmetricStrategy:
         return orbits, cubes
 
     def _set_out(self) -> tuple[Course, State]:
-        """Begin a course, from the naive scheme of a partition or from a low state of its pool."""
-        index = int(self._choice.integers(len(self.pools)))
-        levels = self.pools[index].levels
-        start = self._naive[index]
-        if self._choice.random() >= self.restart:
-            ranks = sorted(levels)
+        """Begin a course, from the naive scheme of a partition or from a low state of a pool."""
+        loosened = self.loosened and self._choice.random() < self.loosened
+        index = len(self.pools) - 1
+        if not loosened:
+            index = int(self._choice.integers(len(self._naive)))
+        pool = self.pools[index]
+        if loosened or self._choice.random() >= self.restart:
+            ranks = sorted(pool.levels)
             weights = np.array([0.5**k for k in range(len(ranks))])
-            states = levels[ranks[int(self._choice.choice(len(ranks), p=weights / weights.sum()))]]
+            chosen = ranks[int(self._choice.choice(len(ranks), p=weights / weights.sum()))]
+            states = pool.levels[chosen]
             start = states[int(self._choice.integers(len(states)))]
-        schedule = int(self._choice.integers(len(self.schedules)))
-        return Course(index, schedule, self._rank(*start), 0), start
+        else:
+            start = self._naive[index]
+        schedule = int(self._choice.integers(len(self._schedules(pool))))
+        return Course(index, schedule, pool.rank(*start), 0), start
 
     def _keep(self, pool: OrbitPool, orbits: Words, cubes: Words) -> None:
-        rank = self._rank(orbits, cubes)
-        if rank > pool.best + self.slack * (6 if self.mirrored else 3):
+        rank = pool.rank(orbits, cubes)
+        if rank > pool.best + self.slack * pool.orbit:
             return
         level = pool.levels.setdefault(rank, [])
         if len(level) < self.width:
@@ -326,11 +369,13 @@ class SymmetricStrategy:
             level[int(self._choice.integers(self.width))] = orbits, cubes
         if rank < pool.best:
             pool.best = rank
-            limit = rank + self.slack * (6 if self.mirrored else 3)
+            limit = rank + self.slack * pool.orbit
             for worse in [r for r in pool.levels if r > limit]:
                 del pool.levels[worse]
-        if rank <= self.best_rank:
-            self._keep_general(write_out(orbits, cubes, self.format.n, self.mirrored))
+        if pool.mirrored:
+            self._keep(self.pools[-1], with_images(orbits, self.format.n), cubes)
+        elif rank <= self.best_rank:
+            self._keep_general(write_out(orbits, cubes, self.format.n, False))
 
     def _keep_general(self, state: Words) -> None:
         rank = len(state)

@@ -91,11 +91,14 @@ def mirror(vectors: Words, n: int) -> Words:
     return result
 
 
+def with_images(orbits: Words, n: int) -> Words:
+    """Return orbits of C3 x Z2 as orbits of C3, shape (2 G, 3, 1): each and its mirror image."""
+    return np.concatenate([orbits, mirror(orbits, n)])
+
+
 def write_out(orbits: Words, cubes: Words, n: int, mirrored: bool) -> Words:
     """Return the packed state, shape (R, 3, 1), of orbits and cubes."""
-    triples = orbits.reshape(-1, 3)
-    if mirrored:
-        triples = np.concatenate([triples, mirror(triples, n)])
+    triples = (with_images(orbits, n) if mirrored else orbits).reshape(-1, 3)
     turned = [np.roll(triples, -k, axis=1) for k in range(3)]
     fixed = np.repeat(cubes.reshape(-1, 1), 3, axis=1)
     return np.ascontiguousarray(np.concatenate([*turned, fixed])[:, :, None])

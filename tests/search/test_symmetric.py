@@ -47,7 +47,7 @@ def test_runs_reach_low_ranks(mirrored: bool) -> None:
         assert min(pool.levels) == pool.best
         for rank, states in pool.levels.items():
             for orbits, cubes in states:
-                state = write_out(orbits, cubes, 3, mirrored)
+                state = write_out(orbits, cubes, 3, pool.mirrored)
                 assert len(state) == rank
                 assert is_valid(unpack(search.format, Ring.F2, state))
 
@@ -84,6 +84,30 @@ def test_some_tasks_go_on_without_symmetry() -> None:
             assert len(task.start) == search.best_rank
             assert is_valid(unpack(task.format, task.ring, task.start))
     assert kinds == {WalkTask, QuotientTask}
+
+
+def test_mirrored_searches_go_on_under_c3() -> None:
+    search = strategy(3, mirrored=True, without=0.0, loosened=0.5)
+    groups = set()
+    for _ in range(12):
+        task = search.ask()
+        assert isinstance(task, QuotientTask)
+        groups.add(task.mirrored)
+        state = write_out(task.start, task.cubes, 3, task.mirrored)
+        assert is_valid(unpack(search.format, Ring.F2, state))
+        search.tell(run(task))
+    assert groups == {True, False}
+    *mirrored, loose = search.pools
+    assert loose.best == search.best_rank <= min(pool.best for pool in mirrored)
+    resumed = strategy(3, mirrored=True, without=0.0, loosened=0.5)
+    resumed.restore(search.state())
+    assert resumed.sizes == search.sizes
+
+
+def test_without_mirror_images_there_is_one_group() -> None:
+    search = strategy(3, without=0.0, loosened=1.0)
+    assert all(not pool.mirrored for pool in search.pools)
+    assert len(search.pools) == 1
 
 
 def test_replay_and_resume() -> None:

@@ -73,13 +73,19 @@ def _task(saved: Mapping[str, Any], strategy: _Place) -> WalkTask:
     if "cubes" not in saved:
         return WalkTask(*values)
     cubes, mirrored = np.asarray(saved["cubes"], np.uint64), bool(saved["mirrored"])
-    return QuotientTask(*values, cubes, mirrored, int(saved["plus_below"]))
+    limits = int(saved["plus_below"]), int(saved.get("largest_rank", 0))
+    return QuotientTask(*values, cubes, mirrored, *limits)
 
 
 def _symmetry(task: WalkTask) -> dict[str, Any]:
     """Return what a symmetric walk's task has beside a plain one's."""
     if isinstance(task, QuotientTask):
-        return {"cubes": task.cubes, "mirrored": task.mirrored, "plus_below": task.plus_below}
+        return {
+            "cubes": task.cubes,
+            "mirrored": task.mirrored,
+            "plus_below": task.plus_below,
+            "largest_rank": task.largest_rank,
+        }
     if isinstance(task, RotationTask):
         return {"order": task.order, "integral": task.integral}
     return {}

@@ -41,18 +41,30 @@ from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, unpack
 
 Parts = tuple[tuple[int, ...], ...]
 State = tuple[Words, Words]
-Schedules = tuple[tuple[int, int, int], ...]
+
+
+class Schedule(NamedTuple):
+    """How the tasks of a course walk: see `Policy` and `QuotientTask`."""
+
+    steps: int
+    plus_after: int
+    band: int
+    largest_rank: int = 0
+
+
+Schedules = tuple[Schedule, ...]
 SCHEDULES: Schedules = (
-    (20_000_000, 10_000, 12),
-    (20_000_000, 50_000, 12),
-    (20_000_000, 200_000, 12),
+    Schedule(20_000_000, 15_000, 24, 2),
+    Schedule(20_000_000, 15_000, 24, 2),
+    Schedule(20_000_000, 10_000, 12),
+    Schedule(20_000_000, 50_000, 12),
 )
-"""Under C3: steps of a task, steps before a plus transition, band."""
+"""Under C3."""
 MIRRORED_SCHEDULES: Schedules = (
-    (20_000_000, 40_000, 72),
-    (20_000_000, 80_000, 72),
-    (20_000_000, 80_000, 30),
-    (20_000_000, 150_000, 72),
+    Schedule(20_000_000, 20_000, 30, 2),
+    Schedule(20_000_000, 40_000, 72, 2),
+    Schedule(20_000_000, 150_000, 30, 2),
+    Schedule(20_000_000, 150_000, 30),
 )
 """Under C3 x Z2."""
 PATIENCE, MIRRORED_PATIENCE = 5, 8
@@ -127,7 +139,7 @@ class SymmetricStrategy:
         Share of the tasks that walk without symmetry.
     loosened : float
         Share of the courses that go on under C3 from states found under C3 x Z2.
-    schedules : sequence of (steps, plus_after, band), optional
+    schedules : tuple of Schedule, optional
         Drawn evenly for each course; default: those of the course's group.
     """
 
@@ -191,7 +203,7 @@ class SymmetricStrategy:
         pool = self.pools[course.pool]
         pool.tasks += 1
         self._pending[number] = course
-        steps, plus_after, band = self._schedules(pool)[course.schedule]
+        steps, plus_after, band, largest_rank = self._schedules(pool)[course.schedule]
         wide = self.format.n**3 if pool.mirrored else course.best + band
         return QuotientTask(
             self.format,
@@ -204,6 +216,7 @@ class SymmetricStrategy:
             cubes,
             pool.mirrored,
             plus_below=wide,
+            largest_rank=largest_rank,
         )
 
     @property

@@ -59,5 +59,25 @@ def _kth_set_bit(typing_context: Any, word: Any, k: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
+def _trailing_zeros(typing_context: Any, word: Any) -> Any:
+    """Return the index of the lowest set bit of a uint64, 64 if there is none."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(_I1, 0))
+
+    return types.uint64(types.uint64), generate
+
+
+def _leading_zeros(typing_context: Any, word: Any) -> Any:
+    """Return 63 minus the index of the highest set bit of a uint64, 64 if there is none."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], ir.Constant(_I1, 0))
+
+    return types.uint64(types.uint64), generate
+
+
 popcount: Any = intrinsic(_popcount)
 kth_set_bit: Any = intrinsic(_kth_set_bit)
+trailing_zeros: Any = intrinsic(_trailing_zeros)
+leading_zeros: Any = intrinsic(_leading_zeros)

@@ -52,11 +52,16 @@ class QuotientTask(WalkTask):
         Whether the group is C3 x Z2.
     plus_below : int
         Plus transitions are made only below this rank (0: no such limit).
+    largest_rank : int
+        Flips and plus transitions to factors of a higher matrix rank are not made (0: all are).
+        The schemes of 5x5x5:93 and 6x6x6:153 of Moosbauer and Poole have factors of rank 1 and 2
+        alone; among them walks find low ranks in a tenth of the steps.
     """
 
     cubes: Words = field(default_factory=lambda: np.zeros(0, np.uint64))
     mirrored: bool = False
     plus_below: int = 0
+    largest_rank: int = 0
 
     @property
     def rank(self) -> int:
@@ -199,7 +204,12 @@ def symmetric_walk(task: QuotientTask) -> QuotientOutcome:
     limits = (n * n, task.seed, task.steps, policy.plus_after, policy.band, policy.stop_rank)
     result = make_walk(at)(
         *(vectors, cubes, numbers, best),
-        *(np.array([*limits, task.plus_below], dtype=np.uint64), wide, narrow, history),
+        *(
+            np.array([*limits, task.plus_below, n, task.largest_rank], dtype=np.uint64),
+            wide,
+            narrow,
+        ),
+        history,
     )
     steps, made, reductions, escapes, records, reason = map(int, result)
 

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from flipsearch.walk.bits import leading_zeros, trailing_zeros
 from flipsearch.walk.draws import draw
 from flipsearch.walk.flips import HALF, LOW32, find, flag, move_row, select
 from flipsearch.walk.index import LOW6, ONE, SIX, THREE, TWO, ZERO, Layout, U
 
 REFUSALS = U(4096)
-"""Draws in a row that found both places in one orbit, after which the walk counts as stuck."""
+"""Draws in a row that found no flip to make, after which the walk counts as stuck."""
 
 _BUDGET, _REACHED, _STUCK = U(0), U(1), U(2)
 
@@ -37,6 +38,23 @@ def _reverse(word, entries):  # type: ignore[no-untyped-def]
         result = (result << ONE) | (word & ONE)
         word >>= ONE
     return result
+
+
+@njit(inline="always")
+def _exceeds(word, bound):  # type: ignore[no-untyped-def]
+    """Return whether the matrix of a vector has a rank above the bound's, unless that is 0.
+
+    `bound` is (side, the first entry of every row set, largest rank). Each turn clears the
+    row and the column of the lowest entry, by adding its row to all that have an entry in its
+    column: one product, because rows do not overlap.
+    """
+    side, column, largest_rank = bound
+    for _ in range(largest_rank):
+        first = LOW6 - leading_zeros(column & (word ^ (word - ONE)))
+        row = (word >> first) & ((ONE << side) - ONE)
+        offset = (trailing_zeros(word) - first) & LOW6
+        word ^= ((word >> offset) & column) * row
+    return (largest_rank != ZERO) & (word != ZERO)
 
 
 @njit(inline="always")
@@ -175,7 +193,7 @@ def _tidy(vectors, cubes, numbers, entries, mirrored):  # type: ignore[no-untype
 
 
 @njit(nogil=True, cache=True)
-def _plus(vectors, numbers, entries, mirrored, seed, counter):  # type: ignore[no-untyped-def]
+def _plus(vectors, numbers, entries, mirrored, bound, seed, counter):  # type: ignore[no-untyped-def]
     """Two orbits become three; returns (whether it was done, counter).
 
     With p = (a, b, c) and q = (d, e, f) read from any places of two orbits, forwards or backwards,
@@ -205,6 +223,8 @@ def _plus(vectors, numbers, entries, mirrored, seed, counter):  # type: ignore[n
         d, e, f = vectors[q], vectors[qb], vectors[qc]
         if a == d or b == e or c == f:
             continue
+        if _exceeds(b ^ e, bound) | _exceeds(c ^ f, bound) | _exceeds(a ^ d, bound):
+            continue
         r = numbers[0]
         rb, rc = (_next(r), _previous(r)) if forwards else (_previous(r), _next(r))
         vectors[pb] = b ^ e
@@ -226,6 +246,10 @@ def make_walk(at: Layout) -> Any:
         best_vectors, best_cubes, best_numbers = best_
         entries, seed, steps, plus_after = limits[0], limits[1], limits[2], limits[3]
         band, stop_rank, plus_below = limits[4], limits[5], limits[6]
+        column = ZERO
+        for row in range(limits[7]):
+            column |= ONE << (U(row) * limits[7])
+        bound = (limits[7], column, limits[8])
         counter, step, last, made = ZERO, ZERO, ZERO, ZERO
         reductions, escapes, records, idle = ZERO, ZERO, ZERO, ZERO
         _tidy(vectors, cubes, numbers, entries, mirrored)
@@ -245,7 +269,9 @@ def make_walk(at: Layout) -> Any:
                 allowed = rank < best + band and (plus_below == ZERO or rank < plus_below)
                 if stuck or allowed:
                     _read(at, vectors, numbers[0], wide, narrow)
-                    done, counter = _plus(vectors, numbers, entries, mirrored, seed, counter)
+                    done, counter = _plus(
+                        vectors, numbers, entries, mirrored, bound, seed, counter
+                    )
                     if not done and stuck:
                         reason = _STUCK
                         break
@@ -265,8 +291,6 @@ def make_walk(at: Layout) -> Any:
             if p // THREE == q // THREE:
                 idle += ONE
                 continue
-            idle = ZERO
-            made += ONE
             # the turn that makes q's vector p's: either one, if the vector is its own image
             turn = _turned(at, wide, p) ^ _turned(at, wide, q)
             if mirrored:
@@ -286,6 +310,11 @@ def make_walk(at: Layout) -> Any:
                 v ^= _vector(at, wide, narrow, before, ONE ^ turn)
                 same = wide[class_ * TWO] == wide[class_ * TWO + ONE]
                 rare |= same & ((x == u) | (y == v))
+            if _exceeds(x, bound) | _exceeds(y, bound):
+                idle += ONE
+                continue
+            idle = ZERO
+            made += ONE
             if not rare:
                 _set(at, wide, narrow, up, x, u)
                 _set(at, wide, narrow, down, y, v)

@@ -20,7 +20,7 @@ from flipsearch.executors.answers import (
 )
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.search.symmetric import Schedule, SymmetricStrategy
 from flipsearch.walk import cpu
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask
 
@@ -33,7 +33,9 @@ def sealed(task: WalkTask) -> tuple[Any, Any]:
 
 
 def symmetric_task() -> WalkTask:
-    strategy = SymmetricStrategy(parse_format("3x3x3"), seed=1, schedules=((5_000, 500, 6),))  # type: ignore[arg-type]
+    strategy = SymmetricStrategy(
+        parse_format("3x3x3"), seed=1, schedules=(Schedule(5_000, 500, 6),)
+    )
     return strategy.ask()
 
 

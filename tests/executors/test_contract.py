@@ -23,7 +23,7 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.search.pool import PoolStrategy, task_seed
 from flipsearch.search.rotation import RotationStrategy
-from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.search.symmetric import Schedule, SymmetricStrategy
 from flipsearch.walk import cpu
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, pack
 
@@ -140,7 +140,9 @@ def test_every_task_comes_back_once_as_the_walk_says(make: Make, ring: Ring) -> 
 
 
 def test_symmetric_walks_come_back_as_such(make: Make) -> None:
-    strategy = SymmetricStrategy(parse_format("3x3x3"), seed=1, schedules=((5_000, 500, 6),))  # type: ignore[arg-type]
+    strategy = SymmetricStrategy(
+        parse_format("3x3x3"), seed=1, schedules=(Schedule(5_000, 500, 6),)
+    )
     rotation = RotationStrategy(parse_format("ss:3x3x3"), Ring.F3, seed=1, steps=5_000)
     executor = make(1)
     asked: list[WalkTask] = [strategy.ask(), strategy.ask()]

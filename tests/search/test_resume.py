@@ -21,7 +21,7 @@ from flipsearch.search.meta import MetaStrategy, formats_within
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.run import Result, search
-from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.search.symmetric import Schedule, SymmetricStrategy
 from flipsearch.walk import cpu
 from flipsearch.walk.quotient import QuotientTask
 from flipsearch.walk.rotation import RotationTask
@@ -130,9 +130,9 @@ def meta() -> MetaStrategy:
 
 
 def symmetric() -> SymmetricStrategy:
-    quick = ((5_000, 500, 9), (8_000, 1_000, 6))
+    quick = (Schedule(5_000, 500, 9), Schedule(8_000, 1_000, 6, 2))
     general = parse_format("3x3x3")
-    return SymmetricStrategy(general, 5, width=3, without=0.1, schedules=quick)  # type: ignore[arg-type]
+    return SymmetricStrategy(general, 5, width=3, without=0.1, schedules=quick)
 
 
 def rotation() -> RotationStrategy:
@@ -172,6 +172,7 @@ def test_outstanding_tasks_are_walked_alike_after_a_restore(make: Any, tmp_path:
         if isinstance(old, QuotientTask):
             np.testing.assert_array_equal(old.cubes, new.cubes)
             assert (old.mirrored, old.plus_below) == (new.mirrored, new.plus_below)
+            assert old.largest_rank == new.largest_rank
         if isinstance(old, RotationTask):
             assert (old.order, old.integral) == (new.order, new.integral)
         strategy.tell(cpu.walk(old))

@@ -4,13 +4,13 @@ import pytest
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.search.symmetric import PATIENCE, SymmetricStrategy, default_parts
+from flipsearch.search.symmetric import PATIENCE, Schedule, SymmetricStrategy, default_parts
 from flipsearch.verify import is_valid
 from flipsearch.walk.cpu import walk
 from flipsearch.walk.quotient import QuotientTask, symmetric_walk, write_out
 from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
 
-QUICK = ((20_000, 2_000, 9), (50_000, 5_000, 6))
+QUICK = (Schedule(20_000, 2_000, 9), Schedule(50_000, 5_000, 6, 2))
 
 
 def strategy(n: int = 3, seed: int = 1, **options: object) -> SymmetricStrategy:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
-from flipsearch.walk.bits import kth_set_bit, popcount
+from flipsearch.walk.bits import kth_set_bit, leading_zeros, popcount, trailing_zeros
 from flipsearch.walk.draws import FIRST, GOLDEN, SECOND, draw
 
 words = st.integers(0, 2**64 - 1)
@@ -22,6 +22,11 @@ def _kth(word, k):
 
 
 @njit
+def _zeros(word):
+    return leading_zeros(word), trailing_zeros(word)
+
+
+@njit
 def _draw(seed, counter):
     return draw(seed, counter)
 
@@ -29,6 +34,12 @@ def _draw(seed, counter):
 @given(words)
 def test_popcount(word):
     assert _popcount(np.uint64(word)) == word.bit_count()
+
+
+@given(words)
+def test_zeros_around_the_set_bits(word):
+    lowest = (word & -word).bit_length() - 1 if word else 64
+    assert _zeros(np.uint64(word)) == (64 - word.bit_length(), lowest)
 
 
 @given(words.filter(bool))

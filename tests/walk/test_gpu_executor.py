@@ -22,7 +22,7 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.run import Stop, search
-from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.search.symmetric import Schedule, SymmetricStrategy
 from flipsearch.walk import cpu, gpu, gpu_batch
 from flipsearch.walk.gpu_batch import Engine, walk_many
 from flipsearch.walk.gpu_presence import availability
@@ -177,7 +177,9 @@ def test_the_executor_hands_back_every_task_once():
 
 @needs_compiler
 def test_symmetric_walks_and_large_states_run_on_a_core():
-    strategy = SymmetricStrategy(parse_format("3x3x3"), seed=1, schedules=((5_000, 500, 6),))
+    strategy = SymmetricStrategy(
+        parse_format("3x3x3"), seed=1, schedules=(Schedule(5_000, 500, 6),)
+    )
     asked = [strategy.ask() for _ in range(3)]
     with DeviceExecutor(HostDevice()) as executor:
         for task in asked:

@@ -20,7 +20,16 @@ from flipsearch.walk.quotient import (
     symmetric_walk,
     write_out,
 )
-from flipsearch.walk.quotient_kernel import _build, _next, _previous, _read, _reverse, _set, _tidy
+from flipsearch.walk.quotient_kernel import (
+    _build,
+    _exceeds,
+    _next,
+    _previous,
+    _read,
+    _reverse,
+    _set,
+    _tidy,
+)
 from flipsearch.walk.task import Policy, unpack
 
 INDEXES = {False: layout(2, 1, 1), True: layout(2, 2, 1)}
@@ -94,6 +103,61 @@ def test_ill_chosen_parts() -> None:
         naive_orbits(3, ((0, 1),), mirrored=True)
     with pytest.raises(UsageError, match="2 to 8"):
         naive_orbits(9, ())
+
+
+@njit
+def exceeds(word, bound):  # type: ignore[no-untyped-def]
+    """Compile `_exceeds`, which is only ever inlined."""
+    return _exceeds(word, bound)
+
+
+def matrix_rank(word: int, n: int) -> int:
+    """Return the rank over F2 of an n x n matrix, by its row space: 2^rank vectors."""
+    rows = [word >> n * i & (1 << n) - 1 for i in range(n)]
+    space = {0}
+    for row in rows:
+        space |= {row ^ other for other in space}
+    return len(space).bit_length() - 1
+
+
+@given(data=st.data(), n=st.integers(2, 8), largest=st.integers(0, 4))
+@settings(max_examples=300, deadline=None)
+def test_largest_matrix_rank(data: st.DataObject, n: int, largest: int) -> None:
+    # a sum of products of a column and a row, so that low ranks are not rare
+    sides = st.integers(0, 2**n - 1)
+    word = 0
+    for column, row in data.draw(st.lists(st.tuples(sides, sides), max_size=5)):
+        for i in range(n):
+            word ^= (column >> i & 1) * row << n * i
+    first = sum(1 << n * i for i in range(n))
+    found = exceeds(U(word), (U(n), U(first), U(largest)))
+    assert found == (0 < largest < matrix_rank(word, n))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_walk_keeps_to_its_largest_rank(mirrored: bool) -> None:
+    orbits, cubes = naive_orbits(4, PARTS[4], mirrored)
+    ranks = {}
+    for largest in (0, 1, 2):
+        outcome = symmetric_walk(
+            QuotientTask(
+                parse_format("4x4x4"),
+                Ring.F2,
+                orbits,
+                1,
+                50_000,
+                Policy(500, 12),
+                cubes=cubes,
+                mirrored=mirrored,
+                largest_rank=largest,
+            )
+        )
+        ranks[largest] = max(matrix_rank(int(x), 4) for x in outcome.final_orbits.flat)
+        assert is_valid(scheme_of(outcome.final_orbits, outcome.final_cubes, 4, mirrored))
+        assert outcome.flips <= outcome.steps
+    assert ranks[0] > 2
+    assert ranks[1] == 1
+    assert ranks[2] == 2
 
 
 def test_mirror_is_reversal() -> None:

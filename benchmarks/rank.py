@@ -34,6 +34,7 @@ LONG = [
     ("F3", "ss:5x5x5", 60, 120.0, "symmetric"),
     ("F3", "sw:5x5x5", 60, 300.0, "symmetric"),
     ("F2", "5x5x5", 93, 300.0, "symmetric"),
+    ("F2", "6x6x6", 153, 600.0, "mirrored"),
     ("F2", "5x5x5", 97, 600.0, "pool"),
     ("F2", "4x4x5", 60, 300.0, "pool"),
 ]
@@ -42,10 +43,10 @@ LONG = [
 def strategy_for(kind: str, name: str, ring: Ring, seed: int, rank: int) -> Strategy:
     """Return a strategy that ends at a rank."""
     format_ = parse_format(name)
-    if kind == "symmetric":
+    if kind in ("symmetric", "mirrored"):
         assert isinstance(format_, MatrixProduct)
         if ring is Ring.F2:
-            return SymmetricStrategy(format_, seed, rank)
+            return SymmetricStrategy(format_, seed, rank, mirrored=kind == "mirrored")
         return RotationStrategy(format_, ring, seed, rank)
     return PoolStrategy(format_, ring, seed, target=rank)
 
@@ -73,7 +74,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=None, help="default 10 (3 for slow cases)")
     parser.add_argument("--limit", type=float, default=None, help="seconds a seed may take")
     parser.add_argument(
-        "--long", action="store_true", help="5x5x5:93 and 97, 4x4x5:60, structured 5x5x5 too"
+        "--long",
+        action="store_true",
+        help="5x5x5:93 and 97, 6x6x6:153, 4x4x5:60, structured 5x5x5 too",
     )
     options = parser.parse_args()
     emit_dgemm(options.json)
@@ -81,9 +84,9 @@ def main() -> int:
         if options.ring not in (None, ring_name) or options.format not in (None, name):
             continue
         ring = parse_ring(ring_name)
-        if kind == "symmetric":
+        if kind != "pool":
             cpu.walk(dataclasses.replace(strategy_for(kind, name, ring, 0, rank).ask(), steps=1))
-        if kind != "symmetric" or ring is not Ring.F2:
+        if kind == "pool" or ring is not Ring.F2:
             format_ = parse_format(name)
             cpu.warm_up_state(format_, ring, PoolStrategy(format_, ring).starts[0])
         limit = options.limit or limit

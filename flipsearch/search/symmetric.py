@@ -56,15 +56,15 @@ Schedules = tuple[Schedule, ...]
 SCHEDULES: Schedules = (
     Schedule(20_000_000, 15_000, 24, 2),
     Schedule(20_000_000, 15_000, 24, 2),
+    Schedule(20_000_000, 50_000, 24, 3),
     Schedule(20_000_000, 10_000, 12),
-    Schedule(20_000_000, 50_000, 12),
 )
 """Under C3."""
 MIRRORED_SCHEDULES: Schedules = (
-    Schedule(20_000_000, 20_000, 30, 2),
-    Schedule(20_000_000, 40_000, 72, 2),
+    Schedule(20_000_000, 20_000, 30, 3),
+    Schedule(20_000_000, 40_000, 72, 3),
+    Schedule(20_000_000, 80_000, 30, 3),
     Schedule(20_000_000, 150_000, 30, 2),
-    Schedule(20_000_000, 150_000, 30),
 )
 """Under C3 x Z2."""
 PATIENCE, MIRRORED_PATIENCE = 5, 8
@@ -157,7 +157,7 @@ class SymmetricStrategy:
         slack: int = 1,
         restart: float = 0.7,
         without: float = 0.1,
-        loosened: float = 0.3,
+        loosened: float = 0.2,
         schedules: Schedules | None = None,
     ) -> None:
         if not format_.is_general or format_.corner or len(set(format_.sides)) != 1:
@@ -354,11 +354,16 @@ class SymmetricStrategy:
         return orbits, cubes
 
     def _set_out(self) -> tuple[Course, State]:
-        """Begin a course, from the naive scheme of a partition or from a low state of a pool."""
+        """Begin a course, from the naive scheme of a partition or from a low state of a pool.
+
+        A partition's share halves with every orbit that its best rank is above the others'.
+        """
         loosened = self.loosened and self._choice.random() < self.loosened
         index = len(self.pools) - 1
         if not loosened:
-            index = int(self._choice.integers(len(self._naive)))
+            best = np.array([pool.best / pool.orbit for pool in self.pools[: len(self._naive)]])
+            shares = 0.5 ** (best - best.min())
+            index = int(self._choice.choice(len(shares), p=shares / shares.sum()))
         pool = self.pools[index]
         if loosened or self._choice.random() >= self.restart:
             ranks = sorted(pool.levels)

@@ -64,9 +64,9 @@ MIRRORED_SCHEDULES: Schedules = (
     Schedule(20_000_000, 20_000, 30, 3),
     Schedule(20_000_000, 40_000, 72, 3),
     Schedule(20_000_000, 80_000, 30, 3),
-    Schedule(20_000_000, 150_000, 30, 2),
+    Schedule(20_000_000, 150_000, 30, 3),
 )
-"""Under C3 x Z2."""
+"""Under C3 x Z2: among factors of matrix rank 1 and 2 alone 6x6x6 stays at 165."""
 PATIENCE, MIRRORED_PATIENCE = 5, 8
 """Tasks without a new best that end a course."""
 
@@ -155,9 +155,9 @@ class SymmetricStrategy:
         parts: Sequence[Parts] | None = None,
         width: int = 64,
         slack: int = 1,
-        restart: float = 0.7,
+        restart: float = 0.85,
         without: float = 0.1,
-        loosened: float = 0.2,
+        loosened: float = 0.1,
         schedules: Schedules | None = None,
     ) -> None:
         if not format_.is_general or format_.corner or len(set(format_.sides)) != 1:

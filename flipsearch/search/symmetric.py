@@ -157,7 +157,7 @@ class SymmetricStrategy:
         slack: int = 1,
         restart: float = 0.85,
         without: float = 0.1,
-        loosened: float = 0.1,
+        loosened: float = 0.2,
         schedules: Schedules | None = None,
     ) -> None:
         if not format_.is_general or format_.corner or len(set(format_.sides)) != 1:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
+from flipsearch.search.orbits import OrbitPool, Parts, Schedules, State, default_parts, loaded
 from flipsearch.search.pool import plain, task_seed
 from flipsearch.walk.quotient import (
     QuotientOutcome,
@@ -39,51 +39,6 @@ from flipsearch.walk.quotient import (
 )
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, unpack
 
-Parts = tuple[tuple[int, ...], ...]
-State = tuple[Words, Words]
-
-
-class Schedule(NamedTuple):
-    """How the tasks of a course walk: see `Policy` and `QuotientTask`."""
-
-    steps: int
-    plus_after: int
-    band: int
-    largest_rank: int = 0
-
-
-Schedules = tuple[Schedule, ...]
-SCHEDULES: Schedules = (
-    Schedule(20_000_000, 15_000, 24, 2),
-    Schedule(20_000_000, 15_000, 24, 2),
-    Schedule(20_000_000, 50_000, 24, 3),
-    Schedule(20_000_000, 10_000, 12),
-)
-"""Under C3."""
-MIRRORED_SCHEDULES: Schedules = (
-    Schedule(20_000_000, 20_000, 30, 3),
-    Schedule(20_000_000, 40_000, 72, 3),
-    Schedule(20_000_000, 80_000, 30, 3),
-    Schedule(20_000_000, 150_000, 30, 3),
-)
-"""Under C3 x Z2: among factors of matrix rank 1 and 2 alone 6x6x6 stays at 165."""
-PATIENCE, MIRRORED_PATIENCE = 5, 8
-"""Tasks without a new best that end a course."""
-
-
-def default_parts(n: int) -> tuple[Parts, ...]:
-    """Return partitions of 0 .. n - 1 worth trying: mirrored pairs, and neighbours for even n.
-
-    {0, 4} {1, 3} {2} for 5 and {0, 1} {2, 3} {4, 5} for 6 are those of Moosbauer and Poole.
-    """
-    mirrored: Parts = tuple(
-        (i, n - 1 - i) if i != n - 1 - i else (i,) for i in range((n + 1) // 2)
-    )
-    if n % 2:
-        return (mirrored,)
-    neighbours: Parts = tuple((i, i + 1) for i in range(0, n, 2))
-    return (mirrored,) if n == 2 else (mirrored, neighbours)
-
 
 class Course(NamedTuple):
     """A walk of several tasks: its partition and schedule, its best rank, tasks since that."""
@@ -92,26 +47,6 @@ class Course(NamedTuple):
     schedule: int
     best: int
     since: int
-
-
-@dataclass
-class OrbitPool:
-    """Quotient states of one partition and group, by rank."""
-
-    parts: Parts
-    mirrored: bool
-    levels: dict[int, list[State]] = field(default_factory=dict)
-    best: int = 1 << 30
-    tasks: int = 0
-
-    @property
-    def orbit(self) -> int:
-        """Terms of an orbit."""
-        return 6 if self.mirrored else 3
-
-    def rank(self, orbits: Words, cubes: Words) -> int:
-        """Return the number of terms of a state."""
-        return len(orbits) * self.orbit + len(cubes)
 
 
 class SymmetricStrategy:
@@ -203,8 +138,8 @@ class SymmetricStrategy:
         pool = self.pools[course.pool]
         pool.tasks += 1
         self._pending[number] = course
-        steps, plus_after, band, largest_rank = self._schedules(pool)[course.schedule]
-        wide = self.format.n**3 if pool.mirrored else course.best + band
+        steps, plus_after, band, largest_rank = (self._given or pool.schedules)[course.schedule]
+        below = self.format.n**3 if pool.mirrored else course.best + band
         return QuotientTask(
             self.format,
             Ring.F2,
@@ -215,7 +150,7 @@ class SymmetricStrategy:
             number,
             cubes,
             pool.mirrored,
-            plus_below=wide,
+            plus_below=below,
             largest_rank=largest_rank,
         )
 
@@ -254,8 +189,7 @@ class SymmetricStrategy:
             self._keep(pool, outcome.final_orbits, outcome.final_cubes)
             lower = outcome.rank < course.best
             since = 0 if lower else course.since + 1
-            patience = MIRRORED_PATIENCE if pool.mirrored else PATIENCE
-            if since < patience and outcome.reason == "budget":
+            if since < pool.patience and outcome.reason == "budget":
                 on = course._replace(best=min(course.best, outcome.rank), since=since)
                 self._waiting.append((on, (outcome.final_orbits, outcome.final_cubes)))
         else:
@@ -288,18 +222,7 @@ class SymmetricStrategy:
             "best": self.best_rank,
             "choice": plain(self._choice.bit_generator.state),
             "general": list(self._general),
-            "pools": [
-                {
-                    "parts": [list(part) for part in pool.parts],
-                    "tasks": pool.tasks,
-                    "states": [
-                        {"orbits": orbits, "cubes": cubes}
-                        for _, states in sorted(pool.levels.items())
-                        for orbits, cubes in states
-                    ],
-                }
-                for pool in self.pools
-            ],
+            "pools": [pool.state() for pool in self.pools],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -334,24 +257,11 @@ class SymmetricStrategy:
             if int(number) in outstanding
         }
         self._waiting = deque(
-            (Course(*map(int, item["course"])), self._loaded(item)) for item in state["waiting"]
+            (Course(*map(int, item["course"])), loaded(item)) for item in state["waiting"]
         )
         self._general = [np.asarray(words, dtype=np.uint64) for words in state["general"]]
         for pool, saved in zip(self.pools, state["pools"], strict=True):
-            pool.tasks = int(saved["tasks"])
-            pool.levels.clear()
-            for item in saved["states"]:
-                orbits, cubes = self._loaded(item)
-                pool.levels.setdefault(pool.rank(orbits, cubes), []).append((orbits, cubes))
-            pool.best = min(pool.levels)
-
-    def _schedules(self, pool: OrbitPool) -> Schedules:
-        return self._given or (MIRRORED_SCHEDULES if pool.mirrored else SCHEDULES)
-
-    @staticmethod
-    def _loaded(item: Mapping[str, Any]) -> State:
-        orbits, cubes = (np.asarray(item[key], dtype=np.uint64) for key in ("orbits", "cubes"))
-        return orbits, cubes
+            pool.restore(saved)
 
     def _set_out(self) -> tuple[Course, State]:
         """Begin a course, from the naive scheme of a partition or from a low state of a pool.
@@ -366,33 +276,18 @@ class SymmetricStrategy:
             index = int(self._choice.choice(len(shares), p=shares / shares.sum()))
         pool = self.pools[index]
         if loosened or self._choice.random() >= self.restart:
-            ranks = sorted(pool.levels)
-            weights = np.array([0.5**k for k in range(len(ranks))])
-            chosen = ranks[int(self._choice.choice(len(ranks), p=weights / weights.sum()))]
-            states = pool.levels[chosen]
-            start = states[int(self._choice.integers(len(states)))]
+            start = pool.draw(self._choice)
         else:
             start = self._naive[index]
-        schedule = int(self._choice.integers(len(self._schedules(pool))))
+        schedule = int(self._choice.integers(len(self._given or pool.schedules)))
         return Course(index, schedule, pool.rank(*start), 0), start
 
     def _keep(self, pool: OrbitPool, orbits: Words, cubes: Words) -> None:
-        rank = pool.rank(orbits, cubes)
-        if rank > pool.best + self.slack * pool.orbit:
+        if not pool.add((orbits, cubes), self.width, self.slack, self._choice):
             return
-        level = pool.levels.setdefault(rank, [])
-        if len(level) < self.width:
-            level.append((orbits, cubes))
-        else:
-            level[int(self._choice.integers(self.width))] = orbits, cubes
-        if rank < pool.best:
-            pool.best = rank
-            limit = rank + self.slack * pool.orbit
-            for worse in [r for r in pool.levels if r > limit]:
-                del pool.levels[worse]
         if pool.mirrored:
             self._keep(self.pools[-1], with_images(orbits, self.format.n), cubes)
-        elif rank <= self.best_rank:
+        elif pool.rank(orbits, cubes) <= self.best_rank:
             self._keep_general(write_out(orbits, cubes, self.format.n, False))
 
     def _keep_general(self, state: Words) -> None:

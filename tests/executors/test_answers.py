@@ -20,7 +20,8 @@ from flipsearch.executors.answers import (
 )
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.search.symmetric import Schedule, SymmetricStrategy
+from flipsearch.search.orbits import Schedule
+from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.walk import cpu
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask
 

@@ -21,9 +21,10 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
+from flipsearch.search.orbits import Schedule
 from flipsearch.search.pool import PoolStrategy, task_seed
 from flipsearch.search.rotation import RotationStrategy
-from flipsearch.search.symmetric import Schedule, SymmetricStrategy
+from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.walk import cpu
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, pack
 

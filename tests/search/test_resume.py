@@ -18,10 +18,11 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.search.checkpoint import outstanding_tasks, with_outstanding
 from flipsearch.search.meta import MetaStrategy, formats_within
+from flipsearch.search.orbits import Schedule
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.run import Result, search
-from flipsearch.search.symmetric import Schedule, SymmetricStrategy
+from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.walk import cpu
 from flipsearch.walk.quotient import QuotientTask
 from flipsearch.walk.rotation import RotationTask

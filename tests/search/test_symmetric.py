@@ -4,7 +4,8 @@ import pytest
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.search.symmetric import PATIENCE, Schedule, SymmetricStrategy, default_parts
+from flipsearch.search.orbits import PATIENCE, Schedule
+from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.verify import is_valid
 from flipsearch.walk.cpu import walk
 from flipsearch.walk.quotient import QuotientTask, symmetric_walk, write_out
@@ -20,15 +21,6 @@ def strategy(n: int = 3, seed: int = 1, **options: object) -> SymmetricStrategy:
 
 def run(task: WalkTask) -> WalkOutcome:
     return symmetric_walk(task) if isinstance(task, QuotientTask) else walk(task)
-
-
-def test_default_parts() -> None:
-    assert default_parts(5) == (((0, 4), (1, 3), (2,)),)
-    assert default_parts(6) == (((0, 5), (1, 4), (2, 3)), ((0, 1), (2, 3), (4, 5)))
-    assert default_parts(2) == (((0, 1),),)
-    for n in range(2, 9):
-        for parts in default_parts(n):
-            assert sorted(i for part in parts for i in part) == list(range(n))
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

@@ -20,9 +20,10 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
+from flipsearch.search.orbits import Schedule
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.run import Stop, search
-from flipsearch.search.symmetric import Schedule, SymmetricStrategy
+from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.walk import cpu, gpu, gpu_batch
 from flipsearch.walk.gpu_batch import Engine, walk_many
 from flipsearch.walk.gpu_presence import availability

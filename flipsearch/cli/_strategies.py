@@ -70,7 +70,7 @@ def make_strategy(
     ----------
     catalogue : Catalogue
         Where the schemes to start from are, and the known bounds.
-    name : {"pool", "meta", "symmetric"}
+    name : {"pool", "meta", "symmetric", "diagonal"}
     format_ : MatrixProduct or None
         None for `meta`.
     ring : Ring
@@ -107,6 +107,10 @@ def make_strategy(
         if mirrored:
             raise UsageError("--mirrored goes with --ring F2 and n x n x n")
         return RotationStrategy(format_, ring, seed, target)
+    if name == "diagonal":
+        from flipsearch.search.diagonal import DiagonalStrategy
+
+        return DiagonalStrategy(format_, ring, seed, target)
     from flipsearch.search.edges import fitted
     from flipsearch.search.pool import PoolStrategy
 

@@ -50,9 +50,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument(
         "--strategy",
-        choices=["pool", "meta", "symmetric"],
+        choices=["pool", "meta", "symmetric", "diagonal"],
         default="pool",
-        help="default pool; symmetric: n x n x n, by C3 over F2, by rotated indices over F3, ZT",
+        help="default pool; symmetric: n x n x n, by C3 over F2, by rotated indices over F3, ZT; "
+        "diagonal: us:n x n x n over F3",
     )
     parser.add_argument(
         "--within", metavar="LOW..HIGH", help="meta: all formats with sides in that range"
@@ -120,10 +121,10 @@ def search_command(arguments: argparse.Namespace) -> int:
                 f"target {arguments.target} is no rank of {format_}: no scheme has fewer than "
                 f"{least} products, and the naive one has {format_.naive_rank}"
             )
-    if arguments.start and arguments.strategy == "symmetric":
+    if arguments.start and arguments.strategy in ("symmetric", "diagonal"):
         raise UsageError(
-            "--strategy symmetric starts from orbits of its own: leave out --from, or take "
-            "--strategy pool"
+            f"--strategy {arguments.strategy} starts from naive schemes of its own: leave out "
+            "--from, or take --strategy pool"
         )
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError("--workers is at least 1")

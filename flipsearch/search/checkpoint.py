@@ -14,6 +14,7 @@ import numpy as np
 
 from flipsearch.formats import Format, parse_format
 from flipsearch.rings import Ring
+from flipsearch.walk.diagonal import DiagonalTask
 from flipsearch.walk.quotient import QuotientTask
 from flipsearch.walk.rotation import RotationTask
 from flipsearch.walk.task import Policy, WalkTask
@@ -68,6 +69,8 @@ def _task(saved: Mapping[str, Any], strategy: _Place) -> WalkTask:
         Policy(**saved["policy"]),
         int(saved["number"]),
     )
+    if "diagonal" in saved:
+        return DiagonalTask(*values)
     if "order" in saved:
         return RotationTask(*values, int(saved["order"]), bool(saved["integral"]))
     if "cubes" not in saved:
@@ -78,7 +81,7 @@ def _task(saved: Mapping[str, Any], strategy: _Place) -> WalkTask:
 
 
 def _symmetry(task: WalkTask) -> dict[str, Any]:
-    """Return what a symmetric walk's task has beside a plain one's."""
+    """Return what the task of another engine has beside a plain one's."""
     if isinstance(task, QuotientTask):
         return {
             "cubes": task.cubes,
@@ -88,4 +91,6 @@ def _symmetry(task: WalkTask) -> dict[str, Any]:
         }
     if isinstance(task, RotationTask):
         return {"order": task.order, "integral": task.integral}
+    if isinstance(task, DiagonalTask):
+        return {"diagonal": True}
     return {}

@@ -21,6 +21,7 @@ from numba import njit
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.walk import guard
+from flipsearch.walk.diagonal import DiagonalTask, diagonal_walk
 from flipsearch.walk.flips import EVENT, STUCK, flips
 from flipsearch.walk.index import ONE, ZERO, Layout, U, allocate, build, extract, layout
 from flipsearch.walk.moves import apply_flip, plus, reduce, split
@@ -214,7 +215,8 @@ def walk(task: WalkTask) -> WalkOutcome:
     Parameters
     ----------
     task : WalkTask
-        A `QuotientTask` or `RotationTask` is walked by orbits.
+        A `QuotientTask` or `RotationTask` is walked by orbits, a `DiagonalTask` modulo diagonal
+        terms.
 
     Returns
     -------
@@ -226,6 +228,8 @@ def walk(task: WalkTask) -> WalkOutcome:
         return symmetric_walk(task)
     if isinstance(task, RotationTask):
         return rotation_walk(task)
+    if isinstance(task, DiagonalTask):
+        return diagonal_walk(task)
     at = layout_for(task)
     _prepare(at)
     key, capacity = int(at.key), int(at.rows)

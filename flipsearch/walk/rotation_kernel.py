@@ -107,7 +107,7 @@ def _drop(factors, capacity, orbit, count, order):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, cache=True)
-def _plus(factors, capacity, count, order, integral, seed, counter):  # type: ignore[no-untyped-def]
+def plus(factors, capacity, count, order, integral, seed, counter):  # type: ignore[no-untyped-def]
     """Two orbits become three; return (whether it was done, counter).
 
     a b c + d e f = a (b + e) c + a e (f - c) + (d - a) e f, the slots in a random order.
@@ -227,7 +227,7 @@ def run(factors, best, count, limits, history):  # type: ignore[no-untyped-def]
                     records += ONE
         if plus_after > ZERO and step - last > plus_after:
             if count + order <= lowest + band:
-                done, counter = _plus(factors, capacity, count, order, integral, seed, counter)
+                done, counter = plus(factors, capacity, count, order, integral, seed, counter)
                 if done:
                     count += order
                     escapes += ONE

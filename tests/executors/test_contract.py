@@ -21,6 +21,7 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
+from flipsearch.search.diagonal import DiagonalStrategy
 from flipsearch.search.orbits import Schedule
 from flipsearch.search.pool import PoolStrategy, task_seed
 from flipsearch.search.rotation import RotationStrategy
@@ -148,9 +149,11 @@ def test_symmetric_walks_come_back_as_such(make: Make) -> None:
     executor = make(1)
     asked: list[WalkTask] = [strategy.ask(), strategy.ask()]
     asked += [dataclasses.replace(rotation.ask(), number=number) for number in (2, 3)]
+    diagonal = DiagonalStrategy(parse_format("us:3x3x3"), Ring.F3, seed=1, steps=5_000)
+    asked.append(dataclasses.replace(diagonal.ask(), number=4))
     for task in asked:
         executor.submit(task)
-    found = collect(executor, 4)
+    found = collect(executor, 5)
     for task in asked:
         assert_same(found[task.number], cpu.walk(task))
 

@@ -17,6 +17,7 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.search.checkpoint import outstanding_tasks, with_outstanding
+from flipsearch.search.diagonal import DiagonalStrategy
 from flipsearch.search.meta import MetaStrategy, formats_within
 from flipsearch.search.orbits import Schedule
 from flipsearch.search.pool import PoolStrategy
@@ -140,10 +141,14 @@ def rotation() -> RotationStrategy:
     return RotationStrategy(parse_format("sw:4x4x4"), Ring.F3, 5, steps=5_000)
 
 
+def diagonal() -> DiagonalStrategy:
+    return DiagonalStrategy(parse_format("us:4x4x4"), Ring.F3, 5, steps=5_000)
+
+
 @pytest.mark.parametrize(
     "make",
-    [lambda: pool(3), meta, symmetric, rotation],
-    ids=["pool", "meta", "symmetric", "rotation"],
+    [lambda: pool(3), meta, symmetric, rotation, diagonal],
+    ids=["pool", "meta", "symmetric", "rotation", "diagonal"],
 )
 def test_outstanding_tasks_are_walked_alike_after_a_restore(make: Any, tmp_path: Path) -> None:
     strategy = make()

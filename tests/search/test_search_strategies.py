@@ -12,6 +12,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
+from flipsearch.search.diagonal import DiagonalStrategy
 from flipsearch.search.meta import MetaStrategy
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.rotation import RotationStrategy
@@ -85,6 +86,19 @@ def test_a_symmetric_search_over_f3_and_zt_rotates_the_indices(catalogue: Catalo
         )
     with pytest.raises(UsageError, match="structured square formats walk over F3 and ZT"):
         make_strategy(catalogue, "symmetric", parse_format("ss:3x3x3"), Ring.F2, 1, {})
+
+
+def test_a_diagonal_search_is_for_triangular_times_symmetric_over_f3(
+    catalogue: Catalogue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strategy = make_strategy(catalogue, "diagonal", parse_format("us:3x3x3"), Ring.F3, 1, {})
+    assert isinstance(strategy, DiagonalStrategy)
+    for name, ring in (("us:3x3x3", Ring.F2), ("ug:3x3x3", Ring.F3)):
+        with pytest.raises(UsageError, match="walk"):
+            make_strategy(catalogue, "diagonal", parse_format(name), ring, 1, {})
+    command = ["search", "us:3x3x3", "--ring", "F3", "--strategy", "diagonal", "--from", "0"]
+    assert main([*command, "--budget", "1s"]) == 2
+    assert "starts from naive schemes of its own" in capsys.readouterr().err
 
 
 def test_the_table_says_how_many_are_reached(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,182 @@
+"""Walks modulo the diagonal: a triangular matrix times a symmetric one, over F3.
+
+In C = U S the diagonal entry s_bb of the symmetric S meets the entries u_ib and c_ib of every row
+i, and nothing else: its slice of the target has as many terms as rows that reach it, and no scheme
+takes fewer for it. These walks look for schemes that take just u_ib x * x c_ib, one for each entry
+of U, with whatever second factor * is needed. Then what the others sum to at (u_ib, *, c_ib) does
+not matter, and s_bb does not occur in them.
+
+The last row of U, one entry u, costs its n naive terms in any case: where u is zero they are gone,
+and each of the n outputs of that row needs one. So it is left out too. Of ``us:4x4x4`` 27 rows
+remain to begin with and 15 in the end, rank 28, where walks term by term begin with 40 rows and
+end at 29.
+
+A free term may be used for more at no cost: see `flipsearch.walk.diagonal_kernel`. Outside a state
+is a scheme like any other; what is left out here is put back afterwards.
+
+Invariant: outside the free pairs the rows sum to the target of the rows of U before the last; with
+what was left out they are a scheme.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import Format, MatrixProduct
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+from flipsearch.walk import guard
+from flipsearch.walk.diagonal_kernel import ROWS, TABLE, run
+from flipsearch.walk.task import WalkOutcome, WalkTask, Words, pack, unpack
+
+LARGEST_SIDE = 5
+HISTORY = 1024
+REASONS = ("budget", "reached")
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalTask(WalkTask):
+    """A walk modulo diagonal terms; its start may be any scheme over F3."""
+
+
+class Diagonal(NamedTuple):
+    """What is free in a format.
+
+    Parameters
+    ----------
+    pairs : tuple of (int, int)
+        Entries of the first and of the third slot; no entry is in two pairs.
+    kept : three tuples of int
+        The entries of each slot that occur in the terms walked on.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    kept: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+def diagonal(format_: Format, ring: Ring = Ring.F3) -> Diagonal:
+    """Return what is free in a format.
+
+    Raises
+    ------
+    UsageError
+        It is not a triangular matrix times a symmetric one, a factor has more than 64 entries, or
+        the ring is not F3.
+    """
+    if ring is not Ring.F3:
+        raise UsageError(f"walks modulo diagonal terms run over F3, not over {ring}")
+    if (
+        not isinstance(format_, MatrixProduct)
+        or format_.operands != "us"
+        or format_.corner
+        or not 2 <= format_.n <= LARGEST_SIDE
+    ):
+        raise UsageError(
+            f"{format_} has no walk modulo diagonal terms: take us:n x n x n, n from 2 to "
+            f"{LARGEST_SIDE}"
+        )
+    last = format_.n - 1
+    rest = [t for t in format_.naive_terms.tolist() if format_.left.position(t[0])[0] < last]
+    pairs = tuple((t[0], t[2]) for t in rest if len({*format_.right.position(t[1])}) == 1)
+    kept = tuple(tuple(sorted({t[slot] for t in rest})) for slot in range(3))
+    diagonal_ = {e for e in kept[1] if len({*format_.right.position(e)}) == 1}
+    return Diagonal(pairs, (kept[0], tuple(e for e in kept[1] if e not in diagonal_), kept[2]))
+
+
+def without(free: Diagonal, scheme: Scheme) -> Scheme:
+    """Return the terms of a scheme that are walked on: neither free nor of the last row."""
+    factors = []
+    for matrix, kept in zip(scheme.factors, free.kept, strict=True):
+        factors.append(np.zeros_like(matrix))
+        factors[-1][:, kept] = matrix[:, kept]
+    rows = [
+        row
+        for row in range(scheme.rank)
+        if all(matrix[row].any() for matrix in factors)
+        and _single(factors[0][row], factors[2][row]) not in free.pairs
+    ]
+    return Scheme(scheme.format, scheme.ring, *(matrix[rows] for matrix in factors))
+
+
+def completed(free: Diagonal, rest: Scheme) -> Scheme:
+    """Return the scheme of the terms walked on, the free terms and the last row's naive ones."""
+    target = rest.format.naive_terms.tolist()
+    naive = [term for term in target if term[0] not in free.kept[0]]
+    u, v, w = (
+        np.zeros((len(free.pairs) + len(naive), dimension), np.int64)
+        for dimension in rest.format.dimensions
+    )
+    for row, (a, c) in enumerate(free.pairs):
+        u[row, a] = w[row, c] = 1
+        v[row] = -(rest.factors[0][:, a] * rest.factors[2][:, c]) @ rest.factors[1]
+        for term in target:
+            v[row, term[1]] += term[0] == a and term[2] == c
+    for row, term in enumerate(naive, len(free.pairs)):
+        u[row, term[0]] = v[row, term[1]] = w[row, term[2]] = 1
+    v = (v + 1) % 3 - 1
+    factors = (np.vstack(pair) for pair in zip(rest.factors, (u, v, w), strict=True))
+    return Scheme(rest.format, rest.ring, *factors)
+
+
+def diagonal_walk(task: WalkTask) -> WalkOutcome:
+    """Carry out a walk modulo diagonal terms; the same task gives the same outcome.
+
+    Ranks, in the policy and in the outcome, are those with the free terms.
+
+    Raises
+    ------
+    UsageError
+        The format or ring is not for such walks.
+    """
+    free, policy = diagonal(task.format, task.ring), task.policy
+    start = pack(without(free, unpack(task.format, task.ring, task.start)))
+    always = len(free.pairs) + task.format.dimensions[2] - len(free.kept[2])
+    if len(start) > ROWS:
+        raise UsageError(
+            f"{len(start)} terms of {task.format} to walk on, {int(ROWS)} at most: start from a "
+            "scheme of lower rank"
+        )
+    rows = int(ROWS)
+    table = np.zeros(TABLE, dtype=np.uint64)
+    planes = table[: 6 * rows].reshape(2, 3, rows)
+    planes[:, :, : len(start)] = start.transpose(2, 1, 0)
+    mates = table[-2 * rows :]
+    for a, c in free.pairs:
+        mates[a], mates[rows + c] = 1 << c, 1 << a
+    best = np.zeros_like(planes)
+    history = np.zeros((HISTORY, 2), dtype=np.uint64)
+    stop = max(0, policy.stop_rank - always)
+    limits = (task.seed, task.steps, policy.plus_after, policy.band, stop)
+    numbers = np.array(limits, dtype=np.uint64)
+    result = run(table, best.reshape(-1), np.uint64(len(start)), numbers, history)
+    count, lowest, steps, flips, reductions, escapes, records, reason = map(int, result)
+
+    def whole(planes: Words, rank: int) -> Words:
+        state = np.ascontiguousarray(planes[:, :, :rank].transpose(2, 1, 0))
+        return pack(completed(free, unpack(task.format, task.ring, state)))
+
+    low, final = whole(best, lowest), whole(planes, count)
+    sound = all(guard.holds(task.format, task.ring, state, task.seed) for state in (low, final))
+    return WalkOutcome(
+        number=task.number,
+        best=(low,),
+        final=final,
+        history=tuple((int(s), int(r) + always) for s, r in history[:records]),
+        steps=steps,
+        flips=flips,
+        reductions=reductions,
+        escapes=escapes,
+        reason=REASONS[reason] if sound else "broken",
+    )
+
+
+def _single(first: Words, second: Words) -> tuple[int, int] | None:
+    """Return the entries of two factors that have one each, else None."""
+    entries = np.flatnonzero(first), np.flatnonzero(second)
+    if len(entries[0]) != 1 or len(entries[1]) != 1:
+        return None
+    return int(entries[0][0]), int(entries[1][0])

@@ -1,0 +1,244 @@
+"""The jitted loop of the walks modulo diagonal terms: see `flipsearch.walk.diagonal`.
+
+At most 64 rows, so that the rows that share a factor with a row are one word, and the rows that
+share any with another are one word a slot: a step takes a bit of each. Factors are as in
+`flipsearch.walk.rotation_kernel`, whose plus transitions these are, with orbits of one row.
+
+Beside flips there are the moves that a free term a x * x c allows, where a and c are single
+entries and * is whatever it has to be:
+
+- a row whose factor is a may have c added to its third factor, or the other way round: the free
+  term takes the difference up;
+- a row with both factors a and c is free itself, and vanishes;
+- a free term with the second factor of some row may be brought in and flipped with that row, one
+  row more.
+
+Invariant: outside the entries (a, *, c) of the free pairs the sum of the rows never changes; row x
+is in the word of row y exactly when their factors agree up to sign.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from flipsearch.walk.bits import kth_set_bit, popcount, trailing_zeros
+from flipsearch.walk.draws import draw
+from flipsearch.walk.flips import HALF, LOW32, flag
+from flipsearch.walk.index import ONE, THREE, TWO, ZERO, U
+from flipsearch.walk.rotation_kernel import BUDGET, REACHED, form, plus, total
+
+ROWS = U(64)
+SIGNS, FORMS, SHARED, MATES = U(3 * 64), U(6 * 64), U(9 * 64), U(12 * 64)
+"""Where the parts of the table begin; the nonzeros come first. One array, because several in a
+tuple are counted as references in every call, at twice the time of a flip."""
+TABLE = 14 * 64
+FREE_MOVES = U(7)
+"""A step in eight tries a free move instead of a flip."""
+FREE_ROWS = U(3)
+"""An escape in four brings a free term in; the others are plus transitions."""
+
+
+@njit(inline="always")
+def _mate(table, nonzeros, side):  # type: ignore[no-untyped-def]
+    """Return the entry paired with a factor that is one entry, as a word; else zero."""
+    if nonzeros & (nonzeros - ONE) != ZERO:
+        return ZERO
+    return table[MATES + side * ROWS + trailing_zeros(nonzeros)]
+
+
+@njit(inline="always")
+def _alike(table, base, row, count):  # type: ignore[no-untyped-def]
+    """Return the word of the other rows that share a row's factor, up to sign."""
+    wanted, signs, found = table[base + row], table[FORMS + base + row], ZERO
+    for other in range(count):
+        same = flag((table[base + other] == wanted) & (table[FORMS + base + other] == signs))
+        found |= same << other
+    return found & ~(ONE << row)
+
+
+@njit(nogil=True, cache=True)
+def _put(table, place, count, nonzeros, signs):  # type: ignore[no-untyped-def]
+    """Change the factor at a place, and the words of the rows that shared or share it."""
+    base, row = place & ~(ROWS - ONE), place & (ROWS - ONE)
+    table[place], table[SIGNS + place] = nonzeros, signs
+    table[FORMS + place] = form(nonzeros, signs)
+    before, after = table[SHARED + place], _alike(table, base, row, count)
+    table[SHARED + place] = after
+    changed, own = before ^ after, ONE << row
+    while changed != ZERO:
+        table[SHARED + base + trailing_zeros(changed)] ^= own
+        changed &= changed - ONE
+
+
+@njit(inline="always")
+def _add(table, to, place, count, negate):  # type: ignore[no-untyped-def]
+    """Add the factor at `place`, or its negative, to the one at `to`."""
+    other = table[SIGNS + place] ^ (table[place] & (ZERO - negate))
+    a, s = total(table[to], table[SIGNS + to], table[place], other)
+    _put(table, to, count, a, s)
+
+
+@njit(nogil=True, cache=True)
+def _rebuild(table, count):  # type: ignore[no-untyped-def]
+    for base in range(ZERO, THREE * ROWS, ROWS):
+        for place in range(base, base + count):
+            table[FORMS + place] = form(table[place], table[SIGNS + place])
+        for row in range(count):
+            table[SHARED + base + row] = _alike(table, base, row, count)
+
+
+@njit(inline="always")
+def _vanishes(table, row):  # type: ignore[no-untyped-def]
+    """Whether a factor of the row is zero, or the row is free."""
+    first, third = table[row], table[TWO * ROWS + row]
+    if (first == ZERO) | (third == ZERO) | (table[ROWS + row] == ZERO):
+        return True
+    return _mate(table, first, ZERO) == third
+
+
+@njit(nogil=True, cache=True)
+def _settle(table, count):  # type: ignore[no-untyped-def]
+    """Remove the rows that vanish, the last rows moving into the gaps; return those left."""
+    row = ZERO
+    while row < count:
+        if _vanishes(table, row):
+            count -= ONE
+            for base in range(ZERO, SIGNS + THREE * ROWS, ROWS):
+                table[base + row] = table[base + count]
+        else:
+            row += ONE
+    _rebuild(table, count)
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _flip(table, count, z, choice):  # type: ignore[no-untyped-def]
+    """Flip two random rows that share a random factor; return both, or count twice.
+
+    Rows u b d and u e f, up to the sign of u, become u (b + c e) d and u e (f -+ c d), c = +-1.
+    """
+    slot, turn = ((choice & LOW32) * THREE) >> HALF, ONE + ((choice >> U(63)) & ONE)
+    u, row = slot * ROWS, ((z >> HALF) * count) >> HALF
+    for _ in range(count):
+        if table[SHARED + u + row] != ZERO:
+            break
+        row += ONE
+        if row == count:
+            row = ZERO
+    others = table[SHARED + u + row]
+    if others == ZERO:
+        return count, count
+    other = kth_set_bit(others, ((z & LOW32) * popcount(others)) >> HALF)
+    negate = (choice >> U(62)) & ONE
+    second, third = slot + turn, slot + THREE - turn
+    second = (second - THREE * flag(second >= THREE)) * ROWS
+    third = (third - THREE * flag(third >= THREE)) * ROWS
+    opposite = ONE ^ negate ^ flag(table[SIGNS + u + row] != table[SIGNS + u + other])
+    _add(table, second + row, second + other, count, negate)
+    _add(table, third + other, third + row, count, opposite)
+    return row, other
+
+
+@njit(nogil=True, cache=True)
+def _free_move(table, count, z):  # type: ignore[no-untyped-def]
+    """Add to a factor what a free term allows; return the row that changed, or count."""
+    row, side = ((z >> HALF) * count) >> HALF, z & ONE
+    mate = _mate(table, table[side * TWO * ROWS + row], side)
+    if mate == ZERO:
+        return count
+    to = (ONE - side) * TWO * ROWS + row
+    sign = mate & (ZERO - ((z >> ONE) & ONE))
+    a, s = total(table[to], table[SIGNS + to], mate, sign)
+    _put(table, to, count, a, s)
+    return row
+
+
+@njit(nogil=True, cache=True)
+def _free_row(table, count, z):  # type: ignore[no-untyped-def]
+    """Bring in a free term and flip it: u q w + a q c = (u + a) q w + a q (c - w)."""
+    row, entry = ((z >> HALF) * count) >> HALF, ((z & LOW32) * ROWS) >> HALF
+    while table[MATES + entry] == ZERO:
+        entry = (entry + ONE) & (ROWS - ONE)
+    table[count], table[SIGNS + count] = ONE << entry, ZERO
+    table[ROWS + count] = table[ROWS + row]
+    table[SIGNS + ROWS + count] = table[SIGNS + ROWS + row]
+    table[TWO * ROWS + count] = table[MATES + entry]
+    table[SIGNS + TWO * ROWS + count] = ZERO
+    count += ONE
+    _rebuild(table, count)
+    _add(table, row, count - ONE, count, ZERO)
+    _add(table, TWO * ROWS + count - ONE, TWO * ROWS + row, count, ONE)
+    return _settle(table, count)
+
+
+@njit(nogil=True, cache=True)
+def _plus(table, count, seed, counter):  # type: ignore[no-untyped-def]
+    """Two rows become three; return the rows and the next counter."""
+    factors = table[:SIGNS], table[SIGNS:FORMS], table[FORMS:SHARED]
+    done, counter = plus(factors, ROWS, count, ONE, False, seed, counter)
+    if done:
+        count += ONE
+        _rebuild(table, count)
+    return count, counter
+
+
+@njit(nogil=True, cache=True)
+def run(table, best, count, limits, history):  # type: ignore[no-untyped-def]
+    """Walk.
+
+    Parameters
+    ----------
+    table : uint64 array, shape (14 * 64,)
+        Nonzeros, 64 rows a slot, signs alike, without the diagonal entries; then forms and words
+        of the rows that share a factor, filled in here; then, for each entry of the first slot and
+        of the third, the word of the entry it is paired with, or 0.
+    best : uint64 array, shape (6 * 64,)
+        Nonzeros and signs of the first state of the lowest rank.
+    count : uint64
+        Rows of the start.
+    limits : uint64 array (seed, steps, plus_after, band, stop)
+    history : uint64 array, shape (H, 2)
+
+    Returns
+    -------
+    rows, rows of the best, steps, flips, reductions, escapes, records, reason : uint64
+    """
+    seed, steps, plus_after, band, stop = limits
+    _rebuild(table, count)
+    best[:] = table[:FORMS]
+    lowest, since, last, step = count, count, ZERO, ZERO
+    flips, reductions, escapes, records, counter = ZERO, ZERO, ZERO, ZERO, ONE
+    while step < steps and lowest > stop:
+        step += ONE
+        z, choice = draw(seed, counter), draw(seed, counter + ONE)
+        counter += TWO
+        if choice & FREE_MOVES == ZERO:
+            row = _free_move(table, count, z)
+            other = row
+        else:
+            row, other = _flip(table, count, z, choice)
+        if row < count:
+            flips += ONE
+            if _vanishes(table, row) or _vanishes(table, other):
+                before, count = count, _settle(table, count)
+                reductions += before - count
+                if count < since:
+                    since, last = count, step
+                if count < lowest:
+                    lowest = count
+                    best[:] = table[:FORMS]
+                    if records < U(len(history)):
+                        history[records, 0], history[records, 1] = step, lowest
+                        records += ONE
+        if plus_after > ZERO and step - last > plus_after:
+            if ZERO < count < min(lowest + band, ROWS):
+                before = count
+                if (z >> HALF) & FREE_ROWS == ZERO:
+                    count = _free_row(table, count, draw(seed, counter))
+                    counter += ONE
+                else:
+                    count, counter = _plus(table, count, seed, counter)
+                escapes += flag(count > before)
+            since, last = count, step
+    reason = REACHED if lowest <= stop else BUDGET
+    return count, lowest, step, flips, reductions, escapes, records, reason

@@ -17,6 +17,7 @@ from benchmarks.common import benchmark_parser, emit, emit_dgemm
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring, parse_ring
+from flipsearch.search.diagonal import DiagonalStrategy
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.run import Strategy
@@ -33,6 +34,7 @@ CASES = [
 LONG = [
     ("F3", "ss:5x5x5", 60, 120.0, "symmetric"),
     ("F3", "sw:5x5x5", 60, 300.0, "symmetric"),
+    ("F3", "us:4x4x4", 28, 300.0, "diagonal"),
     ("F2", "5x5x5", 93, 300.0, "symmetric"),
     ("F2", "6x6x6", 153, 600.0, "mirrored"),
     ("F2", "5x5x5", 97, 600.0, "pool"),
@@ -48,6 +50,9 @@ def strategy_for(kind: str, name: str, ring: Ring, seed: int, rank: int) -> Stra
         if ring is Ring.F2:
             return SymmetricStrategy(format_, seed, rank, mirrored=kind == "mirrored")
         return RotationStrategy(format_, ring, seed, rank)
+    if kind == "diagonal":
+        assert isinstance(format_, MatrixProduct)
+        return DiagonalStrategy(format_, ring, seed, rank)
     return PoolStrategy(format_, ring, seed, target=rank)
 
 

@@ -2,8 +2,8 @@
 
 Descents by walks modulo diagonal terms (`flipsearch.walk.diagonal`), each from the naive scheme,
 task after task from where the last one stopped. Of ``us:4x4x4`` a descent comes to rank 29 or 30
-in half a second and stays there; one in very many comes to 28. So many short descents are made:
-one that has not come lower for a few tasks is given up.
+in half a second and stays there; one in some hundreds comes to 28. So many short descents are made:
+one whose last task has not come lower is given up.
 
 Invariant: the strategy is a deterministic function of its seed and of the outcomes told, in order.
 """
@@ -25,10 +25,10 @@ from flipsearch.search.pool import plain, task_seed
 from flipsearch.walk.diagonal import DiagonalTask, diagonal
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words
 
-STEPS = 4_000_000
-SCHEDULES = ((5_000, 3), (20_000, 4), (200_000, 2), (200_000, 4), (200_000, 8))
+STEPS = 3_000_000
+SCHEDULES = ((5_000, 3), (50_000, 3), (100_000, 8))
 """Steps before a plus transition, and band: one for each descent."""
-PATIENCE = 2
+PATIENCE = 1
 """Tasks without a new lowest rank after which a descent is given up."""
 
 

@@ -150,7 +150,7 @@ def diagonal_walk(task: WalkTask) -> WalkOutcome:
     best = np.zeros_like(planes)
     history = np.zeros((HISTORY, 2), dtype=np.uint64)
     stop = max(0, policy.stop_rank - always)
-    limits = (task.seed, task.steps, policy.plus_after, policy.band, stop)
+    limits = (task.seed, task.steps, policy.plus_after, policy.band, stop, policy.merge)
     numbers = np.array(limits, dtype=np.uint64)
     result = run(table, best.reshape(-1), np.uint64(len(start)), numbers, history)
     count, lowest, steps, flips, reductions, escapes, records, reason = map(int, result)

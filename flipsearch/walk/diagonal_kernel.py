@@ -32,8 +32,8 @@ SIGNS, FORMS, SHARED, MATES = U(3 * 64), U(6 * 64), U(9 * 64), U(12 * 64)
 """Where the parts of the table begin; the nonzeros come first. One array, because several in a
 tuple are counted as references in every call, at twice the time of a flip."""
 TABLE = 14 * 64
-FREE_MOVES = U(7)
-"""A step in eight tries a free move instead of a flip."""
+FREE_MOVES = ONE
+"""Every other step tries a free move instead of a flip."""
 FREE_ROWS = U(3)
 """An escape in four brings a free term in; the others are plus transitions."""
 
@@ -140,6 +140,22 @@ def _flip(table, count, z, choice):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def _merge(table, row, count):  # type: ignore[no-untyped-def]
+    """Merge a row with one that agrees in two factors, and mark that one as gone."""
+    for slot in range(THREE):
+        b, c = (slot + ONE) % THREE * ROWS, (slot + TWO) % THREE * ROWS
+        both = table[SHARED + b + row] & table[SHARED + c + row]
+        if both != ZERO:
+            other = trailing_zeros(both)
+            negate = flag(table[SIGNS + b + row] != table[SIGNS + b + other])
+            negate ^= flag(table[SIGNS + c + row] != table[SIGNS + c + other])
+            _add(table, slot * ROWS + row, slot * ROWS + other, count, negate)
+            table[other] = ZERO
+            return True
+    return False
+
+
+@njit(nogil=True, cache=True)
 def _free_move(table, count, z):  # type: ignore[no-untyped-def]
     """Add to a factor what a free term allows; return the row that changed, or count."""
     row, side = ((z >> HALF) * count) >> HALF, z & ONE
@@ -196,14 +212,14 @@ def run(table, best, count, limits, history):  # type: ignore[no-untyped-def]
         Nonzeros and signs of the first state of the lowest rank.
     count : uint64
         Rows of the start.
-    limits : uint64 array (seed, steps, plus_after, band, stop)
+    limits : uint64 array (seed, steps, plus_after, band, stop, merge)
     history : uint64 array, shape (H, 2)
 
     Returns
     -------
     rows, rows of the best, steps, flips, reductions, escapes, records, reason : uint64
     """
-    seed, steps, plus_after, band, stop = limits
+    seed, steps, plus_after, band, stop, merge = limits
     _rebuild(table, count)
     best[:] = table[:FORMS]
     lowest, since, last, step = count, count, ZERO, ZERO
@@ -219,7 +235,10 @@ def run(table, best, count, limits, history):  # type: ignore[no-untyped-def]
             row, other = _flip(table, count, z, choice)
         if row < count:
             flips += ONE
-            if _vanishes(table, row) or _vanishes(table, other):
+            lower = _vanishes(table, row) or _vanishes(table, other)
+            if merge != ZERO and not lower:
+                lower = _merge(table, row, count) or _merge(table, other, count)
+            if lower:
                 before, count = count, _settle(table, count)
                 reductions += before - count
                 if count < since:

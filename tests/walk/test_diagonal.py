@@ -124,6 +124,18 @@ class Plain:
         rows[other][c] = plus(rows[other][c], rows[row][c], -scale * sign)
         return [row, other]
 
+    def merge(self, row: int) -> bool:
+        rows = self.rows
+        for slot in range(3):
+            b, c = (slot + 1) % 3, (slot + 2) % 3
+            for other in range(len(rows)):
+                sign = same(rows[row][b], rows[other][b]) * same(rows[row][c], rows[other][c])
+                if other != row and sign:
+                    rows[row][slot] = plus(rows[row][slot], rows[other][slot], sign)
+                    rows[other][0] = (0,) * len(rows[other][0])
+                    return True
+        return False
+
     def free_row(self) -> None:
         z = self.draw()
         row, entry = (z >> 32) * len(self.rows) >> 32, (z & LOW) * 64 >> 32
@@ -165,9 +177,12 @@ class Plain:
         while step < self.task.steps and len(best) + always > policy.stop_rank:
             step += 1
             z, choice = self.draw(), self.draw()
-            changed = self.free_move(z) if choice % 8 == 0 else self.flip(z, choice)
+            changed = self.free_move(z) if choice % 2 == 0 else self.flip(z, choice)
             moves += bool(changed)
-            if any(self.vanishes(row) for row in changed):
+            lower = any(self.vanishes(row) for row in changed)
+            if policy.merge and not lower:
+                lower = any(self.merge(row) for row in changed)
+            if lower:
                 self.settle()
                 if len(self.rows) < since:
                     since, last = len(self.rows), step
@@ -195,18 +210,24 @@ def terms(scheme: Scheme) -> list[Term]:
 
 
 def task(
-    name: str, seed: int, steps: int, after: int = 40, start: Words | None = None
+    name: str,
+    seed: int,
+    steps: int,
+    after: int = 40,
+    start: Words | None = None,
+    merge: bool = True,
 ) -> WalkTask:
     format_ = parse_format(name)
     if start is None:
         start = naive_start(format_, Ring.F3)
-    return DiagonalTask(format_, Ring.F3, start, seed, steps, Policy(after, 3), 7)
+    return DiagonalTask(format_, Ring.F3, start, seed, steps, Policy(after, 3, merge=merge), 7)
 
 
 @pytest.mark.parametrize("name", ["us:2x2x2", "us:3x3x3", "us:4x4x4", "us:5x5x5"])
 @pytest.mark.parametrize("seed", [1, 2**64 - 5])
-def test_the_plain_engine_walks_alike(name: str, seed: int) -> None:
-    one = task(name, seed, 2_000)
+@pytest.mark.parametrize("merge", [True, False])
+def test_the_plain_engine_walks_alike(name: str, seed: int, merge: bool) -> None:
+    one = task(name, seed, 2_000, merge=merge)
     outcome, plain = diagonal_walk(one), Plain(one)
     best, steps, moves, escapes = plain.walk()
     free = diagonal(one.format)

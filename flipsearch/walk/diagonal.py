@@ -64,8 +64,7 @@ def diagonal(format_: Format, ring: Ring = Ring.F3) -> Diagonal:
     Raises
     ------
     UsageError
-        It is not a triangular matrix times a symmetric one, a factor has more than 64 entries, or
-        the ring is not F3.
+        It is not a triangular matrix times a symmetric one up to 5 x 5, or the ring is not F3.
     """
     if ring is not Ring.F3:
         raise UsageError(f"walks modulo diagonal terms run over F3, not over {ring}")

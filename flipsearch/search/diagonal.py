@@ -2,7 +2,7 @@
 
 Descents by walks modulo diagonal terms (`flipsearch.walk.diagonal`), each from the naive scheme,
 task after task from where the last one stopped. Of ``us:4x4x4`` a descent comes to rank 29 or 30
-in half a second and stays there; one in some hundreds comes to 28. So many short descents are made:
+in half a second and stays there; one in some hundreds comes to 28. So descents are short and many:
 one whose last task has not come lower is given up.
 
 Invariant: the strategy is a deterministic function of its seed and of the outcomes told, in order.

@@ -20,7 +20,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.search.descent import naive_start
-from flipsearch.search.levels import Pools
+from flipsearch.search.levels import Archived, Pools
 from flipsearch.search.pool import plain, task_seed
 from flipsearch.walk.diagonal import DiagonalTask, diagonal
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words
@@ -42,7 +42,7 @@ class Descent:
     schedule: int
 
 
-class DiagonalStrategy:
+class DiagonalStrategy(Archived):
     """Ask for walks modulo diagonal terms, and tell their outcomes.
 
     Parameters
@@ -81,34 +81,10 @@ class DiagonalStrategy:
         self.asked = self.told = 0
         self._random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2**32,)))
         self._naive = naive_start(format_, ring)
-        self._archive = Pools(ring)
-        self._archive.admit(self._naive)
+        self.archive = Pools(ring)
+        self.archive.admit(self._naive)
         self._waiting: list[Descent] = []
         self._sent: dict[int, Descent] = {}
-
-    @property
-    def best_rank(self) -> int:
-        """The lowest rank found."""
-        return self._archive.best_rank
-
-    @property
-    def finished(self) -> bool:
-        """Whether the target is reached."""
-        return self.best_rank <= self.target
-
-    @property
-    def levels(self) -> dict[int, list[Words]]:
-        """States of all descents by rank."""
-        return self._archive.levels
-
-    @property
-    def sizes(self) -> dict[int, int]:
-        """How many states are held, by rank."""
-        return {rank: len(states) for rank, states in sorted(self.levels.items())}
-
-    def best_states(self) -> list[Words]:
-        """Return the packed states of the lowest rank, in the order found."""
-        return list(self.levels[self.best_rank])
 
     def ask(self) -> WalkTask:
         """Return the next walk, of the descent that has waited longest or of a new one."""
@@ -137,7 +113,7 @@ class DiagonalStrategy:
             return False
         before = self.best_rank
         for state in outcome.best:
-            self._archive.admit(state)
+            self.archive.admit(state)
         lower = outcome.rank < descent.lowest
         descent.since = 0 if lower else descent.since + 1
         descent.at, descent.lowest = outcome.final, min(outcome.rank, descent.lowest)
@@ -155,7 +131,7 @@ class DiagonalStrategy:
             "asked": self.asked,
             "told": self.told,
             "random": plain(self._random.bit_generator.state),
-            "archive": self._archive.state(),
+            "archive": self.archive.state(),
             "waiting": [vars(descent) for descent in self._waiting],
             "sent": {str(number): vars(descent) for number, descent in self._sent.items()},
         }
@@ -178,7 +154,7 @@ class DiagonalStrategy:
         self.asked = int(state["asked"])
         self.told = self.asked - len(outstanding)
         self._random.bit_generator.state = state["random"]
-        self._archive = Pools.restored(self.ring, state["archive"])
+        self.archive = Pools.restored(self.ring, state["archive"])
         self._waiting = [_descent(saved) for saved in state["waiting"]]
         sent = {int(number): _descent(saved) for number, saved in state["sent"].items()}
         self._sent = {number: sent[number] for number in sent if number in outstanding}

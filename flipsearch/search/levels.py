@@ -106,6 +106,45 @@ class Pools:
         return pools
 
 
+class Archived:
+    """What strategies that keep all they found in one archive say about it.
+
+    Attributes
+    ----------
+    archive : Pools
+        The states found for the strategy's format, from its start on.
+    target : int
+        The search is over at this rank.
+    """
+
+    archive: Pools
+    target: int
+
+    @property
+    def best_rank(self) -> int:
+        """The lowest rank found."""
+        return self.archive.best_rank
+
+    @property
+    def finished(self) -> bool:
+        """Whether the target is reached."""
+        return self.best_rank <= self.target
+
+    @property
+    def levels(self) -> dict[int, list[Words]]:
+        """The archive's states by rank."""
+        return self.archive.levels
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """Size of the archive's pools by rank."""
+        return {rank: len(states) for rank, states in sorted(self.levels.items())}
+
+    def best_states(self) -> list[Words]:
+        """Return the packed states of the lowest rank, in the order found."""
+        return list(self.levels[self.best_rank])
+
+
 def without_dependence(format_: Format, ring: Ring, state: Words) -> Words:
     """Return the state, or one of lower rank if its products are linearly dependent."""
     if not is_dependent(format_, ring, state):

@@ -29,7 +29,7 @@ from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.search.descent import Descent, draw_ladder, naive_start
-from flipsearch.search.levels import Pools, sandwiched, without_dependence
+from flipsearch.search.levels import Archived, Pools, sandwiched, without_dependence
 from flipsearch.walk.task import LARGEST_RANK, Policy, WalkOutcome, WalkTask, Words, pack
 
 SCHEDULES: tuple[tuple[int, int], ...] = (
@@ -64,7 +64,7 @@ class Sent(NamedTuple):
     rank: int
 
 
-class PoolStrategy:
+class PoolStrategy(Archived):
     """Ask for tasks, tell outcomes.
 
     Parameters
@@ -128,26 +128,6 @@ class PoolStrategy:
             self.archive.admit(state)
 
     @property
-    def best_rank(self) -> int:
-        """The lowest rank found."""
-        return self.archive.best_rank
-
-    @property
-    def finished(self) -> bool:
-        """Whether the target is reached."""
-        return self.best_rank <= self.target
-
-    @property
-    def levels(self) -> dict[int, list[Words]]:
-        """The archive's states by rank."""
-        return self.archive.levels
-
-    @property
-    def sizes(self) -> dict[int, int]:
-        """Size of the archive's pools by rank."""
-        return {rank: len(states) for rank, states in sorted(self.levels.items())}
-
-    @property
     def climbing(self) -> str:
         """The rungs that descents are on below the format itself; empty if none is."""
         rungs = {str(d.format): d.pools.best_rank for d in self._descents if not d.on_top}
@@ -160,10 +140,6 @@ class PoolStrategy:
             format_ = draw_ladder(self.format, np.random.default_rng(0))[0][0]
             starts.append((format_, naive_start(format_, self.ring)))
         return starts
-
-    def best_states(self) -> list[Words]:
-        """Return the packed states of the lowest rank, in the order found."""
-        return list(self.levels[self.best_rank])
 
     def ask(self) -> WalkTask:
         """Return the next task."""

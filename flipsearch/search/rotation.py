@@ -23,10 +23,10 @@ import numpy as np
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import Ring
-from flipsearch.search.levels import Pools
+from flipsearch.search.levels import Archived, Pools
 from flipsearch.search.pool import plain, task_seed
 from flipsearch.walk.rotation import RotationTask, naive_orbits, orders
-from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words
+from flipsearch.walk.task import Policy, WalkOutcome, WalkTask
 
 STEPS = 3_000_000
 PLUS_AFTER = (1_000, 5_000, 20_000, 50_000, 200_000)
@@ -61,7 +61,7 @@ class Attempt:
     since: int = 0
 
 
-class RotationStrategy:
+class RotationStrategy(Archived):
     """Ask for walks by rotated orbits, and walks without symmetry, and tell their outcomes.
 
     Parameters
@@ -96,33 +96,9 @@ class RotationStrategy:
         self._random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2**32,)))
         self._sent: dict[int, Sent] = {}
         self._naive = {order: naive_orbits(format_, order) for order in self.orders}
-        self._archive = Pools(ring)
-        self._archive.admit(self._naive[self.orders[0]])
+        self.archive = Pools(ring)
+        self.archive.admit(self._naive[self.orders[0]])
         self._attempt = self._begin(0)
-
-    @property
-    def best_rank(self) -> int:
-        """The lowest rank found."""
-        return self._archive.best_rank
-
-    @property
-    def finished(self) -> bool:
-        """Whether the target is reached."""
-        return self.best_rank <= self.target
-
-    @property
-    def levels(self) -> dict[int, list[Words]]:
-        """States of all attempts by rank, those found without symmetry among them."""
-        return self._archive.levels
-
-    @property
-    def sizes(self) -> dict[int, int]:
-        """How many states are held, by rank."""
-        return {rank: len(states) for rank, states in sorted(self.levels.items())}
-
-    def best_states(self) -> list[Words]:
-        """Return the packed states of the lowest rank, in the order found."""
-        return list(self.levels[self.best_rank])
 
     def ask(self) -> WalkTask:
         """Return the next walk: a `RotationTask`, or now and then a plain `WalkTask`."""
@@ -133,7 +109,7 @@ class RotationStrategy:
         band = BANDS[int(random.integers(len(BANDS)))]
         if self.best_rank < self.format.naive_rank and random.random() < WITHOUT:
             self._sent[number] = Sent(-1, False)
-            start = self._archive.draw(random)
+            start = self.archive.draw(random)
             goal = max(self.target, min(len(start) - 1, self.best_rank + 2))
             policy = Policy(plus_after, band + 1, goal)
             steps = LONGER * self.steps
@@ -173,7 +149,7 @@ class RotationStrategy:
         if len(outcome.final) == outcome.rank:
             states.append(outcome.final)
         for state in states:
-            self._archive.admit(state)
+            self.archive.admit(state)
         attempt = self._attempt
         if sent.attempt == attempt.number:
             lower = outcome.rank < attempt.pools.best_rank
@@ -197,7 +173,7 @@ class RotationStrategy:
             "told": self.told,
             "sent": {str(number): list(sent) for number, sent in self._sent.items()},
             "random": plain(self._random.bit_generator.state),
-            "archive": self._archive.state(),
+            "archive": self.archive.state(),
             "attempt": [attempt.number, attempt.order, attempt.asked, attempt.since],
             "integral": {} if self.ring is Ring.ZT else attempt.integral.state(),
             "pools": attempt.pools.state(),
@@ -226,7 +202,7 @@ class RotationStrategy:
             for number, sent in state["sent"].items()
             if int(number) in outstanding
         }
-        self._archive = Pools.restored(self.ring, state["archive"])
+        self.archive = Pools.restored(self.ring, state["archive"])
         number, order, asked, since = map(int, state["attempt"])
         pools = Pools.restored(self.ring, state["pools"])
         integral = pools

@@ -11,8 +11,7 @@ Invariant: the strategy is a deterministic function of its seed and of the outco
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,17 +27,13 @@ from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words
 STEPS = 3_000_000
 SCHEDULES = ((5_000, 3), (50_000, 3), (100_000, 8))
 """Steps before a plus transition, and band: one for each descent."""
-PATIENCE = 1
-"""Tasks without a new lowest rank after which a descent is given up."""
 
 
-@dataclass
-class Descent:
-    """Where a descent is, how low it was, for how many tasks since, and its schedule."""
+class Descent(NamedTuple):
+    """Where a descent is, the lowest rank it has had, and its schedule."""
 
     at: Words
     lowest: int
-    since: int
     schedule: int
 
 
@@ -94,7 +89,7 @@ class DiagonalStrategy(Archived):
             descent = self._waiting.pop(0)
         else:
             schedule = int(self._random.integers(len(SCHEDULES)))
-            descent = Descent(self._naive, len(self._naive), 0, schedule)
+            descent = Descent(self._naive, len(self._naive), schedule)
         self._sent[number] = descent
         policy = Policy(*SCHEDULES[descent.schedule], self.target)
         seed = task_seed(self.seed, number)
@@ -114,11 +109,8 @@ class DiagonalStrategy(Archived):
         before = self.best_rank
         for state in outcome.best:
             self.archive.admit(state)
-        lower = outcome.rank < descent.lowest
-        descent.since = 0 if lower else descent.since + 1
-        descent.at, descent.lowest = outcome.final, min(outcome.rank, descent.lowest)
-        if descent.since < PATIENCE:
-            self._waiting.append(descent)
+        if outcome.rank < descent.lowest:
+            self._waiting.append(Descent(outcome.final, outcome.rank, descent.schedule))
         return self.best_rank < before
 
     def state(self) -> dict[str, Any]:
@@ -132,8 +124,8 @@ class DiagonalStrategy(Archived):
             "told": self.told,
             "random": plain(self._random.bit_generator.state),
             "archive": self.archive.state(),
-            "waiting": [vars(descent) for descent in self._waiting],
-            "sent": {str(number): vars(descent) for number, descent in self._sent.items()},
+            "waiting": [descent._asdict() for descent in self._waiting],
+            "sent": {str(number): descent._asdict() for number, descent in self._sent.items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -162,4 +154,4 @@ class DiagonalStrategy(Archived):
 
 def _descent(saved: Mapping[str, Any]) -> Descent:
     at = np.asarray(saved["at"], dtype=np.uint64)
-    return Descent(at, int(saved["lowest"]), int(saved["since"]), int(saved["schedule"]))
+    return Descent(at, int(saved["lowest"]), int(saved["schedule"]))

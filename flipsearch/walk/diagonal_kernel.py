@@ -1,8 +1,8 @@
 """The jitted loop of the walks modulo diagonal terms: see `flipsearch.walk.diagonal`.
 
-At most 64 rows, so that the rows that share a factor with a row are one word, and the rows that
-share any with another are one word a slot: a step takes a bit of each. Factors are as in
-`flipsearch.walk.rotation_kernel`, whose plus transitions these are, with orbits of one row.
+At most 64 rows, so that the rows that share a factor with a row are one word, kept up to date: a
+flip takes a random bit of it. Factors are as in `flipsearch.walk.rotation_kernel`, whose plus
+transitions these are, with orbits of one row.
 
 Beside flips there are the moves that a free term a x * x c allows, where a and c are single
 entries and * is whatever it has to be:

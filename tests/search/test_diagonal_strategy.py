@@ -8,7 +8,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.lift import lift
 from flipsearch.rings import Ring
-from flipsearch.search.diagonal import PATIENCE, DiagonalStrategy
+from flipsearch.search.diagonal import DiagonalStrategy
 from flipsearch.verify import is_valid, verify
 from flipsearch.walk import cpu
 from flipsearch.walk.diagonal import DiagonalTask
@@ -48,17 +48,17 @@ def test_a_descent_goes_on_where_it_stopped_until_it_is_given_up() -> None:
     outcome = cpu.walk(naive)
     assert search.tell(outcome)
     begun = 1
-    lowest, without = outcome.rank, 0
+    lowest, lower = outcome.rank, True
     for _ in range(30):
         task = search.ask()
-        if without == PATIENCE:
+        if not lower:
             assert task.rank == search.format.naive_rank
-            begun, lowest, without = begun + 1, search.format.naive_rank, 0
+            begun, lowest = begun + 1, search.format.naive_rank
         else:
             assert (task.start == outcome.final).all()
         outcome = cpu.walk(task)
         search.tell(outcome)
-        without = 0 if outcome.rank < lowest else without + 1
+        lower = outcome.rank < lowest
         lowest = min(lowest, outcome.rank)
     assert begun > 2
 

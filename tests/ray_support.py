@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from flipsearch.executors.ray_cluster import settle_environment
+
 QUICK = {
     "health_check_initial_delay_ms": 1000,
     "health_check_period_ms": 1000,
@@ -30,7 +32,7 @@ MEMORY = 90 * 2**20
 @functools.cache
 def shared_cluster() -> Any:
     """Return a `ray.cluster_utils.Cluster` that this process is connected to: a head, 2 cores."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    settle_environment()
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 

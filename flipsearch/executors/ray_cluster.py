@@ -28,6 +28,14 @@ logger = logging.getLogger("flipsearch.ray")
 STORED_BYTES = 32_768
 """Start states at least this large go to the object store; sending smaller ones is quicker."""
 _EMPTY = np.zeros((0, 3, 1), dtype=np.uint64)
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Its metrics go another way then. OpenTelemetry's reader would outlive every connection but
+    # the first, and the process crash when it exits while one of them collects (Ray 2.60).
+    "RAY_enable_open_telemetry": "0",
+}
+"""What Ray is told before it connects."""
 
 
 class ClusterError(FlipsearchError):
@@ -125,12 +133,17 @@ def gist(error: BaseException) -> str:
     return re.sub(r"\x1b\[\d*m", "", said)[:400]
 
 
+def settle_environment() -> None:
+    """Set what Ray reads from the environment when it connects, where the user has not."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
 def connect(
     address: str | None, workers: int | None, announce: Callable[[str], None]
 ) -> tuple[Any, bool]:
     """Import Ray and join a cluster or start one; return the module and whether to stop it."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    settle_environment()
     main = threading.current_thread() is threading.main_thread()
     handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)} if main else {}
     announce("starting Ray (some 10 s)" if address is None else f"joining Ray at {address}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import subprocess
+import sys
 import time
 from collections import deque
 from types import SimpleNamespace
@@ -37,6 +39,34 @@ def test_jobs_metrics_and_gpus() -> None:
         assert collect(executor, 1)
     with pytest.raises(UsageError, match="no GPU"):
         RayExecutor(1, address=shared_cluster().address, gpu="only")
+
+
+CONNECT_AGAIN = """
+import sys
+from pathlib import Path
+from flipsearch.executors.ray import RayExecutor
+
+def unnamed():  # of Ray's threads: those with a name of their own are its to pool
+    names = [entry.read_text() for entry in Path("/proc/self/task").glob("*/comm")]
+    return names.count(Path("/proc/self/comm").read_text())
+
+for _ in range(3):
+    with RayExecutor(1, address=sys.argv[1]):
+        pass
+    print(unnamed())
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_no_thread_stays_behind_a_connection() -> None:
+    from ray_support import shared_cluster
+
+    command = [sys.executable, "-c", CONNECT_AGAIN, shared_cluster().address]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert ended.returncode == 0, ended.stderr
+    first, second, third = map(int, ended.stdout.split())
+    assert third <= first, (first, second, third)
 
 
 @needs_compiler

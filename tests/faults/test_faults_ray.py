@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flipsearch.executors.ray_cluster import settle_environment
+
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -28,6 +30,7 @@ A, B = integers((12, 10), 1), integers((10, 14), 2)
 def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
+    settle_environment()
     if ray.is_initialized():
         ray.shutdown()
     made = Cluster(

@@ -172,9 +172,11 @@ def _free_move(table, count, z):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def _free_row(table, count, z):  # type: ignore[no-untyped-def]
     """Bring in a free term and flip it: u q w + a q c = (u + a) q w + a q (c - w)."""
-    row, entry = ((z >> HALF) * count) >> HALF, ((z & LOW32) * ROWS) >> HALF
-    while table[MATES + entry] == ZERO:
-        entry = (entry + ONE) & (ROWS - ONE)
+    paired = ZERO
+    for entry in range(ROWS):
+        paired |= flag(table[MATES + entry] != ZERO) << entry
+    row = ((z >> HALF) * count) >> HALF
+    entry = kth_set_bit(paired, ((z & LOW32) * popcount(paired)) >> HALF)
     table[count], table[SIGNS + count] = ONE << entry, ZERO
     table[ROWS + count] = table[ROWS + row]
     table[SIGNS + ROWS + count] = table[SIGNS + ROWS + row]
@@ -190,8 +192,7 @@ def _free_row(table, count, z):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def _plus(table, count, seed, counter):  # type: ignore[no-untyped-def]
     """Two rows become three; return the rows and the next counter."""
-    factors = table[:SIGNS], table[SIGNS:FORMS], table[FORMS:SHARED]
-    done, counter = plus(factors, ROWS, count, ONE, False, seed, counter)
+    done, counter = plus(table, ROWS, count, ONE, False, seed, counter)
     if done:
         count += ONE
         _rebuild(table, count)

@@ -125,23 +125,18 @@ def rotation_walk(task: RotationTask) -> WalkOutcome:
     if task.rank == 0 or task.rank % order:
         raise UsageError(f"{task.rank} rows are not in orbits of {order}")
     capacity = task.rank + policy.band + order
-    nonzeros, signs = np.zeros((2, 3, capacity), dtype=np.uint64)
-    nonzeros[:, : task.rank] = task.start[:, :, 0].T
-    signs[:, : task.rank] = task.start[:, :, 1].T
-    flat = nonzeros.reshape(-1), signs.reshape(-1)
-    factors = (*flat, np.zeros_like(flat[0]))
-    best = np.zeros_like(flat[0]), np.zeros_like(flat[1])
+    table = np.zeros((3, 3, capacity), dtype=np.uint64)  # nonzeros, signs, forms; slots; rows
+    table[:2, :, : task.rank] = task.start.T
+    best = np.zeros_like(table[:2])
     history = np.zeros((HISTORY, 2), dtype=np.uint64)
     integral = task.integral or task.ring is Ring.ZT
     limits = (order, integral, task.seed, task.steps, policy.plus_after, policy.band)
     numbers = np.array([*limits, policy.stop_rank], dtype=np.uint64)
-    result = run(factors, best, np.uint64(task.rank), numbers, history)
+    result = run(table.reshape(-1), best.reshape(-1), np.uint64(task.rank), numbers, history)
     count, lowest, steps, flips, reductions, escapes, records, reason = map(int, result)
     final, low = (
-        np.ascontiguousarray(
-            np.stack(planes, axis=1).reshape(3, capacity, 2)[:, :rows].transpose(1, 0, 2)
-        )
-        for planes, rows in ((flat, count), (best, lowest))
+        np.ascontiguousarray(planes[:2, :, :rows].T)
+        for planes, rows in ((table, count), (best, lowest))
     )
     sound = all(guard.holds(task.format, task.ring, state, task.seed) for state in (low, final))
     return WalkOutcome(

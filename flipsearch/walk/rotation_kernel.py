@@ -3,6 +3,8 @@
 A factor is one word of nonzeros and one of signs, so sums are a dozen instructions, and a scheme
 has at most a few hundred rows: a row that shares a factor is found by looking through the words of
 one slot, which lie side by side. An index would not pay: every flip changes 2d rows of two slots.
+Three draws in four meet a factor that no other orbit has, so that is found out first, without
+branches and thus eight rows at a time; only then is the partner looked for.
 
 Invariant: row o d + t is the t-th image of row o d, before and after every move; `forms` holds the
 signs of each factor or of its negative, whichever has its lowest entry positive, so that factors
@@ -15,10 +17,10 @@ from numba import njit
 
 from flipsearch.walk.draws import draw
 from flipsearch.walk.flips import HALF, LOW32, flag
-from flipsearch.walk.index import ONE, THREE, TWO, ZERO, U
+from flipsearch.walk.index import ONE, SIX, THREE, TWO, ZERO, U
 
 BUDGET, REACHED = U(0), U(1)
-PLUS_TRIES = U(64)
+NINE, PLUS_TRIES = U(9), U(64)
 
 
 @njit(inline="always")
@@ -41,78 +43,78 @@ def total(a, s, b, t):  # type: ignore[no-untyped-def]
     return (a ^ b) | same, ((s ^ t) & (a ^ b)) | (same & ~s)
 
 
-@njit(nogil=True, cache=True)
-def _put(factors, place, nonzeros, signs):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def _put(table, stride, place, nonzeros, signs):  # type: ignore[no-untyped-def]
     """Store a factor, three words at its place."""
-    all_nonzeros, all_signs, forms = factors
-    all_nonzeros[place], all_signs[place] = nonzeros, signs
-    forms[place] = form(nonzeros, signs)
-
-
-@njit(nogil=True, cache=True)
-def _add(factors, to, place, negate):  # type: ignore[no-untyped-def]
-    """Add the factor at `place`, or its negative, to the one at `to`."""
-    nonzeros, signs, _ = factors
-    other = signs[place] ^ (nonzeros[place] & (ZERO - negate))
-    a, s = total(nonzeros[to], signs[to], nonzeros[place], other)
-    _put(factors, to, a, s)
-
-
-@njit(nogil=True, cache=True)
-def _overflows(factors, to, place, negate):  # type: ignore[no-untyped-def]
-    nonzeros, signs, _ = factors
-    other = signs[place] ^ (nonzeros[place] & (ZERO - negate))
-    return carry(nonzeros[to], signs[to], nonzeros[place], other) != ZERO
+    table[place], table[stride + place] = nonzeros, signs
+    table[TWO * stride + place] = form(nonzeros, signs)
 
 
 @njit(inline="always")
-def _image(row, t, order):  # type: ignore[no-untyped-def]
-    """Return the t-th image of a row."""
-    turn = row % order
-    return row - turn + (turn + t) % order
+def _add(table, stride, to, place, negate):  # type: ignore[no-untyped-def]
+    """Add the factor at `place`, or its negative, to the one at `to`."""
+    other = table[stride + place] ^ (table[place] & (ZERO - negate))
+    a, s = total(table[to], table[stride + to], table[place], other)
+    _put(table, stride, to, a, s)
+
+
+@njit(inline="always")
+def _overflows(table, stride, to, place, negate):  # type: ignore[no-untyped-def]
+    other = table[stride + place] ^ (table[place] & (ZERO - negate))
+    return carry(table[to], table[stride + to], table[place], other) != ZERO
+
+
+@njit(inline="always")
+def _next(row, first, order):  # type: ignore[no-untyped-def]
+    """Return the image of a row, where `first` is the first of its orbit."""
+    row += ONE
+    return row - order * flag(row - first == order)
 
 
 @njit(nogil=True, cache=True)
-def _partner(factors, slot_base, row, start, count, order):  # type: ignore[no-untyped-def]
-    """Return the first row of another orbit, from `start` on, that shares the factor, or count."""
-    nonzeros, _, forms = factors
-    wanted, signs = nonzeros[slot_base + row], forms[slot_base + row]
-    first, other = row - row % order, start
-    for _ in range(count):
-        place = slot_base + other
-        if nonzeros[place] == wanted and forms[place] == signs and other - first >= order:
-            return other  # unsigned: rows before the orbit are beyond it too
-        other += ONE
-        if other == count:
-            other = ZERO
-    return count
+def _shares(table, stride, base, row, first, order, count):  # type: ignore[no-untyped-def]
+    """Whether a row of another orbit has the row's factor: without branches, several at once."""
+    wanted, signs, some = table[base + row], table[TWO * stride + base + row], ZERO
+    for other in range(count):
+        same = (table[base + other] ^ wanted) | (table[TWO * stride + base + other] ^ signs)
+        some |= flag(same == ZERO) & flag(other - first >= order)
+    return some != ZERO
+
+
+@njit(inline="always")
+def _found(table, stride, base, row, first, order, start, stop):  # type: ignore[no-untyped-def]
+    """Return the first row from `start` on, outside the orbit, with the row's factor, or stop."""
+    wanted, signs = table[base + row], table[TWO * stride + base + row]
+    for other in range(start, stop):
+        place = base + other
+        alike = table[place] == wanted and table[TWO * stride + place] == signs
+        if alike and other - first >= order:  # unsigned: rows before the orbit are beyond it too
+            return other
+    return stop
 
 
 @njit(nogil=True, cache=True)
-def _drop(factors, capacity, orbit, count, order):  # type: ignore[no-untyped-def]
+def _drop(table, capacity, first, count, order):  # type: ignore[no-untyped-def]
     """Remove an orbit if a factor of its first row is zero; return the rows that are left."""
-    nonzeros, signs, forms = factors
-    first = orbit * order
     zero = False
     for slot in range(THREE):
-        zero |= nonzeros[slot * capacity + first] == ZERO
+        zero |= table[slot * capacity + first] == ZERO
     if not zero:
         return count
     count -= order
-    for slot in range(THREE):
+    for base in range(ZERO, NINE * capacity, capacity):
         for t in range(order):
-            to, place = slot * capacity + first + t, slot * capacity + count + t
-            nonzeros[to], signs[to], forms[to] = nonzeros[place], signs[place], forms[place]
+            table[base + first + t] = table[base + count + t]
     return count
 
 
 @njit(nogil=True, cache=True)
-def plus(factors, capacity, count, order, integral, seed, counter):  # type: ignore[no-untyped-def]
+def plus(table, capacity, count, order, integral, seed, counter):  # type: ignore[no-untyped-def]
     """Two orbits become three; return (whether it was done, counter).
 
     a b c + d e f = a (b + e) c + a e (f - c) + (d - a) e f, the slots in a random order.
     """
-    nonzeros, signs, forms = factors
+    stride = THREE * capacity
     if count + order > capacity or count < TWO * order:
         return False, counter
     for _ in range(PLUS_TRIES):
@@ -120,75 +122,82 @@ def plus(factors, capacity, count, order, integral, seed, counter):  # type: ign
         p, q = ((z >> HALF) * count) >> HALF, ((z & LOW32) * count) >> HALF
         z = draw(seed, counter + ONE)
         counter += TWO
-        first = ((z & LOW32) * THREE) >> HALF
+        slot = ((z & LOW32) * THREE) >> HALF
         turn = ONE + ((z >> U(63)) & ONE)
-        a, b = first * capacity, (first + turn) % THREE * capacity
-        c = (first + THREE - turn) % THREE * capacity
-        refused = p // order == q // order
-        for slot in range(U(0), THREE * capacity, capacity):
-            same = nonzeros[slot + p] == nonzeros[slot + q]
-            refused |= same and forms[slot + p] == forms[slot + q]
+        a, b = slot * capacity, (slot + turn) % THREE * capacity
+        c = (slot + THREE - turn) % THREE * capacity
+        x, y = p - p % order, q - q % order
+        refused = x == y
+        for base in range(ZERO, stride, capacity):
+            same = table[base + p] == table[base + q]
+            refused |= same and table[TWO * stride + base + p] == table[TWO * stride + base + q]
         if refused:
             continue
         if integral and (
-            _overflows(factors, b + p, b + q, ZERO)
-            or _overflows(factors, c + q, c + p, ONE)
-            or _overflows(factors, a + q, a + p, ONE)
+            _overflows(table, stride, b + p, b + q, ZERO)
+            or _overflows(table, stride, c + q, c + p, ONE)
+            or _overflows(table, stride, a + q, a + p, ONE)
         ):
             continue
-        for t in range(order):
-            x, y, new = _image(p, t, order), _image(q, t, order), count + t
-            _put(factors, a + new, nonzeros[a + x], signs[a + x])
-            _put(factors, b + new, nonzeros[b + y], signs[b + y])
-            _put(factors, c + new, nonzeros[c + y], signs[c + y])
-            _add(factors, c + new, c + x, ONE)
-            _add(factors, b + x, b + y, ZERO)
-            _add(factors, a + y, a + x, ONE)
+        for new in range(count, count + order):
+            _put(table, stride, a + new, table[a + p], table[stride + a + p])
+            _put(table, stride, b + new, table[b + q], table[stride + b + q])
+            _put(table, stride, c + new, table[c + q], table[stride + c + q])
+            _add(table, stride, c + new, c + p, ONE)
+            _add(table, stride, b + p, b + q, ZERO)
+            _add(table, stride, a + q, a + p, ONE)
+            p, q = _next(p, x, order), _next(q, y, order)
         return True, counter
     return False, counter
 
 
 @njit(nogil=True, cache=True)
-def _flip(factors, capacity, count, order, integral, seed, counter):  # type: ignore[no-untyped-def]
-    """Try a random flip of two orbits; return one of the rows of each, or count twice.
+def _flip(table, capacity, count, order, integral, z, choice):  # type: ignore[no-untyped-def]
+    """Try a random flip of two orbits; return the first rows of both, or count twice.
 
     Rows u b d and u e f, up to the sign of u, become u (b + c e) d and u e (f -+ c d), c = 1 or
     -1, and so do all their images.
     """
-    signs = factors[1]
-    z = draw(seed, counter)
+    stride = THREE * capacity
     row, start = ((z >> HALF) * count) >> HALF, ((z & LOW32) * count) >> HALF
-    z = draw(seed, counter + ONE)
-    slot, turn = ((z & LOW32) * THREE) >> HALF, ONE + ((z >> U(63)) & ONE)
-    negate = (z >> U(62)) & ONE
-    u = slot * capacity
-    other = _partner(factors, u, row, start, count, order)
-    if other == count:
+    slot, turn = ((choice & LOW32) * THREE) >> HALF, ONE + ((choice >> U(63)) & ONE)
+    negate = (choice >> U(62)) & ONE
+    u, x = slot * capacity, row - row % order
+    if not _shares(table, stride, u, row, x, order, count):
         return count, count
-    second, third = (slot + turn) % THREE * capacity, (slot + THREE - turn) % THREE * capacity
-    opposite = ONE ^ negate ^ flag(signs[u + row] != signs[u + other])
+    other = _found(table, stride, u, row, x, order, start, count)
+    if other == count:
+        other = _found(table, stride, u, row, x, order, ZERO, start)
+        if other == start:
+            return count, count
+    second, third = slot + turn, slot + THREE - turn
+    second = (second - THREE * flag(second >= THREE)) * capacity
+    third = (third - THREE * flag(third >= THREE)) * capacity
+    opposite = ONE ^ negate ^ flag(table[stride + u + row] != table[stride + u + other])
     if integral and (
-        _overflows(factors, second + row, second + other, negate)
-        or _overflows(factors, third + other, third + row, opposite)
+        _overflows(table, stride, second + row, second + other, negate)
+        or _overflows(table, stride, third + other, third + row, opposite)
     ):
         return count, count
-    for t in range(order):
-        x, y = _image(row, t, order), _image(other, t, order)
-        _add(factors, second + x, second + y, negate)
-        _add(factors, third + y, third + x, opposite)
-    return row, other
+    y = other - other % order
+    for _ in range(order):
+        _add(table, stride, second + row, second + other, negate)
+        _add(table, stride, third + other, third + row, opposite)
+        row, other = _next(row, x, order), _next(other, y, order)
+    return x, y
 
 
 @njit(nogil=True, cache=True)
-def run(factors, best, count, limits, history):  # type: ignore[no-untyped-def]
+def run(table, best, count, limits, history):  # type: ignore[no-untyped-def]
     """Walk.
 
     Parameters
     ----------
-    factors : (nonzeros, signs, forms), each uint64 array, shape (3 * capacity,)
-        Slot after slot; changed in place. The forms are filled in here.
-    best : (nonzeros, signs), as above
-        The first state of the lowest rank.
+    table : uint64 array, shape (9 * capacity,)
+        Nonzeros, slot after slot, then signs alike; changed in place. Then the forms, filled in
+        here. One array, because several in a tuple are counted as references in every call.
+    best : uint64 array, shape (6 * capacity,)
+        Nonzeros and signs of the first state of the lowest rank.
     count : uint64
         Rows of the start, orbit after orbit.
     limits : uint64 array (order, integral, seed, steps, plus_after, band, stop_rank)
@@ -198,36 +207,37 @@ def run(factors, best, count, limits, history):  # type: ignore[no-untyped-def]
     -------
     rows, rows of the best, steps, flips, reductions, escapes, records, reason : uint64
     """
-    nonzeros, signs, forms = factors
     order, integral, seed, steps, plus_after, band, stop = limits
-    capacity = U(len(nonzeros)) // THREE
-    for place in range(U(len(forms))):
-        forms[place] = form(nonzeros[place], signs[place])
-    best[0][:], best[1][:] = nonzeros, signs
+    capacity = U(len(table)) // NINE
+    kept = SIX * capacity
+    for place in range(THREE * capacity):
+        table[kept + place] = form(table[place], table[THREE * capacity + place])
+    best[:] = table[:kept]
     lowest, since, last, step = count, count, ZERO, ZERO
     flips, reductions, escapes, records, counter = ZERO, ZERO, ZERO, ZERO, ONE
     while step < steps and lowest > stop:
         step += ONE
-        row, other = _flip(factors, capacity, count, order, integral, seed, counter)
+        z, choice = draw(seed, counter), draw(seed, counter + ONE)
         counter += TWO
+        row, other = _flip(table, capacity, count, order, integral, z, choice)
         if row < count:
             flips += ONE
             before = count
             # the orbit that moves into a gap is the last, so the later of the two goes first
-            count = _drop(factors, capacity, max(row, other) // order, count, order)
-            count = _drop(factors, capacity, min(row, other) // order, count, order)
+            count = _drop(table, capacity, max(row, other), count, order)
+            count = _drop(table, capacity, min(row, other), count, order)
             reductions += (before - count) // order
             if count < since:
                 since, last = count, step
             if count < lowest:
                 lowest = count
-                best[0][:], best[1][:] = nonzeros, signs
+                best[:] = table[:kept]
                 if records < U(len(history)):
                     history[records, 0], history[records, 1] = step, lowest
                     records += ONE
         if plus_after > ZERO and step - last > plus_after:
             if count + order <= lowest + band:
-                done, counter = plus(factors, capacity, count, order, integral, seed, counter)
+                done, counter = plus(table, capacity, count, order, integral, seed, counter)
                 if done:
                     count += order
                     escapes += ONE

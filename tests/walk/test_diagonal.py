@@ -138,11 +138,8 @@ class Plain:
 
     def free_row(self) -> None:
         z = self.draw()
-        row, entry = (z >> 32) * len(self.rows) >> 32, (z & LOW) * 64 >> 32
-        while self.mate(entry, 0) is None:
-            entry = (entry + 1) % 64
-        mate = self.mate(entry, 0)
-        assert mate is not None
+        row, paired = (z >> 32) * len(self.rows) >> 32, sorted(self.free.pairs)
+        entry, mate = paired[(z & LOW) * len(paired) >> 32]
         u, v, w = self.rows[row]
         self.rows.append([self.unit(0, entry), v, plus(self.unit(2, mate), w, -1)])
         self.rows[row][0] = plus(u, self.unit(0, entry), 1)

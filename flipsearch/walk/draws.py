@@ -15,7 +15,7 @@ FIRST = 0xBF58476D1CE4E5B9
 SECOND = 0x94D049BB133111EB
 
 _GOLDEN, _FIRST, _SECOND = np.uint64(GOLDEN), np.uint64(FIRST), np.uint64(SECOND)
-_A, _B, _C = np.uint64(30), np.uint64(27), np.uint64(31)
+_A, _B, _C, _ONE = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(1)
 
 
 @njit(inline="always")
@@ -25,3 +25,11 @@ def draw(seed, counter):  # type: ignore[no-untyped-def]
     z = (z ^ (z >> _A)) * _FIRST
     z = (z ^ (z >> _B)) * _SECOND
     return z ^ (z >> _C)
+
+
+@njit(inline="always")
+def next_draw(state):  # type: ignore[no-untyped-def]
+    """Return the next draw as uint64; `state` (uint64, shape (1,)) begins as the seed."""
+    z = draw(state[0], _ONE)
+    state[0] += _GOLDEN
+    return z

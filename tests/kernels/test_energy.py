@@ -5,14 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flipsearch.kernels.additions.energy import BLOCK, energy_of, memory_for
-from flipsearch.kernels.additions.greedy import _draw, shorten_repeatedly
+from flipsearch.kernels.additions.greedy import shorten_repeatedly
+from flipsearch.walk.draws import next_draw
 
 
 def plain_energy(matrix, state):
     """Replace the most frequent pair until none occurs twice, with rows as dictionaries."""
 
     def high_word():
-        return int(_draw(state)) >> 32
+        return int(next_draw(state)) >> 32
 
     rows = [{x: int(c) for x, c in enumerate(row) if c} for row in matrix]
     variables = matrix.shape[1]

@@ -1,12 +1,13 @@
 """Bit operations against their plain counterparts."""
 
 import numpy as np
+import plain_walks
 from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
 from flipsearch.walk.bits import kth_set_bit, leading_zeros, popcount, trailing_zeros
-from flipsearch.walk.draws import FIRST, GOLDEN, SECOND, draw
+from flipsearch.walk.draws import draw, next_draw
 
 words = st.integers(0, 2**64 - 1)
 
@@ -31,6 +32,11 @@ def _draw(seed, counter):
     return draw(seed, counter)
 
 
+@njit
+def _next_draw(state):
+    return next_draw(state)
+
+
 @given(words)
 def test_popcount(word):
     assert _popcount(np.uint64(word)) == word.bit_count()
@@ -50,11 +56,13 @@ def test_every_set_bit_in_order(word):
 
 @given(words, st.integers(0, 2**40))
 def test_draw(seed, counter):
-    mask = 2**64 - 1
-    z = (seed + counter * GOLDEN) & mask
-    z = ((z ^ (z >> 30)) * FIRST) & mask
-    z = ((z ^ (z >> 27)) * SECOND) & mask
-    assert _draw(np.uint64(seed), np.uint64(counter)) == z ^ (z >> 31)
+    assert _draw(np.uint64(seed), np.uint64(counter)) == plain_walks.draw(seed, counter)
+
+
+@given(words)
+def test_draws_one_after_another(seed):
+    state = np.array([seed], dtype=np.uint64)
+    assert [_next_draw(state) for _ in range(3)] == [plain_walks.draw(seed, k) for k in (1, 2, 3)]
 
 
 def test_draw_is_splitmix64():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_walks import LOW, Term, Vector, draw, same
 
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct, parse_format
@@ -23,26 +24,9 @@ from flipsearch.walk.diagonal import (
 )
 from flipsearch.walk.task import Policy, WalkTask, Words, pack, unpack
 
-Vector = tuple[int, ...]
-Term = list[Vector]
-WORD, LOW = 2**64 - 1, 2**32 - 1
-
-
-def draw(seed: int, counter: int) -> int:
-    """SplitMix64 by counter, once more, in plain integers."""
-    z = (seed + counter * 0x9E3779B97F4A7C15) & WORD
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & WORD
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & WORD
-    return z ^ (z >> 31)
-
 
 def plus(x: Vector, y: Vector, scale: int) -> Vector:
     return tuple((p + scale * q + 1) % 3 - 1 for p, q in zip(x, y, strict=True))
-
-
-def same(x: Vector, y: Vector) -> int:
-    """1 or -1 if y is that times x, else 0."""
-    return 1 if x == y else -1 if tuple(-e for e in x) == y else 0
 
 
 def single(x: Vector) -> int | None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
+from plain_walks import LOW, Term, Vector, draw, same
 
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct, parse_format
@@ -25,10 +26,6 @@ from flipsearch.walk.rotation import (
 )
 from flipsearch.walk.task import Policy, WalkOutcome, Words, unpack
 
-Vector = tuple[int, ...]
-Term = list[Vector]
-WORD = 2**64 - 1
-
 
 @njit
 def total(a, s, b, t):  # type: ignore[no-untyped-def]
@@ -39,14 +36,6 @@ def total(a, s, b, t):  # type: ignore[no-untyped-def]
 @njit
 def form(a, s):  # type: ignore[no-untyped-def]
     return rotation_kernel.form(a, s)
-
-
-def draw(seed: int, counter: int) -> int:
-    """SplitMix64 by counter, once more, in plain integers."""
-    z = (seed + counter * 0x9E3779B97F4A7C15) & WORD
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & WORD
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & WORD
-    return z ^ (z >> 31)
 
 
 def balanced(x: int, integral: bool) -> int:
@@ -65,11 +54,6 @@ def vectors(state: Words, entries: int) -> list[Term]:
         ]
         for row in state
     ]
-
-
-def same(x: Vector, y: Vector) -> int:
-    """1 or -1 if y is that times x, else 0."""
-    return 1 if x == y else -1 if tuple(-e for e in x) == y else 0
 
 
 def plus(x: Vector, y: Vector, scale: int, integral: bool) -> Vector:
@@ -101,8 +85,8 @@ class Plain:
     def flip(self) -> bool:
         rows, d = self.rows, self.task.order
         z, choice = self.draw(), self.draw()
-        row, start = (z >> 32) * len(rows) >> 32, (z & 2**32 - 1) * len(rows) >> 32
-        slot, turn = (choice & 2**32 - 1) * 3 >> 32, 1 + (choice >> 63)
+        row, start = (z >> 32) * len(rows) >> 32, (z & LOW) * len(rows) >> 32
+        slot, turn = (choice & LOW) * 3 >> 32, 1 + (choice >> 63)
         c = -1 if choice >> 62 & 1 else 1
         candidates = [(start + k) % len(rows) for k in range(len(rows))]
         others = [
@@ -134,8 +118,8 @@ class Plain:
             return False
         for _ in range(64):
             z, choice = self.draw(), self.draw()
-            p, q = (z >> 32) * len(rows) >> 32, (z & 2**32 - 1) * len(rows) >> 32
-            a, turn = (choice & 2**32 - 1) * 3 >> 32, 1 + (choice >> 63)
+            p, q = (z >> 32) * len(rows) >> 32, (z & LOW) * len(rows) >> 32
+            a, turn = (choice & LOW) * 3 >> 32, 1 + (choice >> 63)
             b, c = (a + turn) % 3, (a - turn) % 3
             if p // self.task.order == q // self.task.order:
                 continue

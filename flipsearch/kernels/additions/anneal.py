@@ -19,10 +19,10 @@ from numba import njit
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.kernels.additions.energy import energy_of, memory_for
-from flipsearch.kernels.additions.greedy import _draw
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
+from flipsearch.walk.draws import next_draw
 
 HOT, COLD = 2.0, 0.25
 """Temperatures, in additions, at which a cycle begins and ends."""
@@ -118,12 +118,12 @@ def _add_row(factor, r, s, scale):  # type: ignore[no-untyped-def]
 def _flip(u, v, w, state):  # type: ignore[no-untyped-def]
     """Try a random flip; return the slot that was shared, or -1 if nothing changed."""
     rank = len(u)
-    slot = np.int64(_draw(state) % np.uint64(3))
+    slot = np.int64(next_draw(state) % np.uint64(3))
     shared = u if slot == 0 else v if slot == 1 else w
     second = v if slot == 0 else w if slot == 1 else u
     third = w if slot == 0 else u if slot == 1 else v
-    r = np.int64(_draw(state) % np.uint64(rank))
-    start = np.int64(_draw(state) % np.uint64(rank))
+    r = np.int64(next_draw(state) % np.uint64(rank))
+    start = np.int64(next_draw(state) % np.uint64(rank))
     for k in range(rank):
         s = (start + k) % rank
         if s == r:
@@ -131,7 +131,7 @@ def _flip(u, v, w, state):  # type: ignore[no-untyped-def]
         sign = _equal(shared, r, s)
         if sign == 0:
             continue
-        draw = _draw(state)
+        draw = next_draw(state)
         c = 1 if draw & np.uint64(1) else -1
         if draw & np.uint64(2):
             second, third = third, second
@@ -170,13 +170,13 @@ def _add_line(factor, count, stride, length, step, i, j, scale):  # type: ignore
 def _sandwich(u, v, w, sides, state):  # type: ignore[no-untyped-def]
     """Try a random elementary sandwich; return the slot left alone, or -1 if undone."""
     n, m, p = sides
-    which = np.int64(_draw(state) % np.uint64(3))
+    which = np.int64(next_draw(state) % np.uint64(3))
     size = sides[which]
     if size < 2:
         return -1
-    i = np.int64(_draw(state) % np.uint64(size))
-    j = (i + 1 + np.int64(_draw(state) % np.uint64(size - 1))) % size
-    c = 1 if _draw(state) & np.uint64(1) else -1
+    i = np.int64(next_draw(state) % np.uint64(size))
+    j = (i + 1 + np.int64(next_draw(state) % np.uint64(size - 1))) % size
+    c = 1 if next_draw(state) & np.uint64(1) else -1
     rank = len(u)
     if which == 0:  # rows of U (n x m) and columns of W (p x n)
         first, a, second, b = u, (m, m, 1), w, (1, p, n)
@@ -225,7 +225,7 @@ def anneal(u, v, w, best_u, best_v, best_w, sides, share, best, hot, cold, steps
         if total < best:
             best = total
             best_u[:], best_v[:], best_w[:] = u, v, w
-        if sides[0] > 0 and _draw(state) % np.uint64(share) == 0:
+        if sides[0] > 0 and next_draw(state) % np.uint64(share) == 0:
             untouched = _sandwich(u, v, w, sides, state)
         else:
             untouched = _flip(u, v, w, state)
@@ -240,7 +240,7 @@ def anneal(u, v, w, best_u, best_v, best_w, sides, share, best, hot, cold, steps
             energies[2] = energy_of(w, memory, state)
         rise = energies.sum() - total
         temperature = hot * (cold / hot) ** (step / steps)
-        chance = float(_draw(state) >> np.uint64(11)) * 2.0**-53
+        chance = float(next_draw(state) >> np.uint64(11)) * 2.0**-53
         if rise <= 0 or chance < np.exp(-rise / temperature):
             before_u[:], before_v[:], before_w[:] = u, v, w
         else:

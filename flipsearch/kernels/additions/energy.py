@@ -23,8 +23,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from flipsearch.kernels.additions.greedy import _draw
 from flipsearch.walk.bits import kth_set_bit, popcount
+from flipsearch.walk.draws import next_draw
 
 BLOCK = 64
 """Bytes compared at a time."""
@@ -112,11 +112,11 @@ def _place_of(triangle, length, wanted, state):  # type: ignore[no-untyped-def]
         if here:
             count = popcount(here)
             ties += count
-            if (_draw(state) >> _U(32)) * ties >> _U(32) < count:
+            if (next_draw(state) >> _U(32)) * ties >> _U(32) < count:
                 chosen, block = here, start
     if block == length:
         return length
-    skip = (_draw(state) >> _U(32)) * popcount(chosen) >> _U(32)
+    skip = (next_draw(state) >> _U(32)) * popcount(chosen) >> _U(32)
     return block + kth_set_bit(chosen, skip)
 
 

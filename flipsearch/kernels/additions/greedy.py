@@ -12,47 +12,24 @@ plain implementation pair by pair.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
+
+from flipsearch.walk.bits import popcount
+from flipsearch.walk.draws import next_draw
 
 CANDIDATES = 8
 """Pairs whose potential is tried out at each step."""
 
 
-def _popcount(_context: Any, word: Any) -> Any:
-    """Return the number of set bits of a uint64 as int64."""
-
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
-
-    return types.int64(types.uint64), generate
-
-
-popcount: Any = intrinsic(_popcount)
-
-
-@njit(nogil=True, cache=True, inline="always")
-def _draw(state):  # type: ignore[no-untyped-def]
-    """Return the next 64 bits of splitmix64 and advance ``state[0]``."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = state[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
 @njit(nogil=True, cache=True)
 def _occurrences(plus, minus, x, y):  # type: ignore[no-untyped-def]
     """Return in how many rows x + y and x - y occur, up to sign."""
-    same = 0
-    different = 0
+    same, different = np.int64(0), np.int64(0)
     for word in range(plus.shape[1]):
         p, n, q, m = plus[x, word], minus[x, word], plus[y, word], minus[y, word]
-        same += popcount(p & q) + popcount(n & m)
-        different += popcount(p & m) + popcount(n & q)
+        same += np.int64(popcount(p & q) + popcount(n & m))
+        different += np.int64(popcount(p & m) + popcount(n & q))
     return same, different
 
 
@@ -155,7 +132,7 @@ def shorten_once(plus, minus, counts, inputs, strategy, weight, state, prefix, l
                         if strategy == 1:
                             share = float(count - 1) ** weight
                             total += share
-                            if float(_draw(state) >> np.uint64(11)) * 2.0**-53 * total < share:
+                            if float(next_draw(state) >> np.uint64(11)) * 2.0**-53 * total < share:
                                 first, second, sign = x, y, s
                                 largest = count
                         else:
@@ -166,7 +143,7 @@ def shorten_once(plus, minus, counts, inputs, strategy, weight, state, prefix, l
                                 if strategy == 2 and ties <= CANDIDATES:
                                     place = np.int64(ties - 1)
                                 else:
-                                    place = np.int64(_draw(state) % np.uint64(ties))
+                                    place = np.int64(next_draw(state) % np.uint64(ties))
                                 if strategy == 2:
                                     if place < CANDIDATES:
                                         candidates[place] = (x, y, s)
@@ -178,7 +155,7 @@ def shorten_once(plus, minus, counts, inputs, strategy, weight, state, prefix, l
                 best = -1e300
                 for tried in range(min(ties, CANDIDATES)):
                     x, y, s = candidates[tried]
-                    noise = float(_draw(state) >> np.uint64(11)) * 2.0**-53
+                    noise = float(next_draw(state) >> np.uint64(11)) * 2.0**-53
                     value = noise + weight * _potential(
                         plus, minus, counts, x, y, s, variables, spare
                     )
@@ -192,16 +169,15 @@ def shorten_once(plus, minus, counts, inputs, strategy, weight, state, prefix, l
         _recount(plus, minus, counts, first, variables)
         _recount(plus, minus, counts, second, variables)
         _recount(plus, minus, counts, variables - 1, variables)
-    nonzeros = 0
+    nonzeros, rows = np.int64(0), np.int64(0)
     for x in range(variables):
         for word in range(plus.shape[1]):
-            nonzeros += popcount(plus[x, word]) + popcount(minus[x, word])
-    rows = 0
+            nonzeros += np.int64(popcount(plus[x, word]) + popcount(minus[x, word]))
     for word in range(plus.shape[1]):
         present = np.uint64(0)
         for x in range(variables):
             present |= plus[x, word] | minus[x, word]
-        rows += popcount(present)
+        rows += np.int64(popcount(present))
     return nonzeros - rows + made, made
 
 
@@ -237,13 +213,13 @@ def shorten_repeatedly(plus, minus, best, best_length, best_additions, passes, s
     for _ in range(passes):
         work_plus[:inputs] = plus
         work_minus[:inputs] = minus
-        strategy = np.int64(_draw(state) % np.uint64(3))
-        weight = float(_draw(state) >> np.uint64(11)) * 2.0**-53
+        strategy = np.int64(next_draw(state) % np.uint64(3))
+        weight = float(next_draw(state) >> np.uint64(11)) * 2.0**-53
         if strategy == 1:
             weight = 1.0 + 7.0 * weight
         kept = np.int64(0)
-        if best_length > 0 and _draw(state) % np.uint64(3) == 0:
-            kept = np.int64(_draw(state) % np.uint64(3 * best_length // 4 + 1))
+        if best_length > 0 and next_draw(state) % np.uint64(3) == 0:
+            kept = np.int64(next_draw(state) % np.uint64(3 * best_length // 4 + 1))
         additions, made = shorten_once(
             work_plus, work_minus, counts, inputs, strategy, weight, state, best, kept, choices
         )

@@ -18,9 +18,9 @@ import numpy as np
 from numba import njit
 
 from flipsearch.kernels.additions.energy import energy_of, memory_for
-from flipsearch.kernels.additions.greedy import _draw
 from flipsearch.kernels.additions.program import Output, Program, Step
 from flipsearch.rings import IntArray
+from flipsearch.walk.draws import next_draw
 
 MOST = 128
 """Operations on either side at most."""
@@ -154,27 +154,27 @@ def anneal_in_place(matrix, start, found, best, hot, cold, steps, memory, state)
         if energy < best:
             best = energy
             best_operations[:], best_lengths[:] = operations, lengths
-        side = np.int64(_draw(state) % np.uint64(2))
+        side = np.int64(next_draw(state) % np.uint64(2))
         count = lengths[side]
         size = np.uint64(matrix.shape[1] if side == 0 else matrix.shape[0])
         if size < 2:
             continue
         before[side], before_lengths[side] = operations[side], count
-        if count > 0 and _draw(state) % np.uint64(REMOVALS) == 0:
-            place = np.int64(_draw(state) % np.uint64(count))
+        if count > 0 and next_draw(state) % np.uint64(REMOVALS) == 0:
+            place = np.int64(next_draw(state) % np.uint64(count))
             for k in range(place, count - 1):
                 operations[side, k] = operations[side, k + 1]
             lengths[side] = count - 1
         elif count < MOST:
-            place = np.int64(_draw(state) % np.uint64(count + 1))
+            place = np.int64(next_draw(state) % np.uint64(count + 1))
             for k in range(count, place, -1):
                 operations[side, k] = operations[side, k - 1]
-            i = np.int64(_draw(state) % size)
+            i = np.int64(next_draw(state) % size)
             j = np.int64(
-                (np.uint64(i) + np.uint64(1) + _draw(state) % (size - np.uint64(1))) % size
+                (np.uint64(i) + np.uint64(1) + next_draw(state) % (size - np.uint64(1))) % size
             )
             operations[side, place, 0], operations[side, place, 1] = i, j
-            operations[side, place, 2] = 1 if _draw(state) & np.uint64(1) else -1
+            operations[side, place, 2] = 1 if next_draw(state) & np.uint64(1) else -1
             lengths[side] = count + 1
         else:
             continue
@@ -184,7 +184,7 @@ def anneal_in_place(matrix, start, found, best, hot, cold, steps, memory, state)
         if fine:
             rise = energy_of(rest, memory, state) + lengths.sum() - energy
         temperature = hot * (cold / hot) ** (step / steps)
-        chance = float(_draw(state) >> np.uint64(11)) * 2.0**-53
+        chance = float(next_draw(state) >> np.uint64(11)) * 2.0**-53
         if rise <= 0 or chance < np.exp(-rise / temperature):
             energy += rise
         else:

@@ -19,7 +19,6 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.transform.dimensions import matrix_format
 from flipsearch.verify import verify
-from flipsearch.walk.draws import next_draw
 
 STEPS = 300_000
 TRIES = 2
@@ -84,6 +83,16 @@ def cost(value):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def _draw(state):  # type: ignore[no-untyped-def]
+    """Return the next 64 random bits (splitmix64)."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = state[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(nogil=True, cache=True)
 def _change(X, i, j, sign, columns):  # type: ignore[no-untyped-def]
     """Return the changes of cost and of large coefficients if line i gains sign times line j."""
     change, larger = 0, 0
@@ -120,7 +129,7 @@ def anneal(U, V, W, state, steps, hot, cold):  # type: ignore[no-untyped-def]
     for step in range(steps):
         if large == 0:
             return True
-        side = next_draw(state) % np.uint64(3)
+        side = _draw(state) % np.uint64(3)
         if side == np.uint64(0):
             X, Y = U, W
         elif side == np.uint64(1):
@@ -130,10 +139,10 @@ def anneal(U, V, W, state, steps, hot, cold):  # type: ignore[no-untyped-def]
         lines = X.shape[1]
         if lines < 2:
             continue
-        i = np.int64(next_draw(state) % np.uint64(lines))
-        j = np.int64(next_draw(state) % np.uint64(lines - 1))
+        i = np.int64(_draw(state) % np.uint64(lines))
+        j = np.int64(_draw(state) % np.uint64(lines - 1))
         j += int(j >= i)
-        bits = next_draw(state)
+        bits = _draw(state)
         sign = 1 - 2 * np.int64(bits & np.uint64(1))
         chance = np.float64(bits >> np.uint64(11)) / 9007199254740992.0
         # X's rows change by P, the columns of the factor before it by P inverse

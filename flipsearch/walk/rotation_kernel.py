@@ -6,8 +6,8 @@ one slot, which lie side by side. An index would not pay: every flip changes 2d 
 Three draws in four meet a factor that no other orbit has, so that is found out first, without
 branches and thus eight rows at a time; only then is the partner looked for.
 
-Invariant: row o d + t is the t-th image of row o d, before and after every move; `forms` holds the
-signs of each factor or of its negative, whichever has its lowest entry positive, so that factors
+Invariant: row o d + t is the t-th image of row o d, before and after every move; a form is the
+signs of a factor or of its negative, whichever has its lowest entry positive, so that factors
 agree up to sign exactly when nonzeros and forms agree.
 """
 
@@ -66,7 +66,7 @@ def _overflows(table, stride, to, place, negate):  # type: ignore[no-untyped-def
 
 @njit(inline="always")
 def _next(row, first, order):  # type: ignore[no-untyped-def]
-    """Return the image of a row, where `first` is the first of its orbit."""
+    """Return the next image of a row; `first` is the first row of its orbit."""
     row += ONE
     return row - order * flag(row - first == order)
 

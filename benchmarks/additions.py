@@ -58,7 +58,7 @@ def candidates() -> dict[MatrixProduct, list[Scheme]]:
         format_ = scheme.format
         if scheme.ring.characteristic or scheme.natural_ring is not Ring.ZT:
             continue
-        if not isinstance(format_, MatrixProduct) or not format_.is_general or format_.corner:
+        if not isinstance(format_, MatrixProduct) or not format_.is_general:
             continue
         scheme = scheme.canonical.over(Ring.ZT)
         order = next(order for order in ORDERS if format_.permuted(order) == format_.sorted)

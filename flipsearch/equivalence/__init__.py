@@ -94,7 +94,7 @@ def orbit(scheme: Scheme) -> Orbit:
 
 def _too_large(scheme: Scheme) -> str:
     form = scheme.format
-    if not isinstance(form, MatrixProduct) or not form.is_general or form.corner:
+    if not isinstance(form, MatrixProduct) or not form.is_general:
         return f"classes are computed for general products only, not for {form}"
     return f"not decided: the symmetries of {form} over {scheme.ring} are too many to go through"
 
@@ -152,7 +152,7 @@ def equivalent(first: Scheme, second: Scheme) -> bool | None:
 
 def _sides(scheme: Scheme) -> Any:
     form = scheme.format
-    if isinstance(form, MatrixProduct) and form.is_general and not form.corner:
+    if isinstance(form, MatrixProduct) and form.is_general:
         return sorted(form.sides)
     return form
 

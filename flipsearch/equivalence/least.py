@@ -93,7 +93,7 @@ def least(scheme: Scheme, p: int) -> Least | None:
         2 or 3.
     """
     form = scheme.format
-    if not isinstance(form, MatrixProduct) or not form.is_general or form.corner:
+    if not isinstance(form, MatrixProduct) or not form.is_general:
         return None
     n, m, q = sorted(form.sides)
     sides = n, m, q

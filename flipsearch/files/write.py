@@ -85,7 +85,7 @@ def to_bytes(
     if to == "npy":
         return npy_bytes(scheme)
     form = scheme.format
-    if not isinstance(form, MatrixProduct) or not form.is_general or form.corner:
+    if not isinstance(form, MatrixProduct) or not form.is_general:
         raise FormatError(f"a .{to} file holds general products only, not {form}: use json")
     if to == "npz":
         return npz_bytes(scheme, form)

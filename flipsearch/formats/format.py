@@ -109,12 +109,12 @@ class MatrixProduct(Format):
     def name(self) -> str:  # type: ignore[override]
         """``4x5x12`` or ``ug:4x4x4``, with the corner suffix."""
         sizes = f"{self.n}x{self.m}x{self.p}{self.corner}"
-        return sizes if self.is_general and not self.corner else f"{self.operands}:{sizes}"
+        return sizes if self.is_general else f"{self.operands}:{sizes}"
 
     @property
     def is_general(self) -> bool:
-        """Whether both operands are general matrices."""
-        return self.operands == "gg"
+        """Whether this is a full product of general matrices: all of C is computed."""
+        return self.operands == "gg" and not self.corner
 
     @property
     def is_gram(self) -> bool:
@@ -194,7 +194,7 @@ class MatrixProduct(Format):
 
     def permuted(self, order: tuple[int, int, int]) -> MatrixProduct:
         """Return the general format whose sides are (n, m, p) in another order."""
-        if not self.is_general or self.corner:
+        if not self.is_general:
             raise UsageError(f"{self.name}: only general formats with all corners permute")
         n, m, p = (self.sides[k] for k in order)
         return MatrixProduct(n, m, p)
@@ -202,7 +202,7 @@ class MatrixProduct(Format):
     @property
     def sorted(self) -> MatrixProduct:
         """The format under which ranks are tabulated: of a general one, that with n <= m <= p."""
-        if not self.is_general or self.corner:
+        if not self.is_general:
             return self
         n, m, p = sorted(self.sides)
         return MatrixProduct(n, m, p)

@@ -157,7 +157,7 @@ def _meaning(scheme: Scheme) -> str:
     if not isinstance(form, MatrixProduct):
         return "a bilinear map given as a sparse tensor"
     n, m, p = form.sides
-    if form.is_general and not form.corner:
+    if form.is_general:
         return f"C = A B with A {n} x {m}, B {m} x {p}, C {n} x {p}"
     return f"a structured product: left operand {n} x {m}, output {n} x {p}"
 

@@ -93,7 +93,7 @@ def fitted(scheme: Scheme, format_: MatrixProduct) -> Scheme:
     own = matrix_format(scheme)
     if own == format_:
         return scheme
-    if own.is_general and format_.is_general and not own.corner:
+    if own.is_general and format_.is_general:
         orders = [oriented_sides(own.sides, order) for order in ORDERS]
     else:
         orders = [own.sides]

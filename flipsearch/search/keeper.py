@@ -300,7 +300,7 @@ def lifted(scheme: Scheme) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.
 
     found = lift(scheme).scheme
     format_ = found.format
-    general = isinstance(format_, MatrixProduct) and format_.is_general and not format_.corner
+    general = isinstance(format_, MatrixProduct) and format_.is_general
     if general and found.ring is Ring.Z:
         found = ternary_sandwich(found) or found
     return str(found.ring), found.u, found.v, found.w, found.denominators

@@ -95,7 +95,7 @@ class MetaStrategy:
     ) -> None:
         if not ring.is_field_of_search:
             raise UsageError(f"walks run over F2, F3 and ZT, not over {ring}")
-        if not formats or any(not f.is_general or f.corner for f in formats):
+        if not formats or not all(f.is_general for f in formats):
             raise UsageError("the meta strategy takes general formats, at least one")
         self.ring, self.seed, self.width, self.slack = ring, seed, width, slack
         self.schedules = tuple(schedules)

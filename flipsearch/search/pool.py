@@ -111,7 +111,7 @@ class PoolStrategy(Archived):
         self.target, self.steps = target, steps
         self.asked = self.told = self.begun = 0
         self.grows = not starts
-        free = isinstance(format_, MatrixProduct) and format_.is_general and not format_.corner
+        free = isinstance(format_, MatrixProduct) and format_.is_general
         self._may_sandwich = ring is Ring.ZT and free
         self.starts = [pack(scheme) for scheme in starts] or [naive_start(format_, ring)]
         if not all(0 < len(state) <= LARGEST_RANK for state in self.starts):

@@ -95,7 +95,7 @@ class SymmetricStrategy:
         loosened: float = 0.2,
         schedules: Schedules | None = None,
     ) -> None:
-        if not format_.is_general or format_.corner or len(set(format_.sides)) != 1:
+        if not format_.is_general or len(set(format_.sides)) != 1:
             raise UsageError(
                 f"symmetric search over F2 takes n x n x n, not {format_}: structured square "
                 "formats walk over F3 and ZT"

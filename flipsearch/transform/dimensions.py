@@ -341,7 +341,7 @@ def product(first: Scheme, second: Scheme) -> Scheme:
     """
     one, two = matrix_format(first), matrix_format(second)
     for format_ in (one, two):
-        if not format_.is_general or format_.corner:
+        if not format_.is_general:
             raise UsageError(f"{format_} is structured: its blocks are not, so it has no product")
     if first.ring is not second.ring:
         raise UsageError(f"cannot multiply a scheme over {first.ring} by one over {second.ring}")

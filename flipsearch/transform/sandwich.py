@@ -56,7 +56,7 @@ def sandwich(scheme: Scheme, P: Matrix, Q: Matrix, R: Matrix) -> Scheme:
     given = [_rows(matrix, side) for matrix, side in zip((P, Q, R), format_.sides, strict=True)]
     inverses = [inverse(rows, p) for rows in given]
     maps, scale = _parameter_maps(format_, given, inverses, p)
-    if not (format_.is_general and not format_.corner):
+    if not format_.is_general:
         _check_target(format_, maps, scale, p)
     factors = []
     for factor, image in zip(scheme.factors, maps, strict=True):
@@ -264,7 +264,7 @@ def _operand_map(layout: Layout, before: IntArray, after: IntArray, p: int) -> I
 def _output_map(format_: MatrixProduct, before: IntArray, after: IntArray) -> IntArray:
     """Return M with M[s, t] = coordinate s of before E_t after, E_t a basis matrix of C^T."""
     d = format_.dimensions[2]
-    if format_.is_general and not format_.corner:
+    if format_.is_general:
         return np.kron(before, after.T)
     positions = [format_.output_position(t) for t in range(d)]
     result = np.zeros((d, d), dtype=before.dtype)

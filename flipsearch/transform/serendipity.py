@@ -193,7 +193,7 @@ def serendipitous_product(
         A coefficient reaches 2^62.
     """
     outer = matrix_format(scheme)
-    if not outer.is_general or outer.corner:
+    if not outer.is_general:
         raise UsageError(f"{outer} is structured: only general formats have a product")
     terms = normal_terms(scheme.canonical)
     used = [r for group in groups for r in group.members]

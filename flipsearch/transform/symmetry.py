@@ -79,8 +79,8 @@ def cyclic(scheme: Scheme, steps: int = 1) -> Scheme:
 def transpose(scheme: Scheme) -> Scheme:
     """Return the scheme for (A B)^T = B^T A^T.
 
-    General formats become p x m x n; ``ss``, ``kk``, ``ww``, ``ul`` and (with all indices
-    reversed) ``uu`` stay what they are.
+    General formats become p x m x n; ``gg`` without a corner, ``ss``, ``kk``, ``ww``, ``ul`` and
+    (with all indices reversed) ``uu`` stay what they are.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def transpose(scheme: Scheme) -> Scheme:
     format_ = matrix_format(scheme)
     if format_.is_general:
         return permute(scheme, (2, 1, 0))
-    if format_.operands not in ("ss", "kk", "ww", "ul", "uu"):
+    if format_.operands not in ("gg", "ss", "kk", "ww", "ul", "uu"):
         raise UsageError(f"the transposed product of {format_} is no format")
     if format_.operands == "uu" and format_.corner in ("a", "b"):
         raise UsageError(f"reversing indices moves the corner of {format_}")

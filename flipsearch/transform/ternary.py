@@ -49,7 +49,7 @@ def ternary_sandwich(
         The format is structured, or the scheme not over Z.
     """
     format_ = matrix_format(scheme)
-    if not format_.is_general or format_.corner:
+    if not format_.is_general:
         raise UsageError(
             f"{format_} is structured: only general formats change their basis freely"
         )

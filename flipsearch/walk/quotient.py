@@ -180,7 +180,6 @@ def symmetric_walk(task: QuotientTask) -> QuotientOutcome:
         or not format_.is_general
         or len(set(format_.sides)) != 1
         or format_.n > 8
-        or format_.corner
         or task.ring is not Ring.F2
     ):
         raise UsageError("symmetric walks take n x n x n, n at most 8, over F2")

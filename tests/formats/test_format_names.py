@@ -33,6 +33,13 @@ def test_every_format_parses_back_and_small_ones_have_valid_naive_schemes() -> N
     assert checked > 100
 
 
+@pytest.mark.parametrize("corner", ["", "a", "b", "c"])
+def test_a_product_without_a_corner_is_not_general(corner: str) -> None:
+    form = parse_format(f"gg:3x3x3{corner}")
+    assert form.is_general is not bool(corner)
+    assert parse_format("ug:3x3x3").is_general is False
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

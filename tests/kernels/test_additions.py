@@ -143,6 +143,14 @@ def test_the_walk_leads_from_strassen_to_15():
     assert reduce_additions(found, passes=40).additions == 15
 
 
+@pytest.mark.parametrize("name", ["gg:2x2x2c", "gg:3x3x3a"])
+def test_the_walk_keeps_a_missing_corner(name):
+    start = naive_scheme(parse_format(name), Ring.ZT)
+    found = fewer_additions(start, seconds=0.3)
+    assert found.format == start.format
+    assert is_valid(found)
+
+
 @settings(max_examples=30, deadline=None)
 @given(shape=shapes, seed=st.integers(0, 10**6), fresh=st.booleans())
 def test_operations_in_place_leave_a_program_of_the_same_matrix(shape, seed, fresh):

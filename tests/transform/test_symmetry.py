@@ -46,9 +46,10 @@ def test_cyclic_has_order_three_and_transpose_order_two(strassen: Scheme) -> Non
     assert str(transpose(scheme).format) == "6x4x2"
 
 
-@pytest.mark.parametrize("operands", ["ss", "kk", "ww", "ul", "uu"])
+@pytest.mark.parametrize("operands", ["ss", "kk", "ww", "ul", "uu", "gg"])
 def test_transpose_of_structured_formats(operands: str) -> None:
-    scheme = naive_scheme(parse_format(f"{operands}:3x3x3"), Ring.ZT)
+    corner = "a" if operands == "gg" else ""
+    scheme = naive_scheme(parse_format(f"{operands}:3x3x3{corner}"), Ring.ZT)
     image = transpose(random_sandwich(scheme, np.random.default_rng(1)))
     assert is_valid(image)
     assert transpose(transpose(image)) == image

@@ -4,7 +4,8 @@ One module a group of commands, each with `register(commands)`, which adds its p
 `handler` to a function from the parsed arguments to an exit code. Handlers import what they need
 when they run, so that `--help` is quick and nobody pays for what he does not use.
 
-Exit codes: 0 done, 1 not found or not valid, 2 bad usage, 130 interrupted (after saving).
+Exit codes: 0 done, 1 not found or not valid, 2 bad usage, 130 interrupted and 143 terminated
+(after saving).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 from collections.abc import Sequence
 
 from flipsearch import __version__
-from flipsearch.cli.output import complain
+from flipsearch.cli.output import Terminated, adapt_streams, complain, terminable
 from flipsearch.errors import FlipsearchError
 
 GROUPS = ("search", "schemes", "catalogue", "kernels", "faults", "report", "doctor")
@@ -57,6 +58,7 @@ def natural(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are one line on standard error."""
+    adapt_streams()
     arguments = build_parser().parse_args(argv)
     level = logging.INFO if arguments.verbose else logging.WARNING
     logging.basicConfig(
@@ -65,12 +67,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.quiet:  # that it compiles takes long enough to be told
         logging.getLogger("flipsearch.walk").setLevel(logging.INFO)
     try:
-        code: int = arguments.handler(arguments)
-        sys.stdout.flush()
+        with terminable():
+            code: int = arguments.handler(arguments)
+            sys.stdout.flush()
         return code
     except FlipsearchError as error:
         complain(str(error))
         return error.exit_code
+    except Terminated:
+        complain("terminated")
+        return 143
     except KeyboardInterrupt:
         complain("interrupted")
         return 130

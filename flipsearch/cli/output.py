@@ -1,12 +1,66 @@
-"""What commands print: tables and progress for people, one JSON object a line for programs."""
+"""What commands print: tables and progress for people, one JSON object a line for programs.
+
+Invariant: a message or a table row is one line of printable text, whatever a file's name, a
+provenance or an error holds; and printing never fails for the encoding of a terminal or a pipe.
+"""
 
 from __future__ import annotations
 
+import io
 import json
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
+
+ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, raised like Ctrl-C so that unfinished files are removed."""
+
+
+def adapt_streams() -> None:
+    """Make both output streams spell characters that their encoding lacks by their number."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Raise `Terminated` on the first SIGTERM or SIGHUP; a second one ends the process at once.
+
+    A signal that is ignored or handled already (``nohup``, a host program) is left alone.
+    """
+    taken = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        for one in taken:
+            signal.signal(one, signal.SIG_DFL)
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        for number in ENDINGS:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                taken.append(number)
+                signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def printable(text: str) -> str:
+    """Return text on one line: control characters and lone surrogates become ``?``."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c in "\n\t" else "?" for c in text)
 
 
 def print_json(record: Mapping[str, Any]) -> None:
@@ -16,7 +70,7 @@ def print_json(record: Mapping[str, Any]) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows under their column names, aligned: numbers right, text left."""
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
     widths = [max([len(c), *(len(row[k]) for row in cells)]) for k, c in enumerate(columns)]
     numeric = [
         bool(cells)
@@ -33,7 +87,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def complain(message: str) -> None:
     """Print one line for people on standard error."""
-    print(f"flipsearch: {message}", file=sys.stderr, flush=True)
+    print(f"flipsearch: {printable(message)}", file=sys.stderr, flush=True)
 
 
 class StatusLine:

@@ -1,9 +1,9 @@
 """Reading many files on several cores, in order, with flat memory.
 
 The main process cuts the input into pieces and hands batches of them to worker processes; each
-parses and verifies its batch. At most a few batches are under way at any time, so memory does not
-grow with the input, and results come out in the order of the input whatever the number of
-workers.
+parses and verifies its batch and sends factors of one byte an entry. At most a few batches are
+under way at any time, and the main process widens one scheme at a time to int64. Results come out
+in the order of the input whatever the number of workers.
 
 Invariant: what comes out is what `read_piece` gives for each piece, in order.
 """
@@ -96,12 +96,13 @@ def read_many(
     source = chain(first, batches)
     results = _serial(source, ring) if count <= 1 else _parallel(source, ring, count)
     for batch, reads in results:
+        for read in reads:
+            good = read.scheme is not None
+            done.accepted += good
+            done.rejected += not good
+            yield read
         done.pieces += len(batch)
         done.bytes += sum(len(piece.data) for piece in batch)
-        good = sum(read.scheme is not None for read in reads)
-        done.accepted += good
-        done.rejected += len(reads) - good
-        yield from reads
         if progress is not None:
             progress(done)
 
@@ -122,14 +123,14 @@ def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
 
 def _serial(
     batches: Iterator[list[Piece]], ring: Ring | None
-) -> Iterator[tuple[list[Piece], list[Read]]]:
+) -> Iterator[tuple[list[Piece], Iterator[Read]]]:
     for batch in batches:
-        yield batch, [read_piece(piece, ring) for piece in batch]
+        yield batch, (read_piece(piece, ring) for piece in batch)
 
 
 def _parallel(
     batches: Iterator[list[Piece]], ring: Ring | None, workers: int
-) -> Iterator[tuple[list[Piece], list[Read]]]:
+) -> Iterator[tuple[list[Piece], Iterator[Read]]]:
     context = multiprocessing.get_context("spawn")
     waiting: deque[tuple[list[Piece], Future[list[Packed]]]] = deque()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
@@ -138,10 +139,10 @@ def _parallel(
                 waiting.append((batch, pool.submit(_read_batch, batch, ring)))
             while waiting:
                 batch, future = waiting.popleft()
-                reads = [_unpacked(packed) for packed in future.result()]
+                packed = future.result()
                 for following in islice(batches, 1):
                     waiting.append((following, pool.submit(_read_batch, following, ring)))
-                yield batch, reads
+                yield batch, map(_unpacked, packed)
         except BrokenProcessPool:
             raise FormatError(
                 "a reading process was killed, perhaps for lack of memory: try --workers 1"

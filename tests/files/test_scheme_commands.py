@@ -6,12 +6,14 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scheme_samples import changed_basis, samples, strassen
 
 from flipsearch.catalogue import Catalogue
+from flipsearch.cli import _schemes as commands
 from flipsearch.cli import schemes as group
 from flipsearch.cli._schemes import _provenance
 from flipsearch.cli.output import complain
@@ -211,3 +213,41 @@ def test_a_file_that_boasts_is_not_believed() -> None:
         assert (said.get("survives") == claim) is holds
         assert ("claimed-survives" in said) is not holds
         assert said["file"] == "a.txt"
+
+
+def test_a_commit_is_bounded_in_number_bytes_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Read("a", "json", strassen())
+    nbytes = sum(matrix.nbytes for matrix in strassen().factors)
+    none = Read("b", "", None, "no scheme")
+
+    def sizes(count: int, read: Read = small) -> list[int]:
+        return [len(batch) for batch in commands._commits([read] * count)]
+
+    assert sizes(2500) == [1000, 1000, 500]
+    assert sizes(0) == []
+    monkeypatch.setattr(commands, "_COMMIT_BYTES", 3 * nbytes)
+    assert sizes(7) == [3, 3, 1]
+    assert sizes(7, none) == [7]
+    monkeypatch.setattr(commands, "_COMMIT_SECONDS", -1.0)
+    assert sizes(3) == [1, 1, 1]
+
+
+def test_an_import_commits_large_schemes_a_few_at_a_time(
+    tmp_path: Path, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = naive_scheme(parse_format("4x4x4"), Ring.ZT)
+    nbytes = sum(matrix.nbytes for matrix in large.factors)
+    for number in range(7):
+        (tmp_path / f"{number}.exp").write_bytes(to_bytes(large, "exp"))
+    held: list[int] = []
+    add_many = Catalogue.add_many
+
+    def counted(catalogue: Catalogue, items: Any, *rest: Any, **options: Any) -> Any:
+        chosen = list(items)
+        held.append(sum(m.nbytes for scheme, _ in chosen for m in scheme.factors))
+        return add_many(catalogue, chosen, *rest, **options)
+
+    monkeypatch.setattr(Catalogue, "add_many", counted)
+    monkeypatch.setattr(commands, "_COMMIT_BYTES", 3 * nbytes)
+    assert run("import", *sorted(tmp_path.glob("*.exp")), "--db", db) == 0
+    assert held == [3 * nbytes, 3 * nbytes, nbytes]

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scheme_samples import strassen
+
+from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.cli import output
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    """Give a catalogue whose one scheme has a source outside ASCII."""
+    path = tmp_path / "catalogue.sqlite"
+    with Catalogue.open(path) as catalogue:
+        catalogue.add(strassen(), Provenance(source="Zoë × Noé"))
+    return path
+
+
+def flipsearch(*arguments: object, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "flipsearch", *map(str, arguments)],
+        env=os.environ | environment,
+        capture_output=True,
+        timeout=300,
+    )
+
+
+def test_commands_print_to_a_terminal_without_unicode(db: Path, tmp_path: Path) -> None:
+    site, kernel = tmp_path / "sité", tmp_path / "kernél.py"
+    for command in (
+        ("list", "2x2x2", "--sort", "scheme"),
+        ("report", "-o", site, "--no-plots", "--downloads", "none"),
+        ("kernel", strassen().content_hash, "-o", kernel),
+    ):
+        done = flipsearch(*command, "--db", db, PYTHONIOENCODING="ascii")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.isascii()
+        assert b"\\xe" in done.stdout
+    assert (site / "index.html").is_file()
+    assert kernel.is_file()
+
+
+def test_text_of_others_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for hostile in ("a\nb\x1b[2J", "\x00\r\ud800", "\x85\u2028\u202e"):
+        output.complain(hostile)
+        output.print_table(["x", "y"], [[hostile, 1]])
+    shown = capsys.readouterr()
+    assert shown.err.count("\n") == 3
+    assert shown.out.count("\n") == 6
+    assert (shown.out + shown.err).replace("\n", "").isprintable()
+
+
+def test_characters_that_an_encoding_lacks_are_spelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, io.TextIOWrapper(io.BytesIO(), "ascii"))
+    output.adapt_streams()
+    print("é\ud800", flush=True)
+    assert sys.stdout.buffer.getvalue() == b"\\xe9\\ud800\n"  # type: ignore[attr-defined]
+
+
+def test_sigterm_unwinds_once_and_leaves_other_handlers_alone() -> None:
+    with pytest.raises(output.Terminated), output.terminable():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with output.terminable():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@pytest.mark.parametrize("number", output.ENDINGS)
+def test_a_terminated_report_leaves_nothing_behind(
+    db: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    program = (
+        "import sys, time\n"
+        "from flipsearch.cli import main\n"
+        "from flipsearch.report.folder import Folder\n"
+        "write = Folder.write\n"
+        "def slow(folder, name, data):\n"
+        "    write(folder, name, data)\n"
+        "    print('writing', flush=True)\n"
+        "    time.sleep(60)\n"
+        "Folder.write = slow\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    folder = tmp_path / "sites"
+    command = ["report", "-o", str(folder / "site"), "--no-plots", "--db", str(db)]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        assert [path.name[:6] for path in folder.iterdir()] == [".site."]
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert errors == "flipsearch: terminated\n"
+    assert list(folder.iterdir()) == []

@@ -37,7 +37,7 @@ def terminable() -> Iterator[None]:
 
     A signal that is ignored or handled already (``nohup``, a host program) is left alone.
     """
-    taken = []
+    taken: list[signal.Signals] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
         for one in taken:

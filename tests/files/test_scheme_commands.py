@@ -50,7 +50,9 @@ def files(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Path:
+def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the place of a catalogue that starts empty, not with the schemes of the project."""
+    monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: None)
     return tmp_path / "catalogue.sqlite"
 
 

@@ -252,4 +252,4 @@ def test_an_import_commits_large_schemes_a_few_at_a_time(
     monkeypatch.setattr(Catalogue, "add_many", counted)
     monkeypatch.setattr(commands, "_COMMIT_BYTES", 3 * nbytes)
     assert run("import", *sorted(tmp_path.glob("*.exp")), "--db", db) == 0
-    assert held == [3 * nbytes, 3 * nbytes, nbytes]
+    assert [size for size in held if size] == [3 * nbytes, 3 * nbytes, nbytes]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -91,26 +92,60 @@ def test_budgets_that_are_no_time(text):
         parse_budget(text)
 
 
+def checkout_program():
+    path = Path(__file__).resolve().parent.parent / "run.py"
+    spec = importlib.util.spec_from_file_location("checkout_run", path)
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    return program
+
+
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
         ([], "base"),
         (["list"], "base"),
-        (["-v", "report", "-o", "site"], "all"),
-        (["plot", "-o", "a.png"], "all"),
+        (["-v", "report", "-o", "site"], "plot"),
+        (["plot", "-o", "a.png"], "plot"),
         (["test"], "all"),
-        (["search", "2x2x2", "--executor", "ray"], "all"),
+        (["search", "2x2x2", "--executor", "ray"], "ray"),
         (["search", "2x2x2", "--executor=threads"], "base"),
-        (["bench-kernel", "mm.py", "--plot=a.png"], "all"),
+        (["bench-kernel", "mm.py", "--plot=a.png"], "plot"),
         (["bench-kernel", "mm.py"], "base"),
     ],
 )
 def test_a_checkout_installs_what_the_command_needs(arguments, wanted):
-    path = Path(__file__).resolve().parent.parent / "run.py"
-    spec = importlib.util.spec_from_file_location("checkout_run", path)
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
-    assert program.wanted_set(arguments) == wanted
+    assert checkout_program().wanted_set(arguments) == wanted
+
+
+def test_what_is_installed_is_not_installed_again(tmp_path, monkeypatch):
+    program = checkout_program()
+    monkeypatch.setattr(program, "VENV", tmp_path)
+    monkeypatch.setattr(program, "PYTHON", tmp_path / "python")
+    assert not program.is_installed("base")
+    (tmp_path / "flipsearch-ray").write_text(program.digest("ray"))
+    assert not program.is_installed("base")  # the mark of an environment that lost its Python
+    (tmp_path / "python").touch()
+    assert [name for name in program.SETS if program.is_installed(name)] == ["base", "ray"]
+    (tmp_path / "flipsearch-ray").write_text("a digest of an older lock file")
+    assert not program.is_installed("base")
+    (tmp_path / "flipsearch-all").write_text(program.digest("all"))
+    missing = [name for name in program.SETS if not program.is_installed(name)]
+    assert missing == ["gpu", "gpu12"]
+
+
+def test_lock_files_agree_and_name_no_registry():
+    pins = {}
+    for path in (Path(__file__).resolve().parent.parent / "requirements").glob("*.txt"):
+        text = path.read_text()
+        assert "://" not in text
+        assert "--index" not in text
+        assert "--find-links" not in text
+        pins[path.stem] = set(re.findall(r"^(\S+)==(\S+)", text, re.MULTILINE))
+    for name, own in pins.items():
+        assert pins["base"] <= own, name
+        shared = {package for package, _ in own} & {package for package, _ in pins["all"]}
+        assert {pin for pin in own if pin[0] in shared} <= pins["all"], name
 
 
 @pytest.mark.parametrize(

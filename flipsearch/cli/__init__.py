@@ -58,15 +58,15 @@ def natural(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are one line on standard error."""
-    adapt_streams()
-    arguments = build_parser().parse_args(argv)
-    level = logging.INFO if arguments.verbose else logging.WARNING
-    logging.basicConfig(
-        level=logging.ERROR if arguments.quiet else level, format="%(name)s: %(message)s"
-    )
-    if not arguments.quiet:  # that it compiles takes long enough to be told
-        logging.getLogger("flipsearch.walk").setLevel(logging.INFO)
     try:
+        adapt_streams()
+        arguments = build_parser().parse_args(argv)
+        level = logging.INFO if arguments.verbose else logging.WARNING
+        logging.basicConfig(
+            level=logging.ERROR if arguments.quiet else level, format="%(name)s: %(message)s"
+        )
+        if not arguments.quiet:  # compiling takes long enough to be announced
+            logging.getLogger("flipsearch.walk").setLevel(logging.INFO)
         with terminable():
             code: int = arguments.handler(arguments)
             sys.stdout.flush()

@@ -70,16 +70,32 @@ def is_installed(wanted: str) -> bool:
     return False
 
 
+def hold_interrupts(hold: bool) -> None:
+    """Hold SIGINT back, in programs started meanwhile for good, or let it through again."""
+    if hasattr(signal, "pthread_sigmask"):
+        how = signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK
+        signal.pthread_sigmask(how, [signal.SIGINT])
+
+
 def do(*command: str) -> str:
-    """Run a program out of reach of Ctrl-C, which ends it with this one; return its output."""
-    return subprocess.run(
+    """Run a program and return its output; Ctrl-C ends it, with all that it started, unheard."""
+    hold_interrupts(True)
+    child = subprocess.Popen(
         command,
-        check=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-        process_group=None if os.name == "nt" else 0,
-    ).stdout
+        start_new_session=True,
+    )
+    try:
+        hold_interrupts(False)
+        output, _ = child.communicate()
+    except BaseException:
+        os.killpg(child.pid, signal.SIGKILL) if os.name != "nt" else child.kill()
+        raise
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
+    return output
 
 
 def install(wanted: str) -> None:
@@ -125,8 +141,7 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["test"]:
         os.chdir(ROOT)
         return hand_over([str(PYTHON), "-m", "pytest", str(ROOT / "tests"), *arguments[1:]])
-    if hasattr(signal, "pthread_sigmask"):  # flipsearch.__main__ lets it through again
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    hold_interrupts(True)  # until flipsearch.__main__ lets them through
     return hand_over([str(PYTHON), "-m", "flipsearch", *arguments])
 
 

@@ -27,9 +27,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.common import benchmark_parser, emit, emit_dgemm, ratio
+from flipsearch.algebra.cores import available_cores
 from flipsearch.catalogue import Catalogue
 from flipsearch.catalogue.records import Run
-from flipsearch.cores import available_cores
 from flipsearch.executors.ray import RayExecutor
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format

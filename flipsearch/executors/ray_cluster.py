@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from flipsearch.cores import available_cores
+from flipsearch.algebra.cores import available_cores
 from flipsearch.errors import FlipsearchError, UsageError
 from flipsearch.walk.task import WalkTask, Words
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from flipsearch.cores import available_cores
+from flipsearch.algebra.cores import available_cores
 from flipsearch.errors import UsageError
 from flipsearch.executors.queues import QueueExecutor
 from flipsearch.walk import cpu

@@ -1,8 +1,5 @@
 """Fault-tolerant unions of products: certificates, searches, decoders and kernels."""
 
-from pathlib import Path
-
-from flipsearch.compiled import drop_stale
 from flipsearch.faults.decoders import Decoder, RowBook, decoder, worst_growth
 from flipsearch.faults.emit import emit_fault_tolerant_kernel, write_fault_tolerant_kernel
 from flipsearch.faults.presets import presets, read_union, union_text
@@ -33,5 +30,3 @@ __all__ = [
     "worst_growth",
     "write_fault_tolerant_kernel",
 ]
-
-drop_stale(Path(__file__).parent)

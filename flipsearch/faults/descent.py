@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Free codes by coordinate descent: drop a product, score every candidate, take the best.
 
 Let one product be dropped. An undecodable set E of the others becomes decodable with candidate x
@@ -15,9 +16,9 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from flipsearch.algebra.jit import njit
 from flipsearch.faults.exact import primes, reduce_rows
 from flipsearch.faults.union import target_forms
 from flipsearch.formats import Format
@@ -154,8 +155,8 @@ class Descent:
             present = Code(u, v, np.inf)
 
 
-@numba.njit(nogil=True, cache=True)
-def _annihilator(matrix, pivots, randoms, p):  # type: ignore[no-untyped-def]
+@njit
+def _annihilator(matrix, pivots, randoms, p):
     """Return a random linear form that vanishes on the rows of a reduced echelon matrix."""
     width = matrix.shape[1]
     form = randoms.copy()
@@ -170,8 +171,8 @@ def _annihilator(matrix, pivots, randoms, p):  # type: ignore[no-untyped-def]
     return form
 
 
-@numba.njit(nogil=True, cache=True)
-def _score(products, targets, left, right, weights, depth, p, randoms, gains):  # type: ignore[no-untyped-def]
+@njit
+def _score(products, targets, left, right, weights, depth, p, randoms, gains):
     """Add to gains[i, j] what candidate (i, j) repairs; return the score without any candidate.
 
     The score without one counts each undecodable E of the others once as it is and once with the

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Exact linear algebra over Q for small integer matrices, fast where it matters.
 
 Elimination runs modulo a 31-bit prime, entries are brought back by rational reconstruction, and
@@ -13,9 +14,9 @@ import math
 from fractions import Fraction
 from functools import lru_cache
 
-import numba
 import numpy as np
 
+from flipsearch.algebra.jit import njit
 from flipsearch.rings import IntArray
 
 
@@ -41,8 +42,8 @@ def primes(count: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-@numba.njit(nogil=True, cache=True)
-def reduce_rows(matrix, columns, p):  # type: ignore[no-untyped-def]
+@njit
+def reduce_rows(matrix, columns, p):
     """Bring a uint64 matrix to reduced row echelon form mod p in place; return its pivots.
 
     Parameters

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Counting the erasure patterns that cannot be decoded, exactly.
 
 With parity checks H and one decoder D0, a set E of lost products is undecodable exactly when
@@ -13,9 +14,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from flipsearch.algebra.jit import njit
 from flipsearch.faults.exact import primes, residues
 from flipsearch.rings import IntArray
 
@@ -81,8 +82,8 @@ def len_of_primes(matrix: IntArray, largest: int) -> int:
     return max(1, -(-bound.bit_length() // 30))
 
 
-@numba.njit(nogil=True, cache=True)
-def _push(columns, moduli, heads, basis, pivot, depth, item):  # type: ignore[no-untyped-def]
+@njit
+def _push(columns, moduli, heads, basis, pivot, depth, item):
     """Reduce column `item` by the basis of the depths below; return whether E is undecodable.
 
     ``pivot[q, depth]`` is the pivot row of what is left of the column modulo the q-th prime, -1
@@ -126,8 +127,8 @@ def _push(columns, moduli, heads, basis, pivot, depth, item):  # type: ignore[no
     return best_all > best_checks
 
 
-@numba.njit(nogil=True, cache=True)
-def _count(columns, moduli, heads, largest, binomial):  # type: ignore[no-untyped-def]
+@njit
+def _count(columns, moduli, heads, largest, binomial):
     n = columns.shape[1]
     counts = np.zeros(largest + 1, dtype=np.int64)
     basis = np.zeros((len(moduli), n + 1, columns.shape[2]), dtype=np.uint64)
@@ -151,8 +152,8 @@ def _count(columns, moduli, heads, largest, binomial):  # type: ignore[no-untype
     return counts
 
 
-@numba.njit(nogil=True, cache=True)
-def _collect(columns, moduli, heads, size, out):  # type: ignore[no-untyped-def]
+@njit
+def _collect(columns, moduli, heads, size, out):
     n = columns.shape[1]
     basis = np.zeros((len(moduli), n + 1, columns.shape[2]), dtype=np.uint64)
     pivot = np.full((len(moduli), n + 1), -1, dtype=np.int64)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flipsearch.cores import available_cores
+from flipsearch.algebra.cores import available_cores
 from flipsearch.errors import FormatError
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import Read, read_piece

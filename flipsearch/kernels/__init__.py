@@ -33,8 +33,7 @@ __all__ = [
     "write_kernel",
 ]
 
-for _folder in ("additions", "runtime"):
-    drop_stale(Path(__file__).parent / _folder)
+drop_stale(Path(__file__).parent / "runtime")
 
 
 def matmul(

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Matrices modulo p through exact float64 products.
 
 Residues are balanced, |x| <= p/2, so that a sum of d products stays below 2^53 for d up to
@@ -13,8 +14,8 @@ import operator
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from flipsearch.algebra.jit import njit
 from flipsearch.errors import UsageError
 from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.runtime.driver import multiply
@@ -83,7 +84,7 @@ def matmul_mod(a: Any, b: Any, modulus: int, threads: int | None = None) -> Any:
     return _canonical(total, modulus)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _balanced(matrix: Any, modulus: Any) -> Any:
     """Return the residues of least absolute value as float64."""
     out = np.empty(matrix.shape)
@@ -95,7 +96,7 @@ def _balanced(matrix: Any, modulus: Any) -> Any:
     return out
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _add_reduced(total: Any, part: Any, modulus: Any) -> None:
     """Add `part` to `total` and reduce to at most modulus in absolute value."""
     inverse = 1.0 / modulus
@@ -106,7 +107,7 @@ def _add_reduced(total: Any, part: Any, modulus: Any) -> None:
             total[i, j] = value - modulus * np.rint(value * inverse)
 
 
-@njit(nogil=True, cache=True)
+@njit
 def _canonical(total: Any, modulus: Any) -> Any:
     """Return the residues in [0, modulus) as int64."""
     out = np.empty(total.shape, np.int64)

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """The linear system of a Hensel step: J d = right side mod p, two ways to take its unknowns.
 
 J is the Jacobian of F(x) = sum_r e_r (x) p_r (x) q_r at a scheme mod p: a row for each coordinate
@@ -25,8 +26,8 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from flipsearch.algebra.jit import njit
 from flipsearch.lift.elimination import (
     Residues,
     WordArray,
@@ -330,10 +331,8 @@ def support_first(
     return priority
 
 
-@njit(nogil=True, cache=True)
-def _set_products(  # type: ignore[no-untyped-def]
-    starts, columns, terms, place, first, first_place, second, second_place, p, out
-):
+@njit
+def _set_products(starts, columns, terms, place, first, first_place, second, second_place, p, out):
     """Set the entries of one slot's unknowns in packed rows: the products of the other two."""
     for i in range(place.size):
         coordinate = place[i]

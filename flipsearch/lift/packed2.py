@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Bit-packed row operations over F2, compiled: the hot loops of the elimination.
 
 A matrix of m rows is kept in strips of 512 columns: an array of shape (1, S, m, 8) of 64-bit
@@ -13,7 +14,8 @@ name and meaning in `packed3`; both are tested against galois.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from flipsearch.algebra.jit import njit
 
 BLOCK = 64
 """Pivot rows that are subtracted at a time: one word of multipliers a row."""
@@ -37,16 +39,16 @@ _63 = np.uint64(63)
 _64 = np.uint64(64)
 
 
-@njit(nogil=True, cache=True)
-def fold(word):  # type: ignore[no-untyped-def]
+@njit
+def fold(word):
     """Return the parity of a 64-bit word."""
     for shift in (32, 16, 8, 4, 2, 1):
         word ^= word >> np.uint64(shift)
     return word & _1
 
 
-@njit(nogil=True, cache=True)
-def lowest_bit(word):  # type: ignore[no-untyped-def]
+@njit
+def lowest_bit(word):
     """Return the index of the lowest set bit of a nonzero word."""
     index = _0
     for shift in (32, 16, 8, 4, 2, 1):
@@ -57,8 +59,8 @@ def lowest_bit(word):  # type: ignore[no-untyped-def]
     return index
 
 
-@njit(nogil=True, cache=True)
-def leading_columns(matrix, active, lead, columns):  # type: ignore[no-untyped-def]
+@njit
+def leading_columns(matrix, active, lead, columns):
     """Move `lead[i]` of every active row i right to its first nonzero column, or to `columns`.
 
     Parameters
@@ -88,8 +90,8 @@ def leading_columns(matrix, active, lead, columns):  # type: ignore[no-untyped-d
         lead[row] = found
 
 
-@njit(nogil=True, cache=True)
-def factor_block(rows, right, pivots, chosen, combination):  # type: ignore[no-untyped-def]
+@njit
+def factor_block(rows, right, pivots, chosen, combination):
     """Reduce candidate rows among themselves until `BLOCK` of them are independent.
 
     Parameters
@@ -148,8 +150,8 @@ def factor_block(rows, right, pivots, chosen, combination):  # type: ignore[no-u
     return k, rows.shape[1], -1
 
 
-@njit(nogil=True, cache=True)
-def gather_multipliers(matrix, active, pivots, multipliers):  # type: ignore[no-untyped-def]
+@njit
+def gather_multipliers(matrix, active, pivots, multipliers):
     """Set ``multipliers[0, i]`` to the bits of active row i at the pivot columns."""
     count = np.uint64(pivots.size)
     multipliers[:] = _0
@@ -161,8 +163,8 @@ def gather_multipliers(matrix, active, pivots, multipliers):  # type: ignore[no-
             multipliers[0, index] |= value << t
 
 
-@njit(nogil=True, cache=True)
-def subtract_block(matrix, active, multipliers, block, first, tables):  # type: ignore[no-untyped-def]
+@njit
+def subtract_block(matrix, active, multipliers, block, first, tables):
     """Subtract the combinations of pivot rows that clear the pivot columns, from strip `first` on.
 
     Parameters
@@ -225,8 +227,8 @@ def subtract_block(matrix, active, multipliers, block, first, tables):  # type: 
             words[at + _6], words[at + _7] = t6, t7
 
 
-@njit(nogil=True, cache=True)
-def combine(rows, vector, out):  # type: ignore[no-untyped-def]
+@njit
+def combine(rows, vector, out):
     """Subtract from ``out[i]`` the product of packed row i and a packed vector.
 
     Parameters
@@ -243,8 +245,8 @@ def combine(rows, vector, out):  # type: ignore[no-untyped-def]
         out[i] ^= np.int8(fold(total))
 
 
-@njit(nogil=True, cache=True)
-def combine_strips(block, vector, out):  # type: ignore[no-untyped-def]
+@njit
+def combine_strips(block, vector, out):
     """As `combine`, the rows in strips: `block` (1, S, k, 8), `vector` (1, S, 8)."""
     for i in range(block.shape[2]):
         total = _0
@@ -254,8 +256,8 @@ def combine_strips(block, vector, out):  # type: ignore[no-untyped-def]
         out[i] ^= np.int8(fold(total))
 
 
-@njit(nogil=True, cache=True)
-def mask_rows(left, left_index, right, right_index, out):  # type: ignore[no-untyped-def]
+@njit
+def mask_rows(left, left_index, right, right_index, out):
     """Set row i of `out` to the entrywise product of a row of `left` and a row of `right`.
 
     Parameters

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Row operations over F3 on two bit planes, compiled: the counterpart of `packed2`.
 
 An entry 1 sets its bit in plane 0, an entry 2 = -1 in plane 1; both planes set never happens. The
@@ -10,8 +11,8 @@ Invariant: every function means what its namesake in `packed2` means, mod 3.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from flipsearch.algebra.jit import njit
 from flipsearch.lift.packed2 import BLOCK, leading_columns, lowest_bit
 
 __all__ = [
@@ -56,15 +57,15 @@ def _table_entry_of_nibbles() -> np.ndarray:
 _ENTRY = _table_entry_of_nibbles()
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _add(ap, am, bp, bm):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def _add(ap, am, bp, bm):
     """Return the planes of the sum of two vectors mod 3."""
     both = (ap | bm) ^ (am | bp)
     return (am | bm) ^ both, (ap | bp) ^ both
 
 
-@njit(nogil=True, cache=True)
-def _count(word):  # type: ignore[no-untyped-def]
+@njit
+def _count(word):
     """Return the number of set bits of a word."""
     word -= (word >> _1) & np.uint64(0x5555555555555555)
     word = (word & np.uint64(0x3333333333333333)) + ((word >> _2) & np.uint64(0x3333333333333333))
@@ -72,15 +73,15 @@ def _count(word):  # type: ignore[no-untyped-def]
     return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
 
 
-@njit(nogil=True, cache=True)
-def _digit(rows, i, column):  # type: ignore[no-untyped-def]
+@njit
+def _digit(rows, i, column):
     """Return the entry 0, 1 or 2 of a row kept word after word."""
     word, bit = column >> _6, column & _63
     return ((rows[0, i, word] >> bit) & _1) + _2 * ((rows[1, i, word] >> bit) & _1)
 
 
-@njit(nogil=True, cache=True)
-def _subtract_row(rows, i, j, digit, start):  # type: ignore[no-untyped-def]
+@njit
+def _subtract_row(rows, i, j, digit, start):
     """Subtract `digit` times row j from row i, from word `start` on."""
     for word in range(start, np.uint64(rows.shape[2])):
         bp, bm = rows[0, j, word], rows[1, j, word]
@@ -89,8 +90,8 @@ def _subtract_row(rows, i, j, digit, start):  # type: ignore[no-untyped-def]
         rows[0, i, word], rows[1, i, word] = _add(rows[0, i, word], rows[1, i, word], bp, bm)
 
 
-@njit(nogil=True, cache=True)
-def factor_block(rows, right, pivots, chosen, combination):  # type: ignore[no-untyped-def]
+@njit
+def factor_block(rows, right, pivots, chosen, combination):
     """See `packed2.factor_block`; rows (2, c, W), right residues 0..2, combination (2, BLOCK)."""
     words = np.uint64(rows.shape[2])
     k = 0
@@ -144,8 +145,8 @@ def factor_block(rows, right, pivots, chosen, combination):  # type: ignore[no-u
     return k, rows.shape[1], -1
 
 
-@njit(nogil=True, cache=True)
-def gather_multipliers(matrix, active, pivots, multipliers):  # type: ignore[no-untyped-def]
+@njit
+def gather_multipliers(matrix, active, pivots, multipliers):
     """See `packed2.gather_multipliers`; multipliers (2, n)."""
     count = np.uint64(pivots.size)
     multipliers[:] = _0
@@ -158,8 +159,8 @@ def gather_multipliers(matrix, active, pivots, multipliers):  # type: ignore[no-
                 multipliers[plane, index] |= value << t
 
 
-@njit(nogil=True, cache=True)
-def subtract_block(matrix, active, multipliers, block, first, tables):  # type: ignore[no-untyped-def]
+@njit
+def subtract_block(matrix, active, multipliers, block, first, tables):
     """See `packed2.subtract_block`; two planes everywhere.
 
     A table holds the negated combinations of four pivot rows, an entry eight words of plane 0 and
@@ -224,8 +225,8 @@ def subtract_block(matrix, active, multipliers, block, first, tables):  # type: 
                 words[other + _2], words[other + _3] = m2, m3
 
 
-@njit(nogil=True, cache=True)
-def combine(rows, vector, out):  # type: ignore[no-untyped-def]
+@njit
+def combine(rows, vector, out):
     """See `packed2.combine`; rows (2, k, n), vector (2, n), residues 0, 1, 2."""
     for i in range(rows.shape[1]):
         total = np.int64(out[i])
@@ -236,8 +237,8 @@ def combine(rows, vector, out):  # type: ignore[no-untyped-def]
         out[i] = np.int8(total % 3)
 
 
-@njit(nogil=True, cache=True)
-def combine_strips(block, vector, out):  # type: ignore[no-untyped-def]
+@njit
+def combine_strips(block, vector, out):
     """See `packed2.combine_strips`; block (2, S, k, 8), vector (2, S, 8)."""
     for i in range(block.shape[2]):
         total = np.int64(out[i])
@@ -249,8 +250,8 @@ def combine_strips(block, vector, out):  # type: ignore[no-untyped-def]
         out[i] = np.int8(total % 3)
 
 
-@njit(nogil=True, cache=True)
-def mask_rows(left, left_index, right, right_index, out):  # type: ignore[no-untyped-def]
+@njit
+def mask_rows(left, left_index, right, right_index, out):
     """See `packed2.mask_rows`: the entrywise product mod 3."""
     for strip in range(out.shape[1]):
         for i in range(out.shape[2]):

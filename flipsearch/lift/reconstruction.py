@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """From residues modulo M = p^k back to fractions, and from fractions to an exact scheme.
 
 A residue is read as the fraction a/b with |a|, b <= sqrt(M/2) that it is congruent to: there is
@@ -11,8 +12,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from flipsearch.algebra.jit import njit
 from flipsearch.errors import FormatError
 from flipsearch.formats import Format
 from flipsearch.rings import IntArray, Ring
@@ -24,8 +25,8 @@ def height_bound(modulus: int) -> int:
     return math.isqrt(modulus // 2)
 
 
-@njit(nogil=True, cache=True)
-def _fraction(residue, modulus, bound):  # type: ignore[no-untyped-def]
+@njit
+def _fraction(residue, modulus, bound):
     """Return (numerator, denominator), or (0, 0) if there is none within the bound."""
     r0, r1 = modulus, residue
     t0, t1 = 0, 1
@@ -43,8 +44,8 @@ def _fraction(residue, modulus, bound):  # type: ignore[no-untyped-def]
     return (r1, t1) if a == 1 else (0, 0)
 
 
-@njit(nogil=True, cache=True)
-def _fractions(residues, modulus, bound, numerators, denominators):  # type: ignore[no-untyped-def]
+@njit
+def _fractions(residues, modulus, bound, numerators, denominators):
     for i in range(residues.size):
         numerators[i], denominators[i] = _fraction(residues[i], modulus, bound)
         if denominators[i] == 0:

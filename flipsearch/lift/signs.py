@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Signs for a scheme mod 2, by local search: from F2 to ZT with zeros kept at zero.
 
 Modulo 4 the signs of the nonzero coefficients are the unknowns of a linear system, solved by
@@ -16,8 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from flipsearch.algebra.jit import njit
 from flipsearch.lift.trilinear import Factors, Frame
 from flipsearch.rings import IntArray
 
@@ -170,21 +171,21 @@ def sparsify(
             return
 
 
-@njit(nogil=True, cache=True)
-def _draw(state):  # type: ignore[no-untyped-def]
+@njit
+def _draw(state):
     """Return the next state of a xorshift generator (Marsaglia 2003)."""
     state ^= state << np.uint64(13)
     state ^= state >> np.uint64(7)
     return state ^ (state << np.uint64(17))
 
 
-@njit(nogil=True, cache=True)
-def _below(state, bound):  # type: ignore[no-untyped-def]
+@njit
+def _below(state, bound):
     return np.int64((state >> np.uint64(11)) % np.uint64(bound))
 
 
-@njit(nogil=True, cache=True)
-def _gain(signs, equations, sums, products, moved, touched):  # type: ignore[no-untyped-def]
+@njit
+def _gain(signs, equations, sums, products, moved, touched):
     """Return how many more equations fail after flipping these products; `moved` stays zero."""
     count = 0
     for at in products:
@@ -201,8 +202,8 @@ def _gain(signs, equations, sums, products, moved, touched):  # type: ignore[no-
     return gain
 
 
-@njit(nogil=True, cache=True)
-def _walk(  # type: ignore[no-untyped-def]
+@njit
+def _walk(
     signs,
     equations,
     starts,

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """The trilinear map of a scheme and its remainder modulo powers of p, exact.
 
 Slots are put in the order (E, P, Q): E is the slot of the largest dimension, whose part of the
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from flipsearch.algebra.jit import njit
 from flipsearch.formats import Format
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
@@ -140,8 +141,8 @@ def _montgomery(modulus: int) -> tuple[int, int]:
     return -pow(modulus, -1, 2**64) % 2**64, 2**128 % modulus
 
 
-@njit(nogil=True, cache=True)
-def _high(a, b):  # type: ignore[no-untyped-def]
+@njit
+def _high(a, b):
     """Return the upper word of a 128-bit product."""
     half = np.uint64(32)
     low = np.uint64(0xFFFFFFFF)
@@ -151,8 +152,8 @@ def _high(a, b):  # type: ignore[no-untyped-def]
     return a1 * b1 + (middle >> half) + (other >> half)
 
 
-@njit(nogil=True, cache=True)
-def _reduced_product(a, b, modulus, inverse):  # type: ignore[no-untyped-def]
+@njit
+def _reduced_product(a, b, modulus, inverse):
     """Return a b / 2^64 mod an odd modulus below 2^62."""
     low = a * b
     factor = low * inverse
@@ -162,8 +163,8 @@ def _reduced_product(a, b, modulus, inverse):  # type: ignore[no-untyped-def]
     return result - modulus if result >= modulus else result
 
 
-@njit(nogil=True, cache=True)
-def _wide_values(E, P, Q, modulus, inverse, square, values):  # type: ignore[no-untyped-def]
+@njit
+def _wide_values(E, P, Q, modulus, inverse, square, values):
     """Set values[e, p, q] to sum_r E[r, e] P[r, p] Q[r, q]; `inverse` 0 for powers of two."""
     one = np.uint64(1)
     terms, size = E.shape

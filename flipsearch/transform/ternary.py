@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Ternary coefficients by a change of basis.
 
 A scheme lifted from F2 often has a few coefficients of 2 or 3 that another basis would not have.
@@ -12,8 +13,9 @@ Invariant: the rank never changes, and what is returned is verified.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from flipsearch.algebra.draws import next_draw
+from flipsearch.algebra.jit import njit
 from flipsearch.errors import UsageError
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
@@ -75,25 +77,15 @@ def ternary_sandwich(
     return None
 
 
-@njit(nogil=True, cache=True)
-def cost(value):  # type: ignore[no-untyped-def]
+@njit
+def cost(value):
     """Return what a coefficient costs: nothing for 0, 1 for a sign, much for all others."""
     size = abs(value)
     return size if size < 2 else 4 + 6 * (size - 1) * (size - 1)
 
 
-@njit(nogil=True, cache=True)
-def _draw(state):  # type: ignore[no-untyped-def]
-    """Return the next 64 random bits (splitmix64)."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = state[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@njit(nogil=True, cache=True)
-def _change(X, i, j, sign, columns):  # type: ignore[no-untyped-def]
+@njit
+def _change(X, i, j, sign, columns):
     """Return the changes of cost and of large coefficients if line i gains sign times line j."""
     change, larger = 0, 0
     for r in range(X.shape[0]):
@@ -107,8 +99,8 @@ def _change(X, i, j, sign, columns):  # type: ignore[no-untyped-def]
     return change, larger
 
 
-@njit(nogil=True, cache=True)
-def anneal(U, V, W, state, steps, hot, cold):  # type: ignore[no-untyped-def]
+@njit
+def anneal(U, V, W, state, steps, hot, cold):
     """Sandwich in place until all coefficients are ternary; whether they are.
 
     Parameters
@@ -129,7 +121,7 @@ def anneal(U, V, W, state, steps, hot, cold):  # type: ignore[no-untyped-def]
     for step in range(steps):
         if large == 0:
             return True
-        side = _draw(state) % np.uint64(3)
+        side = next_draw(state) % np.uint64(3)
         if side == np.uint64(0):
             X, Y = U, W
         elif side == np.uint64(1):
@@ -139,10 +131,10 @@ def anneal(U, V, W, state, steps, hot, cold):  # type: ignore[no-untyped-def]
         lines = X.shape[1]
         if lines < 2:
             continue
-        i = np.int64(_draw(state) % np.uint64(lines))
-        j = np.int64(_draw(state) % np.uint64(lines - 1))
+        i = np.int64(next_draw(state) % np.uint64(lines))
+        j = np.int64(next_draw(state) % np.uint64(lines - 1))
         j += int(j >= i)
-        bits = _draw(state)
+        bits = next_draw(state)
         sign = 1 - 2 * np.int64(bits & np.uint64(1))
         chance = np.float64(bits >> np.uint64(11)) / 9007199254740992.0
         # X's rows change by P, the columns of the factor before it by P inverse

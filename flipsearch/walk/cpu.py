@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """The numba engine: walks as fast as one core goes.
 
 `walk` packs a task into flat arrays, runs the jitted walk for its ring, factor width and rank, and
@@ -16,8 +17,8 @@ import time
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from flipsearch.algebra.jit import njit
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.walk import guard
@@ -39,8 +40,8 @@ _compiling = threading.Lock()
 _ready: set[Layout] = set()
 
 
-@njit(nogil=True, cache=True)
-def _escape(at, rows, signs, rank, seed, counter):  # type: ignore[no-untyped-def]
+@njit
+def _escape(at, rows, signs, rank, seed, counter):
     """Go up by one: a plus transition, or a split where no pair of rows allows one."""
     if rank + ONE > at.rows:
         return rank, counter
@@ -60,8 +61,8 @@ def make_walk(at: Layout) -> Any:
     snapshots taken, history entries, steps, flips, reductions, escapes, reason.
     """
 
-    @njit(nogil=True, cache=True)
-    def run(  # type: ignore[no-untyped-def]
+    @njit
+    def run(
         rows,
         signs,
         rank,

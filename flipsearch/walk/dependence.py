@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Whether a scheme has a term too many: linear dependence between products of two factors.
 
 If the matrices v_r (x) w_r are linearly dependent, one of them is a combination of the others, and
@@ -17,11 +18,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from flipsearch.algebra.jit import njit
+from flipsearch.algebra.words import kth_set_bit
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
-from flipsearch.walk.bits import kth_set_bit
 from flipsearch.walk.task import Words, words_of
 
 ZERO, ONE = np.uint64(0), np.uint64(1)
@@ -48,8 +49,8 @@ def _products(first: Bits, second: Bits, combine: np.ufunc) -> Words:
     return packed
 
 
-@njit(nogil=True, cache=True)
-def _has_dependent_row(nonzero, sign, ternary):  # type: ignore[no-untyped-def]
+@njit
+def _has_dependent_row(nonzero, sign, ternary):
     """Eliminate downwards, in place; return whether a row becomes zero.
 
     Modulo 2, or with ternary true modulo 3 (`sign` marks -1); uint64 arrays of shape (R, words).

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """The jitted loop of the walks modulo diagonal terms: see `flipsearch.walk.diagonal`.
 
 At most 64 rows, so that the rows that share a factor with a row are one word, kept up to date: a
@@ -19,10 +20,9 @@ is in the word of row y exactly when their factors agree up to sign.
 
 from __future__ import annotations
 
-from numba import njit
-
-from flipsearch.walk.bits import kth_set_bit, popcount, trailing_zeros
-from flipsearch.walk.draws import draw
+from flipsearch.algebra.draws import draw
+from flipsearch.algebra.jit import njit
+from flipsearch.algebra.words import kth_set_bit, popcount, trailing_zeros
 from flipsearch.walk.flips import HALF, LOW32, flag
 from flipsearch.walk.index import ONE, THREE, TWO, ZERO, U
 from flipsearch.walk.rotation_kernel import BUDGET, REACHED, form, plus, total
@@ -39,7 +39,7 @@ FREE_ROWS = U(3)
 
 
 @njit(inline="always")
-def _mate(table, nonzeros, side):  # type: ignore[no-untyped-def]
+def _mate(table, nonzeros, side):
     """Return the entry paired with a factor that is one entry, as a word; else zero."""
     if nonzeros & (nonzeros - ONE) != ZERO:
         return ZERO
@@ -47,7 +47,7 @@ def _mate(table, nonzeros, side):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _alike(table, base, row, count):  # type: ignore[no-untyped-def]
+def _alike(table, base, row, count):
     """Return the word of the other rows that share a row's factor, up to sign."""
     wanted, signs, found = table[base + row], table[FORMS + base + row], ZERO
     for other in range(count):
@@ -56,8 +56,8 @@ def _alike(table, base, row, count):  # type: ignore[no-untyped-def]
     return found & ~(ONE << row)
 
 
-@njit(nogil=True, cache=True)
-def _put(table, place, count, nonzeros, signs):  # type: ignore[no-untyped-def]
+@njit
+def _put(table, place, count, nonzeros, signs):
     """Change the factor at a place, and the words of the rows that shared or share it."""
     base, row = place & ~(ROWS - ONE), place & (ROWS - ONE)
     table[place], table[SIGNS + place] = nonzeros, signs
@@ -71,15 +71,15 @@ def _put(table, place, count, nonzeros, signs):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _add(table, to, place, count, negate):  # type: ignore[no-untyped-def]
+def _add(table, to, place, count, negate):
     """Add the factor at `place`, or its negative, to the one at `to`."""
     other = table[SIGNS + place] ^ (table[place] & (ZERO - negate))
     a, s = total(table[to], table[SIGNS + to], table[place], other)
     _put(table, to, count, a, s)
 
 
-@njit(nogil=True, cache=True)
-def _rebuild(table, count):  # type: ignore[no-untyped-def]
+@njit
+def _rebuild(table, count):
     for base in range(ZERO, THREE * ROWS, ROWS):
         for place in range(base, base + count):
             table[FORMS + place] = form(table[place], table[SIGNS + place])
@@ -88,7 +88,7 @@ def _rebuild(table, count):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _vanishes(table, row):  # type: ignore[no-untyped-def]
+def _vanishes(table, row):
     """Whether a factor of the row is zero, or the row is free."""
     first, third = table[row], table[TWO * ROWS + row]
     if (first == ZERO) | (third == ZERO) | (table[ROWS + row] == ZERO):
@@ -96,8 +96,8 @@ def _vanishes(table, row):  # type: ignore[no-untyped-def]
     return _mate(table, first, ZERO) == third
 
 
-@njit(nogil=True, cache=True)
-def _settle(table, count):  # type: ignore[no-untyped-def]
+@njit
+def _settle(table, count):
     """Remove the rows that vanish, the last rows moving into the gaps; return those left."""
     row = ZERO
     while row < count:
@@ -111,8 +111,8 @@ def _settle(table, count):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(nogil=True, cache=True)
-def _flip(table, count, z, choice):  # type: ignore[no-untyped-def]
+@njit
+def _flip(table, count, z, choice):
     """Flip two random rows that share a random factor; return both, or count twice.
 
     Rows u b d and u e f, up to the sign of u, become u (b + c e) d and u e (f -+ c d), c = +-1.
@@ -139,8 +139,8 @@ def _flip(table, count, z, choice):  # type: ignore[no-untyped-def]
     return row, other
 
 
-@njit(nogil=True, cache=True)
-def _merge(table, row, count):  # type: ignore[no-untyped-def]
+@njit
+def _merge(table, row, count):
     """Merge a row with one that agrees in two factors, and mark that one as gone."""
     for slot in range(THREE):
         b, c = (slot + ONE) % THREE * ROWS, (slot + TWO) % THREE * ROWS
@@ -155,8 +155,8 @@ def _merge(table, row, count):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(nogil=True, cache=True)
-def _free_move(table, count, z):  # type: ignore[no-untyped-def]
+@njit
+def _free_move(table, count, z):
     """Add to a factor what a free term allows; return the row that changed, or count."""
     row, side = ((z >> HALF) * count) >> HALF, z & ONE
     mate = _mate(table, table[side * TWO * ROWS + row], side)
@@ -169,8 +169,8 @@ def _free_move(table, count, z):  # type: ignore[no-untyped-def]
     return row
 
 
-@njit(nogil=True, cache=True)
-def _free_row(table, count, z):  # type: ignore[no-untyped-def]
+@njit
+def _free_row(table, count, z):
     """Bring in a free term and flip it: u q w + a q c = (u + a) q w + a q (c - w)."""
     paired = ZERO
     for entry in range(ROWS):
@@ -189,8 +189,8 @@ def _free_row(table, count, z):  # type: ignore[no-untyped-def]
     return _settle(table, count)
 
 
-@njit(nogil=True, cache=True)
-def _plus(table, count, seed, counter):  # type: ignore[no-untyped-def]
+@njit
+def _plus(table, count, seed, counter):
     """Two rows become three; return the rows and the next counter."""
     done, counter = plus(table, ROWS, count, ONE, False, seed, counter)
     if done:
@@ -199,8 +199,8 @@ def _plus(table, count, seed, counter):  # type: ignore[no-untyped-def]
     return count, counter
 
 
-@njit(nogil=True, cache=True)
-def run(table, best, count, limits, history):  # type: ignore[no-untyped-def]
+@njit
+def run(table, best, count, limits, history):
     """Walk.
 
     Parameters

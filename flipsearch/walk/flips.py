@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """The hot loop: flips, one after another, until something rarer happens.
 
 One step draws a flippable (slot, row), a partner row of its class, and over F3 and ZT a sign
@@ -21,10 +22,10 @@ Invariant: on return the index is exactly that of a valid scheme with the same s
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from flipsearch.walk.bits import kth_set_bit, popcount
-from flipsearch.walk.draws import draw
+from flipsearch.algebra.draws import draw
+from flipsearch.algebra.jit import njit
+from flipsearch.algebra.words import kth_set_bit, popcount
 from flipsearch.walk.index import LOW6, ONE, SIX, THREE, TWO, ZERO, U, hash_key
 
 DONE, STUCK, EVENT = U(0), U(1), U(2)
@@ -34,13 +35,13 @@ NEXT, AFTER = U(0b001001), U(0b010010)
 
 
 @njit(inline="always")
-def flag(condition):  # type: ignore[no-untyped-def]
+def flag(condition):
     """Return 1 or 0 as uint64."""
     return U(condition)
 
 
 @njit(inline="always")
-def add(at, words, to, x, y, minus):  # type: ignore[no-untyped-def]
+def add(at, words, to, x, y, minus):
     """Set words[to] = words[x] + words[y] (minus: -); return whether the result is zero.
 
     Over ZT the sum has to be ternary: see `overflow`.
@@ -70,7 +71,7 @@ def add(at, words, to, x, y, minus):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def overflow(at, words, x, y):  # type: ignore[no-untyped-def]
+def overflow(at, words, x, y):
     """Return (where x + y leaves ZT, where x - y does), each zero or not."""
     plus, minus = ZERO, ZERO
     for t in range(at.words):
@@ -82,7 +83,7 @@ def overflow(at, words, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def normalise(at, words, x):  # type: ignore[no-untyped-def]
+def normalise(at, words, x):
     """Make the lowest nonzero entry at words[x] +1; return 1 if all signs changed, else 0."""
     lead = ZERO
     for back in range(at.words):
@@ -97,7 +98,7 @@ def normalise(at, words, x):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def find(at, wide, narrow, slot, new):  # type: ignore[no-untyped-def]
+def find(at, wide, narrow, slot, new):
     """Return (class or 0, table position) of the key at wide[new].
 
     The key is first written to class 0, so that an empty entry compares equal too and the loop
@@ -119,7 +120,7 @@ def find(at, wide, narrow, slot, new):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def select(at, wide, first, skip_block, skip_bit, k):  # type: ignore[no-untyped-def]
+def select(at, wide, first, skip_block, skip_bit, k):
     """Return the k-th row of the bitmap at wide[first], the skipped bit left out."""
     if at.blocks == ONE:
         return kth_set_bit(wide[first] & ~skip_bit, k)
@@ -135,7 +136,7 @@ def select(at, wide, first, skip_block, skip_bit, k):  # type: ignore[no-untyped
 
 
 @njit(inline="always")
-def close_gap(at, wide, narrow, base, entries, hole):  # type: ignore[no-untyped-def]
+def close_gap(at, wide, narrow, base, entries, hole):
     """Delete the table entry at `hole`, moving later entries of its cluster up."""
     probe = hole
     while True:
@@ -152,7 +153,7 @@ def close_gap(at, wide, narrow, base, entries, hole):  # type: ignore[no-untyped
 
 
 @njit(inline="always")
-def recount(at, wide, narrow, h, o, row, live, number, found):  # type: ignore[no-untyped-def]
+def recount(at, wide, narrow, h, o, row, live, number, found):
     """Put `row` into class h and take it from class o, several blocks wide; 1 if o is empty.
 
     Counts and exclusive ors of row numbers tell whom that makes flippable, or no longer.
@@ -177,9 +178,7 @@ def recount(at, wide, narrow, h, o, row, live, number, found):  # type: ignore[n
 
 
 @njit(inline="always")
-def move_row(  # type: ignore[no-untyped-def]
-    at, wide, narrow, slot, row, new, class_, position, counted
-):
+def move_row(at, wide, narrow, slot, row, new, class_, position, counted):
     """Put `row` of `slot` into the class of the key at wide[new], as `find` found it.
 
     Counts and the number of flippable rows are kept if there is more than a block, or `counted`.
@@ -221,7 +220,7 @@ def move_row(  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def flips(at, wide, narrow, seed, counter, steps, merge, move):  # type: ignore[no-untyped-def]
+def flips(at, wide, narrow, seed, counter, steps, merge, move):
     """Walk at most `steps` steps.
 
     Parameters

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """The in-loop guard: whether the identity of a state still holds at random points.
 
 A walk that a bit flip in memory or a bug has derailed would go on happily for hours. After each
@@ -15,11 +16,11 @@ import os
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from flipsearch.algebra.draws import draw
+from flipsearch.algebra.jit import njit
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
-from flipsearch.walk.draws import draw
 from flipsearch.walk.flips import normalise
 from flipsearch.walk.index import ONE, THREE, TWO, ZERO, U
 from flipsearch.walk.task import WalkOutcome, WalkTask, Words
@@ -29,8 +30,8 @@ F3_POINTS, PRIME_POINTS = U(128), U(2)
 _LANES = 4
 
 
-@njit(nogil=True, cache=True)
-def normalise_rows(at, rows, signs, rank):  # type: ignore[no-untyped-def]
+@njit
+def normalise_rows(at, rows, signs, rank):
     """Bring packed rows into normal form, their signs into `signs`."""
     for row in range(rank):
         signs[row] = ZERO
@@ -39,8 +40,8 @@ def normalise_rows(at, rows, signs, rank):  # type: ignore[no-untyped-def]
                 signs[row] ^= normalise(at, rows, (row * THREE + slot) * at.key)
 
 
-@njit(nogil=True, cache=True)
-def restore_signs(at, rows, signs, rank):  # type: ignore[no-untyped-def]
+@njit
+def restore_signs(at, rows, signs, rank):
     """Put the signs of rows back into their third factors."""
     if at.ring != TWO:
         for row in range(rank):
@@ -78,8 +79,8 @@ def is_sound(task: WalkTask, outcome: WalkOutcome) -> bool:
     return all(holds(task.format, task.ring, state, seed) for state in states)
 
 
-@njit(nogil=True, cache=True)
-def _holds_f2(state, rank, key, dimensions, target, seed):  # type: ignore[no-untyped-def]
+@njit
+def _holds_f2(state, rank, key, dimensions, target, seed):
     counter = ZERO
     first = np.zeros(4, np.uint64)
     for slot in range(THREE):
@@ -112,8 +113,8 @@ def _holds_f2(state, rank, key, dimensions, target, seed):  # type: ignore[no-un
     return True
 
 
-@njit(nogil=True, cache=True)
-def _holds_mod(state, rank, key, dimensions, target, seed, prime, count):  # type: ignore[no-untyped-def]
+@njit
+def _holds_mod(state, rank, key, dimensions, target, seed, prime, count):
     counter, words = ZERO, key >> ONE
     first = np.zeros(4, np.uint64)
     for slot in range(THREE):

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """The pair index: which rows of a scheme share a factor, kept up to date at constant cost a flip.
 
 A flip needs a row that shares a factor with another row. Programs that rescan all R rows for equal
@@ -24,7 +25,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from flipsearch.algebra.jit import njit
 
 U = np.uint64
 ZERO, ONE, TWO, THREE, SIX, LOW6 = U(0), U(1), U(2), U(3), U(6), U(63)
@@ -98,7 +100,7 @@ def allocate(at: Layout) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint16]
 
 
 @njit(inline="always")
-def hash_key(at, words, first):  # type: ignore[no-untyped-def]
+def hash_key(at, words, first):
     """Return the table position of the key at words[first : first + key]."""
     mixed = words[first] * MULTIPLIER
     for t in range(ONE, at.key):
@@ -106,8 +108,8 @@ def hash_key(at, words, first):  # type: ignore[no-untyped-def]
     return mixed >> at.shift
 
 
-@njit(nogil=True, cache=True)
-def build(at, rows, signs, rank, wide, narrow):  # type: ignore[no-untyped-def]
+@njit
+def build(at, rows, signs, rank, wide, narrow):
     """Fill the index from packed rows.
 
     Parameters
@@ -164,8 +166,8 @@ def build(at, rows, signs, rank, wide, narrow):  # type: ignore[no-untyped-def]
                 wide[at.live + slot] += ONE
 
 
-@njit(nogil=True, cache=True)
-def extract(at, wide, narrow, rank, rows, signs):  # type: ignore[no-untyped-def]
+@njit
+def extract(at, wide, narrow, rank, rows, signs):
     """Write the rows and signs that the index holds: the inverse of `build`."""
     for row in range(rank):
         signs[row] = (wide[at.signs + (row >> SIX)] >> (row & LOW6)) & ONE

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """The rare moves on packed rows: the flip that reduces, reductions, plus transition, split.
 
 They happen once in thousands of flips, so they are written for clarity, on rows rather than on
@@ -14,9 +15,9 @@ Invariant: the sum of the rows' terms never changes.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from flipsearch.walk.draws import draw
+from flipsearch.algebra.draws import draw
+from flipsearch.algebra.jit import njit
 from flipsearch.walk.flips import HALF, LOW32, add, normalise, overflow
 from flipsearch.walk.index import ONE, THREE, TWO, ZERO, U
 
@@ -44,35 +45,35 @@ PLUS = np.array(
 )
 
 
-@njit(nogil=True, cache=True)
-def _equal(at, rows, x, y):  # type: ignore[no-untyped-def]
+@njit
+def _equal(at, rows, x, y):
     for t in range(at.key):  # noqa: SIM110 - no generators in jitted code
         if rows[x + t] != rows[y + t]:
             return False
     return True
 
 
-@njit(nogil=True, cache=True)
-def _is_zero(at, rows, x):  # type: ignore[no-untyped-def]
+@njit
+def _is_zero(at, rows, x):
     for t in range(at.words):  # noqa: SIM110 - no generators in jitted code
         if rows[x + t] != ZERO:
             return False
     return True
 
 
-@njit(nogil=True, cache=True)
-def _copy(at, rows, to, source):  # type: ignore[no-untyped-def]
+@njit
+def _copy(at, rows, to, source):
     for t in range(at.key):
         rows[to + t] = rows[source + t]
 
 
-@njit(nogil=True, cache=True)
-def _place(at, row, slot):  # type: ignore[no-untyped-def]
+@njit
+def _place(at, row, slot):
     return (row * THREE + slot) * at.key
 
 
-@njit(nogil=True, cache=True)
-def _fits(at, rows, x, y, minus):  # type: ignore[no-untyped-def]
+@njit
+def _fits(at, rows, x, y, minus):
     """Whether rows[x] + rows[y] (minus: -) stays in the ring's coefficients."""
     if at.ring != ZERO:
         return True
@@ -80,23 +81,23 @@ def _fits(at, rows, x, y, minus):  # type: ignore[no-untyped-def]
     return (less if minus != ZERO else plus) == ZERO
 
 
-@njit(nogil=True, cache=True)
-def _settle(at, rows, signs, row, slot):  # type: ignore[no-untyped-def]
+@njit
+def _settle(at, rows, signs, row, slot):
     """Bring one factor into normal form, its sign into the row's."""
     if at.ring != TWO:
         signs[row] ^= normalise(at, rows, _place(at, row, slot))
 
 
-@njit(nogil=True, cache=True)
-def _add_to(at, rows, signs, row, slot, other, minus):  # type: ignore[no-untyped-def]
+@njit
+def _add_to(at, rows, signs, row, slot, other, minus):
     """Set row.slot to row.slot + other.slot (minus: -) and bring it into normal form."""
     x = _place(at, row, slot)
     add(at, rows, x, x, _place(at, other, slot), minus)
     _settle(at, rows, signs, row, slot)
 
 
-@njit(nogil=True, cache=True)
-def apply_flip(at, rows, signs, move):  # type: ignore[no-untyped-def]
+@njit
+def apply_flip(at, rows, signs, move):
     """Carry out the flip move = [a, i, j, 1 if lambda is -1] (uint64, shape (4,))."""
     a, i, j, minus = move[0], move[1], move[2], move[3]
     b, c = (a + ONE) % THREE, (a + TWO) % THREE
@@ -105,8 +106,8 @@ def apply_flip(at, rows, signs, move):  # type: ignore[no-untyped-def]
     _add_to(at, rows, signs, j, c, i, minus_c)
 
 
-@njit(nogil=True, cache=True)
-def _drop(at, rows, signs, rank, row):  # type: ignore[no-untyped-def]
+@njit
+def _drop(at, rows, signs, rank, row):
     last = rank - ONE
     for slot in range(THREE):
         _copy(at, rows, _place(at, row, slot), _place(at, last, slot))
@@ -115,8 +116,8 @@ def _drop(at, rows, signs, rank, row):  # type: ignore[no-untyped-def]
     return last
 
 
-@njit(nogil=True, cache=True)
-def _merge_first_pair(at, rows, signs, rank):  # type: ignore[no-untyped-def]
+@njit
+def _merge_first_pair(at, rows, signs, rank):
     """Merge the lowest pair that agrees in two factors, where the ring allows; new rank."""
     for i in range(rank):
         for j in range(i + ONE, rank):
@@ -135,8 +136,8 @@ def _merge_first_pair(at, rows, signs, rank):  # type: ignore[no-untyped-def]
     return rank
 
 
-@njit(nogil=True, cache=True)
-def reduce(at, rows, signs, rank, merge):  # type: ignore[no-untyped-def]
+@njit
+def reduce(at, rows, signs, rank, merge):
     """Carry out reductions until there are none; return the new rank (uint64).
 
     Zero factors drop a row; with merge (uint64) 1, two rows that agree up to sign in two factors
@@ -157,16 +158,16 @@ def reduce(at, rows, signs, rank, merge):  # type: ignore[no-untyped-def]
             return rank
 
 
-@njit(nogil=True, cache=True)
-def _turn(at, words, x, minus):  # type: ignore[no-untyped-def]
+@njit
+def _turn(at, words, x, minus):
     """Negate the key at words[x] if minus is 1."""
     if at.ring != TWO:
         for t in range(at.words):
             words[x + at.words + t] ^= words[x + t] & (ZERO - minus)
 
 
-@njit(nogil=True, cache=True)
-def plus(at, rows, signs, rank, seed, counter):  # type: ignore[no-untyped-def]
+@njit
+def plus(at, rows, signs, rank, seed, counter):
     """Plus transition (Arai, Ichikawa and Hukushima): two rows become three.
 
     Two rows that differ in every factor are drawn, an order a, b, c of the slots, signs for two
@@ -222,8 +223,8 @@ def plus(at, rows, signs, rank, seed, counter):  # type: ignore[no-untyped-def]
     return rank, counter
 
 
-@njit(nogil=True, cache=True)
-def _expand(at, scratch, variant):  # type: ignore[no-untyped-def]
+@njit
+def _expand(at, scratch, variant):
     """Write the nine factors of a plus variant behind the six given; whether they fit."""
     k = at.key
     for entry in range(U(9)):
@@ -243,8 +244,8 @@ def _expand(at, scratch, variant):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(nogil=True, cache=True)
-def split(at, rows, signs, rank, seed, counter):  # type: ignore[no-untyped-def]
+@njit
+def split(at, rows, signs, rank, seed, counter):
     """Split a row: u v w = x v w + (u - x) v w, with x (or -x) a factor of another row.
 
     Returns

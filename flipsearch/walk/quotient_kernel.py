@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """The jitted loop of the symmetric walks: see `flipsearch.walk.quotient` for what it does.
 
 Places are the vectors of all orbits, numbered 3 an orbit; they are the rows of slot 0 of the
@@ -17,10 +18,10 @@ import functools
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from flipsearch.walk.bits import leading_zeros, trailing_zeros
-from flipsearch.walk.draws import draw
+from flipsearch.algebra.draws import draw
+from flipsearch.algebra.jit import njit
+from flipsearch.algebra.words import leading_zeros, trailing_zeros
 from flipsearch.walk.flips import HALF, LOW32, find, flag, move_row, select
 from flipsearch.walk.index import LOW6, ONE, SIX, THREE, TWO, ZERO, Layout, U
 
@@ -30,8 +31,8 @@ REFUSALS = U(4096)
 _BUDGET, _REACHED, _STUCK = U(0), U(1), U(2)
 
 
-@njit(nogil=True, cache=True)
-def _reverse(word, entries):  # type: ignore[no-untyped-def]
+@njit
+def _reverse(word, entries):
     """Return the lowest `entries` bits in reverse order."""
     result = ZERO
     for _ in range(entries):
@@ -41,7 +42,7 @@ def _reverse(word, entries):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _exceeds(word, bound):  # type: ignore[no-untyped-def]
+def _exceeds(word, bound):
     """Return whether the matrix of a vector has a rank above the bound's, unless that is 0.
 
     `bound` is (side, the first entry of every row set, largest rank). Each turn clears the
@@ -58,7 +59,7 @@ def _exceeds(word, bound):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _offer(at, wide, place, vector, image):  # type: ignore[no-untyped-def]
+def _offer(at, wide, place, vector, image):
     """Write the key of a vector where `find` looks for it, and the bit of its place."""
     if at.key == ONE:
         wide[at.first_new] = vector
@@ -72,7 +73,7 @@ def _offer(at, wide, place, vector, image):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _set(at, wide, narrow, place, vector, image):  # type: ignore[no-untyped-def]
+def _set(at, wide, narrow, place, vector, image):
     """Change the vector at a place; `image` is its mirror image, unused without Z2."""
     _offer(at, wide, place, vector, image)
     class_, position = find(at, wide, narrow, ZERO, at.first_new)
@@ -81,7 +82,7 @@ def _set(at, wide, narrow, place, vector, image):  # type: ignore[no-untyped-def
 
 
 @njit(inline="always")
-def _turned(at, wide, place):  # type: ignore[no-untyped-def]
+def _turned(at, wide, place):
     """Return 1 if the place holds the second vector of its key, else 0."""
     if at.key == ONE:
         return ZERO
@@ -89,22 +90,22 @@ def _turned(at, wide, place):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _vector(at, wide, narrow, place, turn):  # type: ignore[no-untyped-def]
+def _vector(at, wide, narrow, place, turn):
     """Return the vector at a place, or with `turn` 1 its mirror image."""
     if at.key == ONE:
         return wide[U(narrow[place])]
     return wide[U(narrow[place]) * TWO + (_turned(at, wide, place) ^ turn)]
 
 
-@njit(nogil=True, cache=True)
-def _read(at, vectors, count, wide, narrow):  # type: ignore[no-untyped-def]
+@njit
+def _read(at, vectors, count, wide, narrow):
     """Write the vectors of all places."""
     for place in range(count):
         vectors[place] = _vector(at, wide, narrow, U(place), ZERO)
 
 
-@njit(nogil=True, cache=True)
-def _build(at, vectors, count, entries, wide, narrow):  # type: ignore[no-untyped-def]
+@njit
+def _build(at, vectors, count, entries, wide, narrow):
     """Fill slot 0 of the index with the vectors of all places."""
     wide[:] = ZERO
     narrow[:] = np.uint16(0)
@@ -138,20 +139,20 @@ def _build(at, vectors, count, entries, wide, narrow):  # type: ignore[no-untype
 
 
 @njit(inline="always")
-def _next(place):  # type: ignore[no-untyped-def]
+def _next(place):
     """Return the place after this one in its orbit: 0 1 2 -> 1 2 0 within each three."""
     turn = place % THREE
     return place + ONE - THREE * flag(turn == TWO)
 
 
 @njit(inline="always")
-def _previous(place):  # type: ignore[no-untyped-def]
+def _previous(place):
     turn = place % THREE
     return place + TWO * flag(turn == ZERO) - flag(turn != ZERO)
 
 
-@njit(nogil=True, cache=True)
-def _tidy(vectors, cubes, numbers, entries, mirrored):  # type: ignore[no-untyped-def]
+@njit
+def _tidy(vectors, cubes, numbers, entries, mirrored):
     """Drop orbits that vanish, turn u u u into cubes, cancel equal cubes.
 
     With Z2 an orbit is its own mirror image if and only if all its vectors are: if the image of
@@ -192,8 +193,8 @@ def _tidy(vectors, cubes, numbers, entries, mirrored):  # type: ignore[no-untype
             first += ONE
 
 
-@njit(nogil=True, cache=True)
-def _plus(vectors, numbers, entries, mirrored, bound, seed, counter):  # type: ignore[no-untyped-def]
+@njit
+def _plus(vectors, numbers, entries, mirrored, bound, seed, counter):
     """Two orbits become three; returns (whether it was done, counter).
 
     With p = (a, b, c) and q = (d, e, f) read from any places of two orbits, forwards or backwards,
@@ -241,8 +242,8 @@ def make_walk(at: Layout) -> Any:
     mirrored = bool(at.key == TWO)
     copies = TWO if mirrored else ONE
 
-    @njit(nogil=True, cache=True)
-    def run(vectors, cubes, numbers, best_, limits, wide, narrow, history):  # type: ignore[no-untyped-def]
+    @njit
+    def run(vectors, cubes, numbers, best_, limits, wide, narrow, history):
         best_vectors, best_cubes, best_numbers = best_
         entries, seed, steps, plus_after = limits[0], limits[1], limits[2], limits[3]
         band, stop_rank, plus_below = limits[4], limits[5], limits[6]

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections import Counter
 from itertools import combinations, permutations
 
+from flipsearch.algebra.draws import FIRST, GOLDEN, SECOND
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
-from flipsearch.walk.draws import FIRST, GOLDEN, SECOND
 from flipsearch.walk.task import (
     LARGEST_RANK,
     STUCK_TIMES,

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """The jitted loop of the walks by rotated orbits: see `flipsearch.walk.rotation`.
 
 A factor is one word of nonzeros and one of signs, so sums are a dozen instructions, and a scheme
@@ -13,9 +14,8 @@ agree up to sign exactly when nonzeros and forms agree.
 
 from __future__ import annotations
 
-from numba import njit
-
-from flipsearch.walk.draws import draw
+from flipsearch.algebra.draws import draw
+from flipsearch.algebra.jit import njit
 from flipsearch.walk.flips import HALF, LOW32, flag
 from flipsearch.walk.index import ONE, SIX, THREE, TWO, ZERO, U
 
@@ -24,34 +24,34 @@ NINE, PLUS_TRIES = U(9), U(64)
 
 
 @njit(inline="always")
-def form(nonzeros, signs):  # type: ignore[no-untyped-def]
+def form(nonzeros, signs):
     """Return the signs of the factor or its negative, the lowest entry positive."""
     lowest = nonzeros & (~nonzeros + ONE)
     return signs ^ (nonzeros & (ZERO - flag((signs & lowest) != ZERO)))
 
 
 @njit(inline="always")
-def carry(a, s, b, t):  # type: ignore[no-untyped-def]
+def carry(a, s, b, t):
     """Return the entries at which (a, s) and (b, t) have the same sign: a sum leaves -1, 0, 1."""
     return a & b & ~(s ^ t)
 
 
 @njit(inline="always")
-def total(a, s, b, t):  # type: ignore[no-untyped-def]
+def total(a, s, b, t):
     """Return nonzeros and signs of (a, s) + (b, t) modulo 3."""
     same = carry(a, s, b, t)
     return (a ^ b) | same, ((s ^ t) & (a ^ b)) | (same & ~s)
 
 
 @njit(inline="always")
-def _put(table, stride, place, nonzeros, signs):  # type: ignore[no-untyped-def]
+def _put(table, stride, place, nonzeros, signs):
     """Store a factor, three words at its place."""
     table[place], table[stride + place] = nonzeros, signs
     table[TWO * stride + place] = form(nonzeros, signs)
 
 
 @njit(inline="always")
-def _add(table, stride, to, place, negate):  # type: ignore[no-untyped-def]
+def _add(table, stride, to, place, negate):
     """Add the factor at `place`, or its negative, to the one at `to`."""
     other = table[stride + place] ^ (table[place] & (ZERO - negate))
     a, s = total(table[to], table[stride + to], table[place], other)
@@ -59,20 +59,20 @@ def _add(table, stride, to, place, negate):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _overflows(table, stride, to, place, negate):  # type: ignore[no-untyped-def]
+def _overflows(table, stride, to, place, negate):
     other = table[stride + place] ^ (table[place] & (ZERO - negate))
     return carry(table[to], table[stride + to], table[place], other) != ZERO
 
 
 @njit(inline="always")
-def _next(row, first, order):  # type: ignore[no-untyped-def]
+def _next(row, first, order):
     """Return the next image of a row; `first` is the first row of its orbit."""
     row += ONE
     return row - order * flag(row - first == order)
 
 
-@njit(nogil=True, cache=True)
-def _shares(table, stride, base, row, first, order, count):  # type: ignore[no-untyped-def]
+@njit
+def _shares(table, stride, base, row, first, order, count):
     """Whether a row of another orbit has the row's factor: without branches, several at once."""
     wanted, signs, some = table[base + row], table[TWO * stride + base + row], ZERO
     for other in range(count):
@@ -82,7 +82,7 @@ def _shares(table, stride, base, row, first, order, count):  # type: ignore[no-u
 
 
 @njit(inline="always")
-def _found(table, stride, base, row, first, order, start, stop):  # type: ignore[no-untyped-def]
+def _found(table, stride, base, row, first, order, start, stop):
     """Return the first row from `start` on, outside the orbit, with the row's factor, or stop."""
     wanted, signs = table[base + row], table[TWO * stride + base + row]
     for other in range(start, stop):
@@ -93,8 +93,8 @@ def _found(table, stride, base, row, first, order, start, stop):  # type: ignore
     return stop
 
 
-@njit(nogil=True, cache=True)
-def _drop(table, capacity, first, count, order):  # type: ignore[no-untyped-def]
+@njit
+def _drop(table, capacity, first, count, order):
     """Remove an orbit if a factor of its first row is zero; return the rows that are left."""
     zero = False
     for slot in range(THREE):
@@ -108,8 +108,8 @@ def _drop(table, capacity, first, count, order):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(nogil=True, cache=True)
-def plus(table, capacity, count, order, integral, seed, counter):  # type: ignore[no-untyped-def]
+@njit
+def plus(table, capacity, count, order, integral, seed, counter):
     """Two orbits become three; return (whether it was done, counter).
 
     a b c + d e f = a (b + e) c + a e (f - c) + (d - a) e f, the slots in a random order.
@@ -151,8 +151,8 @@ def plus(table, capacity, count, order, integral, seed, counter):  # type: ignor
     return False, counter
 
 
-@njit(nogil=True, cache=True)
-def _flip(table, capacity, count, order, integral, z, choice):  # type: ignore[no-untyped-def]
+@njit
+def _flip(table, capacity, count, order, integral, z, choice):
     """Try a random flip of two orbits; return the first rows of both, or count twice.
 
     Rows u b d and u e f, up to the sign of u, become u (b + c e) d and u e (f -+ c d), c = 1 or
@@ -187,8 +187,8 @@ def _flip(table, capacity, count, order, integral, z, choice):  # type: ignore[n
     return x, y
 
 
-@njit(nogil=True, cache=True)
-def run(table, best, count, limits, history):  # type: ignore[no-untyped-def]
+@njit
+def run(table, best, count, limits, history):
     """Walk.
 
     Parameters

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flipsearch.algebra.draws import next_draw
 from flipsearch.kernels.additions.energy import BLOCK, energy_of, memory_for
 from flipsearch.kernels.additions.greedy import shorten_repeatedly
-from flipsearch.walk.draws import next_draw
 
 
 def plain_energy(matrix, state):

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """A walk at constant rank towards fewer additions.
 
 Simulated annealing over schemes of the same rank with ternary coefficients. The moves are flips
@@ -14,15 +15,15 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from numba import njit
 
+from flipsearch.algebra.draws import next_draw
+from flipsearch.algebra.jit import njit
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.kernels.additions.energy import energy_of, memory_for
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
-from flipsearch.walk.draws import next_draw
 
 HOT, COLD = 2.0, 0.25
 """Temperatures, in additions, at which a cycle begins and ends."""
@@ -80,8 +81,8 @@ def fewer_additions(scheme: Scheme, seconds: float = 10.0, seed: int = 0) -> Sch
     return result
 
 
-@njit(nogil=True, cache=True)
-def _equal(factor, r, s):  # type: ignore[no-untyped-def]
+@njit
+def _equal(factor, r, s):
     """Return 1 or -1 if row s is row r times that, else 0."""
     sign = 0
     for x in range(factor.shape[1]):
@@ -98,8 +99,8 @@ def _equal(factor, r, s):  # type: ignore[no-untyped-def]
     return sign
 
 
-@njit(nogil=True, cache=True)
-def _add_row(factor, r, s, scale):  # type: ignore[no-untyped-def]
+@njit
+def _add_row(factor, r, s, scale):
     """Add scale * row s to row r if that stays ternary and nonzero; say whether."""
     some = False
     for x in range(factor.shape[1]):
@@ -114,8 +115,8 @@ def _add_row(factor, r, s, scale):  # type: ignore[no-untyped-def]
     return some
 
 
-@njit(nogil=True, cache=True)
-def _flip(u, v, w, state):  # type: ignore[no-untyped-def]
+@njit
+def _flip(u, v, w, state):
     """Try a random flip; return the slot that was shared, or -1 if nothing changed."""
     rank = len(u)
     slot = np.int64(next_draw(state) % np.uint64(3))
@@ -144,14 +145,14 @@ def _flip(u, v, w, state):  # type: ignore[no-untyped-def]
     return -1
 
 
-@njit(nogil=True, cache=True)
-def _add_row_back(factor, r, s, scale):  # type: ignore[no-untyped-def]
+@njit
+def _add_row_back(factor, r, s, scale):
     for x in range(factor.shape[1]):
         factor[r, x] -= scale * factor[s, x]
 
 
-@njit(nogil=True, cache=True)
-def _add_line(factor, count, stride, length, step, i, j, scale):  # type: ignore[no-untyped-def]
+@njit
+def _add_line(factor, count, stride, length, step, i, j, scale):
     """Add scale * line i to line j of each row seen as a matrix; say whether it stays ternary.
 
     Element t of line i is at i * stride + t * step, t < length.
@@ -166,8 +167,8 @@ def _add_line(factor, count, stride, length, step, i, j, scale):  # type: ignore
     return ternary
 
 
-@njit(nogil=True, cache=True)
-def _sandwich(u, v, w, sides, state):  # type: ignore[no-untyped-def]
+@njit
+def _sandwich(u, v, w, sides, state):
     """Try a random elementary sandwich; return the slot left alone, or -1 if undone."""
     n, m, p = sides
     which = np.int64(next_draw(state) % np.uint64(3))
@@ -192,8 +193,8 @@ def _sandwich(u, v, w, sides, state):  # type: ignore[no-untyped-def]
     return (which + 1) % 3
 
 
-@njit(nogil=True, cache=True)
-def anneal(u, v, w, best_u, best_v, best_w, sides, share, best, hot, cold, steps, memory, state):  # type: ignore[no-untyped-def]
+@njit
+def anneal(u, v, w, best_u, best_v, best_w, sides, share, best, hot, cold, steps, memory, state):
     """Run annealing steps; return the least energy seen, the scheme of which is in best_*.
 
     Parameters

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """What one greedy pass of sharing leaves of ternary linear forms: the energy of both annealings.
 
 The most frequent pair of terms is replaced by a new variable, ties broken at random, until no pair
@@ -19,12 +20,13 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from flipsearch.walk.bits import kth_set_bit, popcount
-from flipsearch.walk.draws import next_draw
+from flipsearch.algebra.draws import next_draw
+from flipsearch.algebra.jit import njit
+from flipsearch.algebra.words import kth_set_bit, popcount
 
 BLOCK = 64
 """Bytes compared at a time."""
@@ -34,9 +36,8 @@ def _equal(_context: Any, array: Any, start: Any, value: Any) -> Any:
     """Return a word whose bit k says whether byte start + k of a uint8 array is the value."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = cgutils.create_struct_proxy(signature.args[0])(  # type: ignore[no-untyped-call]
-            context, builder, arguments[0]
-        ).data
+        proxy = cgutils.create_struct_proxy(signature.args[0])  # type: ignore[no-untyped-call]
+        data = proxy(context, builder, arguments[0]).data
         vector = ir.VectorType(ir.IntType(8), BLOCK)
         pointer = builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer())
         loaded = builder.load(pointer, align=1)
@@ -72,8 +73,8 @@ def memory_for(rows: int, inputs: int) -> Any:
     )
 
 
-@njit(nogil=True, cache=True)
-def _count(plus, minus, words, x, y, triangle):  # type: ignore[no-untyped-def]
+@njit
+def _count(plus, minus, words, x, y, triangle):
     """Count how often x + y and x - y occur, x < y."""
     same, different = _ZERO, _ZERO
     for word in range(words):
@@ -86,8 +87,8 @@ def _count(plus, minus, words, x, y, triangle):  # type: ignore[no-untyped-def]
     triangle[place + y] = min(different, _MOST)
 
 
-@njit(nogil=True, cache=True)
-def _meets(plus, minus, words, variable, changed):  # type: ignore[no-untyped-def]
+@njit
+def _meets(plus, minus, words, variable, changed):
     """Whether a variable occurs in any of the changed rows: else its counts stay."""
     met = _ZERO
     for word in range(words):
@@ -95,16 +96,16 @@ def _meets(plus, minus, words, variable, changed):  # type: ignore[no-untyped-de
     return met != _ZERO
 
 
-@njit(nogil=True, cache=True)
-def _largest(triangle, length):  # type: ignore[no-untyped-def]
+@njit
+def _largest(triangle, length):
     largest = np.uint8(0)
     for place in range(length):
         largest = max(largest, triangle[place])
     return largest
 
 
-@njit(nogil=True, cache=True)
-def _place_of(triangle, length, wanted, state):  # type: ignore[no-untyped-def]
+@njit
+def _place_of(triangle, length, wanted, state):
     """Return a random place of the triangle that holds a value, or its length if none does."""
     ties, chosen, block = _ZERO, _ZERO, length
     for start in range(_ZERO, length, _U(BLOCK)):
@@ -120,8 +121,8 @@ def _place_of(triangle, length, wanted, state):  # type: ignore[no-untyped-def]
     return block + kth_set_bit(chosen, skip)
 
 
-@njit(nogil=True, cache=True)
-def _pair_at(place):  # type: ignore[no-untyped-def]
+@njit
+def _pair_at(place):
     """Return x < y of the pair counted at a place of the triangle, and 1 for x - y."""
     row = _U(0.5 + np.sqrt(0.25 + float(place)))
     while row * (row - _ONE) > place:
@@ -134,8 +135,8 @@ def _pair_at(place):  # type: ignore[no-untyped-def]
     return rest, row, _ZERO
 
 
-@njit(nogil=True, cache=True)
-def _pack(factor, plus, minus, words):  # type: ignore[no-untyped-def]
+@njit
+def _pack(factor, plus, minus, words):
     """Set the bits of the inputs; return the additions of the rows as they are."""
     rows, inputs = factor.shape
     plus[: inputs * words] = _ZERO
@@ -155,8 +156,8 @@ def _pack(factor, plus, minus, words):  # type: ignore[no-untyped-def]
     return additions
 
 
-@njit(nogil=True, cache=True)
-def _replace(plus, minus, words, x, y, different, fresh, changed):  # type: ignore[no-untyped-def]
+@njit
+def _replace(plus, minus, words, x, y, different, fresh, changed):
     """Replace a pair by a new variable wherever it occurs; return in how many rows."""
     occurrences = _ZERO
     for word in range(words):
@@ -176,8 +177,8 @@ def _replace(plus, minus, words, x, y, different, fresh, changed):  # type: igno
     return occurrences
 
 
-@njit(nogil=True, cache=True)
-def energy_of(factor, memory, state):  # type: ignore[no-untyped-def]
+@njit
+def energy_of(factor, memory, state):
     """Return the additions that one greedy pass leaves of the rows of a ternary matrix.
 
     Parameters

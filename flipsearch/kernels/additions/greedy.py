@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Common subexpressions of ternary linear forms, by randomised greedy choice, compiled.
 
 Each variable is two sets of rows, as bits: where its coefficient is +1 and where -1. A pair
@@ -13,17 +14,17 @@ plain implementation pair by pair.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from flipsearch.walk.bits import popcount
-from flipsearch.walk.draws import next_draw
+from flipsearch.algebra.draws import next_draw
+from flipsearch.algebra.jit import njit
+from flipsearch.algebra.words import popcount
 
 CANDIDATES = 8
 """Pairs whose potential is tried out at each step."""
 
 
-@njit(nogil=True, cache=True)
-def _occurrences(plus, minus, x, y):  # type: ignore[no-untyped-def]
+@njit
+def _occurrences(plus, minus, x, y):
     """Return in how many rows x + y and x - y occur, up to sign."""
     same, different = np.int64(0), np.int64(0)
     for word in range(plus.shape[1]):
@@ -33,8 +34,8 @@ def _occurrences(plus, minus, x, y):  # type: ignore[no-untyped-def]
     return same, different
 
 
-@njit(nogil=True, cache=True)
-def _replace(plus, minus, x, y, sign, fresh):  # type: ignore[no-untyped-def]
+@njit
+def _replace(plus, minus, x, y, sign, fresh):
     """Replace x + y (sign 0) or x - y (sign 1) by the variable `fresh` wherever it occurs."""
     for word in range(plus.shape[1]):
         q, m = plus[y, word], minus[y, word]
@@ -48,8 +49,8 @@ def _replace(plus, minus, x, y, sign, fresh):  # type: ignore[no-untyped-def]
             minus[variable, word] &= ~both
 
 
-@njit(nogil=True, cache=True)
-def _recount(plus, minus, counts, x, variables):  # type: ignore[no-untyped-def]
+@njit
+def _recount(plus, minus, counts, x, variables):
     for y in range(variables):
         if y != x:
             low, high = min(x, y), max(x, y)
@@ -57,8 +58,8 @@ def _recount(plus, minus, counts, x, variables):  # type: ignore[no-untyped-def]
             counts[low, high, 0], counts[low, high, 1] = same, different
 
 
-@njit(nogil=True, cache=True)
-def _potential(plus, minus, counts, x, y, sign, variables, spare):  # type: ignore[no-untyped-def]
+@njit
+def _potential(plus, minus, counts, x, y, sign, variables, spare):
     """Return the change of sum max(0, count - 1) over all pairs that replacing (x, y) brings."""
     words = plus.shape[1]
     for word in range(words):
@@ -81,8 +82,8 @@ def _potential(plus, minus, counts, x, y, sign, variables, spare):  # type: igno
     return change
 
 
-@njit(nogil=True, cache=True)
-def shorten_once(plus, minus, counts, inputs, strategy, weight, state, prefix, length, choices):  # type: ignore[no-untyped-def]
+@njit
+def shorten_once(plus, minus, counts, inputs, strategy, weight, state, prefix, length, choices):
     """Run one greedy pass; return (additions, number of shared sums).
 
     Parameters
@@ -181,8 +182,8 @@ def shorten_once(plus, minus, counts, inputs, strategy, weight, state, prefix, l
     return nonzeros - rows + made, made
 
 
-@njit(nogil=True, cache=True)
-def shorten_repeatedly(plus, minus, best, best_length, best_additions, passes, state):  # type: ignore[no-untyped-def]
+@njit
+def shorten_repeatedly(plus, minus, best, best_length, best_additions, passes, state):
     """Run greedy passes with random strategies; improve `best` in place.
 
     A third of the passes keep a random part (at most three quarters) of the best choices so far.

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """Cheaper linear forms by elementary operations before and after the sharing.
 
 Sharing of pairs (`greedy`) never lets terms cancel. An operation in place does: x_j := x_j + c x_i
@@ -15,12 +16,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from flipsearch.algebra.draws import next_draw
+from flipsearch.algebra.jit import njit
 from flipsearch.kernels.additions.energy import energy_of, memory_for
 from flipsearch.kernels.additions.program import Output, Program, Step
 from flipsearch.rings import IntArray
-from flipsearch.walk.draws import next_draw
 
 MOST = 128
 """Operations on either side at most."""
@@ -92,8 +93,8 @@ def _no_operations() -> tuple[Any, Any]:
     return np.zeros((2, MOST, 3), np.int64), np.zeros(2, np.int64)
 
 
-@njit(nogil=True, cache=True)
-def strip(matrix, operations, lengths):  # type: ignore[no-untyped-def]
+@njit
+def strip(matrix, operations, lengths):
     """Turn O U' I into U' in place; say whether all that is met on the way is ternary.
 
     Parameters
@@ -123,8 +124,8 @@ def strip(matrix, operations, lengths):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(nogil=True, cache=True)
-def anneal_in_place(matrix, start, found, best, hot, cold, steps, memory, state):  # type: ignore[no-untyped-def]
+@njit
+def anneal_in_place(matrix, start, found, best, hot, cold, steps, memory, state):
     """Run annealing steps over operations; return the least energy seen, kept in `found`.
 
     Parameters

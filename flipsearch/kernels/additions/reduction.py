@@ -18,7 +18,7 @@ from random import Random
 
 import numpy as np
 
-from flipsearch.cores import available_cores
+from flipsearch.algebra.cores import available_cores
 from flipsearch.errors import UsageError
 from flipsearch.kernels.additions.anneal import fewer_additions
 from flipsearch.kernels.additions.greedy import shorten_repeatedly

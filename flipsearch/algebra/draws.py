@@ -1,14 +1,16 @@
-"""Random numbers of a walk: the n-th draw of a seed, by counter.
+# mypy: allow-untyped-defs
+"""Draw random numbers by counter: the n-th draw of a seed, without state.
 
-No library generator runs inside the loop: the n-th draw is a fixed mixing of seed + n times an
-odd constant (SplitMix64, Steele, Lea and Flood 2014), so that the reference, the CPU and the GPU
-draw the same numbers, draws do not depend on one another, and any step can be replayed.
+The n-th draw is a fixed mixing of seed + n times an odd constant (SplitMix64, Steele, Lea and
+Flood 2014). The plain reference, the CPU and the GPU draw the same numbers, no draw depends on
+another, and any step of a walk can be replayed.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from flipsearch.algebra.jit import njit
 
 GOLDEN = 0x9E3779B97F4A7C15
 FIRST = 0xBF58476D1CE4E5B9
@@ -16,10 +18,11 @@ SECOND = 0x94D049BB133111EB
 
 _GOLDEN, _FIRST, _SECOND = np.uint64(GOLDEN), np.uint64(FIRST), np.uint64(SECOND)
 _A, _B, _C, _ONE = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(1)
+_WORD = 2**64 - 1
 
 
 @njit(inline="always")
-def draw(seed, counter):  # type: ignore[no-untyped-def]
+def draw(seed, counter):
     """Return draw number `counter` (uint64) of `seed` (uint64), as uint64."""
     z = seed + counter * _GOLDEN
     z = (z ^ (z >> _A)) * _FIRST
@@ -28,8 +31,16 @@ def draw(seed, counter):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def next_draw(state):  # type: ignore[no-untyped-def]
+def next_draw(state):
     """Return the next draw as uint64; `state` (uint64, shape (1,)) begins as the seed."""
     z = draw(state[0], _ONE)
     state[0] += _GOLDEN
     return z
+
+
+def plain_draw(seed: int, counter: int) -> int:
+    """Return the same draw, computed with Python integers."""
+    z = (seed + counter * GOLDEN) & _WORD
+    z = ((z ^ (z >> 30)) * FIRST) & _WORD
+    z = ((z ^ (z >> 27)) * SECOND) & _WORD
+    return z ^ (z >> 31)

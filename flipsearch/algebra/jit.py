@@ -1,0 +1,86 @@
+"""Compile functions with numba, with types that mypy accepts and a cache that never goes stale.
+
+**Types.** Arguments of a compiled function have numba's types, which mypy does not know. A module
+of compiled code therefore begins with ``# mypy: allow-untyped-defs`` and leaves those arguments
+without annotations; the docstring gives shape and dtype. A test checks that such a module leaves
+nothing else untyped. `njit` is a typed decorator: names and number of the arguments stay checked
+in every call, annotations where there are some, and no ``type: ignore`` is needed.
+
+**Cache.** numba keeps compiled code on disk and recompiles a function when its own source file has
+changed. Functions here are compiled into functions of other modules, so `njit` replaces the file's
+time stamp by a digest of every source from which code may have been compiled in.
+
+Invariant: code is taken from the cache only if no source of this folder and of the function's own
+part of flipsearch (``walk``, ``lift``, ...) has changed since it was compiled. A compiled function
+therefore calls compiled functions of its own part and of this folder only. One outside
+flipsearch may call any of flipsearch and of its own package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, overload
+
+import numba
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_ALGEBRA = Path(__file__).resolve().parent
+_PACKAGE = _ALGEBRA.parent
+
+
+@overload
+def njit(function: Callable[_P, _R], /) -> Callable[_P, _R]: ...
+@overload
+def njit(**options: Any) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
+def njit(function: Any = None, /, **options: Any) -> Any:
+    """Compile a function when it is first called: `numba.njit` with the options used here.
+
+    Parameters
+    ----------
+    function : callable, optional
+        Without it a decorator with these options is returned.
+    **options
+        Those of `numba.njit`. ``nogil`` is True by default. ``cache`` is True by default unless
+        ``inline="always"``, since such a function only exists within others.
+
+    Returns
+    -------
+    callable
+        The compiled function, or a decorator. Where no folder for a cache is writable the
+        function is compiled in every process.
+    """
+    if function is None:
+        return partial(njit, **options)
+    cache = options.pop("cache", options.get("inline") != "always")
+    compiled = numba.njit(**{"nogil": True, **options})(function)
+    if cache and compiled is not function:  # it is where NUMBA_DISABLE_JIT is set
+        with suppress(RuntimeError):  # numba found no folder that it can write
+            compiled.enable_caching()
+            source = Path(function.__code__.co_filename).resolve()
+            compiled._cache._cache_file._source_stamp = _stamp(*_sources(source))
+    return compiled
+
+
+def _sources(path: Path) -> tuple[Path, ...]:
+    """Return folders and files whose code may be compiled into functions of a source file."""
+    if not path.is_relative_to(_PACKAGE):
+        own = path.parent if (path.parent / "__init__.py").exists() else path
+        return own, _PACKAGE
+    return _ALGEBRA, _PACKAGE / path.relative_to(_PACKAGE).parts[0]
+
+
+@lru_cache(maxsize=64)
+def _stamp(*places: Path) -> str:
+    """Return a digest of the Python sources at these places, folders with all they hold."""
+    digest = hashlib.sha256()
+    for place in places:
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            text = path.read_bytes()
+            digest.update(f"{path.name} {len(text)}\n".encode() + text)
+    return digest.hexdigest()

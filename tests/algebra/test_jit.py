@@ -41,7 +41,7 @@ def run(folder, code, **environment):
     paths = os.pathsep.join([str(folder), str(FLIPSEARCH.parent)])
     variables = {**os.environ, "PYTHONPATH": paths, **environment}
     return subprocess.run(
-        command, capture_output=True, text=True, check=True, env=variables
+        command, cwd=folder, env=variables, capture_output=True, text=True, check=True
     ).stdout
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flipsearch.errors import FormatError
+from flipsearch.errors import CatalogueError, FormatError
 from flipsearch.formats import Format
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
@@ -152,6 +152,8 @@ def pack_state(state: Mapping[str, Any]) -> bytes:
     ------
     TypeError
         Something else is in it.
+    CatalogueError
+        It takes more than `LARGEST_STATE_BYTES`: `unpack_state` would refuse it.
     """
     blocks: list[bytes] = []
 
@@ -176,7 +178,10 @@ def pack_state(state: Mapping[str, Any]) -> bytes:
         raise TypeError(f"a run's state cannot hold a {type(value).__name__}")
 
     text = json.dumps(plain(state)).encode()
-    return _STATE_MAGIC + zlib.compress(b"".join([b"%d\n" % len(text), text, *blocks]), 1)
+    raw = b"".join([b"%d\n" % len(text), text, *blocks])
+    if len(raw) > LARGEST_STATE_BYTES:
+        raise CatalogueError(f"a run's state of {len(raw) >> 20} MB is too large to be kept")
+    return _STATE_MAGIC + zlib.compress(raw, 1)
 
 
 def unpack_state(data: bytes) -> dict[str, Any]:
@@ -191,8 +196,8 @@ def unpack_state(data: bytes) -> dict[str, Any]:
         raise FormatError("not a run's state")
     inflater = zlib.decompressobj()
     try:
-        raw = inflater.decompress(data[len(_STATE_MAGIC) :], LARGEST_STATE_BYTES)
-        if not inflater.eof:
+        raw = inflater.decompress(data[len(_STATE_MAGIC) :], LARGEST_STATE_BYTES + 1)
+        if not inflater.eof or len(raw) > LARGEST_STATE_BYTES:
             raise FormatError("a run's state is damaged or too large")
         head, _, rest = raw.partition(b"\n")
         length = int(head)

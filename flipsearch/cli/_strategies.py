@@ -15,6 +15,7 @@ from flipsearch.errors import FlipsearchError, UsageError
 
 if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
+    from flipsearch.catalogue.records import Run
     from flipsearch.formats import MatrixProduct
     from flipsearch.rings import Ring
     from flipsearch.scheme import Scheme
@@ -22,6 +23,57 @@ if TYPE_CHECKING:
 
 STARTS_A_FORMAT = 8
 """Schemes of a format that a meta search starts from, lowest ranks first."""
+
+
+HONOURED = {
+    "pool": {"a format", "--target", "--from"},
+    "meta": {"--within", "--from"},
+    "symmetric": {"a format", "--target", "--mirrored"},
+    "diagonal": {"a format", "--target"},
+}
+"""What each strategy takes of the options that not all take."""
+
+
+def refuse_idle_options(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse options that a strategy would not look at.
+
+    Parameters
+    ----------
+    name : str
+        The strategy.
+    given : mapping
+        Options and their values, None for those not given.
+
+    Raises
+    ------
+    UsageError
+        There is one.
+    """
+    for option, value in given.items():
+        if value is not None and option not in HONOURED[name]:
+            others = [other for other, options in HONOURED.items() if option in options]
+            own = ", which starts from naive schemes of its own" if option == "--from" else ""
+            raise UsageError(
+                f"{option} has no effect with --strategy {name}{own}: leave it out, or take "
+                f"--strategy {' or '.join(others)}"
+            )
+
+
+def format_of(catalogue: Catalogue, run: Run) -> Any:
+    """Return the format of a run; a tensor's from its definition in the catalogue.
+
+    Raises
+    ------
+    UsageError
+        It is a tensor, and nothing is stored for it.
+    """
+    from flipsearch.formats import parse_format
+
+    if not run.format.startswith("tensor:"):
+        return parse_format(run.format)
+    for record in catalogue.records(format=run.format, limit=1):
+        return record.format
+    raise UsageError(f"run {run.id} is on {run.format}, of which no scheme is stored: start again")
 
 
 def formats_of(within: str) -> list[MatrixProduct]:

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
     from flipsearch.catalogue.records import Run
     from flipsearch.executors import Executor
+    from flipsearch.formats import MatrixProduct
+    from flipsearch.rings import Ring
     from flipsearch.search.run import Progress, Result, Stop, Strategy
     from flipsearch.walk.task import WalkTask
 
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?")
+LONGEST_BUDGET = 86400 * 3650
 _UNITS = {"ms": 0.001, None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -35,8 +38,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "search", help="search for schemes: walk, lift, verify, store, export"
     )
     parser.add_argument("format", nargs="?", help="for instance 4x5x6 or gt:4x4x4")
-    parser.add_argument("--ring", default="F2", help="F2, F3 or ZT (default F2)")
-    parser.add_argument("--target", type=int, default=0, metavar="R", help="stop at rank R")
+    parser.add_argument("--ring", default=None, help="F2, F3 or ZT (default F2)")
+    parser.add_argument("--target", type=natural, metavar="R", help="stop at rank R")
     _run_options(parser)
     parser.add_argument("--seed", type=natural, default=None, help="seed of the run; else drawn")
     parser.add_argument(
@@ -51,9 +54,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "--strategy",
         choices=["pool", "meta", "symmetric", "diagonal"],
-        default="pool",
-        help="default pool; symmetric: n x n x n, by C3 over F2, by rotated indices over F3, ZT; "
-        "diagonal: us:n x n x n over F3",
+        default=None,
+        help="default pool, or meta with --within; symmetric: n x n x n, by C3 over F2, by "
+        "rotated indices over F3, ZT; diagonal: us:n x n x n over F3",
     )
     parser.add_argument(
         "--within", metavar="LOW..HIGH", help="meta: all formats with sides in that range"
@@ -93,8 +96,11 @@ def parse_budget(text: str) -> float:
     """
     match = _BUDGET.fullmatch(text.strip().lower())
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
-    if seconds <= 0:
-        raise UsageError(f"budget {text!r} is no time: write for instance 90s, 5m or 2h")
+    if not 0 < seconds <= LONGEST_BUDGET:
+        raise UsageError(
+            f"budget {text[:40]!r} is no time: write for instance 90s, 5m, 2h or 30d, "
+            f"{LONGEST_BUDGET // 86400}d at most"
+        )
     return seconds
 
 
@@ -102,56 +108,113 @@ def search_command(arguments: argparse.Namespace) -> int:
     """Handle ``search``."""
     from flipsearch.catalogue import Catalogue
     from flipsearch.cli._strategies import held_starts, make_strategy
-    from flipsearch.formats import parse_format
-    from flipsearch.rings import parse_ring
 
     budget = parse_budget(arguments.budget)
-    ring = parse_ring(arguments.ring)
-    if arguments.strategy == "meta" or arguments.within:
-        if not arguments.within:
-            raise UsageError("--strategy meta needs a range of sides: --within 2..4")
-        format_ = None
-    elif arguments.format is None:
-        raise UsageError("which format? for instance: search 4x4x4")
-    else:
-        format_ = parse_format(arguments.format)
-        least = max(format_.dimensions) if format_.is_general else 1
-        if arguments.target and not least <= arguments.target <= format_.naive_rank:
-            raise UsageError(
-                f"target {arguments.target} is no rank of {format_}: no scheme has fewer than "
-                f"{least} products, and the naive one has {format_.naive_rank}"
-            )
-    if arguments.start and arguments.strategy in ("symmetric", "diagonal"):
-        raise UsageError(
-            f"--strategy {arguments.strategy} starts from naive schemes of its own: leave out "
-            "--from, or take --strategy pool"
-        )
-    if arguments.workers is not None and arguments.workers < 1:
-        raise UsageError("--workers is at least 1")
+    _check_executor(arguments)
     folder = _kernel_folder(arguments.kernel)
-    seed = arguments.seed if arguments.seed is not None else time.time_ns() % 2**32
+    wanted = None if arguments.run else _wanted(arguments)
     with Catalogue.open(arguments.db) as catalogue:
         if arguments.run and (existing := catalogue.find_run(arguments.run)) is not None:
+            starts = [catalogue.get(start).hash for start in arguments.start]
+            _refuse_changes(existing, arguments, starts)
             return _resume(catalogue, existing, arguments, budget, folder)
+        name, format_, ring = wanted or _wanted(arguments)
+        seed = arguments.seed if arguments.seed is not None else time.time_ns() % 2**32
         starts = [catalogue.get(start).hash for start in arguments.start]
         if arguments.within:
             starts = starts or held_starts(catalogue, arguments.within, ring)
         parameters = {
-            "target": arguments.target,
+            "target": arguments.target or 0,
             "start": starts,
             "within": arguments.within,
             "mirrored": arguments.mirrored,
         }
-        strategy = make_strategy(catalogue, arguments.strategy, format_, ring, seed, parameters)
-        run = catalogue.start_run(
-            str(strategy.format),
-            ring,
-            strategy=strategy.name,
-            parameters=parameters,
-            seed=seed,
-            name=arguments.run,
+        strategy = make_strategy(catalogue, name, format_, ring, seed, parameters)
+
+        def begin() -> Run:
+            return catalogue.start_run(
+                str(strategy.format),
+                ring,
+                strategy=strategy.name,
+                parameters=parameters,
+                seed=seed,
+                name=arguments.run,
+            )
+
+        return _drive(catalogue, begin, strategy, arguments, budget, folder)
+
+
+def _wanted(arguments: argparse.Namespace) -> tuple[str, MatrixProduct | None, Ring]:
+    """Return strategy, format (None for meta) and ring of a new run.
+
+    Raises
+    ------
+    UsageError
+        They do not go together, or an option would have no effect.
+    """
+    from flipsearch.cli._strategies import refuse_idle_options
+    from flipsearch.formats import parse_format
+    from flipsearch.rings import parse_ring
+
+    name = arguments.strategy or ("meta" if arguments.within else "pool")
+    ring = parse_ring(arguments.ring or "F2")
+    refuse_idle_options(name, _options(arguments))
+    if name == "meta":
+        if not arguments.within:
+            raise UsageError("--strategy meta needs a range of sides: --within 2..4")
+        return name, None, ring
+    if arguments.format is None:
+        raise UsageError("which format? for instance: search 4x4x4")
+    format_ = parse_format(arguments.format)
+    least = max(format_.dimensions) if format_.is_general else 1
+    if arguments.target and not least <= arguments.target <= format_.naive_rank:
+        raise UsageError(
+            f"target {arguments.target} is no rank of {format_}: no scheme has fewer than "
+            f"{least} products, and the naive one has {format_.naive_rank}"
         )
-        return _drive(catalogue, run, strategy, arguments, budget, folder)
+    return name, format_, ring
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that only some strategies take, as given; None where one is not."""
+    return {
+        "a format": arguments.format,
+        "--target": arguments.target,
+        "--from": arguments.start or None,
+        "--within": arguments.within,
+        "--mirrored": arguments.mirrored or None,
+    }
+
+
+def _refuse_changes(run: Run, arguments: argparse.Namespace, starts: list[str]) -> None:
+    """Refuse what is asked of a run that exists and differs from what it does.
+
+    Raises
+    ------
+    UsageError
+        Something does.
+    """
+    from flipsearch.formats import parse_format
+    from flipsearch.rings import parse_ring
+
+    held = {**run.parameters, "seed": run.seed, "strategy": run.strategy}
+    wanted = {
+        "format": arguments.format and str(parse_format(arguments.format)),
+        "ring": arguments.ring and parse_ring(arguments.ring),
+        "seed": arguments.seed,
+        "strategy": arguments.strategy,
+        "target": arguments.target,
+        "start": starts or None,
+        "within": arguments.within,
+        "mirrored": arguments.mirrored or None,
+    }
+    held |= {"format": run.format, "ring": run.ring}
+    for key, value in wanted.items():
+        if value is not None and value != held.get(key):
+            raise UsageError(
+                f"run {arguments.run} has {key} {held.get(key)}, not {value}: leave that out to "
+                "go on with it, or give another --run"
+            )
 
 
 def resume_command(arguments: argparse.Namespace) -> int:
@@ -159,6 +222,7 @@ def resume_command(arguments: argparse.Namespace) -> int:
     from flipsearch.catalogue import Catalogue
 
     budget = parse_budget(arguments.budget)
+    _check_executor(arguments)
     folder = _kernel_folder(arguments.kernel)
     with Catalogue.open(arguments.db) as catalogue:
         return _resume(catalogue, catalogue.run(arguments.run), arguments, budget, folder)
@@ -171,13 +235,13 @@ def _resume(
     budget: float,
     folder: Path | None,
 ) -> int:
-    from flipsearch.cli._strategies import make_strategy
-    from flipsearch.formats import parse_format
+    from flipsearch.cli._strategies import format_of, make_strategy
     from flipsearch.search.checkpoint import outstanding_tasks
 
-    run = catalogue.resume_run(run)
+    if run.status == "running":
+        catalogue.resume_run(run)  # says where
     parameters = dict(run.parameters)
-    format_ = None if parameters.get("within") else parse_format(run.format)
+    format_ = None if parameters.get("within") else format_of(catalogue, run)
     state = catalogue.load_checkpoint(run)
     if format_ is None and state is not None:
         parameters["start"] = []  # what was made of them is in the state
@@ -186,7 +250,25 @@ def _resume(
     if state is not None:
         strategy.restore(state)
         outstanding = outstanding_tasks(state, strategy)
-    return _drive(catalogue, run, strategy, arguments, budget, folder, outstanding)
+
+    def begin() -> Run:
+        taken = catalogue.resume_run(run)
+        if taken.checkpointed != run.checkpointed:
+            raise UsageError(f"run {run.id} has gone on elsewhere meanwhile: resume it again")
+        return taken
+
+    return _drive(catalogue, begin, strategy, arguments, budget, folder, outstanding)
+
+
+def _check_executor(arguments: argparse.Namespace) -> None:
+    """Refuse options that the executor would not look at."""
+    if arguments.workers is not None and arguments.workers < 1:
+        raise UsageError("--workers is at least 1")
+    if arguments.executor != "ray":
+        if arguments.address is not None:
+            raise UsageError("--address is a cluster's: it goes with --executor ray")
+        if arguments.workers is not None and arguments.gpu == "only":
+            raise UsageError("--gpu only uses no cores: leave out --workers")
 
 
 def _make_executor(arguments: argparse.Namespace) -> Executor:
@@ -238,14 +320,13 @@ class _Live:
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy, self.terminal = strategy, sys.stderr.isatty()
-        self.last, self.shown = 0.0, -1
+        self.last, self.shown = 0.0, (-1, "")
 
     def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        new = progress.best_rank != self.shown
-        if not (self.terminal or new or now - self.last >= 30):
+        now, news = time.monotonic(), (progress.best_rank, progress.message)
+        if not (self.terminal or news != self.shown or now - self.last >= 30):
             return
-        self.last, self.shown = now, progress.best_rank
+        self.last, self.shown = now, news
         pools = " ".join(f"{r}:{n}" for r, n in list(progress.sizes.items())[:5])
         rungs = getattr(self.strategy, "climbing", "")
         climbing = f"climbing {rungs}  " if rungs else ""
@@ -267,34 +348,35 @@ class _Live:
 
 def _drive(
     catalogue: Catalogue,
-    run: Run,
+    begin: Callable[[], Run],
     strategy: Strategy,
     arguments: argparse.Namespace,
     budget: float,
     folder: Path | None,
     outstanding: Sequence[WalkTask] = (),
 ) -> int:
-    """Warm up, walk, sum up; return the exit code."""
-    from flipsearch.search.pool import PoolStrategy
-    from flipsearch.search.run import search
-    from flipsearch.walk import cpu
+    """Compile, record the run, walk, sum up; return the exit code.
 
-    if arguments.executor == "threads" and isinstance(strategy, PoolStrategy):
-        for format_, state in strategy.first_states():
-            cpu.warm_up_state(format_, strategy.ring, state)
+    Nothing is recorded before the executor is up and what the walks need is compiled.
+    """
+    from flipsearch.search.run import compile_ahead, search
+
     live = _Live(strategy)
-    with _interrupts() as stop, _make_executor(arguments) as executor:
-        result = search(
-            strategy,
-            executor,
-            catalogue,
-            run,
-            budget=budget,
-            report=live,
-            stop=stop,
-            deterministic=arguments.deterministic,
-            outstanding=outstanding,
-        )
+    with _make_executor(arguments) as executor:
+        if arguments.executor == "threads":
+            compile_ahead(strategy)
+        with _interrupts() as stop:
+            result = search(
+                strategy,
+                executor,
+                catalogue,
+                begin(),
+                budget=budget,
+                report=live,
+                stop=stop,
+                deterministic=arguments.deterministic,
+                outstanding=outstanding,
+            )
     live.close()
     kernel = _write_kernel(result, folder)
     record = _summary(catalogue, strategy, result, kernel)
@@ -366,5 +448,10 @@ def _print_summary(record: dict[str, Any], result: Result) -> None:
         f"walked     {record['flips']:,} flips in {record['seconds']:.1f} s: "
         f"{record['flips_per_second'] / 1e6:.1f} M flips/s"
     )
+    if result.lifting_seconds:
+        print(
+            f"lifted     for {result.lifting_seconds:.1f} s, of "
+            f"{result.lifting_share:.0f} s at most"
+        )
     if record["kernel"]:
         print(f"kernel     {record['kernel']}")

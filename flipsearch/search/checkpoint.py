@@ -6,12 +6,14 @@ their tasks, so the same tasks, walked again and told in the same order, give th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
 
+from flipsearch.catalogue.packing import LARGEST_STATE_BYTES
 from flipsearch.formats import Format, parse_format
 from flipsearch.rings import Ring
 from flipsearch.walk.diagonal import DiagonalTask
@@ -19,7 +21,11 @@ from flipsearch.walk.quotient import QuotientTask
 from flipsearch.walk.rotation import RotationTask
 from flipsearch.walk.task import Policy, WalkTask
 
+logger = logging.getLogger("flipsearch.search")
+
 OUTSTANDING = "outstanding"
+TRIMMED_BYTES = LARGEST_STATE_BYTES * 3 // 4
+"""Arrays of a checkpoint; the rest is for everything else, and for databases that take less."""
 
 
 class _Place(Protocol):
@@ -52,6 +58,49 @@ def with_outstanding(state: Mapping[str, Any], tasks: Iterable[WalkTask]) -> dic
         for task in tasks
     ]
     return {**state, OUTSTANDING: saved} if saved else dict(state)
+
+
+def trimmed(state: Mapping[str, Any], limit: int = TRIMMED_BYTES) -> Mapping[str, Any]:
+    """Return the state, without the oldest states of its pools if it is too large to be kept.
+
+    A pool is a list of arrays, or of mappings of nothing but arrays. Of each the newer half is
+    taken until the arrays fit, at least one state of each.
+    """
+    size, halved = _bytes_of(state), state
+    while _bytes_of(halved) > limit:
+        before, halved = _bytes_of(halved), _halved(halved)
+        if _bytes_of(halved) == before:
+            break
+    if halved is not state:
+        logger.warning(
+            "the checkpoint would hold %d MB: the oldest states of its pools are left out",
+            size >> 20,
+        )
+    return halved
+
+
+def _bytes_of(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, Mapping):
+        return sum(map(_bytes_of, value.values()))
+    return sum(map(_bytes_of, value)) if isinstance(value, list | tuple) else 0
+
+
+def _halved(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _halved(item) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    if value and all(map(_is_state, value)):
+        return value[len(value) // 2 :]
+    return [_halved(item) for item in value]
+
+
+def _is_state(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value) and all(isinstance(item, np.ndarray) for item in value.values())
+    return isinstance(value, np.ndarray)
 
 
 def outstanding_tasks(state: Mapping[str, Any], strategy: _Place) -> list[WalkTask]:

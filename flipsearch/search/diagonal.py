@@ -81,6 +81,10 @@ class DiagonalStrategy(Archived):
         self._waiting: list[Descent] = []
         self._sent: dict[int, Descent] = {}
 
+    def samples(self) -> list[WalkTask]:
+        """Return a task of each sort that this strategy asks for, for compiling ahead."""
+        return [DiagonalTask(self.format, self.ring, self._naive, 1, 1)]
+
     def ask(self) -> WalkTask:
         """Return the next walk, of the descent that has waited longest or of a new one."""
         number = self.asked

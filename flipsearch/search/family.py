@@ -8,8 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 
+import numpy as np
+
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
+from flipsearch.search.levels import key_of
 from flipsearch.walk.task import Words
 
 
@@ -39,6 +42,8 @@ class Pool:
         Recent success: 1 after a new best, decaying with every task.
     tasks : int
         Tasks asked from this pool.
+    known_keys : dict of int to set of bytes
+        Of the states, by rank: no two have the same terms.
     """
 
     format: MatrixProduct
@@ -47,6 +52,33 @@ class Pool:
     best: int = 1 << 30
     credit: float = 1.0
     tasks: int = 0
+    known_keys: dict[int, set[bytes]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for rank, states in self.levels.items():
+            distinct = {key_of(state): state for state in states}
+            self.levels[rank] = list(distinct.values())
+            self.known_keys[rank] = set(distinct)
+
+    def admit(self, state: Words, width: int, random: np.random.Generator) -> bool:
+        """Keep a state at its rank, in place of a random one of `width`; False if it is there."""
+        rank, key = len(state), key_of(state)
+        level, keys = self.levels.setdefault(rank, []), self.known_keys.setdefault(rank, set())
+        if key in keys:
+            return False
+        keys.add(key)
+        if len(level) < width:
+            level.append(state)
+        else:
+            place = int(random.integers(width))
+            keys.discard(key_of(level[place]))
+            level[place] = state
+        return True
+
+    def forget_above(self, rank: int) -> None:
+        """Drop the states of higher ranks."""
+        for worse in [r for r in self.levels if r > rank]:
+            del self.levels[worse], self.known_keys[worse]
 
     @property
     def gap(self) -> int:

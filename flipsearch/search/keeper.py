@@ -8,6 +8,8 @@ search is told to stop (`trouble`); a checkpoint that fails is only tried again 
 from __future__ import annotations
 
 import logging
+import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,9 +21,10 @@ import numpy as np
 from flipsearch.catalogue import Catalogue, Provenance, SpooledError
 from flipsearch.catalogue.records import Run
 from flipsearch.errors import CatalogueError, FlipsearchError, InvalidSchemeError
-from flipsearch.formats import Format
+from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import Ring, parse_ring
-from flipsearch.scheme import Scheme
+from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.search.checkpoint import trimmed
 from flipsearch.verify import verify
 from flipsearch.walk.task import WalkOutcome, WalkTask, Words, unpack
 
@@ -44,8 +47,8 @@ LIFTING = 2e11
 HEARTBEAT_SECONDS = 10.0
 
 
-class _StopAtOnceError(Exception):
-    """The user asked twice."""
+class _LiftingOverError(Exception):
+    """The time for lifting is over, or the user has asked to stop."""
 
 
 class Keeper:
@@ -75,11 +78,7 @@ class Keeper:
 
         Of walks in smaller formats on the way to the strategy's own nothing is kept.
         """
-        found = getattr(self.strategy, "found", None)
-        if found is not None:  # a strategy with several formats, or that makes schemes itself
-            for scheme in found():
-                if self._keep(scheme, outcome.number):
-                    self.result.scheme = scheme
+        if self.keep_found(outcome.number):
             return
         rank = self.strategy.best_rank
         if rank >= self.naive or task is None or task.format != self.strategy.format:
@@ -95,7 +94,17 @@ class Keeper:
                 if self.result.scheme is None or rank < self.result.scheme.rank:
                     self.result.scheme = scheme
 
-    def reject(self, reason: str, task: int, worker: str | None = None) -> None:
+    def keep_found(self, task: int | None = None) -> bool:
+        """Store the schemes that the strategy names as found; False if it does not name any."""
+        found = getattr(self.strategy, "found", None)
+        if found is None:
+            return False
+        for scheme in found():
+            if self._keep(scheme, task):
+                self.result.scheme = scheme
+        return True
+
+    def reject(self, reason: str, task: int | None, worker: str | None = None) -> None:
         """Quarantine what a task brought, with what is needed to replay it."""
         about: dict[str, Any] = {"number": task, "seed": self.strategy.seed}
         if worker is not None:
@@ -116,41 +125,55 @@ class Keeper:
         """Keep the state to go on from; if that fails, say so and go on."""
         self._beat = time.monotonic()
         try:
-            self.catalogue.checkpoint(self.run, state, **self._totals())
+            self.catalogue.checkpoint(self.run, trimmed(state), **self._totals())
         except CatalogueError as error:
             logger.warning("no checkpoint: %s", error)
 
-    def finish(self, state: Mapping[str, Any], failure: Exception | None) -> None:
-        """Record the end of the run; raise what ended it before its time."""
+    def finish(self, state: Mapping[str, Any] | None, failure: BaseException | None) -> None:
+        """Record the end of the run; raise what ended it before its time.
+
+        Without a state the last checkpoint stands.
+        """
         if self.later:
             with suppress(SpooledError):  # the first of them is told
                 self.catalogue.add_many(self.later, on_invalid="quarantine")
         ended = failure or self.trouble
         status = "interrupted" if self.result.interrupted or ended else "done"
         try:
-            message = None if ended is None else str(ended)[:1000]
+            message = None if ended is None else (str(ended) or type(ended).__name__)[:1000]
             self.catalogue.finish_run(
-                self.run, status, state=state, message=message, **self._totals()
+                self.run,
+                status,
+                state=None if state is None else trimmed(state),
+                message=message,
+                **self._totals(),
             )
         except CatalogueError as error:
             logger.warning("the end of the run is not recorded: %s", error)
         if ended is not None:
             raise ended
 
-    def lift(self, stop: Stop, executor: Executor) -> None:
-        """Lift the best schemes, until nothing lower is worth trying; on the workers if many."""
+    def lift(self, stop: Stop, executor: Executor, show: Callable[[float], None]) -> None:
+        """Lift the best schemes, until nothing lower is worth trying or the time is over.
+
+        On the workers of the executor where it can apply functions there. The first signal during
+        lifting ends it.
+        """
         strategy = self.strategy
         if self.result.scheme is None:
             self.result.scheme = unpack(strategy.format, strategy.ring, strategy.best_states()[0])
         if strategy.ring.characteristic == 0:
             self.result.lifted = self.result.scheme
             return
+        asked, deadline = stop.asked, math.inf
 
         def idle() -> None:
-            if stop.asked > 1:
-                raise _StopAtOnceError
-            if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
-                self._beat = time.monotonic()
+            now = time.monotonic()
+            if stop.asked > asked or now > deadline:
+                raise _LiftingOverError
+            show(now)
+            if now - self._beat > HEARTBEAT_SECONDS:
+                self._beat = now
                 with suppress(CatalogueError):
                     self.catalogue.heartbeat(self.run)
 
@@ -165,9 +188,10 @@ class Keeper:
                     if self.trouble is None:
                         self._take_lifted(scheme, *answer)
 
-        families = getattr(strategy, "families", None)
-        with suppress(_StopAtOnceError):
+        def lift_all() -> None:
+            families = getattr(strategy, "families", None)
             if families is None:
+                assert self.result.scheme is not None
                 best = {strategy.best_rank: strategy.best_states()}
                 levels = getattr(strategy, "levels", None) or best
                 lift_some(strategy.format, levels, tries(self.result.scheme))
@@ -178,6 +202,21 @@ class Keeper:
                     if held is not None:
                         self._lifted[str(format_)] = held.rank
                 lift_some(format_, levels, LIFTED_A_FORMAT)
+
+        began = time.monotonic()
+        try:
+            tiny = naive_scheme(MatrixProduct(2, 2, 2), strategy.ring)
+            list(each(lifted, [tiny], idle))  # compiles, which the share is not for
+            began = time.monotonic()
+            deadline = began + self.result.lifting_share
+            lift_all()
+        except _LiftingOverError:
+            if stop.asked == asked and self.result.lifted is None:
+                self.result.lift_failure = (
+                    f"none of those tried in {self.result.lifting_share:.0f} s lifts: give a "
+                    "longer --budget, or lift the scheme by flipsearch lift"
+                )
+        self.result.lifting_seconds = time.monotonic() - began
 
     def _take_lifted(self, scheme: Scheme, kind: str, value: Any) -> None:
         """Store what lifting gave, which nobody has checked yet."""
@@ -233,7 +272,7 @@ class Keeper:
         """Whether nothing of that rank has been lifted."""
         return rank < self._lifted.get(str(format_), rank + 1)
 
-    def _keep(self, scheme: Scheme, task: int) -> bool:
+    def _keep(self, scheme: Scheme, task: int | None) -> bool:
         """Store a scheme, or see to it that it is not lost; False if it is wrong."""
         provenance = Provenance(
             run=self.run.id,
@@ -294,7 +333,6 @@ def lifted(scheme: Scheme) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.
     LiftError
         It does not lift.
     """
-    from flipsearch.formats import MatrixProduct
     from flipsearch.lift import lift
     from flipsearch.transform.ternary import ternary_sandwich
 
@@ -309,10 +347,28 @@ def lifted(scheme: Scheme) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.
 def _each(
     function: Callable[[Any], Any], items: Iterable[Any], idle: Callable[[], None]
 ) -> Iterator[tuple[str, Any]]:
-    """Apply a function here, one item after the other, as `RayExecutor.each` does elsewhere."""
+    """Apply a function here, one item after the other, as `RayExecutor.each` does elsewhere.
+
+    In a thread, because jitted code lets no signal through; it is abandoned when `idle` raises.
+    """
     for item in items:
+        answers: list[tuple[str, Any]] = []
+
+        def work(item: Any = item, answers: list[tuple[str, Any]] = answers) -> None:
+            try:
+                answers.append(("value", function(item)))
+            except (FlipsearchError, MemoryError) as error:
+                answers.append(("error", str(error) or "no memory is left"))
+            except BaseException as error:
+                answers.append(("raise", error))
+
+        thread = threading.Thread(target=work, name="lift", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            idle()
+            thread.join(0.1)
         idle()
-        try:
-            yield "value", function(item)
-        except FlipsearchError as error:
-            yield "error", str(error)
+        [(kind, value)] = answers
+        if kind == "raise":
+            raise value
+        yield kind, value

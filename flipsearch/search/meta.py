@@ -118,7 +118,26 @@ class MetaStrategy:
         for scheme in starts:
             self.offer(scheme)
         self._found.clear()  # these were found before
-        self.spread()
+        self._begun = False
+
+    @property
+    def beginning(self) -> bool:
+        """Whether the schemes to start from are still to be passed on, by `begin`."""
+        return not self._begun and bool(self._queue)
+
+    def begin(self) -> bool:
+        """Pass one of the schemes to start from on; return whether there was a new best."""
+        before = len(self._found)
+        self.spread(1)
+        self._begun = not self._queue
+        return len(self._found) > before
+
+    def samples(self) -> list[WalkTask]:
+        """Return a task of each sort that this strategy asks for, for compiling ahead."""
+        return [
+            WalkTask(pool.format, self.ring, pack(naive_scheme(pool.format, self.ring)), 1, 1)
+            for pool in self.pools.values()
+        ]
 
     @property
     def format(self) -> MatrixProduct:
@@ -268,13 +287,14 @@ class MetaStrategy:
             "pending": {str(number): name for number, name in self._pending.items()},
             "current": self._current.format.name,
             "queue": sorted(self._queue),
+            "begun": not self.beginning,
             "choice": plain(self._choice.bit_generator.state),
             "pools": {
                 name: {
                     "credit": pool.credit,
                     "tasks": pool.tasks,
                     "levels": {
-                        str(rank): np.stack(states) for rank, states in sorted(pool.levels.items())
+                        str(rank): list(states) for rank, states in sorted(pool.levels.items())
                     },
                 }
                 for name, pool in self.pools.items()
@@ -303,6 +323,7 @@ class MetaStrategy:
         self.told = self.asked - len(outstanding)
         self._choice.bit_generator.state = state["choice"]
         self._queue = set(state["queue"])
+        self._begun = bool(state.get("begun", True))
         self._pending = {
             int(number): name
             for number, name in state.get("pending", {}).items()
@@ -326,18 +347,14 @@ class MetaStrategy:
         rank = len(state)
         if rank > pool.best + self.slack:
             return False
-        level = pool.levels.setdefault(rank, [])
-        if len(level) < self.width:
-            level.append(state)
-        else:
-            level[int(self._choice.integers(self.width))] = state
+        if not pool.admit(state, self.width, self._choice):
+            return False
         if rank >= pool.best:
             return False
         pool.best = rank
         pool.credit = 1.0
         self._current = pool
-        for worse in [r for r in pool.levels if r > rank + self.slack]:
-            del pool.levels[worse]
+        pool.forget_above(rank + self.slack)
         self._queue.add(pool.format.name)
         self._found.append(unpack(pool.format, self.ring, state))
         return True

@@ -133,13 +133,13 @@ class PoolStrategy(Archived):
         rungs = {str(d.format): d.pools.best_rank for d in self._descents if not d.on_top}
         return " ".join(f"{name}:{rank}" for name, rank in rungs.items())
 
-    def first_states(self) -> list[tuple[Format, Words]]:
-        """Return a start in the format itself, and one of a ladder's first rung."""
+    def samples(self) -> list[WalkTask]:
+        """Return a task of each sort that this strategy asks for, for compiling ahead."""
         starts = [(self.format, self.starts[0])]
         if self.grows:
             format_ = draw_ladder(self.format, np.random.default_rng(0))[0][0]
             starts.append((format_, naive_start(format_, self.ring)))
-        return starts
+        return [WalkTask(format_, self.ring, start, 1, 1) for format_, start in starts]
 
     def ask(self) -> WalkTask:
         """Return the next task."""
@@ -214,6 +214,10 @@ class PoolStrategy(Archived):
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs: plain values and arrays."""
         return {
+            "strategy": self.name,
+            "format": str(self.format),
+            "ring": str(self.ring),
+            "seed": self.seed,
             "asked": self.asked,
             "told": self.told,
             "begun": self.begun,
@@ -231,7 +235,16 @@ class PoolStrategy(Archived):
 
         Tasks asked and never told are forgotten, unless the state holds them under
         ``outstanding``: then they are expected.
+
+        Raises
+        ------
+        UsageError
+            The state is of another strategy, format, ring or seed.
         """
+        mine = {"strategy": self.name, "format": str(self.format), "ring": str(self.ring)}
+        for key, value in (mine | {"seed": self.seed}).items():
+            if state.get(key, value) != value:  # older states do not say
+                raise UsageError("the saved state is not of this pool run: use the same options")
         outstanding = {int(task["number"]) for task in state.get("outstanding", ())}
         self.asked, self.begun = int(state["asked"]), int(state["begun"])
         self.told = self.asked - len(outstanding)

@@ -100,6 +100,19 @@ class RotationStrategy(Archived):
         self.archive.admit(self._naive[self.orders[0]])
         self._attempt = self._begin(0)
 
+    def samples(self) -> list[WalkTask]:
+        """Return a task of each sort that this strategy asks for, for compiling ahead."""
+        tasks: list[WalkTask] = []
+        for order, start in self._naive.items():
+            tasks.append(WalkTask(self.format, self.ring, start, 1, 1))
+            for integral in {True, self.ring is Ring.ZT}:
+                tasks.append(
+                    RotationTask(
+                        self.format, self.ring, start, 1, 1, order=order, integral=integral
+                    )
+                )
+        return tasks
+
     def ask(self) -> WalkTask:
         """Return the next walk: a `RotationTask`, or now and then a plain `WalkTask`."""
         number, random = self.asked, self._random

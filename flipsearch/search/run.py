@@ -11,6 +11,8 @@ moment loses walking since the last checkpoint, never a stored scheme.
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -24,14 +26,18 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.search.checkpoint import with_outstanding
 from flipsearch.search.keeper import Keeper
-from flipsearch.walk import guard
+from flipsearch.walk import cpu, guard
 from flipsearch.walk.task import WalkOutcome, WalkTask, Words
+
+logger = logging.getLogger("flipsearch.search")
 
 CHECKPOINT_SECONDS = 10.0
 SOON_SECONDS = 1.0
 """A new best rank is checkpointed at once, unless the last checkpoint is younger than this."""
 WINDOW = 16
 """Tasks asked and not yet told in a deterministic run, whatever the executor can hold."""
+LIFTING_SHARE, LIFTING_SECONDS = 0.25, 30.0
+"""Lifting takes at most this share of the budget, or this many seconds if that is more."""
 
 
 class Strategy(Protocol):
@@ -109,6 +115,8 @@ class Result:
     scheme: Scheme | None = None
     lifted: Scheme | None = None
     lift_failure: str | None = None
+    lifting_seconds: float = 0.0
+    lifting_share: float = 0.0
     interrupted: bool = False
 
 
@@ -117,6 +125,16 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked = 0
+
+
+def compile_ahead(strategy: Strategy) -> None:
+    """Compile, or load from disk, all that the strategy's walks need on this machine.
+
+    That takes up to minutes the first time. Done before a search, it takes nothing off the budget
+    and leaves no run behind when it is interrupted.
+    """
+    for task in getattr(strategy, "samples", list)():
+        cpu.walk(task)
 
 
 def search(
@@ -145,6 +163,7 @@ def search(
         The run's record, from `Catalogue.start_run` or `resume_run`.
     budget : float
         Seconds of walking; what is running then is waited for, what is waiting is not walked.
+        Lifting has a share of it on top, `LIFTING_SHARE`.
     report : function
         Called with the `Progress` about twice a second.
     stop : Stop, optional
@@ -181,16 +200,23 @@ def search(
     checkpointed = started - checkpoint_seconds
     asked: dict[int, WalkTask] = {}
     waiting: dict[int, WalkOutcome] = {}
-    failure: Exception | None = None
-    lower = hurried = False
+    failure: BaseException | None = None
+    lower = hurried = torn = False
 
     def send(task: WalkTask) -> None:
         asked[task.number] = task
         executor.submit(task)
 
+    def ask() -> None:
+        nonlocal torn
+        torn = True
+        task = strategy.ask()
+        torn = False
+        send(task)
+
     def tell(outcome: WalkOutcome) -> None:
-        nonlocal lower
-        task = asked.pop(outcome.number, None)
+        nonlocal lower, torn
+        task = asked.get(outcome.number)
         if task is not None and not checked and not guard.is_sound(task, outcome):
             outcome = replace(outcome, reason="broken")
         progress.flips += outcome.flips
@@ -198,58 +224,81 @@ def search(
         progress.tasks += 1
         if outcome.reason == "broken":
             keeper.reject("a walk broke the identity of its scheme", outcome.number)
+        torn = True
         lower |= strategy.tell(outcome)
+        torn = False
+        asked.pop(outcome.number, None)
         progress.best_rank, progress.sizes = strategy.best_rank, strategy.sizes
         keeper.keep(outcome, task)
 
     def state() -> dict[str, Any]:
         return with_outstanding(strategy.state(), asked.values() if exact else ())
 
-    for task in outstanding:
-        send(task)
-    while True:
-        now = time.monotonic()
-        progress.seconds = now - started
-        stopping = stop.asked or keeper.trouble is not None
-        walking = not strategy.finished and progress.seconds < budget and not stopping
-        try:
-            if walking:
+    def show(now: float) -> None:
+        nonlocal reported
+        if now - reported >= 0.5:
+            reported = now
+            report(progress)
+
+    try:
+        for task in outstanding:
+            send(task)
+        keeper.checkpoint(state())
+        while True:
+            now = time.monotonic()
+            progress.seconds = now - started
+            stopping = stop.asked or keeper.trouble is not None
+            walking = not strategy.finished and progress.seconds < budget and not stopping
+            beginning = walking and getattr(strategy, "beginning", False)
+            progress.message = "passing on what is stored" if beginning else ""
+            if beginning:
+                torn = True
+                lower |= strategy.begin()  # type: ignore[attr-defined]
+                torn = False
+                progress.best_rank, progress.sizes = strategy.best_rank, strategy.sizes
+                keeper.keep_found()
+            elif walking:
                 room = WINDOW if deterministic else executor.capacity
                 while executor.pending + len(waiting) < room:
-                    send(strategy.ask())
+                    ask()
             elif executor.pending == 0 or stop.asked > 1:
                 break
             elif not (hurried or deterministic):
                 hurried = True
                 executor.hurry()
-            outcome = executor.next_outcome(timeout=0.25)
-        except Exception as error:  # whatever it is, what was found so far is kept
-            failure = error
-            break
-        if outcome is not None and not deterministic:
-            tell(outcome)
-        elif outcome is not None:
-            waiting[outcome.number] = outcome
-            while asked and (expected := next(iter(asked))) in waiting:
-                tell(waiting.pop(expected))
-                if walking and not strategy.finished:
-                    send(strategy.ask())
-        keeper.reject_all(executor)
-        now = time.monotonic()
-        if now - reported >= 0.5:
-            reported, progress.seconds = now, now - started
-            report(progress)
-            if publish is not None:
+            outcome = executor.next_outcome(timeout=0.0 if beginning else 0.25)
+            if outcome is not None and not deterministic:
+                tell(outcome)
+            elif outcome is not None:
+                waiting[outcome.number] = outcome
+                while asked and (expected := next(iter(asked))) in waiting:
+                    tell(waiting.pop(expected))
+                    if walking and not strategy.finished:
+                        ask()
+            keeper.reject_all(executor)
+            now = time.monotonic()
+            if publish is not None and now - reported >= 0.5:
                 publish(progress.flips_per_second, progress.best_rank, progress.sizes)
-        soon = min(SOON_SECONDS, checkpoint_seconds) if lower else checkpoint_seconds
-        if now - checkpointed >= soon:
-            checkpointed, lower = now, False
-            keeper.checkpoint(state())
-    progress.seconds = time.monotonic() - started
+            show(now)
+            soon = min(SOON_SECONDS, checkpoint_seconds) if lower else checkpoint_seconds
+            if now - checkpointed >= soon:
+                checkpointed, lower = now, False
+                keeper.checkpoint(state())
+        progress.seconds = time.monotonic() - started
+        if lift and stop.asked < 2 and keeper.trouble is None:
+            walked = budget if math.isfinite(budget) else progress.seconds
+            result.lifting_share = max(LIFTING_SECONDS, LIFTING_SHARE * walked)
+            progress.message = f"lifting, for {result.lifting_share:.0f} s at most"
+            report(progress)
+            keeper.lift(stop, executor, show)
+    except (Exception, KeyboardInterrupt) as error:  # what was found so far is kept
+        failure = error
     result.interrupted = bool(stop.asked)
-    if lift and stop.asked < 2 and failure is None and keeper.trouble is None:
-        progress.message = "lifting"
-        report(progress)
-        keeper.lift(stop, executor)
-    keeper.finish(state(), failure)
+    saved = None
+    try:
+        # half an ask or tell cannot be replayed: then the last checkpoint stands
+        saved = None if exact and torn else state()
+    except Exception as error:
+        logger.warning("no last checkpoint: %s", error)
+    keeper.finish(saved, failure)
     return result

@@ -124,6 +124,21 @@ class SymmetricStrategy:
             self._keep(pool, orbits, cubes)
         self._found.clear()
 
+    def samples(self) -> list[WalkTask]:
+        """Return a task of each sort that this strategy asks for, for compiling ahead."""
+        n, tasks = self.format.n, list[WalkTask]()
+        for orbits, cubes in self._naive:
+            written = write_out(orbits, cubes, n, self.mirrored)
+            tasks.append(WalkTask(self.format, Ring.F2, written, 1, 1))
+            groups = [(orbits, self.mirrored)]
+            if self.mirrored:
+                groups.append((with_images(orbits, n), False))
+            tasks += [
+                QuotientTask(self.format, Ring.F2, start, 1, 1, cubes=cubes, mirrored=mirrored)
+                for start, mirrored in groups
+            ]
+        return tasks
+
     def ask(self) -> WalkTask:
         """Return the next walk: a `QuotientTask`, or now and then a plain `WalkTask`."""
         number = self.asked

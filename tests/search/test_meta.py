@@ -12,6 +12,7 @@ from flipsearch.search.edges import (
     oriented,
     sorted_scheme,
 )
+from flipsearch.search.levels import key_of
 from flipsearch.search.meta import MetaStrategy, formats_within
 from flipsearch.transform import extend, merge, permute, product
 from flipsearch.verify import is_valid
@@ -103,6 +104,11 @@ def test_stale_and_broken_outcomes_are_ignored() -> None:
 
 def test_offered_schemes_spread(seven: Scheme) -> None:
     strategy = MetaStrategy(formats_within(2, 4), Ring.ZT, 1, starts=[seven])
+    pieces = 0
+    while strategy.beginning:
+        strategy.begin()
+        pieces += 1
+    assert pieces > 5
     ranks = {name: best for name, best, _ in strategy.table()}
     at_most = {"2x2x2": 7, "2x2x3": 11, "2x2x4": 14, "2x3x3": 17, "2x3x4": 22, "2x4x4": 28}
     at_most |= {"3x3x3": 26, "3x3x4": 34, "3x4x4": 44, "4x4x4": 49}
@@ -111,6 +117,35 @@ def test_offered_schemes_spread(seven: Scheme) -> None:
     for pool in strategy.pools.values():
         for states in pool.levels.values():
             assert all(is_valid(unpack(pool.format, Ring.ZT, state)) for state in states)
+
+
+def test_a_beginning_is_saved_and_goes_on(seven: Scheme) -> None:
+    first = MetaStrategy(formats_within(2, 3), Ring.ZT, 1, starts=[seven])
+    first.begin()
+    assert first.beginning
+    again = MetaStrategy(formats_within(2, 3), Ring.ZT, 1)
+    assert not again.beginning
+    again.restore(first.state())
+    assert again.beginning
+    for strategy in (first, again):
+        while strategy.beginning:
+            strategy.begin()
+    assert again.table() == first.table()
+    assert again.ask().seed == first.ask().seed
+
+
+def test_pools_hold_distinct_states() -> None:
+    strategy = meta(seed=2, width=8)
+    for _ in range(60):
+        strategy.tell(walk(strategy.ask()))
+    resumed = meta(seed=2, width=8)
+    resumed.restore(strategy.state())
+    for each in (strategy, resumed):
+        for pool in each.pools.values():
+            for rank, states in pool.levels.items():
+                assert len(states) <= 8
+                assert len({key_of(state) for state in states}) == len(states)
+                assert pool.known_keys[rank] == {key_of(state) for state in states}
 
 
 def test_offers_in_any_orientation(seven: Scheme) -> None:

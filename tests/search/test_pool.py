@@ -85,6 +85,19 @@ def test_every_task_has_a_seed_of_its_own():
     assert len(seeds) == 1000
 
 
+def test_refuses_the_state_of_another_run():
+    def fresh(name: str = "2x2x2", ring: Ring = Ring.F2, seed: int = 1) -> PoolStrategy:
+        return PoolStrategy(parse_format(name), ring, seed)
+
+    for other in (fresh(seed=2), fresh("2x2x3"), fresh(ring=Ring.ZT)):
+        with pytest.raises(UsageError, match="not of this pool run"):
+            fresh().restore(other.state())
+    old = fresh().state()  # which did not say whose it is
+    for key in ("strategy", "format", "ring", "seed"):
+        del old[key]
+    fresh().restore(old)
+
+
 def test_refuses_starts_of_other_formats():
     other = naive_scheme(parse_format("ug:3x3x2"), Ring.F2)
     with pytest.raises(UsageError, match="ug:3x3x2 cannot start a search for ug:3x3x3"):

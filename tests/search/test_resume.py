@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import pytest
 from fault_support import assert_nothing_lost, pool, recorded
 
 from flipsearch.catalogue import Catalogue
-from flipsearch.catalogue.packing import pack_state
+from flipsearch.catalogue.packing import pack_state, unpack_state
 from flipsearch.cli import main
+from flipsearch.errors import CatalogueError, FormatError
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.search.checkpoint import outstanding_tasks, with_outstanding
+from flipsearch.search.checkpoint import outstanding_tasks, trimmed, with_outstanding
 from flipsearch.search.diagonal import DiagonalStrategy
 from flipsearch.search.meta import MetaStrategy, formats_within
 from flipsearch.search.orbits import Schedule
@@ -196,6 +198,50 @@ def test_without_outstanding_tasks_a_state_forgets_them() -> None:
     again.restore(strategy.state())
     assert again.asked == again.told == 4
     assert outstanding_tasks(strategy.state(), strategy) == []
+
+
+def test_a_state_too_large_is_trimmed_and_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    strategy = pool(3)
+    for _ in range(40):
+        strategy.tell(cpu.walk(strategy.ask()))
+    size = len(pack_state(strategy.state()))
+    small = trimmed(strategy.state(), size)
+    assert "oldest states" in caplog.text
+    again = pool(3)
+    again.restore(small)
+    assert again.best_rank == strategy.best_rank
+    for rank, states in again.levels.items():
+        kept = strategy.levels[rank][-len(states) :]
+        assert all(np.array_equal(a, b) for a, b in zip(states, kept, strict=True))
+    assert again.sizes != strategy.sizes
+    assert trimmed(strategy.state(), 10**9) == strategy.state()
+
+
+def test_one_limit_for_packing_and_unpacking(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {"levels": {"7": [np.arange(1000, dtype=np.uint64)] * 4}}
+    exact = len(zlib.decompress(pack_state(state)[len(b"flipsearch state 1\n") :]))
+    monkeypatch.setattr("flipsearch.catalogue.packing.LARGEST_STATE_BYTES", exact)
+    assert len(unpack_state(pack_state(state))["levels"]["7"]) == 4
+    packed = pack_state(state)
+    monkeypatch.setattr("flipsearch.catalogue.packing.LARGEST_STATE_BYTES", exact - 1)
+    with pytest.raises(CatalogueError, match="too large"):
+        pack_state(state)
+    with pytest.raises(FormatError, match="too large"):
+        unpack_state(packed)
+
+
+@pytest.mark.parametrize("make", [lambda: pool(3), meta, symmetric, rotation, diagonal])
+def test_every_strategy_goes_on_from_a_trimmed_state(make: Any) -> None:
+    strategy = make()
+    for _ in range(20):
+        strategy.tell(cpu.walk(strategy.ask()))
+    again = make()
+    again.restore(trimmed(strategy.state(), 1))
+    assert again.best_rank == strategy.best_rank
+    for _ in range(5):
+        again.tell(cpu.walk(again.ask()))
 
 
 def test_a_run_that_fails_keeps_what_it_found(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.search import keeper
+from flipsearch.search import run as run_module
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.run import Stop, search
 from flipsearch.verify import is_valid, verify
@@ -113,19 +115,34 @@ def test_deterministic_runs_are_equal(tmp_path):
     assert outcome("one.sqlite", 1) == outcome("three.sqlite", 3)
 
 
+def corrupted(task: WalkTask) -> WalkOutcome:
+    """Return a lower outcome whose one bit is wrong, for every second task."""
+    outcome = cpu.walk(task)
+    if task.number % 2 or outcome.rank == task.rank:
+        return outcome
+    wrong = outcome.best[0].copy()
+    wrong[0, 0, 0] ^= np.uint64(1)
+    return dataclasses.replace(outcome, best=(wrong,), final=wrong)
+
+
 def test_wrong_answers_are_quarantined_and_the_search_goes_on(catalogue):
+    wrong = set()
+
     def faulty(task: WalkTask) -> WalkOutcome:
-        outcome = cpu.walk(task)
-        if task.number % 2 == 0 and outcome.rank < task.rank:
-            wrong = outcome.best[0].copy()
-            wrong[0, 0, 0] ^= np.uint64(1)
-            return dataclasses.replace(outcome, best=(wrong,), final=wrong)
+        outcome = corrupted(task)
+        if not is_valid(unpack(task.format, task.ring, outcome.final)):
+            wrong.add(task.number)
         return outcome
 
     strategy = PoolStrategy(parse_format("2x2x3"), Ring.F2, seed=4, target=11)
     result = run_search(catalogue, strategy, faulty)
+    assert strategy.best_rank == 11
+    assert wrong
+    assert {entry.task["number"] for entry in catalogue.quarantined()} == wrong
+    assert result.stored
     assert all(is_valid(catalogue.get(digest).scheme) for digest in result.stored)
-    assert result.scheme is None or is_valid(result.scheme)
+    for states in strategy.levels.values():
+        assert all(is_valid(unpack(strategy.format, Ring.F2, state)) for state in states)
 
 
 def test_a_broken_walk_is_quarantined_with_its_task(catalogue):
@@ -137,6 +154,87 @@ def test_a_broken_walk_is_quarantined_with_its_task(catalogue):
     run_search(catalogue, strategy, broken)
     assert {entry.task["number"] for entry in catalogue.quarantined()} == {0, 1, 2}
     assert strategy.best_rank == 7
+
+
+@pytest.mark.parametrize("where", ["ask", "tell", "keep", "lift", "state"])
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_an_error_anywhere_ends_the_run_and_keeps_a_checkpoint(
+    catalogue, monkeypatch, where, deterministic
+):
+    target = 7 if where == "lift" else 0
+    strategy = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=5, target=target, steps=100)
+    owner = keeper.Keeper if where in ("keep", "lift") else PoolStrategy
+    whole, calls = getattr(owner, where), []
+
+    def failing(self, *arguments):
+        calls.append(where)
+        if len(calls) > {"lift": 0, "ask": 20}.get(where, 3):
+            raise ZeroDivisionError("a fault of the program")
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(owner, where, failing)
+    with pytest.raises(ZeroDivisionError):
+        run_search(catalogue, strategy, deterministic=deterministic, checkpoint_seconds=0.0)
+    monkeypatch.undo()
+    [run] = catalogue.runs()
+    assert (run.status, run.message) == ("interrupted", "a fault of the program")
+    state = catalogue.load_checkpoint(run)
+    assert state["asked"] > 0
+    again = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=5, target=7)
+    again.restore(state)
+    assert run_search(catalogue, again).progress.best_rank == 7
+
+
+def test_ctrl_c_in_a_notebook_ends_the_run(catalogue):
+    def interrupted(task: WalkTask) -> WalkOutcome:
+        raise KeyboardInterrupt
+
+    strategy = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=5)
+    with pytest.raises(KeyboardInterrupt):
+        run_search(catalogue, strategy, interrupted)
+    [run] = catalogue.runs()
+    assert (run.status, run.message) == ("interrupted", "KeyboardInterrupt")
+
+
+def test_lifting_ends_at_its_share_of_the_budget(catalogue, monkeypatch):
+    def slow(scheme):
+        if scheme.rank != 8:  # the tiny one that compiles
+            time.sleep(30)
+        return lift_of(scheme)
+
+    lift_of = keeper.lifted
+    monkeypatch.setattr(keeper, "lifted", slow)
+    monkeypatch.setattr(run_module, "LIFTING_SECONDS", 0.3)
+    strategy = PoolStrategy(parse_format("2x3x3"), Ring.F2, seed=2, target=15)
+    messages = []
+    began = time.monotonic()
+    result = run_search(
+        catalogue, strategy, budget=1.0, report=lambda p: messages.append(p.message)
+    )
+    assert time.monotonic() - began < 20
+    assert result.lifted is None
+    assert "0 s lifts" in result.lift_failure
+    assert 0.3 <= result.lifting_seconds < 5
+    assert "lifting, for 0 s at most" in messages
+    assert catalogue.runs()[0].status == "done"
+
+
+def test_a_signal_during_a_lift_ends_it(catalogue, monkeypatch):
+    stop = Stop()
+
+    def slow(scheme):
+        stop.asked += 1
+        time.sleep(30)
+        return lift_of(scheme)
+
+    lift_of = keeper.lifted
+    monkeypatch.setattr(keeper, "lifted", slow)
+    strategy = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=2, target=7)
+    began = time.monotonic()
+    result = run_search(catalogue, strategy, stop=stop)
+    assert time.monotonic() - began < 20
+    assert result.interrupted
+    assert catalogue.runs()[0].status == "interrupted"
 
 
 def test_a_stop_drains_and_saves(catalogue):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,9 @@ from typing import Any
 from sqlalchemy import Table, bindparam, func, select
 from sqlalchemy.engine import Connection
 
-from flipsearch.catalogue import lease, programs, schema, spool
+from flipsearch.algebra.cores import available_cores
+from flipsearch.algebra.processes import worker_pool
+from flipsearch.catalogue import arguments, lease, programs, schema, spool
 from flipsearch.catalogue.database import Database
 from flipsearch.catalogue.models import (
     BoundTableRow,
@@ -33,13 +34,14 @@ from flipsearch.catalogue.queries import TENSOR_PREFIX, names_of
 from flipsearch.catalogue.reader import restored, tensor_of
 from flipsearch.catalogue.structure import measured_columns
 from flipsearch.catalogue.writing import growth_factor
-from flipsearch.errors import FlipsearchError
+from flipsearch.errors import CatalogueError, FlipsearchError
 from flipsearch.formats import Format, parse_format
 from flipsearch.rings import Ring
 from flipsearch.verify import verify
 
 _BATCH = 64
 _FEW = 256
+LEAST_FREE_BYTES = 1 << 28
 
 _COLUMNS = (
     SchemeRow.id,
@@ -65,7 +67,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Health:
-    """What a quick look at a catalogue tells; `problems` is empty when it is sound."""
+    """What a quick look at a catalogue tells; `problems` is empty when it is sound.
+
+    `warnings` concern the machine, not the catalogue: a disk that is nearly full.
+    """
 
     place: str
     revision: str | None
@@ -75,6 +80,7 @@ class Health:
     writer: str | None
     free_bytes: int | None
     problems: list[str]
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,9 @@ def health(database: Database) -> Health:
         ).scalar()
         problems = _structure(connection)
     free = None if place.path is None else shutil.disk_usage(place.path.parent).free
-    if free is not None and free < 1 << 28:
-        problems.append(f"only {free >> 20} MB free on the disk of the catalogue")
+    warnings = []
+    if free is not None and free < LEAST_FREE_BYTES:
+        warnings.append(f"only {free >> 20} MB free on the disk of the catalogue")
     held = place.lock is not None and lease.is_held(place.lock)
     return Health(
         place=place.label,
@@ -118,6 +125,7 @@ def health(database: Database) -> Health:
         writer=(lease.holder(place.lock) or "a process") if held and place.lock else None,
         free_bytes=free,
         problems=problems,
+        warnings=warnings,
     )
 
 
@@ -183,13 +191,6 @@ def _check_rows(rows: list[tuple[Any, ...]]) -> list[str | None]:
     return [check_row(row) for row in rows]
 
 
-def _one_thread() -> None:
-    """Keep the linear algebra of each worker to one thread: the workers share the cores."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(limits=1)
-
-
 def audit(
     database: Database,
     *,
@@ -203,7 +204,8 @@ def audit(
     database : Database
         Of an open catalogue.
     workers : int, optional
-        Processes; default all cores. Few schemes are checked in this one.
+        Processes; default one for each core this process may use. Few schemes are checked in
+        this process.
     progress : callable, optional
         Called with (checked, total) now and then.
 
@@ -211,10 +213,15 @@ def audit(
     -------
     Audit
         With memory for one line per damaged scheme and one number per sound one.
+
+    Raises
+    ------
+    CatalogueError
+        A process was killed.
     """
     result = Audit(0)
     checked = 0
-    workers = workers or os.cpu_count() or 1
+    workers = available_cores() if workers is None else arguments.whole("workers", workers, 1)
     with database.reading() as connection:
         total = int(connection.execute(select(func.count()).select_from(SchemeRow)).scalar_one())
         batches = _batches(connection)
@@ -252,20 +259,26 @@ def _in_processes(
     batches: Iterator[list[tuple[Any, ...]]], workers: int
 ) -> Iterator[tuple[list[tuple[Any, ...]], list[str | None]]]:
     """Yield checked batches as they are ready, with at most four a worker in memory."""
-    import multiprocessing
-    from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+    from concurrent.futures import FIRST_COMPLETED, Future, wait
+    from concurrent.futures.process import BrokenProcessPool
 
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        running: dict[Future[list[str | None]], list[tuple[Any, ...]]] = {}
-        for rows in batches:
-            running[pool.submit(_check_rows, rows)] = rows
-            if len(running) >= 4 * workers:
-                ready, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    yield running.pop(future), future.result()
-        for future, rows in running.items():
-            yield rows, future.result()
+    running: dict[Future[list[str | None]], list[tuple[Any, ...]]] = {}
+    with worker_pool(workers) as pool:
+        try:
+            for rows in batches:
+                running[pool.submit(_check_rows, rows)] = rows
+                if len(running) >= 4 * workers:
+                    ready, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in ready:
+                        yield running.pop(future), future.result()
+            for future, rows in running.items():
+                yield rows, future.result()
+        except BrokenProcessPool:
+            raise CatalogueError(
+                "a process of the audit was killed, perhaps for lack of memory: try --workers 1"
+            ) from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def record_verified(database: Database, sound: list[int]) -> None:

@@ -22,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from flipsearch.catalogue.places import open_regular
 from flipsearch.errors import CatalogueError
 
 _POLL_SECONDS = 0.05
@@ -67,6 +68,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)
 
 
+def _located(path: Path) -> Path:
+    """Return the one path of a lock file, whose folder may be reached by several."""
+    return path.parent.resolve() / path.name
+
+
 class Lease:
     """The right to write to the database beside `path`, until `release`.
 
@@ -86,7 +92,7 @@ class Lease:
     """
 
     def __init__(self, path: Path, what: str, wait: float = 5.0) -> None:
-        self.path = path.resolve()
+        self.path = _located(path)
         self._released = False
         deadline = time.monotonic() + wait
         while True:
@@ -107,7 +113,7 @@ class Lease:
             held.count += 1
             return True
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise CatalogueError(
                 f"cannot write to {self.path.parent}: {error.strerror or error}; choose another "
@@ -152,7 +158,7 @@ def _sign(descriptor: int) -> None:
 def holder(path: Path) -> str | None:
     """Return who signed the lock file, for a message, or None if it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path, os.O_RDONLY), "rb") as file:
             signed = json.loads(file.read(4096))
         return (
             f"process {int(signed['pid'])} on {signed['host']} ({signed['command']}, since "
@@ -164,12 +170,12 @@ def holder(path: Path) -> str | None:
 
 def is_held(path: Path) -> bool:
     """Whether some process, this one included, holds the lease of a lock file."""
-    path = path.resolve()
+    path = _located(path)
     with _guard:
         if path in _held:
             return True
         try:
-            descriptor = os.open(path, os.O_RDWR)
+            descriptor = open_regular(path, os.O_RDWR)
         except OSError:
             return False
         try:

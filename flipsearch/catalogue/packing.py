@@ -197,7 +197,8 @@ def unpack_state(data: bytes) -> dict[str, Any]:
     inflater = zlib.decompressobj()
     try:
         raw = inflater.decompress(data[len(_STATE_MAGIC) :], LARGEST_STATE_BYTES + 1)
-        if not inflater.eof or len(raw) > LARGEST_STATE_BYTES:
+        whole = inflater.eof and not inflater.unused_data
+        if not whole or len(raw) > LARGEST_STATE_BYTES:
             raise FormatError("a run's state is damaged or too large")
         head, _, rest = raw.partition(b"\n")
         length = int(head)

@@ -7,10 +7,12 @@ databases are given by URL; PostgreSQL is supported.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
@@ -32,10 +34,13 @@ class Place:
         Where to connect.
     path : Path or None
         The file, for an SQLite catalogue on disk.
+    is_default : bool
+        Whether it is the usual place, which nobody named.
     """
 
     url: URL
     path: Path | None
+    is_default: bool = False
 
     @property
     def is_sqlite(self) -> bool:
@@ -50,7 +55,10 @@ class Place:
     @property
     def lock(self) -> Path | None:
         """The lock file of its one writer, for an SQLite catalogue on disk."""
-        return None if self.path is None else self.path.with_name(self.path.name + ".lock")
+        if self.path is None:
+            return None
+        path = self.path.resolve()  # one lock for a file and the links to it
+        return path.with_name(path.name + ".lock")
 
     @property
     def spools(self) -> list[tuple[Path, str]]:
@@ -60,8 +68,7 @@ class Place:
         """
         digest = hashlib.sha256(self.label.encode()).hexdigest()[:12]
         name = f"flipsearch-{digest}.spool-"
-        user = f"flipsearch-{getattr(os, 'getuid', lambda: 'user')()}"
-        places = [(data_folder(), name), (Path(tempfile.gettempdir()) / user, name)]
+        places = [(data_folder(), name), (shared_folder(), name)]
         if self.path is not None:
             places.insert(0, (self.path.parent, f"{self.path.name}.spool-"))
         return places
@@ -78,6 +85,23 @@ def data_folder() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("flipsearch", appauthor=False))
+
+
+def shared_folder() -> Path:
+    """Return this user's folder in the shared temporary one; somebody else may have made it."""
+    user = getattr(os, "getuid", lambda: "user")()
+    return Path(tempfile.gettempdir()) / f"flipsearch-{user}"
+
+
+def open_regular(path: Path, flags: int) -> int:
+    """Open a regular file and return its descriptor; a link, pipe or folder is an OSError."""
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
+        flags |= getattr(os, name, 0)
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{path.name} is no regular file", str(path))
+    return descriptor
 
 
 def resolve(address: str | os.PathLike[str] | None = None) -> Place:
@@ -97,7 +121,8 @@ def resolve(address: str | os.PathLike[str] | None = None) -> Place:
         address = os.environ.get("FLIPSEARCH_DB") or None
     if address is None:
         root = checkout()
-        return _file((root / "db" if root else data_folder()) / FILE_NAME)
+        found = _file((root / "db" if root else data_folder()) / FILE_NAME)
+        return replace(found, is_default=True)
     text = os.fspath(address)
     if text in (":memory:", "sqlite://", "sqlite:///:memory:"):
         return Place(URL.create("sqlite"), None)

@@ -8,14 +8,13 @@ F2 or F3 passes no filter by that ring: `flipsearch.catalogue.best` counts it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     Select,
     and_,
     func,
@@ -25,6 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import aliased
 
+from flipsearch.catalogue import arguments
+from flipsearch.catalogue.arguments import Range
 from flipsearch.catalogue.models import BoundRow, ProvenanceRow, RunRow, SchemeRow
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format, MatrixProduct, parse_format
@@ -33,8 +34,6 @@ from flipsearch.rings import Ring, parse_ring
 TENSOR_PREFIX = "tensor:"
 LARGEST_NUMBER = 2**63 - 1
 """The largest integer that the databases hold; no row, rank or count reaches it."""
-
-Range = int | tuple[int | None, int | None]
 
 INCLUDED = {
     Ring.F2: (Ring.F2,),
@@ -115,6 +114,13 @@ class Filters:
     until: dt.date | None = None
     exact: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the type of every condition; a wrong one is a TypeError that names it."""
+        for name, check in _CHECKS.items():
+            value = getattr(self, name)
+            if value is not None:
+                check(name, value)
+
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return the conditions in SQL.
 
@@ -132,17 +138,17 @@ class Filters:
                 found.append(SchemeRow.tabulated == tabulated)
         if self.ring is not None:
             found.append(SchemeRow.ring.in_([r.value for r in INCLUDED[as_ring(self.ring)]]))
-        for column, asked in (
-            (SchemeRow.rank, self.rank),
-            (_GAP, self.gap),
-            (SchemeRow.fewest, self.additions),
+        for column, name in (
+            (SchemeRow.rank, "rank"),
+            (_GAP, "gap"),
+            (SchemeRow.fewest, "additions"),
         ):
-            if asked is not None:
-                found += _between(column, asked)
+            if (asked := getattr(self, name)) is not None:
+                found += _between(column, *arguments.range_of(name, asked))
         if self.growth is not None:
-            found.append(SchemeRow.growth <= self.growth)
+            found.append(SchemeRow.growth <= float(self.growth))
         if self.gamma is not None:
-            found.append(SchemeRow.gamma <= self.gamma)
+            found.append(SchemeRow.gamma <= float(self.gamma))
         if self.front:
             found.append(~_beaten())
         if self.source is not None:
@@ -150,10 +156,20 @@ class Filters:
         if self.run is not None:
             found.append(_came_from(_of_run(self.run)))
         if self.since is not None:
-            found.append(SchemeRow.stored >= _moment(self.since))
+            found.append(SchemeRow.stored >= arguments.moment("since", self.since))
         if self.until is not None:
-            found.append(SchemeRow.stored < _moment(self.until))
+            found.append(SchemeRow.stored < arguments.moment("until", self.until))
         return found
+
+
+def filters_of(filters: Filters | None, conditions: Mapping[str, Any]) -> Filters:
+    """Return filters given as such or as keyword arguments; both at once is a TypeError."""
+    if filters is None:
+        return Filters(**conditions)
+    if conditions:
+        names = ", ".join(conditions)
+        raise TypeError(f"give filters or the conditions {names}, not both")
+    return arguments.instance("filters", filters, Filters, "Filters")
 
 
 def names_of(given: str | Format) -> tuple[str, str]:
@@ -164,6 +180,7 @@ def names_of(given: str | Format) -> tuple[str, str]:
     UsageError
         The text is no format.
     """
+    _format_or_name("format", given)
     if isinstance(given, str):
         if given.strip().startswith(TENSOR_PREFIX):
             return given.strip(), given.strip()
@@ -173,7 +190,35 @@ def names_of(given: str | Format) -> tuple[str, str]:
 
 def as_ring(given: str | Ring) -> Ring:
     """Return the ring, parsed if it is text."""
-    return given if isinstance(given, Ring) else parse_ring(given)
+    return given if isinstance(given, Ring) else parse_ring(arguments.text("ring", given))
+
+
+def _format_or_name(name: str, value: Any) -> None:
+    arguments.instance(name, value, (str, Format), "a format or its name")
+
+
+def run_name(run: Any) -> int | str:
+    """Return the number or name of a run; anything else is a TypeError."""
+    if isinstance(run, str):
+        return run
+    return arguments.whole("run", run)
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "format": _format_or_name,
+    "ring": lambda _, value: as_ring(value),
+    "rank": arguments.range_of,
+    "gap": arguments.range_of,
+    "additions": arguments.range_of,
+    "growth": arguments.real,
+    "gamma": arguments.real,
+    "front": arguments.flag,
+    "source": arguments.text,
+    "run": lambda _, value: run_name(value),
+    "since": arguments.moment,
+    "until": arguments.moment,
+    "exact": arguments.flag,
+}
 
 
 @lru_cache(maxsize=4096)
@@ -189,13 +234,13 @@ def within_database(number: int) -> int:
 
 def run_number(run: int | str) -> int | None:
     """Return the number that names a run, or None if the run is named by its name."""
+    run = run_name(run)
     if isinstance(run, int):
         return run
     return int(run) if run.isascii() and run.isdecimal() and len(run) < 1000 else None
 
 
-def _between(column: Any, asked: Range) -> list[ColumnElement[bool]]:
-    low, high = (asked, asked) if isinstance(asked, int) else asked
+def _between(column: Any, low: int | None, high: int | None) -> list[ColumnElement[bool]]:
     ends = [] if low is None else [column >= within_database(low)]
     return ends if high is None else [*ends, column <= within_database(high)]
 
@@ -231,12 +276,6 @@ def _of_run(run: int | str) -> ColumnElement[bool]:
     if number is not None:
         return ProvenanceRow.run_id == within_database(number)
     return ProvenanceRow.run_id.in_(select(RunRow.id).where(RunRow.name == run))
-
-
-def _moment(day: dt.date) -> dt.datetime:
-    if not isinstance(day, dt.datetime):
-        day = dt.datetime(day.year, day.month, day.day)
-    return day if day.tzinfo else day.replace(tzinfo=dt.UTC)
 
 
 def _joined(statement: Any) -> Select[Any]:
@@ -283,9 +322,10 @@ def order(sort: str | Sequence[str]) -> list[Any]:
     UsageError
         Unknown column.
     """
-    names = sort.split(",") if isinstance(sort, str) else list(sort)
+    names = sort.split(",") if isinstance(sort, str) else arguments.collection("sort", sort)
     columns: list[Any] = []
     for name in names:
+        arguments.text("sort", name)
         bare = name.strip().removeprefix("-").removesuffix(":desc")
         if bare not in SORTS:
             raise UsageError(f"cannot sort by {bare!r}: choose from {', '.join(SORTS)}")
@@ -296,27 +336,17 @@ def order(sort: str | Sequence[str]) -> list[Any]:
 
 
 def find(
-    connection: Connection,
     filters: Filters,
     *,
     sort: str | Sequence[str] = "format,ring,rank,additions",
     limit: int | None = None,
     offset: int = 0,
-) -> Iterator[Row[Any]]:
-    """Yield the rows that pass, in order; memory does not grow with their number."""
+) -> Select[Any]:
+    """Return the statement for the schemes that pass, in order."""
     statement = select_schemes().where(*filters.conditions()).order_by(*order(sort))
-    limit = None if limit is None else within_database(limit)
-    if limit is not None:
-        statement = statement.limit(limit)
-    if offset:
-        statement = statement.limit(-1 if limit is None and _is_sqlite(connection) else limit)
-        statement = statement.offset(within_database(offset))
-    streaming = connection.execution_options(yield_per=1000)
-    yield from streaming.execute(statement)
-
-
-def _is_sqlite(connection: Connection) -> bool:
-    return connection.dialect.name == "sqlite"
+    if limit is not None or offset:  # SQLite knows no offset without a limit
+        statement = statement.limit(within_database(LARGEST_NUMBER if limit is None else limit))
+    return statement.offset(within_database(offset)) if offset else statement
 
 
 def count(connection: Connection, filters: Filters) -> int:

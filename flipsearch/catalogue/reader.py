@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 
+from flipsearch.catalogue import arguments as given
 from flipsearch.catalogue import best, bounds, programs, queries
 from flipsearch.catalogue.database import Database
 from flipsearch.catalogue.models import (
@@ -67,8 +68,10 @@ class Reader:
         UsageError
             No hash, too short, or the beginning of several.
         """
+        if not isinstance(scheme, str):
+            scheme = given.whole("scheme", scheme)
         with self.database.reading() as connection:
-            if isinstance(scheme, int):
+            if not isinstance(scheme, str):
                 condition = SchemeRow.id == queries.within_database(scheme)
             else:
                 prefix = scheme.strip().lower()
@@ -106,14 +109,17 @@ class Reader:
             Only this order of the sides.
         """
         wanted = Ring.Q if ring is None else as_ring(ring)
+        given.flag("exact", exact)
+        queries.names_of(format_)
         with self.database.reading() as connection:
             row = best.best_row(connection, format_, wanted, exact=exact)
         return None if row is None else self._record(row)
 
     def best_table(self, rings: Sequence[Ring] = tuple(Ring)) -> list[Best]:
         """Return ours and the known bound for every format and ring; see `best.best_table`."""
+        chosen = [as_ring(ring) for ring in given.collection("rings", rings)]
         with self.database.reading() as connection:
-            return best.best_table(connection, rings)
+            return best.best_table(connection, chosen)
 
     def records(
         self,
@@ -135,9 +141,19 @@ class Reader:
         limit, offset : int
             A page.
         """
-        filters = filters or Filters(**conditions)
+        statement = queries.find(
+            queries.filters_of(filters, conditions),
+            sort=sort,
+            limit=None if limit is None else given.whole("limit", limit, 0),
+            offset=given.whole("offset", offset, 0),
+        )
+        return self._streamed(statement)
+
+    def _streamed(self, statement: Select[Any]) -> Iterator[Record]:
+        """Yield the records of a statement; memory does not grow with their number."""
         with self.database.reading() as connection:
-            for row in queries.find(connection, filters, sort=sort, limit=limit, offset=offset):
+            streaming = connection.execution_options(yield_per=1000)
+            for row in streaming.execute(statement):
                 yield self._record(row)
 
     def query(self, filters: Filters | None = None, **arguments: Any) -> list[Record]:
@@ -150,7 +166,7 @@ class Reader:
 
     def by_hash(self, hashes: Iterable[str]) -> dict[str, Record]:
         """Return the schemes of these content hashes, those that are stored."""
-        wanted = sorted(set(hashes))
+        wanted = sorted({given.text("hashes", one) for one in given.collection("hashes", hashes)})
         found = {}
         with self.database.reading() as connection:
             for start in range(0, len(wanted), 500):
@@ -161,21 +177,22 @@ class Reader:
 
     def count(self, filters: Filters | None = None, **conditions: Any) -> int:
         """Return how many schemes pass the filters."""
+        chosen = queries.filters_of(filters, conditions)
         with self.database.reading() as connection:
-            return queries.count(connection, filters or Filters(**conditions))
+            return queries.count(connection, chosen)
 
     def __len__(self) -> int:
         return self.count()
 
     def __contains__(self, scheme: Scheme | str) -> bool:
-        name = scheme.content_hash if isinstance(scheme, Scheme) else scheme
+        name = scheme.content_hash if isinstance(scheme, Scheme) else given.text("scheme", scheme)
         with self.database.reading() as connection:
             statement = select(SchemeRow.id).where(SchemeRow.hash == name)
             return connection.execute(statement).first() is not None
 
     def provenance(self, record: Record | int) -> list[Provenance]:
         """Return every way in which a scheme came here, first one first."""
-        number = record if isinstance(record, int) else record.id
+        number = _number(record)
         with self.database.reading() as connection:
             rows = connection.execute(
                 select(ProvenanceRow.__table__)
@@ -198,16 +215,16 @@ class Reader:
 
     def invariants(self, record: Record | int) -> dict[str, Any] | None:
         """Return what `annotate` added to a scheme, or None."""
-        number = record if isinstance(record, int) else record.id
+        number = _number(record)
         with self.database.reading() as connection:
             statement = select(SchemeRow.invariants).where(SchemeRow.id == number)
             return connection.execute(statement).scalar()
 
     def known_bound(self, format_: str | Format, ring: str | Ring) -> Bound | None:
         """Return the known bound of a format, in any order of its sides, or None."""
-        name = queries.names_of(format_)[1]
+        name, over = queries.names_of(format_)[1], as_ring(ring)
         with self.database.reading() as connection:
-            return bounds.current_bounds(connection, name).get((name, as_ring(ring)))
+            return bounds.current_bounds(connection, name).get((name, over))
 
     def known_bounds(self) -> dict[tuple[str, Ring], Bound]:
         """Return the bounds that count, by tabulated format (sides in order) and ring."""
@@ -218,7 +235,7 @@ class Reader:
         """Return the rejected results, latest first."""
         statement = select(QuarantineRow.__table__).order_by(QuarantineRow.id.desc())
         if limit is not None:
-            statement = statement.limit(queries.within_database(limit))
+            statement = statement.limit(queries.within_database(given.whole("limit", limit, 0)))
         with self.database.reading() as connection:
             rows = connection.execute(statement).all()
         return [
@@ -287,6 +304,13 @@ class Reader:
             return programs.unpack(row.data, record.format, record.hash, row.additions)
         except FormatError as error:
             raise _damaged(record.hash, str(error)) from None
+
+
+def _number(record: Record | int) -> int:
+    """Return the row number of a record, or the number itself."""
+    if isinstance(record, Record):
+        return record.id
+    return queries.within_database(given.whole("record", record))
 
 
 def tensor_of(name: str, definition: str | None) -> Format:

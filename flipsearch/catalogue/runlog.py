@@ -6,12 +6,12 @@ Every call commits durably; each counts as a sign of life. The functions behind 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from flipsearch.catalogue import runs
+from flipsearch.catalogue import arguments, runs
 from flipsearch.catalogue.database import Database
-from flipsearch.catalogue.queries import as_ring
+from flipsearch.catalogue.queries import as_ring, names_of, run_name
 from flipsearch.catalogue.records import Run
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
@@ -43,16 +43,16 @@ class RunLog:
         name : str, optional
             A name of the user's, which no other run may have.
         """
+        given: dict[str, Any] = {
+            "format_": names_of(format_)[0],
+            "ring": as_ring(ring),
+            "strategy": arguments.text("strategy", strategy),
+            "parameters": arguments.mapping("parameters", parameters or {}),
+            "seed": None if seed is None else arguments.whole("seed", seed),
+            "name": None if name is None else arguments.text("name", name),
+        }
         with self.database.writing() as connection:
-            return runs.start(
-                connection,
-                str(format_),
-                as_ring(ring),
-                strategy=strategy,
-                parameters=parameters or {},
-                seed=seed,
-                name=name,
-            )
+            return runs.start(connection, **given)
 
     def resume_run(self, run: Run | int | str) -> Run:
         """Take over a stopped run, so that this process goes on with it.
@@ -64,8 +64,9 @@ class RunLog:
         CatalogueError
             It still runs elsewhere.
         """
+        key = run.id if isinstance(run, Run) else run_name(run)
         with self.database.writing() as connection:
-            return runs.take_over(connection, _key(run))
+            return runs.take_over(connection, key)
 
     def heartbeat(
         self,
@@ -119,8 +120,13 @@ class RunLog:
 
     def _report(self, run: Run | int, **news: Any) -> None:
         """Record what is new of a run, in a commit of its own; see `runs.report`."""
+        number = run_number(run)
+        checked = {
+            name: None if value is None else _CHECKS[name](name, value)
+            for name, value in news.items()
+        }
         with self.database.writing() as connection:
-            runs.report(connection, _number(run), **news)
+            runs.report(connection, number, **checked)
 
     def load_checkpoint(self, run: Run | int) -> dict[str, Any] | None:
         """Return the last state of a run, or None if it has none.
@@ -130,8 +136,9 @@ class RunLog:
         CatalogueError
             It is damaged.
         """
+        number = run_number(run)
         with self.database.reading() as connection:
-            return runs.checkpoint_of(connection, _number(run))
+            return runs.checkpoint_of(connection, number)
 
     def run(self, run: int | str) -> Run:
         """Return a run by number or name.
@@ -141,23 +148,33 @@ class RunLog:
         NotFoundError
             There is none.
         """
+        name = run_name(run)
         with self.database.reading() as connection:
-            return runs.require(connection, run)
+            return runs.require(connection, name)
 
     def find_run(self, run: int | str) -> Run | None:
         """Return a run by number or name, or None."""
+        name = run_name(run)
         with self.database.reading() as connection:
-            return runs.find_run(connection, run)
+            return runs.find_run(connection, name)
 
     def runs(self, limit: int | None = None) -> list[Run]:
         """Return the runs, latest first."""
+        most = None if limit is None else arguments.whole("limit", limit, 0)
         with self.database.reading() as connection:
-            return runs.all_runs(connection, limit)
+            return runs.all_runs(connection, most)
 
 
-def _number(run: Run | int) -> int:
-    return run.id if isinstance(run, Run) else run
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "flips": arguments.whole,
+    "seconds": arguments.real,
+    "best_rank": arguments.whole,
+    "message": arguments.text,
+    "state": arguments.mapping,
+    "status": arguments.text,
+}
 
 
-def _key(run: Run | int | str) -> int | str:
-    return run.id if isinstance(run, Run) else run
+def run_number(run: Run | int) -> int:
+    """Return the number of a run, given as such or by the run."""
+    return run.id if isinstance(run, Run) else arguments.whole("run", run)

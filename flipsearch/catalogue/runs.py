@@ -220,7 +220,7 @@ def report(
         values |= {"checkpoint": pack_state(state), "checkpointed": now}
     if status is not None:
         if status not in ENDINGS:
-            raise UsageError(f"a run ends as one of {', '.join(ENDINGS)}, not {status!r}")
+            raise UsageError(f"status must be one of {', '.join(ENDINGS)}, not {status!r}")
         values |= {"status": status, "finished": now}
     result = connection.execute(
         update(RunRow).where(RunRow.id == within_database(run)).values(**values)

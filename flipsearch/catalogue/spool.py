@@ -6,7 +6,8 @@ like any others.
 
 Invariant: a spool file appears complete or not at all, is never changed afterwards, and is
 removed only after its content is committed. Taking the same file in twice does no harm, because
-schemes are keyed by their content.
+schemes are keyed by their content. Only regular files are opened, and of the shared temporary
+folder only a folder that belongs to this user and that nobody else may enter.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -22,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from flipsearch.catalogue.places import Place
+from flipsearch.catalogue.places import Place, open_regular, shared_folder
+from flipsearch.catalogue.portions import bytes_of
 from flipsearch.catalogue.queries import LARGEST_NUMBER
 from flipsearch.catalogue.records import Provenance
 from flipsearch.errors import CatalogueError, FlipsearchError, FormatError
@@ -106,10 +109,11 @@ def write_spool(place: Place, schemes: Iterable[tuple[Scheme, Provenance | None]
     """Keep schemes in a new spool file; return it, or None if no folder takes it."""
     lines = [json.dumps(scheme_to_json(*item)) + "\n" for item in schemes]
     for folder, prefix in place.spools:
+        if not _usable(folder, make=True):
+            continue
         name = f"{prefix}{time.time_ns():020d}-{os.getpid()}-{os.urandom(3).hex()}"
         part = folder / f"{name}.part"
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with part.open("x", encoding="ascii") as file:
                 file.writelines(lines)
                 file.flush()
@@ -128,21 +132,52 @@ def pending(place: Place) -> list[Path]:
     """Return the spool files of a catalogue, oldest first."""
     found = []
     for folder, prefix in place.spools:
-        try:
-            entries = [entry.name for entry in os.scandir(folder)]
-        except OSError:
+        if not _usable(folder):
             continue
-        found += [
-            folder / name
-            for name in sorted(entries)
-            if name.startswith(prefix) and name.endswith(".jsonl")
-        ]
+        with suppress(OSError):
+            names = [
+                entry.name
+                for entry in os.scandir(folder)
+                if entry.name.startswith(prefix)
+                and entry.name.endswith(".jsonl")
+                and entry.is_file(follow_symlinks=False)
+            ]
+            found += [folder / name for name in sorted(names)]
     return found
 
 
+def _usable(folder: Path, *, make: bool = False) -> bool:
+    """Whether a folder may hold spool files; one in the shared temporary folder must be ours."""
+    with suppress(OSError):
+        if make:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder != shared_folder():
+            return folder.is_dir()
+        found = folder.lstat()
+        if os.name == "nt":
+            return stat.S_ISDIR(found.st_mode)
+        return (
+            stat.S_ISDIR(found.st_mode)
+            and found.st_uid == os.getuid()
+            and not found.st_mode & 0o077
+        )
+    return False
+
+
+def weight(item: tuple[Scheme, Provenance | None] | str) -> int:
+    """Return the bytes that an item of `read_spool` takes in memory."""
+    return len(item) if isinstance(item, str) else bytes_of(item[0])
+
+
 def read_spool(path: Path) -> Iterator[tuple[Scheme, Provenance | None] | str]:
-    """Yield the schemes of a spool file; for a line that is none, the reason."""
-    with path.open("rb") as file:
+    """Yield the schemes of a spool file; for a line that is none, the reason.
+
+    Raises
+    ------
+    OSError
+        It is gone, or no regular file; nothing is waited for.
+    """
+    with open(open_regular(path, os.O_RDONLY), "rb") as file:
         number = 0
         while line := file.readline(LARGEST_LINE_BYTES):
             number += 1

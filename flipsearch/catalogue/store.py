@@ -19,7 +19,7 @@ from flipsearch.catalogue.database import PATIENCE_SECONDS, Database
 from flipsearch.catalogue.places import resolve
 from flipsearch.catalogue.runlog import RunLog
 from flipsearch.catalogue.writer import Writer
-from flipsearch.errors import CatalogueError
+from flipsearch.errors import CatalogueError, NotFoundError
 
 _CREATION_SECONDS = 60.0
 
@@ -51,16 +51,29 @@ class Catalogue(Writer, RunLog):
             The path of an SQLite file, a URL, or None for FLIPSEARCH_DB and then the usual place:
             ``db/`` of a checkout, the user's data folder once installed.
         read_only : bool
-            Refuse to write afterwards. A catalogue that is not there is made all the same.
+            Refuse to write afterwards. Only the catalogue at the usual place is made if it is
+            not there.
         patience : float
             Seconds to wait while another program holds the database locked.
 
         Raises
         ------
+        NotFoundError
+            There is no file of that name, and it was to be read only.
         CatalogueError
             It is not a catalogue, newer than this program, damaged, out of reach, ...
         """
         place = resolve(address)
+        if (
+            read_only
+            and place.path is not None
+            and not place.is_default
+            and not place.path.exists()
+        ):
+            raise NotFoundError(
+                f"there is no catalogue {place.label}: check --db and FLIPSEARCH_DB; "
+                "commands that store, such as search and import, make one"
+            )
         database = Database(place, read_only=read_only, patience=patience)
         try:
             _make_ready(database)

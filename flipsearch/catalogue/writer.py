@@ -10,17 +10,19 @@ import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from flipsearch.catalogue import arguments as given
 from flipsearch.catalogue import bounds, programs, shipped, spool, writing
 from flipsearch.catalogue.models import SchemeRow
+from flipsearch.catalogue.portions import MOST_SCHEMES, bytes_of, portions
 from flipsearch.catalogue.reader import Reader
 from flipsearch.catalogue.records import Provenance, Run, Stored, StoredProgram
-from flipsearch.errors import CatalogueError, FormatError, UsageError
+from flipsearch.catalogue.runlog import run_number
+from flipsearch.errors import CatalogueError, FormatError
 from flipsearch.programs import Reduction
 from flipsearch.scheme import Scheme
 
@@ -56,10 +58,13 @@ class Writer(Reader):
         provenance: Provenance | None = None,
         *,
         on_invalid: str = "raise",
-        batch: int = 1000,
+        batch: int = MOST_SCHEMES,
         workers: int = 1,
     ) -> list[Stored]:
         """Prove many schemes and store them, a durable commit a batch.
+
+        A batch also ends after 32 MiB of factors or 5 seconds, so that memory stays flat and a
+        kill loses little.
 
         Parameters
         ----------
@@ -71,7 +76,7 @@ class Writer(Reader):
             ``raise`` the first `InvalidSchemeError`, after storing the valid ones of its batch;
             or ``quarantine`` the invalid ones with their reason and go on.
         batch : int
-            Schemes a commit.
+            Schemes a commit at most.
         workers : int
             Threads to prove them in.
 
@@ -80,13 +85,14 @@ class Writer(Reader):
         list of Stored
             In the order given.
         """
-        if on_invalid not in ("raise", "quarantine"):
-            raise UsageError("on_invalid must be 'raise' or 'quarantine'")
+        if given.text("on_invalid", on_invalid) not in ("raise", "quarantine"):
+            raise ValueError(f"on_invalid must be 'raise' or 'quarantine', not {on_invalid!r}")
+        _origin(provenance)
+        given.whole("workers", workers, 1)
+        given.whole("batch", batch, 1)
         stored: list[Stored] = []
-        items = iter(schemes)
-        while chunk := list(islice(items, batch)):
-            pairs = [(i, provenance) if isinstance(i, Scheme) else i for i in chunk]
-            pairs = [(s, provenance if p is None else p) for s, p in pairs]
+        pairs_given = (_pair(item, provenance) for item in given.collection("schemes", schemes))
+        for pairs in portions(pairs_given, lambda pair: bytes_of(pair[0]), most=batch):
             prepared = writing.prepare_many([scheme for scheme, _ in pairs], workers)
             stored += self._commit(pairs, prepared, quarantine=on_invalid == "quarantine")
             failed = next((p for p in prepared if isinstance(p, Exception)), None)
@@ -120,9 +126,10 @@ class Writer(Reader):
         self, items: Iterable[tuple[Reduction, Provenance | None]]
     ) -> list[StoredProgram]:
         """Do what `add_program` does for many, in two durable commits."""
-        pairs = list(items)
-        for reduction, _ in pairs:
-            reduction.check()
+        pairs = list(given.collection("items", items))
+        for reduction, origin in pairs:
+            given.instance("reduction", reduction, Reduction, "a Reduction").check()
+            _origin(origin)
         stored = self.add_many([(reduction.scheme, origin) for reduction, origin in pairs])
         result = []
         if pairs:
@@ -199,8 +206,8 @@ class Writer(Reader):
         return new
 
     def _absorb_file(self, path: Path) -> int:
-        new, lines = 0, spool.read_spool(path)
-        while chunk := list(islice(lines, 500)):
+        new = 0
+        for chunk in portions(spool.read_spool(path), spool.weight, most=500):
             schemes = [item for item in chunk if not isinstance(item, str)]
             with self.database.writing() as connection:
                 for reason in (item for item in chunk if isinstance(item, str)):
@@ -254,24 +261,25 @@ class Writer(Reader):
         payload: Mapping[str, Any] | None = None,
     ) -> int:
         """Keep a rejected result with its reason, as JSON values; return its number."""
+        values: dict[str, Any] = {
+            "reason": given.text("reason", reason),
+            "run": None if run is None else run_number(run),
+            "source": None if source is None else given.text("source", source),
+            "task": None if task is None else dict(given.mapping("task", task)),
+            "payload": None if payload is None else dict(given.mapping("payload", payload)),
+        }
         with self.database.writing() as connection:
-            return writing.quarantine(
-                connection,
-                reason,
-                run=run.id if isinstance(run, Run) else run,
-                source=source,
-                task=None if task is None else dict(task),
-                payload=None if payload is None else dict(payload),
-            )
+            return writing.quarantine(connection, **values)
 
     def annotate(self, scheme: str | int, invariants: Mapping[str, Any]) -> None:
         """Add to the invariants of a stored scheme; JSON values, equal names replaced."""
-        record = self.get(scheme)
-        merged = {**(self.invariants(record.id) or {}), **invariants}
+        added = dict(given.mapping("invariants", invariants))
+        this = SchemeRow.id == self.get(scheme).id
         with self.database.writing() as connection:
-            connection.execute(
-                update(SchemeRow).where(SchemeRow.id == record.id).values(invariants=merged)
-            )
+            # read in the transaction that writes, so that no other update comes between
+            statement = select(SchemeRow.invariants).where(this).with_for_update()
+            merged = {**(connection.execute(statement).scalar() or {}), **added}
+            connection.execute(update(SchemeRow).where(this).values(invariants=merged))
 
     def load_directory(self, folder: Path) -> list[Stored]:
         """Store the schemes in the readable text files under a folder such as ``schemes/``."""
@@ -299,6 +307,24 @@ class Writer(Reader):
         with self.database.writing() as connection:
             version = bounds.load(connection, *table)
         return None if version is None else len(table[2])
+
+
+def _pair(item: Item, provenance: Provenance | None) -> tuple[Scheme, Provenance | None]:
+    """Return a scheme with its provenance, or with the one of those that bring none."""
+    scheme, origin = (item, None) if isinstance(item, Scheme) else _unpacked(item)
+    return scheme, provenance if origin is None else origin
+
+
+def _unpacked(item: Any) -> tuple[Scheme, Provenance | None]:
+    if not isinstance(item, tuple | list) or len(item) != 2 or not isinstance(item[0], Scheme):
+        raise TypeError(f"schemes must be Schemes or (Scheme, Provenance), not {item!r:.60}")
+    return item[0], _origin(item[1])
+
+
+def _origin(provenance: Any) -> Provenance | None:
+    if provenance is None:
+        return None
+    return given.instance("provenance", provenance, Provenance, "a Provenance")
 
 
 def _hash_of(scheme: Scheme) -> str:

@@ -8,13 +8,14 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flipsearch import paranoid
 from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.catalogue.portions import bytes_of, portions
 from flipsearch.catalogue.queries import names_of
 from flipsearch.cli.output import StatusLine, complain, print_json, print_table
 from flipsearch.errors import FlipsearchError, LiftError, NotFoundError, UsageError
@@ -28,9 +29,6 @@ from flipsearch.verify import verify
 if TYPE_CHECKING:
     from flipsearch.equivalence import Classes
 
-_COMMIT_SCHEMES = 1000
-_COMMIT_BYTES = 32 << 20
-_COMMIT_SECONDS = 5.0
 _SHOWN = 20
 _MOST_SAID, _LONGEST_SAID = 50, 500
 
@@ -126,7 +124,7 @@ def run_import(arguments: argparse.Namespace) -> int:
                 tally.add(read, None)
         else:
             with Catalogue.open(arguments.db) as catalogue:
-                for batch in _commits(reads):
+                for batch in portions(reads, lambda read: bytes_of(read.scheme)):
                     _store(catalogue, batch, tally, arguments.source)
     finally:
         bar.clear()
@@ -135,24 +133,6 @@ def run_import(arguments: argparse.Namespace) -> int:
         text = "".join(f"{read.source}\t{read.reason}\n" for read in tally.rejects)
         write_atomically(Path(arguments.rejects), text.encode(), force=True)
     return 1 if tally.rejects else 0
-
-
-def _commits(reads: Iterable[Read]) -> Iterator[list[Read]]:
-    """Group reads into commits: 1,000 schemes, 32 MiB of factors or 5 s, whichever is first.
-
-    A scheme of 16x16x16 has 20 MiB of factors, and a killed import loses one commit.
-    """
-    batch: list[Read] = []
-    size, start = 0, time.monotonic()
-    for read in reads:
-        batch.append(read)
-        size += 0 if read.scheme is None else sum(m.nbytes for m in read.scheme.factors)
-        late = time.monotonic() - start > _COMMIT_SECONDS
-        if late or size >= _COMMIT_BYTES or len(batch) >= _COMMIT_SCHEMES:
-            yield batch
-            batch, size, start = [], 0, time.monotonic()
-    if batch:
-        yield batch
 
 
 def _store(catalogue: Catalogue, batch: list[Read], tally: _Tally, source: str | None) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib.metadata
-import os
 import platform
 import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+from flipsearch.algebra.cores import available_cores
 from flipsearch.cli.output import StatusLine, complain, print_json
 from flipsearch.errors import CatalogueError, UsageError
 
@@ -63,9 +63,7 @@ def run_doctor(arguments: argparse.Namespace) -> int:
         "flipsearch": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": available_cores(),
         "packages": {name: _version(name) for name in (*PACKAGES, *OPTIONAL)},
         "gpu": _gpu(),
     }
@@ -131,20 +129,22 @@ def _catalogue(arguments: argparse.Namespace) -> dict[str, Any]:
     from flipsearch.catalogue import Catalogue
 
     try:
-        with Catalogue.open(arguments.db, read_only=not arguments.catalogue) as catalogue:
+        with Catalogue.open(arguments.db, read_only=True) as catalogue:
             found = dataclasses.asdict(catalogue.health())
             if arguments.catalogue:
-                _audit(catalogue, arguments.workers, found)
+                _audit(catalogue, arguments, found)
     except CatalogueError as error:
         return {"sound": False, "problems": [str(error)]}
     return {**found, "sound": not found["problems"]}
 
 
-def _audit(catalogue: Catalogue, workers: int | None, found: dict[str, Any]) -> None:
+def _audit(catalogue: Catalogue, arguments: argparse.Namespace, found: dict[str, Any]) -> None:
+    from flipsearch.catalogue import Catalogue
+
     start, bar = time.monotonic(), StatusLine()
     try:
         result = catalogue.audit(
-            workers=workers,
+            workers=arguments.workers,
             progress=lambda done, total: bar.show(f"{done} of {total} schemes checked"),
         )
     finally:
@@ -154,7 +154,8 @@ def _audit(catalogue: Catalogue, workers: int | None, found: dict[str, Any]) -> 
     found["seconds"] = round(time.monotonic() - start, 3)
     found["problems"] += [f"scheme {name[:12]}: {why}" for name, why in result.damaged]
     try:
-        catalogue.record_verified(result)
+        with Catalogue.open(arguments.db) as writer:
+            writer.record_verified(result)
     except CatalogueError as error:
         complain(f"the date of this check is not recorded: {error}")
 
@@ -191,6 +192,8 @@ def _print_catalogue(state: dict[str, Any]) -> None:
             print(f"waiting to be taken in: {path}")
     if "checked" in state:
         print(f"{state['checked']} schemes proved again in {state['seconds']:.1f} s")
+    for warning in state.get("warnings", ()):
+        print(f"warning: {warning}")
     for problem in state["problems"]:
         print(f"problem: {problem}")
     print("the catalogue is sound" if state["sound"] else "the catalogue is not sound")

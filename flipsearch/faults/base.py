@@ -70,7 +70,7 @@ def base_schemes(
     if stored:
         from flipsearch.catalogue import Catalogue
 
-        with Catalogue.open(address, read_only=True) as catalogue:
+        with Catalogue.open(address) as catalogue:  # made if need be: the union goes there
             for ring in (Ring.ZT, Ring.Z, Ring.Q):
                 record = catalogue.best(format_, ring)
                 if record is not None:

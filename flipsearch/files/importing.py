@@ -10,10 +10,9 @@ Invariant: what comes out is what `read_piece` gives for each piece, in order.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -24,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flipsearch.algebra.cores import available_cores
+from flipsearch.algebra.processes import worker_pool
 from flipsearch.errors import FormatError
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import Read, read_piece
@@ -131,9 +131,8 @@ def _serial(
 def _parallel(
     batches: Iterator[list[Piece]], ring: Ring | None, workers: int
 ) -> Iterator[tuple[list[Piece], Iterator[Read]]]:
-    context = multiprocessing.get_context("spawn")
     waiting: deque[tuple[list[Piece], Future[list[Packed]]]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
+    with worker_pool(workers) as pool:
         try:
             for batch in islice(batches, workers + 1):
                 waiting.append((batch, pool.submit(_read_batch, batch, ring)))
@@ -149,16 +148,6 @@ def _parallel(
             ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _quiet() -> None:
-    """Leave Ctrl-C to the main process, and BLAS to one thread a worker."""
-    import signal
-
-    from threadpoolctl import threadpool_limits
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threadpool_limits(limits=1)
 
 
 def _read_batch(batch: list[Piece], ring: Ring | None) -> list[Packed]:

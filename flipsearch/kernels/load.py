@@ -121,7 +121,7 @@ def find_scheme(name: str, database: str | None = None) -> Scheme:
     """
     from flipsearch.catalogue import Catalogue
 
-    with Catalogue.open(database) as catalogue:
+    with Catalogue.open(database, read_only=True) as catalogue:
         if "x" not in name:
             return catalogue.get(name).scheme
         format_ = parse_format(name)

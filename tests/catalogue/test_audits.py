@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from catalogue_schemes import strassen, variant
 from flipsearch.catalogue import Catalogue
 from flipsearch.catalogue.packing import pack_scheme
 from flipsearch.errors import CatalogueError
+from flipsearch.files.native import to_text
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
@@ -128,3 +131,41 @@ def test_an_audit_on_several_processes(tmp_path: Path) -> None:
         assert len(result.sound) == 298
         assert seen == sorted(seen)
         assert seen[-1] == 300
+
+
+def test_an_audit_and_an_import_need_no_main_guard(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with Catalogue.open(path) as catalogue:
+        catalogue.add_many([variant(k) for k in range(260)])
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from flipsearch.catalogue import Catalogue\n"
+        "from flipsearch.files import importing, read_many\n"
+        "print('once')\n"
+        f"with Catalogue.open({str(path)!r}, read_only=True) as catalogue:\n"
+        "    print(len(catalogue.audit(workers=2).sound))\n"
+        "importing._WORTH_IT = -1\n"
+        f"print(sum(read.scheme is not None for read in read_many([{str(tmp_path / 's.txt')!r}],"
+        " workers=2)))\n",
+        "utf-8",
+    )
+    (tmp_path / "s.txt").write_text(to_text(strassen()), "utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.split(), done.returncode) == (["once", "260", "1"], 0), done.stderr
+
+
+def test_an_audit_uses_the_cores_it_may_use(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def refuse(workers: int) -> None:
+        asked.append(workers)
+        raise RuntimeError
+
+    monkeypatch.setattr("flipsearch.catalogue.audit._FEW", 1)
+    monkeypatch.setattr("flipsearch.catalogue.audit.available_cores", lambda: 3)
+    monkeypatch.setattr("flipsearch.catalogue.audit.worker_pool", refuse)
+    with Catalogue.open(path) as catalogue, pytest.raises(RuntimeError):
+        catalogue.audit()
+    assert asked == [3]

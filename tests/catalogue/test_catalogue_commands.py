@@ -3,7 +3,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -336,3 +339,44 @@ def test_doctor_of_something_else(run: Run, tmp_path: Path) -> None:
     assert code == 1
     assert "not an SQLite database" in out
     assert err == ""
+
+
+def test_a_mistyped_catalogue_is_not_made(run: Run, tmp_path: Path) -> None:
+    typo = str(tmp_path / "typo.sqlite")
+    for words in (
+        ("list",),
+        ("query", "--rank", "7"),
+        ("list", "--best"),
+        ("show", "2x2x2"),
+        ("runs",),
+        ("bounds", "list", "2x2x2"),
+        ("doctor",),
+        ("doctor", "--catalogue", "--json"),
+    ):
+        code, _, err = run(*words, "--db", typo, db=False)
+        assert code == 1
+        assert f"there is no catalogue {typo}" in err
+    assert not (tmp_path / "typo.sqlite").exists()
+
+
+def test_listings_suit_a_terminal_that_knows_only_ascii(path: Path) -> None:
+    with Catalogue.open(path) as catalogue:
+        run = catalogue.start_run("2x2x2", "F2", name="Käse")
+        catalogue.add(variant(9), Provenance(run=run.id))
+        catalogue.add(variant(10), Provenance(source="Karatsuba–Ofman, Доклады"))
+        catalogue.quarantine("größer", source="Käse")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    for words in (
+        ["list"],
+        ["list", "--csv"],
+        ["runs"],
+        ["runs", "--quarantine"],
+        ["show", "SHORT"],
+    ):
+        words = [variant(10).content_hash[:12] if word == "SHORT" else word for word in words]
+        done = subprocess.run(
+            [sys.executable, "-m", "flipsearch", *words, "--db", str(path)],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "\\x" in done.stdout or "\\u" in done.stdout

@@ -15,7 +15,7 @@ import pytest
 from catalogue_schemes import strassen, variant
 
 from flipsearch.catalogue import Catalogue, SpooledError
-from flipsearch.catalogue.lease import Lease, is_held
+from flipsearch.catalogue.lease import Lease, holder, is_held
 from flipsearch.errors import CatalogueError
 
 HERE = str(Path(__file__).parent)
@@ -89,6 +89,19 @@ def test_a_lease_is_shared_and_counted_within_a_process(tmp_path: Path) -> None:
     assert not is_held(path)
 
 
+def test_a_planted_lock_file_neither_hangs_nor_redirects(tmp_path: Path) -> None:
+    victim, link, pipe = (tmp_path / name for name in ("victim", "a.lock", "b.lock"))
+    victim.write_text("mine", "utf-8")
+    link.symlink_to(victim)
+    os.mkfifo(pipe)
+    for path in (link, pipe):
+        with pytest.raises(CatalogueError, match="cannot write to"):
+            Lease(path, "x", wait=0)
+        assert holder(path) is None
+        assert not is_held(path)
+    assert victim.read_text("utf-8") == "mine"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_does_not_inherit_the_lease(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
@@ -110,7 +123,7 @@ def test_two_programs_may_make_the_same_catalogue_at_once(tmp_path: Path) -> Non
     path = tmp_path / "c.sqlite"
     code = (
         "from flipsearch.catalogue import Catalogue\n"
-        f"with Catalogue.open({str(path)!r}, read_only=True) as c: print(len(c.known_bounds()))"
+        f"with Catalogue.open({str(path)!r}) as c: print(len(c.known_bounds()))"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -13,7 +13,7 @@ from catalogue_schemes import strassen, variant
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.catalogue.places import checkout, resolve
-from flipsearch.errors import CatalogueError, UsageError
+from flipsearch.errors import CatalogueError, NotFoundError, UsageError
 
 
 def test_the_default_lies_in_the_checkout() -> None:
@@ -87,8 +87,20 @@ def test_wal_and_full_synchronous(tmp_path: Path) -> None:
             connection.exec_driver_sql("DELETE FROM schemes")
 
 
-def test_a_read_only_opening_makes_what_is_not_there(tmp_path: Path) -> None:
-    with Catalogue.open(tmp_path / "c.sqlite", read_only=True) as catalogue:
+def test_only_the_usual_catalogue_is_made_by_reading(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for given in (tmp_path / "typo.sqlite", f"sqlite:///{tmp_path}/typo.sqlite"):
+        with pytest.raises(NotFoundError, match=r"no catalogue .*typo\.sqlite: check --db"):
+            Catalogue.open(given, read_only=True)
+    monkeypatch.setenv("FLIPSEARCH_DB", str(tmp_path / "typo.sqlite"))
+    with pytest.raises(NotFoundError, match=r"typo\.sqlite"):
+        Catalogue.open(read_only=True)
+    assert os.listdir(tmp_path) == []
+    monkeypatch.delenv("FLIPSEARCH_DB")
+    monkeypatch.setattr("flipsearch.catalogue.places.checkout", lambda: None)
+    monkeypatch.setattr("flipsearch.catalogue.places.data_folder", lambda: tmp_path / "user")
+    with Catalogue.open(read_only=True) as catalogue:
         assert catalogue.known_bound("4x4x4", "Z").value == 49  # type: ignore[union-attr]
 
 
@@ -249,6 +261,20 @@ def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError) as caught, Catalogue.open(path) as catalogue:
         list(catalogue.records())
     assert "\n" not in str(caught.value)
+
+
+def test_a_nearly_full_disk_is_no_damage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("flipsearch.catalogue.audit.LEAST_FREE_BYTES", 1 << 62)
+    with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
+        health = catalogue.health()
+        assert health.problems == []
+        assert "MB free" in health.warnings[0]
+
+
+def test_a_link_to_a_catalogue_has_the_same_lock(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.sqlite").symlink_to(tmp_path / "real" / "c.sqlite")
+    assert resolve(tmp_path / "link.sqlite").lock == tmp_path / "real" / "c.sqlite.lock"
 
 
 def test_health(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from catalogue_schemes import strassen, variant
 
 from flipsearch.catalogue import Catalogue, Provenance, SpooledError
-from flipsearch.catalogue.places import resolve
+from flipsearch.catalogue.places import Place, resolve, shared_folder
 from flipsearch.catalogue.spool import (
     pending,
     read_spool,
@@ -101,6 +102,56 @@ def test_spools_go_elsewhere_when_the_folder_is_full(tmp_path: Path) -> None:
     assert path is not None
     assert path.is_relative_to(tmp_path / "data")
     assert pending(place) == [path]
+
+
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Return a place whose spool files can only lie in the shared temporary folder."""
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o777)
+    monkeypatch.setattr("tempfile.tempdir", str(shared))
+    for name in ("blocked", "data"):
+        (tmp_path / name).write_text("", "utf-8")
+    return resolve(tmp_path / "blocked" / "c.sqlite")
+
+
+def test_the_shared_folder_is_used_only_while_it_is_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = _elsewhere(tmp_path, monkeypatch)
+    path = write_spool(place, [(strassen(), None)])
+    assert path is not None
+    folder = path.parent
+    assert folder == shared_folder()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert pending(place) == [path]
+    for mode in (0o750, 0o701, 0o777):
+        folder.chmod(mode)
+        assert pending(place) == []
+        assert write_spool(place, [(strassen(), None)]) is None
+    folder.chmod(0o700)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+    (folder.parent / "flipsearch-4000000").symlink_to(folder)
+    assert pending(place) == []
+    assert write_spool(place, [(strassen(), None)]) is None
+    (folder.parent / "flipsearch-4000000").unlink()
+    folder.rename(folder.parent / "flipsearch-4000000")  # a folder that somebody else made
+    assert pending(place) == []
+    assert write_spool(place, [(strassen(), None)]) is None
+
+
+def test_planted_pipes_and_links_do_not_hang_an_opening(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    place = resolve(path)
+    Catalogue.open(path).close()
+    os.mkfifo(tmp_path / "c.sqlite.spool-0.jsonl")
+    (tmp_path / "c.sqlite.spool-1.jsonl").symlink_to("/dev/zero")
+    (tmp_path / "c.sqlite.spool-2.jsonl").mkdir()
+    assert pending(place) == []
+    with Catalogue.open(path) as catalogue:
+        assert len(catalogue) == 0
+    for number in (0, 1, 2):
+        with pytest.raises(OSError, match=r"c\.sqlite\.spool"):
+            next(read_spool(tmp_path / f"c.sqlite.spool-{number}.jsonl"))
 
 
 def test_foreign_lines_in_a_spool_file_are_quarantined(tmp_path: Path) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pytest
 from catalogue_schemes import strassen, variant
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.catalogue.portions import bytes_of, portions
 from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
 from flipsearch.formats import parse_format
 from flipsearch.formats.tensors import polynomial_product
@@ -99,7 +106,7 @@ def test_the_same_provenance_is_kept_once(catalogue: Catalogue) -> None:
 
 def test_every_field_of_a_provenance_comes_back(catalogue: Catalogue) -> None:
     run = catalogue.start_run("2x2x2", "F2", seed=7)
-    given = Provenance(
+    origin = Provenance(
         run=run.id,
         seed=7,
         task=12,
@@ -109,8 +116,8 @@ def test_every_field_of_a_provenance_comes_back(catalogue: Catalogue) -> None:
         method="hensel",
         details={"steps": 3},
     )
-    stored = catalogue.add(strassen(), given)
-    assert catalogue.provenance(stored.id) == [given]
+    stored = catalogue.add(strassen(), origin)
+    assert catalogue.provenance(stored.id) == [origin]
     assert "lifted from cdcdcdcdcdcd" in catalogue.get(stored.id).source
 
 
@@ -187,6 +194,47 @@ def test_many_in_batches_with_duplicates(catalogue: Catalogue) -> None:
     assert len(catalogue) == 26
 
 
+def test_a_long_stream_is_committed_by_bytes(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = bytes_of(variant(0))
+    monkeypatch.setattr("flipsearch.catalogue.portions.MOST_BYTES", 3 * size)
+    held: list[int] = []
+
+    def schemes() -> Iterator[Scheme]:
+        for number in range(10):
+            held.append(len(catalogue))
+            yield variant(number)
+
+    catalogue.add_many(schemes())
+    assert held == [0, 0, 0, 3, 3, 3, 6, 6, 6, 9]
+    assert len(catalogue) == 10
+
+
+def test_a_slow_stream_is_committed_by_seconds(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flipsearch.catalogue.portions.MOST_SECONDS", -1.0)
+    seen: list[int] = []
+
+    def schemes() -> Iterator[Scheme]:
+        for number in range(3):
+            seen.append(len(catalogue))
+            yield variant(number)
+
+    catalogue.add_many(schemes())
+    assert seen == [0, 1, 2]
+
+
+@given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 7))
+def test_portions_keep_order_and_limits(weights: list[int], most: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flipsearch.catalogue.portions.MOST_BYTES", 50)
+        found = list(portions(weights, lambda weight: weight, most=most))
+    assert [weight for portion in found for weight in portion] == weights
+    assert all(0 < len(portion) <= most and sum(portion[:-1]) < 50 for portion in found)
+
+
 def test_growth_factors_are_those_of_the_literature(catalogue: Catalogue) -> None:
     assert catalogue.get(catalogue.add(strassen()).id).growth == 12
     assert catalogue.get(catalogue.add(strassen(Ring.F2)).id).growth is None
@@ -200,6 +248,19 @@ def test_invariants_are_added(catalogue: Catalogue) -> None:
     catalogue.annotate(stored.hash, {"type": [1, 2]})
     catalogue.annotate(stored.hash, {"buds": 3})
     assert catalogue.invariants(stored.id) == {"type": [1, 2], "buds": 3}
+
+
+def test_no_annotation_is_lost_to_another(tmp_path: Path) -> None:
+    with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
+        stored = catalogue.add(strassen())
+
+        def annotate(thread: int) -> None:
+            for number in range(5):
+                catalogue.annotate(stored.id, {f"{thread} {number}": True})
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(annotate, range(8)))
+        assert len(catalogue.invariants(stored.id) or {}) == 40
 
 
 def test_two_connections_see_each_others_commits(address: str) -> None:

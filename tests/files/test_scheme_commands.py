@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scheme_samples import changed_basis, samples, strassen
 
-from flipsearch.catalogue import Catalogue
-from flipsearch.cli import _schemes as commands
+from flipsearch.catalogue import Catalogue, portions
+from flipsearch.catalogue.portions import bytes_of
 from flipsearch.cli import schemes as group
 from flipsearch.cli._schemes import _provenance
 from flipsearch.cli.output import complain
@@ -218,19 +218,17 @@ def test_a_file_that_boasts_is_not_believed() -> None:
 
 
 def test_a_commit_is_bounded_in_number_bytes_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Read("a", "json", strassen())
-    nbytes = sum(matrix.nbytes for matrix in strassen().factors)
-    none = Read("b", "", None, "no scheme")
+    nbytes = bytes_of(strassen())
 
-    def sizes(count: int, read: Read = small) -> list[int]:
-        return [len(batch) for batch in commands._commits([read] * count)]
+    def sizes(count: int, scheme: Scheme | None = strassen()) -> list[int]:  # noqa: B008
+        return [len(portion) for portion in portions.portions([scheme] * count, bytes_of)]
 
     assert sizes(2500) == [1000, 1000, 500]
     assert sizes(0) == []
-    monkeypatch.setattr(commands, "_COMMIT_BYTES", 3 * nbytes)
+    monkeypatch.setattr(portions, "MOST_BYTES", 3 * nbytes)
     assert sizes(7) == [3, 3, 1]
-    assert sizes(7, none) == [7]
-    monkeypatch.setattr(commands, "_COMMIT_SECONDS", -1.0)
+    assert sizes(7, None) == [7]
+    monkeypatch.setattr(portions, "MOST_SECONDS", -1.0)
     assert sizes(3) == [1, 1, 1]
 
 
@@ -250,6 +248,6 @@ def test_an_import_commits_large_schemes_a_few_at_a_time(
         return add_many(catalogue, chosen, *rest, **options)
 
     monkeypatch.setattr(Catalogue, "add_many", counted)
-    monkeypatch.setattr(commands, "_COMMIT_BYTES", 3 * nbytes)
+    monkeypatch.setattr(portions, "MOST_BYTES", 3 * nbytes)
     assert run("import", *sorted(tmp_path.glob("*.exp")), "--db", db) == 0
     assert [size for size in held if size] == [3 * nbytes, 3 * nbytes, nbytes]

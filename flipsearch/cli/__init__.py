@@ -15,6 +15,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from flipsearch import __version__
@@ -58,6 +59,9 @@ def natural(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are one line on standard error."""
+    compiles = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+    if not compiles:  # compiled integers wrap silently
+        warnings.simplefilter("ignore", RuntimeWarning)
     try:
         adapt_streams()
         arguments = build_parser().parse_args(argv)
@@ -80,6 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return 130
+    except NotImplementedError:  # numba's answer to code that only its compiler can run
+        if compiles:
+            raise
+        complain(f"{arguments.command} needs numba's compiler: unset NUMBA_DISABLE_JIT")
+        return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -137,7 +137,11 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--sizes and --threads are lists of integers: {error}") from None
     if min(sizes) < 1 or min(threads) < 1 or arguments.pairs < 1:
         raise UsageError("sizes, threads and pairs are at least 1")
-    module = import_kernel(Path(arguments.file))
+    module = import_kernel(arguments.file)
+    if not hasattr(module, "ALGORITHM"):
+        raise UsageError(
+            f"{arguments.file} is fault-tolerant: bench-kernel times kernels of single schemes"
+        )
     timings = []
     for count in threads:
         if arguments.tune:

@@ -27,10 +27,13 @@ from flipsearch.kernels.runtime.algorithm import Algorithm, Term
 from flipsearch.kernels.stability import growth
 from flipsearch.scheme import Scheme
 
-RUNTIME = ("microkernel", "products", "algorithm", "operands", "execute", "tuning", "driver")
+RUNTIME = (
+    "compiled", "microkernel", "products", "algorithm", "operands", "execute", "tuning", "driver"
+)  # fmt: skip
 ALLOWED_IMPORTS = {
-    "__future__", "concurrent", "contextlib", "dataclasses", "functools", "hashlib", "json",
-    "llvmlite", "numba", "numpy", "os", "pathlib", "threading", "threadpoolctl", "time", "typing",
+    "__future__", "collections", "concurrent", "contextlib", "dataclasses", "functools",
+    "hashlib", "json", "llvmlite", "numba", "numpy", "os", "pathlib", "threading",
+    "threadpoolctl", "time", "typing",
 }  # fmt: skip
 FORBIDDEN_NAMES = {
     "eval", "exec", "compile", "__import__", "open", "input", "globals", "locals", "setattr",
@@ -206,9 +209,9 @@ def _demands(format_: MatrixProduct) -> str:
 def _squares(format_: MatrixProduct) -> str:
     """Return the lines that refuse triangular operands whose blocks would not be triangular."""
     names = [name for name, letter in zip("ab", format_.operands, strict=True) if letter in "ul"]
-    lines = "    if {0}.ndim == 2 and {0}.shape[0] != {0}.shape[1]:\n"
+    lines = "    if np.ndim({0}) == 2 and np.shape({0})[0] != np.shape({0})[1]:\n"
     lines += '        raise ValueError("{0} is triangular: it has to be square")\n'
-    return "".join(f"    {x} = np.asarray({x})\n{lines.format(x)}" for x in names)
+    return "".join(map(lines.format, names))
 
 
 def _formula(terms: tuple[Term, ...], letter: str, transposed: bool = False) -> str:

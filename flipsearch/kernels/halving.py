@@ -13,7 +13,7 @@ import numpy as np
 
 from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.runtime.algorithm import CLASSICAL
-from flipsearch.kernels.runtime.driver import multiply
+from flipsearch.kernels.runtime.driver import has_overflown, multiply
 from flipsearch.kernels.runtime.execute import (
     SUPPORTED,
     check_threads,
@@ -23,7 +23,13 @@ from flipsearch.kernels.runtime.execute import (
     run,
     sensible_threads,
 )
-from flipsearch.kernels.runtime.operands import addressable, check_output, check_type, flat_view
+from flipsearch.kernels.runtime.operands import (
+    addressable,
+    check_output,
+    check_type,
+    flat_view,
+    has_own_product,
+)
 from flipsearch.kernels.runtime.products import mirror
 from flipsearch.kernels.runtime.tuning import choose_levels
 
@@ -58,8 +64,10 @@ def gram(a: Any, out: Any = None, threads: int | None = None) -> Any:
     TypeError
         The product cannot be stored in `out`.
     """
-    a = np.asarray(a)
     check_threads(threads)
+    if has_own_product(a) or has_own_product(out):
+        return on_threads(threads, np.matmul, a, a.T, out)
+    a = np.asarray(a)
     if out is not None:
         check_output(out, a, a.T)
     if a.ndim != 2 or a.dtype not in SUPPORTED or a.size * len(a) < SMALLEST:
@@ -80,6 +88,8 @@ def gram(a: Any, out: Any = None, threads: int | None = None) -> Any:
     element = element_of_sums(CLASSICAL, a, a.T, 0)
     _upper(a, into, threads, element)
     mirror(*flat_view(into, into.dtype, True), size)
+    if has_overflown(result):
+        return on_threads(threads, np.matmul, a, a.T, result)
     return result
 
 

@@ -1,32 +1,18 @@
-"""Kernels by name: written to a cache folder, imported like any other module.
-
-Invariant: a cached file is imported only when its text is exactly what would be written now; a
-changed or damaged file is replaced first.
-"""
+"""Kernels by name, by file, or from a scheme: imported like any other module."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 from types import ModuleType
-
-import platformdirs
 
 from flipsearch.errors import NotFoundError
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.kernels.builtin import builtin_scheme
-from flipsearch.kernels.emit import KernelError, emit_kernel, write_kernel
+from flipsearch.kernels.emit import KernelError, emit_kernel
+from flipsearch.kernels.loaded import module_of
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
-
-
-def cache_folder() -> Path:
-    """Return the folder kernels are written to: FLIPSEARCH_CACHE or the user's cache folder."""
-    chosen = os.environ.get("FLIPSEARCH_CACHE")
-    base = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("flipsearch"))
-    return base / "kernels"
 
 
 def load_kernel(
@@ -34,11 +20,13 @@ def load_kernel(
 ) -> ModuleType:
     """Return an imported kernel module.
 
+    Its functions can be sent to other processes that have the same cache folder.
+
     Parameters
     ----------
     source : str, path or Scheme
-        A format (``"4x4x4"``: the stored scheme of lowest rank over ZT, Z or Q), a stored
-        scheme's hash prefix, the path of a kernel file, or a scheme.
+        A format (``"4x4x4"``: the stored scheme over ZT, Z or Q from which the fastest kernel is
+        expected), a stored scheme's hash prefix, the path of a kernel file, or a scheme.
     database : str, optional
         Catalogue to look in; the usual one by default.
 
@@ -55,52 +43,38 @@ def load_kernel(
         The file is no kernel.
     """
     if not isinstance(source, Scheme):
-        path = Path(source)
-        if path.suffix == ".py":
-            return import_kernel(path)
+        if Path(source).suffix == ".py":
+            return import_kernel(source)
         source = find_scheme(os.fspath(source), database)
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"kernel_{source.content_hash[:20]}.py"
-    try:
-        current = path.read_text(encoding="utf8") == emit_kernel(source)
-    except (OSError, UnicodeDecodeError):
-        current = False
-    if not current:
-        write_kernel(source, path)
-    return import_kernel(path)
+    return module_of(emit_kernel(source), f"kernel_{source.content_hash[:12]}")
 
 
 def import_kernel(path: str | os.PathLike[str]) -> ModuleType:
-    """Import a kernel file as a module of its own; the same file is imported once.
+    """Return the module of a kernel file, fault-tolerant ones included.
+
+    The text is copied to the cache folder and imported from there; a file that has changed is
+    another module.
 
     Raises
     ------
     KernelError
-        There is no such file, or it defines no ``matmul`` and ``SCHEME``.
+        There is no such file, or it defines no ``matmul``.
     """
-    path = Path(path).resolve()
-    name = f"flipsearch_kernel_{path.stem}_{abs(hash(path)):x}"
-    stamp = path.stat().st_mtime_ns if path.is_file() else None
-    known = sys.modules.get(name)
-    if known is not None and getattr(known, "_stamp", None) == stamp:
-        return known
-    specification = importlib.util.spec_from_file_location(name, path)
-    if stamp is None or specification is None or specification.loader is None:
-        raise KernelError(f"{path}: no kernel there; write one with `kernel FORMAT -o FILE`")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
+    path = Path(path)
     try:
-        specification.loader.exec_module(module)
-        if not callable(module.matmul) or not isinstance(module.SCHEME, str):
-            raise AttributeError
-    except BaseException as error:
-        sys.modules.pop(name, None)
-        if not isinstance(error, Exception):
-            raise
-        hint = ": import a fault-tolerant one like any module" if hasattr(module, "CODE") else ""
-        raise KernelError(f"{path} is no kernel of flipsearch{hint}") from error
-    module._stamp = stamp  # type: ignore[attr-defined]
+        text = path.read_text(encoding="utf8")
+    except OSError:
+        raise KernelError(
+            f"{path}: no kernel there; write one with `kernel FORMAT -o FILE`"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise KernelError(f"{path} is no kernel of flipsearch") from error
+    try:
+        module = module_of(text, path.stem)
+    except Exception as error:
+        raise KernelError(f"{path} is no kernel of flipsearch") from error
+    if not callable(getattr(module, "matmul", None)) or not hasattr(module, "prove"):
+        raise KernelError(f"{path} is no kernel of flipsearch")
     return module
 
 

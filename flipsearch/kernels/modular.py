@@ -20,6 +20,7 @@ from flipsearch.errors import UsageError
 from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.runtime.driver import multiply
 from flipsearch.kernels.runtime.execute import check_threads, default_threads, on_threads
+from flipsearch.kernels.runtime.operands import has_own_product
 from flipsearch.kernels.runtime.tuning import choose_levels
 
 LARGEST_MODULUS = 2**26
@@ -57,6 +58,8 @@ def matmul_mod(a: Any, b: Any, modulus: int, threads: int | None = None) -> Any:
     check_threads(threads)
     if not 2 <= modulus <= LARGEST_MODULUS:
         raise UsageError(f"modulus {modulus} is out of range: 2 to 2^26")
+    if has_own_product(a) or has_own_product(b):
+        raise UsageError("matmul_mod takes plain arrays: give it x.view(numpy.ndarray)")
     operands = [np.asarray(x) for x in (a, b)]
     if any(x.ndim != 2 or x.dtype.kind not in "iub" for x in operands):
         raise UsageError("matmul_mod takes two matrices of integers")

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from flipsearch.kernels.runtime.algorithm import CLASSICAL, Algorithm
+from flipsearch.kernels.runtime.algorithm import CLASSICAL, COMPLEX, Algorithm
+from flipsearch.kernels.runtime.compiled import HAS_COMPILER
 from flipsearch.kernels.runtime.execute import (
     INTEGER,
     SUPPORTED,
@@ -30,6 +31,7 @@ from flipsearch.kernels.runtime.operands import (
     check_output,
     check_type,
     flat_view,
+    has_own_product,
     surely_apart,
 )
 from flipsearch.kernels.runtime.products import mirror
@@ -83,9 +85,11 @@ def multiply(
                 return numpy_matmul(a, b)
             if type(out) is ndarray and surely_apart(out, a, b):
                 return numpy_matmul(a, b, out)
-    a, b = np.asarray(a), np.asarray(b)
     check_levels(algorithm, levels)
     check_threads(threads)
+    if has_own_product(a) or has_own_product(b) or has_own_product(out):
+        return on_threads(threads, numpy_matmul, a, b, out)
+    a, b = np.asarray(a), np.asarray(b)
     if out is not None:
         check_output(out, a, b)
     dtype = a.dtype if a.dtype is b.dtype else np.result_type(a, b)
@@ -115,6 +119,8 @@ def multiply(
         run(algorithm, b.T, a.T, result.T, levels, threads, element, swapped=True)
     else:
         run(algorithm, a, b, result, levels, threads, element)
+    if (levels or dtype in COMPLEX) and has_overflown(result):
+        return on_threads(threads, numpy_matmul, a, b, result)
     return result
 
 
@@ -131,9 +137,11 @@ def multiply_gram(
     above the diagonal; with 0 the tiles on and above it are computed classically. The rest is
     their mirror image. Parameters as in `multiply`.
     """
-    a = np.asarray(a)
     check_levels(algorithm, levels)
     check_threads(threads)
+    if has_own_product(a) or has_own_product(out):
+        return on_threads(threads, numpy_matmul, a, a.T, out)
+    a = np.asarray(a)
     if out is not None:
         check_output(out, a, a.T)
     if a.ndim != 2 or a.dtype not in SUPPORTED:
@@ -160,7 +168,18 @@ def multiply_gram(
     into = result if abs(result.strides[0]) >= abs(result.strides[1]) else result.T
     run(scheme, a, a.T, into, levels, threads, element, upper=not levels)
     mirror(*flat_view(into, into.dtype, True), len(into))
+    if (levels or a.dtype in COMPLEX) and has_overflown(result):
+        return on_threads(threads, numpy_matmul, a, a.T, result)
     return result
+
+
+def has_overflown(result: Any) -> bool:
+    """Whether a result of floats holds infinities or NaNs, which the classical one may not hold.
+
+    A scheme adds blocks before it multiplies, so that huge entries overflow and infinities spread.
+    """
+    with np.errstate(all="ignore"):
+        return result.dtype.kind in "fc" and not np.isfinite(result.sum())
 
 
 def check_levels(algorithm: Algorithm, levels: int | None) -> None:
@@ -168,6 +187,8 @@ def check_levels(algorithm: Algorithm, levels: int | None) -> None:
     most = 8 if algorithm.recursive else 1
     if levels is not None and not 0 <= levels <= most:
         raise ValueError(f"levels is {levels!r}: this scheme takes 0 to {most}")
+    if levels is not None and not HAS_COMPILER:
+        raise RuntimeError("levels needs numba's compiler: unset NUMBA_DISABLE_JIT")
 
 
 def _is_small(shape: tuple[int, int, int], dtype: Any) -> bool:

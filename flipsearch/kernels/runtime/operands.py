@@ -12,6 +12,18 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 
+def has_own_product(x: Any) -> bool:
+    """Whether numpy.matmul does more to an object than multiply its numbers.
+
+    Subclasses of arrays may (numbers of a finite field, masks, `numpy.matrix`), and so may
+    classes that define numpy's protocol for themselves.
+    """
+    kind = type(x)
+    if kind is np.ndarray or kind is np.memmap:
+        return False
+    return isinstance(x, np.ndarray) or hasattr(kind, "__array_ufunc__")
+
+
 def surely_apart(out: Any, a: Any, b: Any) -> bool:
     """Whether three arrays share no memory, as far as a glance tells: each owns its memory."""
     return out is not a and out is not b and out.base is None and a.base is None and b.base is None

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs
 """All products of a scheme, with the linear combinations fused into packing and unpacking.
 
 A leaf product packs S_r = sum u_ra A_a panel by panel straight from the blocks of A, T_r likewise
@@ -19,8 +20,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from flipsearch.kernels.runtime.compiled import compiled, inlined
 from flipsearch.kernels.runtime.microkernel import (
     TILE_ROWS,
     columns_of,
@@ -50,14 +51,14 @@ def workspace(dtype: Any) -> tuple[Any, Any, Any, Any]:
     return left, right, scratch, tile
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inlined
 def _inside(total: Any, block: Any, size: Any, start: Any, wanted: Any) -> Any:
     """Return how many of `wanted` places from `start` in a block lie inside the matrix."""
     return max(0, min(wanted, min(size, total - block * size) - start))
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _pack(packed, region, width, scratch, operand, sides, terms, product, begin, extent, parts):  # type: ignore[no-untyped-def]
+@inlined
+def _pack(packed, region, width, scratch, operand, sides, terms, product, begin, extent, parts):
     """Pack one combination of blocks into panels of `width`, depth running within a panel.
 
     Parameters
@@ -158,21 +159,21 @@ def _pack(packed, region, width, scratch, operand, sides, terms, product, begin,
                     packed[into + k * columns + x] = scratch[x * lines + k]
 
 
-@njit(nogil=True, cache=True)
-def _pack_left(packed, region, scratch, operand, sides, terms, product, begin, extent, parts):  # type: ignore[no-untyped-def]
+@compiled
+def _pack_left(packed, region, scratch, operand, sides, terms, product, begin, extent, parts):
     _pack(packed, region, TILE_ROWS, scratch, operand, sides, terms, product, begin, extent, parts)
 
 
-@njit(nogil=True, cache=True)
-def _pack_right(packed, region, scratch, operand, sides, terms, product, begin, extent, parts):  # type: ignore[no-untyped-def]
+@compiled
+def _pack_right(packed, region, scratch, operand, sides, terms, product, begin, extent, parts):
     _pack(
         packed, region, columns_of(packed), scratch, operand, sides, terms, product, begin,
         extent, parts,
     )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
-def _unpack(tile, operand, sides, terms, product, begin, extent, overwrite, parts):  # type: ignore[no-untyped-def]
+@compiled
+def _unpack(tile, operand, sides, terms, product, begin, extent, overwrite, parts):
     """Add the tile, times each coefficient of the product, to the blocks of C it goes to."""
     flat, origin, row_stride, column_stride = operand
     rows_total, columns_total, row_block, column_block = sides
@@ -235,8 +236,8 @@ def _unpack(tile, operand, sides, terms, product, begin, extent, overwrite, part
                     flat[place] = value
 
 
-@njit(nogil=True, cache=True)
-def _announce(tile, operand, sides, terms, product, begin, extent, parts):  # type: ignore[no-untyped-def]
+@compiled
+def _announce(tile, operand, sides, terms, product, begin, extent, parts):
     """Prefetch the tiles of C that `_unpack` will add to, while the product is being formed."""
     flat, origin, row_stride, column_stride = operand
     rows_total, columns_total, row_block, column_block = sides
@@ -259,7 +260,7 @@ def _announce(tile, operand, sides, terms, product, begin, extent, parts):  # ty
                 prefetch(flat, np.uint64(into + y * row_stride + columns * parts - 1))
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inlined
 def _piece(total: Any, largest: Any, multiple: Any) -> Any:
     """Return the size of equal pieces of `total`, at most `largest`, rounded up to `multiple`."""
     pieces = max(1, (total + largest - 1) // largest)
@@ -267,8 +268,8 @@ def _piece(total: Any, largest: Any, multiple: Any) -> Any:
     return (size + multiple - 1) // multiple * multiple
 
 
-@njit(nogil=True, cache=True)
-def multiply_products(a, b, c, terms, shape, blocks, part, memory, parts, upper):  # type: ignore[no-untyped-def]
+@compiled
+def multiply_products(a, b, c, terms, shape, blocks, part, memory, parts, upper):
     """Run every product of a scheme on rows ``part[0]`` to ``part[1]`` of each block row.
 
     Parameters
@@ -350,8 +351,8 @@ def multiply_products(a, b, c, terms, shape, blocks, part, memory, parts, upper)
                             )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
-def mirror(flat, origin, row_stride, column_stride, size):  # type: ignore[no-untyped-def]
+@compiled
+def mirror(flat, origin, row_stride, column_stride, size):
     """Copy the upper triangle of a square matrix onto the lower one, block by block."""
     block = 32
     for top in range(0, size, block):

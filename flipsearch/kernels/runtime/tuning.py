@@ -35,6 +35,7 @@ from flipsearch.kernels.runtime.algorithm import (
     best_levels,
     modelled_seconds,
 )
+from flipsearch.kernels.runtime.compiled import HAS_COMPILER
 from flipsearch.kernels.runtime.execute import (
     INTEGER,
     blas_library,
@@ -111,7 +112,7 @@ def choose_levels(
     half : bool
         Only the upper triangle of the result is wanted, and numpy's rival is ``a @ a.T``.
     """
-    return _chosen(algorithm, *shape, dtype, threads, half)
+    return _chosen(algorithm, *shape, dtype, threads, half) if HAS_COMPILER else -1
 
 
 @lru_cache(maxsize=4096)

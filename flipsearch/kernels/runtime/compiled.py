@@ -1,0 +1,39 @@
+"""Functions compiled by numba and kept on disk for the next process.
+
+numba's cache finds a function by its file and line, but compiled code names the module it was
+made in. Each name that a file is imported by (`mm`, `package.mm`) has entries of its own, because
+code made under one name cannot be loaded where only another one exists.
+
+Invariant: a function works where no folder can be written; it is then compiled in each process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
+
+import numba
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+HAS_COMPILER = not getattr(numba.config, "DISABLE_JIT", 0)
+"""False under NUMBA_DISABLE_JIT=1: products are then left to numpy."""
+
+
+def compiled(function: Callable[P, R], inline: str = "never") -> Callable[P, R]:
+    """Return a function compiled without Python objects, which runs beside other threads."""
+    function.__qualname__ = f"{function.__module__}.{function.__qualname__}"
+    jit: Any = numba.njit
+    made = jit(nogil=True, inline=inline)(function)
+    if HAS_COMPILER and inline == "never":
+        with suppress(RuntimeError):  # numba found no folder for its cache
+            made.enable_caching()
+    result: Callable[P, R] = made
+    return result
+
+
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function compiled into each of its callers."""
+    return compiled(function, inline="always")

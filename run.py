@@ -119,6 +119,16 @@ def install(wanted: str) -> None:
         fail(f"cannot install into {VENV.name}: {error}; mend that, or remove .venv and run again")
 
 
+def test_options(arguments: list[str]) -> list[str]:
+    """Return the arguments for pytest: one process a core, ``--quick`` leaves slow tests out."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    options = ["-n", str(cores), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    for argument in arguments:
+        options += ["-m", "not slow and not ray"] if argument == "--quick" else [argument]
+    return options
+
+
 def hand_over(command: list[str]) -> int:
     """Become another program, on Windows run it; return its exit code."""
     path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -140,7 +150,7 @@ def main(arguments: list[str]) -> int:
     install(wanted_set(arguments))
     if arguments[:1] == ["test"]:
         os.chdir(ROOT)
-        return hand_over([str(PYTHON), "-m", "pytest", str(ROOT / "tests"), *arguments[1:]])
+        return hand_over([str(PYTHON), "-m", "pytest", *test_options(arguments[1:])])
     hold_interrupts(True)  # until flipsearch.__main__ lets them through
     return hand_over([str(PYTHON), "-m", "flipsearch", *arguments])
 

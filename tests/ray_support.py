@@ -29,11 +29,22 @@ QUICK = {
 MEMORY = 90 * 2**20
 
 
-@functools.cache
 def shared_cluster() -> Any:
     """Return a `ray.cluster_utils.Cluster` that this process is connected to: a head, 2 cores."""
-    settle_environment()
     ray = pytest.importorskip("ray")
+    cluster = _started()
+    if not ray.is_initialized():
+        handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return cluster
+
+
+@functools.cache
+def _started() -> Any:
+    settle_environment()
+    import ray
     from ray.cluster_utils import Cluster
 
     with _tests_importable():
@@ -46,10 +57,6 @@ def shared_cluster() -> Any:
                 "_system_config": QUICK,
             },
         )
-    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
     def stop() -> None:
         ray.shutdown()

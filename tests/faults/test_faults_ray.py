@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-
-from flipsearch.executors.ray_cluster import settle_environment
+from ray_support import add_node, shared_cluster
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -26,31 +25,9 @@ def integers(shape: tuple[int, int], seed: int) -> Any:
 A, B = integers((12, 10), 1), integers((10, 14), 2)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    from ray.cluster_utils import Cluster
-
-    settle_environment()
-    if ray.is_initialized():
-        ray.shutdown()
-    made = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 2,
-            "include_dashboard": False,
-            "object_store_memory": 80 * 1024 * 1024,
-            "_system_config": {  # a dead node is noticed in 2.5 s, a slow one left in peace
-                "health_check_initial_delay_ms": 500,
-                "health_check_period_ms": 500,
-                "health_check_timeout_ms": 3000,
-                "health_check_failure_threshold": 5,
-            },
-        },
-    )
-    ray.init(address=made.address, log_to_driver=False)
-    yield made
-    ray.shutdown()
-    made.shutdown()
+@pytest.fixture
+def cluster() -> Any:
+    return shared_cluster()
 
 
 @pytest.fixture
@@ -103,7 +80,7 @@ def test_too_much_lost_is_repaired_or_named(cluster: Any, module: ModuleType) ->
 
 
 def test_a_node_removed_in_the_middle(cluster: Any, module: ModuleType) -> None:
-    node = cluster.add_node(num_cpus=3, object_store_memory=80 * 1024 * 1024)
+    node = add_node(cluster, cores=3)
     cluster.wait_for_nodes()
     seen: list[float] = []
 

@@ -10,6 +10,10 @@ in every call, annotations where there are some, and no ``type: ignore`` is need
 changed. Functions here are compiled into functions of other modules, so `njit` replaces the file's
 time stamp by a digest of every source from which code may have been compiled in.
 
+**Processes share the cache.** numba numbers the files of compiled code from 1 and writes the index
+first. A second process can then find its own key beside code of another signature, or of an older
+source, and run it. Here a file is named after its key and sources and written before the index.
+
 Invariant: code is taken from the cache only if no source of this folder and of the function's own
 part of flipsearch (``walk``, ``lift``, ...) has changed since it was compiled. A compiled function
 therefore calls compiled functions of its own part and of this folder only. One outside
@@ -63,8 +67,22 @@ def njit(function: Any = None, /, **options: Any) -> Any:
         with suppress(RuntimeError):  # numba found no folder that it can write
             compiled.enable_caching()
             source = Path(function.__code__.co_filename).resolve()
-            compiled._cache._cache_file._source_stamp = _stamp(*_sources(source))
+            files = compiled._cache._cache_file
+            files._source_stamp = _stamp(*_sources(source))
+            files.save = partial(_save, files)
     return compiled
+
+
+def _save(files: Any, key: Any, code: Any) -> None:
+    """Write compiled code under a name of its own, then the index of the function's cache."""
+    digest = hashlib.sha256(repr((files._source_stamp, key)).encode()).hexdigest()
+    name = files._data_name_pattern.format(number=int(digest[:15], 16))
+    if not files._load_index():  # code of older sources is of no use any more
+        for path in Path(files._cache_path).glob(f"{Path(files._index_name).stem}.*.nbc"):
+            with suppress(OSError):
+                path.unlink()
+    files._save_data(name, code)
+    files._save_index({**files._load_index(), key: name})
 
 
 def _sources(path: Path) -> tuple[Path, ...]:

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from numba.core.caching import IndexDataCacheFile
 
 import flipsearch
-from flipsearch.algebra.jit import njit
+from flipsearch.algebra.jit import _save, njit
 
 FLIPSEARCH = Path(flipsearch.__file__).parent
 ALLOWED = "# mypy: allow-untyped-defs"
@@ -70,6 +71,44 @@ def write(path, text):
     os.utime(path, (10**9, 10**9))
     for code in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
         code.unlink()
+
+
+class Files(IndexDataCacheFile):
+    save = _save
+
+
+class Meanwhile(Files):
+    """A cache in which another process does something just before this one's code is written."""
+
+    act = staticmethod(lambda: None)
+
+    def _save_data(self, name, data):
+        self.act()
+        super()._save_data(name, data)
+
+
+def test_two_processes_that_save_at_once_keep_their_own_code(tmp_path):
+    one, other = (kind(str(tmp_path), "f-1.py311", "stamp") for kind in (Meanwhile, Files))
+    empty = other._load_index()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(other, "_load_index", lambda: dict(empty))  # it looked before `one` saved
+        one.act = lambda: other.save("float64", "code of floats")
+        one.save("int64", "code of integers")
+    assert other.load("int64") in (None, "code of integers")
+    assert other.load("float64") in (None, "code of floats")
+    other.save("float64", "code of floats")
+    assert (other.load("int64"), other.load("float64")) == ("code of integers", "code of floats")
+
+
+def test_nobody_reads_code_of_older_sources(tmp_path):
+    Files(str(tmp_path), "f-1.py311", "old").save("int64", "old code")
+    one = Meanwhile(str(tmp_path), "f-1.py311", "new")
+    seen = []
+    one.act = lambda: seen.append(Files(str(tmp_path), "f-1.py311", "new").load("int64"))
+    one.save("int64", "new code")
+    assert seen == [None]
+    assert one.load("int64") == "new code"
+    assert len(list(tmp_path.glob("*.nbc"))) == 1
 
 
 def test_an_edited_module_recompiles_what_calls_it(tmp_path):

@@ -36,7 +36,7 @@ from flipsearch.scheme import naive_scheme
 from flipsearch.search.levels import can_flip
 from flipsearch.search.pool import PoolStrategy, task_seed
 from flipsearch.transform import product
-from flipsearch.walk import cpu, reference
+from flipsearch.walk import engine
 from flipsearch.walk.gpu import Device, shape_for
 from flipsearch.walk.gpu_batch import Batch, walk_many
 from flipsearch.walk.gpu_presence import availability
@@ -89,11 +89,11 @@ def checks(
     ]
     some = [Policy(2_000, 4, 40, 2, 100, bool(k % 2)) for k in range(max(2, int(2048 * share)))]
     for team in (1, 32):
-        yield "2x2x2", naive_tasks(ring, "2x2x2", 300, few), reference.walk, team
-        yield "3x5x7", naive_tasks(ring, "3x5x7", 100, few[:4]), reference.walk, team
-    yield "4x4x4", naive_tasks(ring, "4x4x4", int(20_000 * share), some), cpu.walk, None
+        yield "2x2x2", naive_tasks(ring, "2x2x2", 300, few), engine.reference, team
+        yield "3x5x7", naive_tasks(ring, "3x5x7", 100, few[:4]), engine.reference, team
+    yield "4x4x4", naive_tasks(ring, "4x4x4", int(20_000 * share), some), engine.walk, None
     for name in ("1x9x10", "1x13x15", "6x7x8"):  # 2 and 4 words; hundreds of rows
-        yield name, naive_tasks(ring, name, 30, few[:3]), reference.walk, None
+        yield name, naive_tasks(ring, name, 30, few[:3]), engine.reference, None
 
 
 def check(device: Device, as_json: bool, ring: Ring, share: float = 1.0) -> bool:

@@ -22,7 +22,7 @@ from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.run import Strategy
 from flipsearch.search.symmetric import SymmetricStrategy
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 
 CASES = [
     ("F2", "3x3x3", 23, 10.0, "pool"),
@@ -90,10 +90,12 @@ def main() -> int:
             continue
         ring = parse_ring(ring_name)
         if kind != "pool":
-            cpu.walk(dataclasses.replace(strategy_for(kind, name, ring, 0, rank).ask(), steps=1))
+            engine.walk(
+                dataclasses.replace(strategy_for(kind, name, ring, 0, rank).ask(), steps=1)
+            )
         if kind == "pool" or ring is not Ring.F2:
             format_ = parse_format(name)
-            cpu.warm_up_state(format_, ring, PoolStrategy(format_, ring).starts[0])
+            engine.warm_up(format_, ring, PoolStrategy(format_, ring).starts[0])
         limit = options.limit or limit
         seeds = range(options.seeds or (10 if limit <= 40 else 3))
         searches = (strategy_for(kind, name, ring, seed, rank) for seed in seeds)

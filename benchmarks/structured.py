@@ -34,7 +34,7 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.verify import verify
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.task import unpack
 
 
@@ -87,7 +87,7 @@ def run(row: Row, seed: int, seconds: float, workers: int | None) -> Run:
 
 def run_over(row: Row, ring: Ring, seed: int, seconds: float, workers: int | None) -> Run:
     strategy = PoolStrategy(row.format, ring, seed, steps=1_000_000)
-    cpu.warm_up_state(row.format, ring, strategy.best_states()[0])
+    engine.warm_up(row.format, ring, strategy.best_states()[0])
     flips = 0
     reached: float | None = None
     lifted: Scheme | None = None

@@ -20,7 +20,7 @@ from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.search.levels import can_flip
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.transform import product
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.task import Policy, WalkTask, Words, pack, unpack
 
 CASES = [
@@ -48,14 +48,14 @@ def state_of(ring: Ring, name: str, rank: int) -> Words:
     strategy = PoolStrategy(format_, ring, seed=1, target=1)
     deadline = time.monotonic() + SEARCH_SECONDS
     while time.monotonic() < deadline and len(strategy.levels.get(rank, ())) < 64:
-        strategy.tell(cpu.walk(strategy.ask()))
+        strategy.tell(engine.walk(strategy.ask()))
     for level in sorted(r for r in strategy.levels if r >= rank):
         states = [state for state in strategy.levels[level] if can_flip(state, ring)]
         if states:
             policy = Policy(plus_after=0, band=0, stop_rank=level - 1)
             return max(
                 states[:16],
-                key=lambda s: cpu.walk(WalkTask(format_, ring, s, 1, 10**7, policy)).steps,
+                key=lambda s: engine.walk(WalkTask(format_, ring, s, 1, 10**7, policy)).steps,
             )
     raise SystemExit(f"no scheme of {name} over {ring} that can be flipped was found")
 
@@ -64,7 +64,7 @@ def strassen(ring: Ring) -> Scheme:
     """Return a 2x2x2 scheme of rank 7, found by a walk."""
     format_ = parse_format("2x2x2")
     start = pack(naive_scheme(format_, ring))
-    outcome = cpu.walk(WalkTask(format_, ring, start, 1, 10**8, Policy(5000, 2, stop_rank=7)))
+    outcome = engine.walk(WalkTask(format_, ring, start, 1, 10**8, Policy(5000, 2, stop_rank=7)))
     return unpack(format_, ring, outcome.best[0])
 
 
@@ -72,12 +72,12 @@ def flips_per_second(ring: Ring, name: str, state: Words, seconds: float) -> flo
     """Return the median rate over slices of walking."""
     format_, rates, seed = parse_format(name), [], 0
     policy = Policy(plus_after=0, band=0, stop_rank=len(state) - 1)
-    cpu.walk(WalkTask(format_, ring, state, 1, 1000, policy))
+    engine.walk(WalkTask(format_, ring, state, 1, 1000, policy))
     for _ in range(SLICES):
         flips, started = 0, time.perf_counter()
         while (spent := time.perf_counter() - started) < seconds / SLICES:
             seed += 1
-            flips += cpu.walk(WalkTask(format_, ring, state, seed, 10**7, policy)).flips
+            flips += engine.walk(WalkTask(format_, ring, state, seed, 10**7, policy)).flips
         rates.append(flips / spent)
     return statistics.median(rates)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flipsearch.errors import UsageError
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 
@@ -47,7 +47,7 @@ class Odd:
         kind = self.how.get(task.number, "")
         mark = Path(self.folder) / str(task.number)
         if not kind or (mark.exists() and not kind.startswith("always ")):
-            return cpu.walk(task)
+            return engine.walk(task)
         mark.touch()
         kind = kind.removeprefix("always ")
         if kind == "hang":
@@ -56,7 +56,7 @@ class Odd:
             os._exit(1)
         if kind == "raise":
             raise MemoryError("this node is out of memory")
-        outcome = cpu.walk(task)
+        outcome = engine.walk(task)
         if kind == "wrong":  # one coefficient
             state = outcome.best[0].copy()
             state[0, 0, 0] ^= 1 if state[0, 0, 0] != 1 else 2

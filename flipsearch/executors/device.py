@@ -2,10 +2,11 @@
 
 To a strategy a device is one more executor, with room for thousands of tasks. One thread keeps it
 busy: it loads what was submitted, launches for about half a second, and hands back what has
-finished. Tasks that a device does not take (symmetric walks, states too large for the chip) run on
-a core; should the device fail in the middle of a run, so do those it had, with one warning.
+finished. Tasks that a device does not take run on a core: symmetric walks, states too large for
+the chip or grown so. Should the device fail in the middle of a run, so do those it had, with one
+warning.
 
-Invariant: every task submitted comes back exactly once, with the outcome of `flipsearch.walk.cpu`.
+Invariant: every task submitted comes back exactly once, with the outcome of `engine.walk`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from flipsearch.errors import UsageError
 from flipsearch.executors import Executor
 from flipsearch.executors.queues import QueueExecutor
 from flipsearch.executors.threads import ThreadExecutor
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.gpu import CudaDevice, Device
 from flipsearch.walk.gpu_batch import Engine
 from flipsearch.walk.gpu_presence import availability
+from flipsearch.walk.kinds import kind_of
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 logger = logging.getLogger("flipsearch.walk")
@@ -60,7 +62,7 @@ class DeviceExecutor(QueueExecutor):
         self,
         device: Device | None = None,
         walkers: int | None = None,
-        walk: Callable[[WalkTask], WalkOutcome] = cpu.walk,
+        walk: Callable[[WalkTask], WalkOutcome] = engine.walk,
     ) -> None:
         super().__init__()
         self.device = CudaDevice() if device is None else device
@@ -113,6 +115,8 @@ class DeviceExecutor(QueueExecutor):
         try:
             for outcome in self._engine.advance():
                 self._outcomes.put(outcome)
+            for task in self._engine.take_refused():
+                self._core.submit(task)
         except Exception as error:  # a driver fails in many ways, and walks must not be lost
             left = self._engine.abandon()
             logger.warning(
@@ -137,7 +141,7 @@ class DeviceExecutor(QueueExecutor):
                 task = self._tasks.get_nowait()
 
     def _route(self, task: WalkTask, device_works: bool) -> None:
-        if device_works and type(task) is WalkTask:
+        if device_works and kind_of(task).on_device:
             with contextlib.suppress(UsageError):  # too large for the chip
                 self._engine.submit(task)
                 return

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from flipsearch.algebra.cores import available_cores
 from flipsearch.errors import UsageError
 from flipsearch.executors.queues import QueueExecutor
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 
@@ -29,7 +29,7 @@ class ThreadExecutor(QueueExecutor):
     name = "threads"
 
     def __init__(
-        self, workers: int | None = None, walk: Callable[[WalkTask], WalkOutcome] = cpu.walk
+        self, workers: int | None = None, walk: Callable[[WalkTask], WalkOutcome] = engine.walk
     ) -> None:
         super().__init__()
         self.workers = available_cores() if workers is None else workers

@@ -99,9 +99,9 @@ class Walker:
 
         walk = self._walk
         if walk is None:
-            from flipsearch.walk import cpu
+            from flipsearch.walk import engine
 
-            walk = cpu.walk
+            walk = engine.walk
         done, outcomes, errors, seconds = [], [], {}, 0.0
         for place, (light, at) in enumerate(tasks):
             start = np.array(light.start if at < 0 else starts[at], dtype=np.uint64)
@@ -188,14 +188,14 @@ class Walker:
 
     def _warm_up(self, task: WalkTask) -> None:
         """Compile what a task needs, one process of this node at a time; others load it."""
-        from flipsearch.walk import cpu
+        from flipsearch.walk import engine
+        from flipsearch.walk import task as tasks
 
-        blocks = cpu.blocks_for(task.rank)
-        key = (type(task).__name__, task.ring, task.start.shape[2], blocks)
+        key = (type(task).__name__, task.ring, task.start.shape[2], tasks.blocks_for(task.rank))
         if key in self._warm:
             return
         with locked(self.folder / "warm.lock"):
-            cpu.walk(dataclasses.replace(task, steps=1))
+            engine.walk(dataclasses.replace(task, steps=1))
         self._warm.add(key)
 
 

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
 
 from flipsearch.catalogue.packing import LARGEST_STATE_BYTES
-from flipsearch.formats import Format, parse_format
+from flipsearch.formats import Format
 from flipsearch.rings import Ring
-from flipsearch.walk.diagonal import DiagonalTask
-from flipsearch.walk.quotient import QuotientTask
-from flipsearch.walk.rotation import RotationTask
-from flipsearch.walk.task import Policy, WalkTask
+from flipsearch.walk.kinds import decode, encode
+from flipsearch.walk.task import WalkTask
 
 logger = logging.getLogger("flipsearch.search")
 
@@ -45,18 +42,7 @@ def with_outstanding(state: Mapping[str, Any], tasks: Iterable[WalkTask]) -> dic
     tasks : iterable of WalkTask
         Of the strategy's ring, in the order asked.
     """
-    saved = [
-        {
-            "number": task.number,
-            "format": str(task.format),
-            "seed": str(task.seed),
-            "steps": task.steps,
-            "policy": asdict(task.policy),
-            "start": task.start,
-        }
-        | _symmetry(task)
-        for task in tasks
-    ]
+    saved = [encode(task) for task in tasks]
     return {**state, OUTSTANDING: saved} if saved else dict(state)
 
 
@@ -105,41 +91,5 @@ def _is_state(value: Any) -> bool:
 
 def outstanding_tasks(state: Mapping[str, Any], strategy: _Place) -> list[WalkTask]:
     """Return the tasks that `with_outstanding` put into a state."""
-    return [_task(saved, strategy) for saved in state.get(OUTSTANDING, ())]
-
-
-def _task(saved: Mapping[str, Any], strategy: _Place) -> WalkTask:
-    values = (
-        parse_format(saved["format"]) if "format" in saved else strategy.format,
-        strategy.ring,
-        np.asarray(saved["start"], dtype=np.uint64),
-        int(saved["seed"]),
-        int(saved["steps"]),
-        Policy(**saved["policy"]),
-        int(saved["number"]),
-    )
-    if "diagonal" in saved:
-        return DiagonalTask(*values)
-    if "order" in saved:
-        return RotationTask(*values, int(saved["order"]), bool(saved["integral"]))
-    if "cubes" not in saved:
-        return WalkTask(*values)
-    cubes, mirrored = np.asarray(saved["cubes"], np.uint64), bool(saved["mirrored"])
-    limits = int(saved["plus_below"]), int(saved.get("largest_rank", 0))
-    return QuotientTask(*values, cubes, mirrored, *limits)
-
-
-def _symmetry(task: WalkTask) -> dict[str, Any]:
-    """Return what the task of another engine has beside a plain one's."""
-    if isinstance(task, QuotientTask):
-        return {
-            "cubes": task.cubes,
-            "mirrored": task.mirrored,
-            "plus_below": task.plus_below,
-            "largest_rank": task.largest_rank,
-        }
-    if isinstance(task, RotationTask):
-        return {"order": task.order, "integral": task.integral}
-    if isinstance(task, DiagonalTask):
-        return {"diagonal": True}
-    return {}
+    saved = state.get(OUTSTANDING, ())
+    return [decode(task, strategy.format, strategy.ring) for task in saved]

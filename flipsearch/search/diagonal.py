@@ -95,7 +95,7 @@ class DiagonalStrategy(Archived):
             schedule = int(self._random.integers(len(SCHEDULES)))
             descent = Descent(self._naive, len(self._naive), schedule)
         self._sent[number] = descent
-        policy = Policy(*SCHEDULES[descent.schedule], self.target)
+        policy = Policy(*SCHEDULES[descent.schedule], self.target, plus_since="lower")
         seed = task_seed(self.seed, number)
         return DiagonalTask(self.format, self.ring, descent.at, seed, self.steps, policy, number)
 

@@ -139,7 +139,7 @@ class RotationStrategy(Archived):
             start = self._naive[order]
         self._sent[number] = Sent(attempt.number, integral)
         goal = max(self.target, min(len(start) - order, pools.best_rank))
-        policy = Policy(plus_after, band * order, goal)
+        policy = Policy(plus_after, band * order, goal, merge=False, plus_since="lower")
         return RotationTask(
             *(self.format, self.ring, start, seed, self.steps, policy, number),
             order=order,

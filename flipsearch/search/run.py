@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flipsearch.catalogue import Catalogue
@@ -26,7 +27,7 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.search.checkpoint import with_outstanding
 from flipsearch.search.keeper import Keeper
-from flipsearch.walk import cpu, guard
+from flipsearch.walk import engine
 from flipsearch.walk.task import WalkOutcome, WalkTask, Words
 
 logger = logging.getLogger("flipsearch.search")
@@ -134,7 +135,7 @@ def compile_ahead(strategy: Strategy) -> None:
     and leaves no run behind when it is interrupted.
     """
     for task in getattr(strategy, "samples", list)():
-        cpu.walk(task)
+        engine.walk(task)
 
 
 def search(
@@ -217,8 +218,8 @@ def search(
     def tell(outcome: WalkOutcome) -> None:
         nonlocal lower, torn
         task = asked.get(outcome.number)
-        if task is not None and not checked and not guard.is_sound(task, outcome):
-            outcome = replace(outcome, reason="broken")
+        if task is not None and not checked:
+            outcome = engine.check(task, outcome, secrets.randbits(64))
         progress.flips += outcome.flips
         progress.steps += outcome.steps
         progress.tasks += 1

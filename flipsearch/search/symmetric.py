@@ -161,7 +161,7 @@ class SymmetricStrategy:
             orbits,
             seed,
             steps,
-            Policy(plus_after, band, self.target),
+            Policy(plus_after, band, self.target, merge=False),
             number,
             cubes,
             pool.mirrored,

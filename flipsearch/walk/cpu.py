@@ -1,9 +1,10 @@
 # mypy: allow-untyped-defs
 """The numba engine: walks as fast as one core goes.
 
-`walk` packs a task into flat arrays, runs the jitted walk for its ring, factor width and rank, and
-checks the identity at random points before it hands the outcome back. One compiled function serves
-a ring, a width of 1, 2 or 4 words and a capacity in blocks of 64 rows; numba keeps it on disk.
+`walk` packs a task into flat arrays and runs the jitted walk for its ring, factor width and rank.
+One compiled function serves a ring, a width of 1, 2 or 4 words and a number of blocks of 64 rows;
+numba keeps it on disk. Small walks are the quicker ones, so a walk begins in as few blocks as hold
+its start, and begins again in more should it ever want to rise beyond them.
 
 Invariant: `walk(task)` equals `flipsearch.walk.reference.walk(task)`, bit for bit.
 """
@@ -19,23 +20,26 @@ from typing import Any
 import numpy as np
 
 from flipsearch.algebra.jit import njit
-from flipsearch.formats import Format
-from flipsearch.rings import Ring
+from flipsearch.errors import UsageError
 from flipsearch.walk import guard
-from flipsearch.walk.diagonal import DiagonalTask, diagonal_walk
 from flipsearch.walk.flips import EVENT, STUCK, flips
 from flipsearch.walk.index import ONE, ZERO, Layout, U, allocate, build, extract, layout
 from flipsearch.walk.moves import apply_flip, plus, reduce, split
-from flipsearch.walk.quotient import QuotientTask, symmetric_walk
-from flipsearch.walk.rotation import RotationTask, rotation_walk
-from flipsearch.walk.task import LARGEST_RANK, STUCK_TIMES, WalkOutcome, WalkTask, Words, words_of
+from flipsearch.walk.task import (
+    LARGEST_RANK,
+    STUCK_TIMES,
+    WalkOutcome,
+    WalkTask,
+    blocks_for,
+    words_of,
+)
 
 logger = logging.getLogger("flipsearch.walk")
 
 REASONS = ("budget", "reached", "stuck")
 HISTORY = 1024
 STUCK_LIMIT = U(STUCK_TIMES)
-_BUDGET, _REACHED, _STUCK = U(0), U(1), U(2)
+_BUDGET, _REACHED, _STUCK, _OVERFULL = U(0), U(1), U(2), U(3)
 _compiling = threading.Lock()
 _ready: set[Layout] = set()
 
@@ -43,8 +47,6 @@ _ready: set[Layout] = set()
 @njit
 def _escape(at, rows, signs, rank, seed, counter):
     """Go up by one: a plus transition, or a split where no pair of rows allows one."""
-    if rank + ONE > at.rows:
-        return rank, counter
     higher, counter = plus(at, rows, signs, rank, seed, counter)
     if higher == rank:
         higher, counter = split(at, rows, signs, rank, seed, counter)
@@ -55,10 +57,11 @@ def _escape(at, rows, signs, rank, seed, counter):
 def make_walk(at: Layout) -> Any:
     """Return the jitted walk for one layout.
 
-    The function takes rows, signs, rank, seed, steps, plus_after, band, stop_rank, collect_every,
-    merge, the two arrays of an index, snapshots (collect, rows * 3 * key), snapshot_signs
-    (collect, rows) and history (HISTORY, 2), and returns nine numbers: final rank, best rank,
-    snapshots taken, history entries, steps, flips, reductions, escapes, reason.
+    The function takes rows, signs, rank, seed, steps, plus_after, band, stop_rank, capacity,
+    collect_every, merge, the two arrays of an index, snapshots (collect, rows * 3 * key),
+    snapshot_signs (collect, rows) and history (HISTORY, 2), and returns nine numbers: final rank,
+    best rank, snapshots taken, history entries, steps, flips, reductions, escapes, reason. The
+    last is 3 where the walk wants more rows than the layout has and the capacity allows them.
     """
 
     @njit
@@ -71,6 +74,7 @@ def make_walk(at: Layout) -> Any:
         plus_after,
         band,
         stop_rank,
+        capacity,
         collect_every,
         merge,
         wide,
@@ -145,12 +149,18 @@ def make_walk(at: Layout) -> Any:
                         extract(at, wide, narrow, rank, rows, signs)
                     # from a state with no flip at all one step up leads straight back
                     top = rank + ONE if code != STUCK else max(rank + ONE, best + band)
+                    top = min(top, capacity)
                     before = rank
                     while rank < top:
+                        if rank == at.rows:
+                            reason = _OVERFULL
+                            break
                         higher, counter = _escape(at, rows, signs, rank, seed, counter)
                         if higher == rank:
                             break
                         rank = higher
+                    if reason == _OVERFULL:
+                        break
                     escapes += rank - before
                     stuck += U(code == STUCK)
                     if code == STUCK and (rank == before or stuck > STUCK_LIMIT):
@@ -164,19 +174,6 @@ def make_walk(at: Layout) -> Any:
         return rank, best, taken, entries, step, made, reductions, escapes, reason
 
     return run
-
-
-def blocks_for(rank: int) -> int:
-    """Return the capacity, in blocks of 64 rows, for walks from that rank: room to go up."""
-    blocks = 1
-    while 64 * blocks < min(rank, LARGEST_RANK):
-        blocks *= 2
-    return blocks
-
-
-def layout_for(task: WalkTask) -> Layout:
-    """Return the layout a task's walk is compiled for."""
-    return layout(task.ring.characteristic, words_of(task.format), blocks_for(task.rank))
 
 
 def _prepare(at: Layout) -> None:
@@ -194,7 +191,7 @@ def _compile(at: Layout) -> None:
     rows, signs = np.zeros(size, np.uint64), np.zeros(int(at.rows), np.uint64)
     wide, narrow = allocate(at)
     arrays = (wide, narrow, np.zeros((1, size), np.uint64), np.zeros((1, len(signs)), np.uint64))
-    make_walk(at)(rows, signs, *[ZERO] * 8, *arrays, np.zeros((HISTORY, 2), np.uint64))
+    make_walk(at)(rows, signs, *[ZERO] * 9, *arrays, np.zeros((HISTORY, 2), np.uint64))
     if (seconds := time.perf_counter() - started) > 2:
         ring = {2: "F2", 3: "F3", 0: "ZT"}[int(at.ring)]
         logger.info(
@@ -203,72 +200,58 @@ def _compile(at: Layout) -> None:
         )
 
 
-def warm_up_state(format_: Format, ring: Ring, state: Words) -> float:
-    """Compile, or load from disk, what walks from a state need; return the seconds it took."""
-    started = time.perf_counter()
-    walk(WalkTask(format_, ring, state, 1, 1))
-    return time.perf_counter() - started
-
-
 def walk(task: WalkTask) -> WalkOutcome:
-    """Carry out a walk.
+    """Carry out a plain walk.
 
-    Parameters
-    ----------
-    task : WalkTask
-        A `QuotientTask` or `RotationTask` is walked by orbits, a `DiagonalTask` modulo diagonal
-        terms.
-
-    Returns
-    -------
-    WalkOutcome
-        With reason ``broken`` if the identity fails at random points; its states are then not to
-        be used, and the task can be replayed to find out why.
+    Raises
+    ------
+    UsageError
+        The start has more than `LARGEST_RANK` rows.
     """
-    if isinstance(task, QuotientTask):
-        return symmetric_walk(task)
-    if isinstance(task, RotationTask):
-        return rotation_walk(task)
-    if isinstance(task, DiagonalTask):
-        return diagonal_walk(task)
-    at = layout_for(task)
+    if task.rank > LARGEST_RANK:
+        raise UsageError(f"{task.rank} rows to walk on, {LARGEST_RANK} at most")
+    words, blocks = words_of(task.format), blocks_for(task.rank)
+    while (outcome := _walk(task, layout(task.ring.characteristic, words, blocks))) is None:
+        blocks *= 2
+    return outcome
+
+
+def _walk(task: WalkTask, at: Layout) -> WalkOutcome | None:
+    """Walk in a layout; None if it has too few rows."""
     _prepare(at)
-    key, capacity = int(at.key), int(at.rows)
+    key, size = int(at.key), int(at.rows)
     rank, policy = task.rank, task.policy
-    rows = np.zeros(capacity * 3 * key, dtype=np.uint64)
-    signs = np.zeros(capacity, dtype=np.uint64)
+    rows = np.zeros(size * 3 * key, dtype=np.uint64)
+    signs = np.zeros(size, dtype=np.uint64)
     rows[: rank * 3 * key] = task.start.reshape(-1)
     guard.normalise_rows(at, rows, signs, U(rank))
-    snapshots = np.zeros((policy.collect, capacity * 3 * key), dtype=np.uint64)
-    snapshot_signs = np.zeros((policy.collect, capacity), dtype=np.uint64)
+    snapshots = np.zeros((policy.collect, size * 3 * key), dtype=np.uint64)
+    snapshot_signs = np.zeros((policy.collect, size), dtype=np.uint64)
     history = np.zeros((HISTORY, 2), dtype=np.uint64)
     wide, narrow = allocate(at)
     numbers = (rank, task.seed, task.steps, policy.plus_after, policy.band, policy.stop_rank)
     result = make_walk(at)(
-        *(rows, signs, *(U(number) for number in numbers)),
+        *(rows, signs, *(U(number) for number in numbers), U(task.capacity)),
         *(U(policy.collect_every), U(policy.merge)),
         *(wide, narrow, snapshots, snapshot_signs, history),
     )
     final, best, taken, entries, steps, made, reductions, escapes, reason = map(int, result)
+    if reason == _OVERFULL:
+        return None
 
     def packed(source: Any, source_signs: Any, count: int) -> Any:
         state = source[: count * 3 * key].copy()
         guard.restore_signs(at, state, source_signs, U(count))
         return state.reshape(count, 3, key)
 
-    end = packed(rows, signs, final)
-    states = [packed(snapshots[k], snapshot_signs[k], best) for k in range(taken)]
-    sound = all(guard.holds(task.format, task.ring, s, task.seed) for s in (end, *states))
-    if not sound:
-        logger.error("walk %d is broken: its identity fails; replay its task", task.number)
     return WalkOutcome(
         number=task.number,
-        best=tuple(states),
-        final=end,
+        best=tuple(packed(snapshots[k], snapshot_signs[k], best) for k in range(taken)),
+        final=packed(rows, signs, final),
         history=tuple((int(s), int(r)) for s, r in history[:entries]),
         steps=steps,
         flips=made,
         reductions=reductions,
         escapes=escapes,
-        reason=REASONS[reason] if sound else "broken",
+        reason=REASONS[reason],
     )

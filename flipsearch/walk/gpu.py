@@ -21,7 +21,6 @@ import numpy.typing as npt
 
 from flipsearch.errors import UsageError
 from flipsearch.rings import Ring
-from flipsearch.walk.cpu import blocks_for
 from flipsearch.walk.gpu_presence import availability
 from flipsearch.walk.task import WalkTask, Words, words_of
 
@@ -159,8 +158,7 @@ def shape_for(task: WalkTask, rows: int = 0, team: int | None = None) -> Shape:
     """
     words_of(task.format)  # raises where there is no such width
     bits = next(b for b in (16, 32, 64, 128, 256) if max(task.format.dimensions) <= b)
-    capacity = 64 * blocks_for(task.rank)
-    rows = min(capacity, max(rows, task.rank + task.policy.band + SLACK))
+    rows = min(task.capacity, max(rows, task.rank + task.policy.band + SLACK))
     unit = 32 if bits == 16 and task.ring is Ring.F2 else 8
     thread = Shape(task.ring, bits, -(-rows // unit) * unit, 1)
     warp = Shape(task.ring, bits, -(-rows // 32) * 32, 32)

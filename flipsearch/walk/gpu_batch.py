@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flipsearch.errors import UsageError
-from flipsearch.walk import guard
-from flipsearch.walk.cpu import HISTORY, blocks_for
+from flipsearch.walk.cpu import HISTORY
+from flipsearch.walk.engine import check
 from flipsearch.walk.gpu import (
     BUDGET,
     FIELDS,
@@ -161,10 +161,12 @@ class Batch:
         self._numbers[_AT["status"], at] = IDLE
         found: list[tuple[WalkTask, WalkOutcome | None]] = []
         for k, walker in enumerate(done.tolist()):
-            task = self.tasks.pop(walker)
-            self._free.append(walker)
             ended = _Ended(numbers[:, k], states[k], best[first[k] : first[k + 1]], history[:, k])
+            task = self.tasks[walker]
             found.append((task, ended.outcome(self.shape, task)))
+        for walker in done.tolist():  # only now, so that an error above loses no task
+            del self.tasks[walker]
+            self._free.append(walker)
         return found
 
     def _take(
@@ -197,11 +199,7 @@ class _Ended:
         width = task.start.shape[2]
         final = decode(shape, self.final[None], number["rank"], width)[0]
         best = tuple(decode(shape, self.best, number["best"], width))
-        states = (final, *best)
-        sound = all(guard.holds(task.format, task.ring, state, task.seed) for state in states)
-        if not sound:
-            logger.error("walk %d is broken: its identity fails; replay its task", task.number)
-        return WalkOutcome(
+        found = WalkOutcome(
             number=task.number,
             best=best,
             final=final,
@@ -213,8 +211,9 @@ class _Ended:
             flips=number["made"],
             reductions=number["reductions"],
             escapes=number["escapes"],
-            reason=REASONS[number["status"]] if sound else "broken",
+            reason=REASONS[number["status"]],
         )
+        return check(task, found, task.seed)
 
 
 def _numbers(tasks: Sequence[WalkTask], rank: int) -> npt.NDArray[np.uint64]:
@@ -225,7 +224,7 @@ def _numbers(tasks: Sequence[WalkTask], rank: int) -> npt.NDArray[np.uint64]:
         numbers[:9, k] = (
             *(task.seed, task.steps, policy.plus_after, min(policy.band, LARGEST_BAND)),
             *(policy.stop_rank, policy.collect, policy.collect_every),
-            *(64 * blocks_for(rank), policy.merge),
+            *(task.capacity, policy.merge),
         )
     numbers[_AT["rank"]] = rank
     numbers[_AT["status"]] = FRESH
@@ -272,6 +271,7 @@ class Engine:
         self._walkers, self._team = walkers, team
         self._queues: dict[tuple[Shape, int], _Queue] = {}
         self._last = -1
+        self._refused: list[WalkTask] = []
         self.pending = 0
         self.capacity = walkers or FIRST_CAPACITY
 
@@ -300,21 +300,39 @@ class Engine:
         (shape, room), queue = queues[self._last]
         if queue.batch is None:
             self._drop_idle()
-            walkers = self._walkers or self.device.walkers(shape)
-            queue.batch = Batch(self.device, shape, walkers, room)
+            try:
+                walkers = self._walkers or self.device.walkers(shape)
+                queue.batch = Batch(self.device, shape, walkers, room)
+            except UsageError:  # this device has less on its chip than others
+                self._refuse(queue.waiting)
+                del self._queues[shape, room]
+                return []
             self.capacity = queue.batch.walkers
         batch, waiting = queue.batch, queue.waiting
         batch.load([waiting.popleft() for _ in range(min(batch.free, len(waiting)))])
         batch.advance()
         outcomes = []
         for task, outcome in batch.finished():
-            if outcome is None:
+            if outcome is not None:
+                outcomes.append(outcome)
+                continue
+            try:
                 larger = shape_for(task, rows=shape.rows + shape.rows // 2, team=self._team)
                 self._queue(task, larger)
-            else:
-                outcomes.append(outcome)
+            except UsageError:
+                self._refuse([task])
         self.pending -= len(outcomes)
         return outcomes
+
+    def take_refused(self) -> list[WalkTask]:
+        """Return, once, the tasks that turned out to be too large for the device."""
+        refused, self._refused = self._refused, []
+        return refused
+
+    def _refuse(self, tasks: Iterable[WalkTask]) -> None:
+        before = len(self._refused)
+        self._refused += tasks
+        self.pending -= len(self._refused) - before
 
     def cut(self) -> tuple[list[WalkOutcome], int]:
         """End all walks where they are; return their outcomes, and how many tasks were dropped."""
@@ -333,7 +351,7 @@ class Engine:
     def abandon(self) -> list[WalkTask]:
         """Give up all walks; return their tasks."""
         queues, self._queues, self.pending = self._queues.values(), {}, 0
-        tasks = [task for queue in queues for task in queue.waiting]
+        tasks = self.take_refused() + [task for queue in queues for task in queue.waiting]
         return tasks + [t for q in queues if q.batch is not None for t in q.batch.tasks.values()]
 
     def _drop_idle(self) -> None:
@@ -379,4 +397,6 @@ def walk_many(
             outcomes[outcome.number] = outcome
             if progress is not None:
                 progress(outcome)
+        if refused := engine.take_refused():
+            raise UsageError(f"walk {refused[0].number} has outgrown {device.name}: use the CPU")
     return [outcomes[number] for number in order]

@@ -12,7 +12,6 @@ over ZT at two points modulo 2^31 - 1. A wrong state passes with probability bel
 from __future__ import annotations
 
 import functools
-import os
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,7 @@ from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.walk.flips import normalise
 from flipsearch.walk.index import ONE, THREE, TWO, ZERO, U
-from flipsearch.walk.task import WalkOutcome, WalkTask, Words
+from flipsearch.walk.task import Words, words_of
 
 PRIME = U(2**31 - 1)
 F3_POINTS, PRIME_POINTS = U(128), U(2)
@@ -67,16 +66,28 @@ def holds(format_: Format, ring: Ring, state: Words, seed: int) -> bool:
     return bool(_holds_mod(flat, U(len(state)), key, dimensions, target, U(seed), prime, points))
 
 
-def is_sound(task: WalkTask, outcome: WalkOutcome) -> bool:
-    """Whether the states of an outcome hold, at points the worker that sent it did not choose.
+@functools.lru_cache(maxsize=256)
+def _mask(format_: Format, ring: Ring) -> Words:
+    """Return the words, shape (3, K), of the entries that factors have."""
+    words = words_of(format_)
+    mask = np.zeros((3, words * 64), dtype=bool)
+    for slot, dimension in enumerate(format_.dimensions):
+        mask[slot, :dimension] = True
+    packed = np.packbits(mask, axis=1, bitorder="little").view("<u8").astype(np.uint64)
+    return packed if ring is Ring.F2 else np.concatenate([packed, packed], axis=1)
 
-    Outcomes of symmetric walks, whose states are orbits, are left to the exact proof.
-    """
-    if type(outcome) is not WalkOutcome or outcome.reason == "broken":
-        return True
-    seed = int.from_bytes(os.urandom(8), "little")
-    states = (*outcome.best, outcome.final)
-    return all(holds(task.format, task.ring, state, seed) for state in states)
+
+def flaw(format_: Format, ring: Ring, state: Words, seed: int) -> str | None:
+    """Return why an array is no packed state of a scheme, or None where it seems to be one."""
+    mask = _mask(format_, ring)
+    if state.dtype != np.uint64 or state.ndim != 3 or state.shape[1:] != mask.shape:
+        return "a state has another width"
+    if (state & ~mask).any():
+        return "a state has bits beyond its factors"
+    words = mask.shape[1] // 2
+    if ring is not Ring.F2 and (state[:, :, words:] & ~state[:, :, :words]).any():
+        return "a state has signs of zeros"
+    return None if holds(format_, ring, state, seed) else "a state is no valid scheme"
 
 
 @njit

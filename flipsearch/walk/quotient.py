@@ -29,7 +29,7 @@ from flipsearch.formats import MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.walk.index import allocate, layout
 from flipsearch.walk.quotient_kernel import make_walk
-from flipsearch.walk.task import WalkOutcome, WalkTask, Words
+from flipsearch.walk.task import WalkOutcome, WalkTask, Words, blocks_for
 
 LARGEST_PLACES = 1024
 SPARE = 24
@@ -67,6 +67,12 @@ class QuotientTask(WalkTask):
     def rank(self) -> int:
         """Terms of the start written out."""
         return len(self.start) * (6 if self.mirrored else 3) + len(self.cubes)
+
+    @property
+    def capacity(self) -> int:
+        """Vectors of orbits that the walk may rise to: more than rank + band + 1 rows hold."""
+        room = max(SPARE, len(self.cubes) + self.policy.band + 3)
+        return 64 * blocks_for(self.start.size + room)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +172,12 @@ def naive_orbits(
     return orbits.reshape(-1, 3, 1), cubes
 
 
+def written(task: QuotientTask, parts: tuple[Words, ...]) -> Words:
+    """Return the packed state of the orbits and cubes of a task's walk."""
+    orbits, cubes = parts
+    return write_out(orbits, cubes, round(task.format.dimensions[0] ** 0.5), task.mirrored)
+
+
 def symmetric_walk(task: QuotientTask) -> QuotientOutcome:
     """Carry out a symmetric walk; the same task gives the same outcome.
 
@@ -183,17 +195,17 @@ def symmetric_walk(task: QuotientTask) -> QuotientOutcome:
         or task.ring is not Ring.F2
     ):
         raise UsageError("symmetric walks take n x n x n, n at most 8, over F2")
-    n, places = format_.n, task.start.size
-    blocks = 1
-    while 64 * blocks < places + SPARE:
-        blocks *= 2
-    if 64 * blocks > LARGEST_PLACES:
-        raise UsageError(f"a symmetric walk holds {LARGEST_PLACES} vectors at most, not {places}")
-    at = layout(2, 2 if task.mirrored else 1, blocks)
-    vectors = np.zeros(64 * blocks, dtype=np.uint64)
+    n, places, capacity = format_.n, task.start.size, task.capacity
+    if capacity > LARGEST_PLACES:
+        raise UsageError(
+            f"a symmetric walk holds {LARGEST_PLACES} vectors at most, not {places} and a band "
+            f"of {task.policy.band}"
+        )
+    at = layout(2, 2 if task.mirrored else 1, capacity // 64)
+    vectors = np.zeros(capacity, dtype=np.uint64)
     vectors[:places] = task.start.reshape(-1)
     # every orbit may become a cube (two with Z2), beside those there are
-    cubes = np.zeros(len(task.cubes) + 64 * blocks, dtype=np.uint64)
+    cubes = np.zeros(len(task.cubes) + capacity, dtype=np.uint64)
     cubes[: len(task.cubes)] = task.cubes
     numbers = np.array([places, len(task.cubes)], dtype=np.uint64)
     best = np.zeros_like(vectors), np.zeros_like(cubes), np.zeros_like(numbers)

@@ -16,6 +16,7 @@ from collections import Counter
 from itertools import combinations, permutations
 
 from flipsearch.algebra.draws import FIRST, GOLDEN, SECOND
+from flipsearch.errors import UsageError
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
@@ -77,7 +78,7 @@ class Walker:
         self.terms = [Term(task.ring, [tuple(row) for row in term]) for term in rows]
         self.seed, self.counter, self.merge = task.seed, 0, task.policy.merge
         self.capacity = 64
-        while self.capacity < min(task.rank, LARGEST_RANK):
+        while self.capacity < min(task.rank + task.policy.band + 1, LARGEST_RANK):
             self.capacity *= 2
 
     def draw(self) -> int:
@@ -327,3 +328,8 @@ def walk(task: WalkTask) -> WalkOutcome:
         escapes=escapes,
         reason=reason,
     )
+
+
+def none(task: WalkTask) -> WalkOutcome:
+    """Refuse a task that has no plain engine yet."""
+    raise UsageError(f"walks of {type(task).__name__} have no plain engine")

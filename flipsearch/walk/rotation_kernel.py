@@ -236,7 +236,7 @@ def run(table, best, count, limits, history):
                     history[records, 0], history[records, 1] = step, lowest
                     records += ONE
         if plus_after > ZERO and step - last > plus_after:
-            if count + order <= lowest + band:
+            if count < lowest + band:
                 done, counter = plus(table, capacity, count, order, integral, seed, counter)
                 if done:
                     count += order

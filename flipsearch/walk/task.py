@@ -29,7 +29,7 @@ STUCK_TIMES = 16
 
 @dataclass(frozen=True)
 class Policy:
-    """How a walk behaves between flips.
+    """How a walk behaves between flips: the same in every kind, or the kind refuses it.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Policy:
         Steps without a new best rank, and since the last plus transition, before one is made;
         0: never, except when no row can be flipped.
     band : int
-        A plus transition is made only below best rank + band.
+        A plus transition is made only below the best rank of the walk + band.
     stop_rank : int
         The walk stops as soon as the rank is this or lower.
     collect : int
@@ -49,6 +49,10 @@ class Policy:
         Whether two rows that come to agree in two factors are merged as they arise; else only a
         flip that makes a factor zero lowers the rank. Merging at once finds a lower rank sooner
         and the lowest ranks less often: it favours schemes without a way on.
+    plus_since : str
+        ``best``: `plus_after` is counted as said there. ``lower``: a plus transition is made after
+        more than `plus_after` steps in which the rank never fell below each rank that it had
+        since the last one.
     """
 
     plus_after: int = 50_000
@@ -57,12 +61,15 @@ class Policy:
     collect: int = 1
     collect_every: int = 10_000
     merge: bool = True
+    plus_since: str = "best"
 
     def __post_init__(self) -> None:
         if min(self.plus_after, self.band, self.stop_rank) < 0:
             raise UsageError("plus_after, band and stop_rank are not negative")
         if self.collect < 1 or self.collect_every < 1:
             raise UsageError("collect and collect_every are at least 1")
+        if self.plus_since not in ("best", "lower"):
+            raise UsageError("plus_since is best or lower")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +104,11 @@ class WalkTask:
     def rank(self) -> int:
         """Rank of the start."""
         return len(self.start)
+
+    @property
+    def capacity(self) -> int:
+        """Rows that the walk may rise to: rank + band + 1 at least, up to `LARGEST_RANK`."""
+        return 64 * blocks_for(self.rank + self.policy.band + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +146,11 @@ class WalkOutcome:
     def rank(self) -> int:
         """The lowest rank reached."""
         return len(self.best[0])
+
+
+def blocks_for(rows: int) -> int:
+    """Return the blocks of 64 rows, a power of two, that hold so many, up to `LARGEST_RANK`."""
+    return 1 << (-(-min(rows, LARGEST_RANK) // 64) - 1).bit_length()
 
 
 def words_of(format_: Format) -> int:

@@ -22,14 +22,14 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.search.orbits import Schedule
 from flipsearch.search.symmetric import SymmetricStrategy
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask
 
 SEED = 2**63 + 12345
 
 
 def sealed(task: WalkTask) -> tuple[Any, Any]:
-    records, words = seal_many([task], [cpu.walk(task)])
+    records, words = seal_many([task], [engine.walk(task)])
     return records[0], words
 
 
@@ -44,7 +44,7 @@ def symmetric_task() -> WalkTask:
 def test_outcomes_survive_the_way(ring: Ring) -> None:
     several = [dataclasses.replace(task, steps=3_000) for task in tasks(5, ring)]
     several[1] = dataclasses.replace(several[1], policy=Policy(500, 4, 27, 3, 200))
-    outcomes = [cpu.walk(task) for task in several]
+    outcomes = [engine.walk(task) for task in several]
     records, words = seal_many(several, outcomes)
     for task, record, outcome in zip(several, records, outcomes, strict=True):
         count = words_needed(task, record)
@@ -56,7 +56,7 @@ def test_outcomes_survive_the_way(ring: Ring) -> None:
 def test_symmetric_outcomes_survive_the_way() -> None:
     task = symmetric_task()
     record, words = sealed(task)
-    assert_same(open_answer(task, record, words, SEED), cpu.walk(task))
+    assert_same(open_answer(task, record, words, SEED), engine.walk(task))
 
 
 def test_a_state_the_driver_has_is_not_sent() -> None:

@@ -26,7 +26,7 @@ from flipsearch.search.orbits import Schedule
 from flipsearch.search.pool import PoolStrategy, task_seed
 from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.symmetric import SymmetricStrategy
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, pack
 
 Make = Callable[..., Any]
@@ -137,7 +137,7 @@ def test_every_task_comes_back_once_as_the_walk_says(make: Make, ring: Ring) -> 
     assert sorted(found) == list(range(12))
     assert executor.pending == 0
     for task in asked:
-        assert_same(found[task.number], cpu.walk(task))
+        assert_same(found[task.number], engine.walk(task))
     assert executor.next_outcome(0.01) is None
 
 
@@ -155,7 +155,7 @@ def test_symmetric_walks_come_back_as_such(make: Make) -> None:
         executor.submit(task)
     found = collect(executor, 5)
     for task in asked:
-        assert_same(found[task.number], cpu.walk(task))
+        assert_same(found[task.number], engine.walk(task))
 
 
 def test_there_is_room_for_running_and_waiting_tasks(make: Make) -> None:
@@ -187,7 +187,7 @@ def test_in_a_hurry_what_waits_is_dropped_and_what_comes_is_sound(make: Make) ->
     assert executor.pending == 0
     for number, outcome in found.items():
         walked = dataclasses.replace(asked[number], steps=outcome.steps)
-        assert_same(outcome, cpu.walk(walked))
+        assert_same(outcome, engine.walk(walked))
     executor.submit(tasks(13)[12])
     assert collect(executor, 1, 60.0).keys() == {12}
 

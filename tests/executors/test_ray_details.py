@@ -23,7 +23,7 @@ from flipsearch.executors.ray import RayExecutor
 from flipsearch.executors.ray_cluster import Starts, warn_if_open
 from flipsearch.executors.ray_crew import Crew, Entry, Worker, crew_on
 from flipsearch.executors.walker import Walker, private_folder
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 
 
 @pytest.mark.ray
@@ -85,7 +85,7 @@ def test_several_devices_of_a_cluster_walk() -> None:
                 executor.submit(task)
             found = collect(executor, 12)
             for task in asked:
-                assert_same(found[task.number], cpu.walk(task))
+                assert_same(found[task.number], engine.walk(task))
             deadline = time.monotonic() + 150
             while not all(worker.is_ready for worker in executor._crew.workers):
                 # the first device may have walked all of it before the second was there
@@ -110,7 +110,7 @@ def test_several_devices_of_a_cluster_walk() -> None:
             assert ended
             for outcome in ended[:1]:
                 task = dataclasses.replace(endless[outcome.number], steps=outcome.steps)
-                assert_same(outcome, cpu.walk(task))
+                assert_same(outcome, engine.walk(task))
     finally:
         cluster.remove_node(node)
 
@@ -220,7 +220,7 @@ def test_what_a_device_has_not_finished_stays_there() -> None:
             found[ticket] = open_answer(task, record, words[:count], 1)
             words = words[count:]
     for task in asked:
-        assert_same(found[10 + task.number], cpu.walk(task))
+        assert_same(found[10 + task.number], engine.walk(task))
     device.close()
 
 

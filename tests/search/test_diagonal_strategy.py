@@ -10,7 +10,7 @@ from flipsearch.lift import lift
 from flipsearch.rings import Ring
 from flipsearch.search.diagonal import DiagonalStrategy
 from flipsearch.verify import is_valid, verify
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.diagonal import DiagonalTask
 from flipsearch.walk.task import unpack
 
@@ -21,7 +21,7 @@ def strategy(name: str = "us:3x3x3", seed: int = 1, target: int = 0) -> Diagonal
 
 def run(search: DiagonalStrategy, tasks: int) -> None:
     for _ in range(tasks):
-        search.tell(cpu.walk(search.ask()))
+        search.tell(engine.walk(search.ask()))
         if search.finished:
             return
 
@@ -45,7 +45,7 @@ def test_a_descent_goes_on_where_it_stopped_until_it_is_given_up() -> None:
     naive = search.ask()
     assert isinstance(naive, DiagonalTask)
     assert naive.rank == search.format.naive_rank
-    outcome = cpu.walk(naive)
+    outcome = engine.walk(naive)
     assert search.tell(outcome)
     begun = 1
     lowest, lower = outcome.rank, True
@@ -56,7 +56,7 @@ def test_a_descent_goes_on_where_it_stopped_until_it_is_given_up() -> None:
             begun, lowest = begun + 1, search.format.naive_rank
         else:
             assert (task.start == outcome.final).all()
-        outcome = cpu.walk(task)
+        outcome = engine.walk(task)
         search.tell(outcome)
         lower = outcome.rank < lowest
         lowest = min(lowest, outcome.rank)
@@ -68,7 +68,7 @@ def test_descents_wait_side_by_side() -> None:
     first, second = search.ask(), search.ask()
     assert (first.start == second.start).all()
     assert first.seed != second.seed
-    outcomes = cpu.walk(first), cpu.walk(second)
+    outcomes = engine.walk(first), engine.walk(second)
     search.tell(outcomes[1])
     search.tell(outcomes[0])
     assert (search.ask().start == outcomes[1].final).all()

@@ -16,7 +16,7 @@ from flipsearch.search.levels import key_of
 from flipsearch.search.meta import MetaStrategy, formats_within
 from flipsearch.transform import extend, merge, permute, product
 from flipsearch.verify import is_valid
-from flipsearch.walk.cpu import walk
+from flipsearch.walk.engine import walk
 from flipsearch.walk.task import WalkOutcome, WalkTask, pack, unpack
 
 QUICK = ((20_000, 4_000, 3), (60_000, 6_000, 4))

@@ -14,7 +14,7 @@ from flipsearch.search.levels import can_flip, key_of
 from flipsearch.search.pool import PoolStrategy, task_seed
 from flipsearch.transform.dimensions import extend
 from flipsearch.verify import verify
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.task import Policy, WalkTask, pack, unpack
 
 
@@ -22,7 +22,7 @@ def drive(strategy: PoolStrategy, tasks: int) -> None:
     for _ in range(tasks):
         if strategy.finished:
             return
-        strategy.tell(cpu.walk(strategy.ask()))
+        strategy.tell(engine.walk(strategy.ask()))
 
 
 @pytest.mark.parametrize(("ring", "name", "rank"), [("F2", "2x2x3", 11), ("ZT", "2x2x2", 7)])
@@ -65,7 +65,7 @@ def test_a_key_does_not_depend_on_the_order_of_rows():
 def test_can_flip_agrees_with_factors_equal_up_to_sign(ring, name):
     format_ = parse_format(name)
     start = pack(naive_scheme(format_, ring))
-    state = cpu.walk(WalkTask(format_, ring, start, 1, 300, Policy(50, 3))).final
+    state = engine.walk(WalkTask(format_, ring, start, 1, 300, Policy(50, 3))).final
     for rows in (1, 2, 3, 5, len(state)):
         part = state[:rows]
         seen = []
@@ -144,7 +144,7 @@ def test_rungs_are_walked_until_the_top():
     while not strategy.finished:
         task = strategy.ask()
         seen.append(str(task.format))
-        strategy.tell(cpu.walk(task))
+        strategy.tell(engine.walk(task))
     below = [name for name in seen if name != "3x3x3"]
     assert below[0] == "2x2x2"
     assert {"3x3x2", "3x2x3", "2x3x3"} & set(below)

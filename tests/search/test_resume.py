@@ -26,7 +26,7 @@ from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.run import Result, search
 from flipsearch.search.symmetric import SymmetricStrategy
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.quotient import QuotientTask
 from flipsearch.walk.rotation import RotationTask
 from flipsearch.walk.task import WalkOutcome, WalkTask
@@ -156,7 +156,7 @@ def test_outstanding_tasks_are_walked_alike_after_a_restore(make: Any, tmp_path:
     strategy = make()
     waiting = [strategy.ask() for _ in range(5)]
     for _ in range(12):
-        strategy.tell(cpu.walk(waiting.pop(0)))
+        strategy.tell(engine.walk(waiting.pop(0)))
         waiting.append(strategy.ask())
     saved = with_outstanding(strategy.state(), waiting)
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
@@ -183,8 +183,8 @@ def test_outstanding_tasks_are_walked_alike_after_a_restore(make: Any, tmp_path:
             assert old.largest_rank == new.largest_rank
         if isinstance(old, RotationTask):
             assert (old.order, old.integral) == (new.order, new.integral)
-        strategy.tell(cpu.walk(old))
-        again.tell(cpu.walk(new))
+        strategy.tell(engine.walk(old))
+        again.tell(engine.walk(new))
         waiting.append(strategy.ask())
         others.append(again.ask())
     assert pack_state(strategy.state()) == pack_state(again.state())
@@ -205,7 +205,7 @@ def test_a_state_too_large_is_trimmed_and_can_be_read(
 ) -> None:
     strategy = pool(3)
     for _ in range(40):
-        strategy.tell(cpu.walk(strategy.ask()))
+        strategy.tell(engine.walk(strategy.ask()))
     size = len(pack_state(strategy.state()))
     small = trimmed(strategy.state(), size)
     assert "oldest states" in caplog.text
@@ -236,19 +236,19 @@ def test_one_limit_for_packing_and_unpacking(monkeypatch: pytest.MonkeyPatch) ->
 def test_every_strategy_goes_on_from_a_trimmed_state(make: Any) -> None:
     strategy = make()
     for _ in range(20):
-        strategy.tell(cpu.walk(strategy.ask()))
+        strategy.tell(engine.walk(strategy.ask()))
     again = make()
     again.restore(trimmed(strategy.state(), 1))
     assert again.best_rank == strategy.best_rank
     for _ in range(5):
-        again.tell(cpu.walk(again.ask()))
+        again.tell(engine.walk(again.ask()))
 
 
 def test_a_run_that_fails_keeps_what_it_found(tmp_path: Path) -> None:
     def failing(task: WalkTask) -> WalkOutcome:
         if task.number == 20:
             raise ZeroDivisionError("a fault of the program")
-        return cpu.walk(task)
+        return engine.walk(task)
 
     with pytest.raises(ZeroDivisionError):
         go(tmp_path / "c.sqlite", pool(7), ThreadExecutor(1, failing))

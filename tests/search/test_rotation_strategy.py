@@ -9,7 +9,7 @@ from flipsearch.lift import lift
 from flipsearch.rings import Ring
 from flipsearch.search.rotation import BEGINNING, PATIENCE, RotationStrategy
 from flipsearch.verify import is_valid, verify
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.rotation import RotationTask
 from flipsearch.walk.task import unpack
 
@@ -22,7 +22,7 @@ def strategy(
 
 def run(search: RotationStrategy, tasks: int) -> None:
     for _ in range(tasks):
-        search.tell(cpu.walk(search.ask()))
+        search.tell(engine.walk(search.ask()))
         if search.finished:
             return
 
@@ -60,7 +60,7 @@ def test_it_begins_over_the_integers_and_goes_on_over_f3() -> None:
             symmetric.append(task.integral)
             if task.integral:
                 assert is_valid(unpack(task.format, Ring.ZT, task.start))
-        search.tell(cpu.walk(task))
+        search.tell(engine.walk(task))
     assert len(symmetric) < 3 * BEGINNING  # some went on without symmetry
     assert symmetric == BEGINNING * [True] + (len(symmetric) - BEGINNING) * [False]
 
@@ -72,7 +72,7 @@ def test_an_attempt_is_given_up_for_a_new_one() -> None:
         task = search.ask()
         if isinstance(task, RotationTask):
             integral.append(task.integral)
-        search.tell(cpu.walk(task))
+        search.tell(engine.walk(task))
     assert not all(integral[BEGINNING : BEGINNING + PATIENCE])
     assert sum(integral) > 2 * BEGINNING
 
@@ -85,7 +85,7 @@ def test_groups_take_turns() -> None:
         if isinstance(task, RotationTask):
             orders.append(task.order)
             assert len(task.start) % task.order == 0
-        search.tell(cpu.walk(task))
+        search.tell(engine.walk(task))
     assert sorted(set(orders), reverse=True) == [4, 2] == list(search.orders)
 
 
@@ -96,8 +96,8 @@ def test_replay_and_resume(ring: Ring) -> None:
         one, two = first.ask(), second.ask()
         assert one.seed == two.seed
         assert np.array_equal(one.start, two.start)
-        first.tell(cpu.walk(one))
-        second.tell(cpu.walk(two))
+        first.tell(engine.walk(one))
+        second.tell(engine.walk(two))
     resumed = strategy(ring=ring, seed=5)
     resumed.restore(first.state())
     assert resumed.sizes == first.sizes
@@ -105,8 +105,8 @@ def test_replay_and_resume(ring: Ring) -> None:
         one, two = first.ask(), resumed.ask()
         assert (one.seed, one.policy, type(one)) == (two.seed, two.policy, type(two))
         assert np.array_equal(one.start, two.start)
-        first.tell(cpu.walk(one))
-        resumed.tell(cpu.walk(two))
+        first.tell(engine.walk(one))
+        resumed.tell(engine.walk(two))
     assert resumed.best_rank == first.best_rank
 
 
@@ -114,7 +114,7 @@ def test_outcomes_of_forgotten_tasks_are_ignored() -> None:
     search = strategy()
     task = search.ask()
     search.restore(search.state())
-    assert not search.tell(cpu.walk(task))
+    assert not search.tell(engine.walk(task))
     assert search.best_rank == search.format.naive_rank
 
 

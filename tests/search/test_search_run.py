@@ -19,7 +19,7 @@ from flipsearch.search import run as run_module
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.run import Stop, search
 from flipsearch.verify import is_valid, verify
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
 
 
@@ -29,7 +29,7 @@ def catalogue(tmp_path):
         yield opened
 
 
-def run_search(catalogue, strategy, walk=cpu.walk, **options):
+def run_search(catalogue, strategy, walk=engine.walk, **options):
     run = catalogue.start_run(strategy.format, strategy.ring, seed=strategy.seed)
     with ThreadExecutor(2, walk) as executor:
         return search(strategy, executor, catalogue, run, **{"budget": 20.0, **options})
@@ -117,7 +117,7 @@ def test_deterministic_runs_are_equal(tmp_path):
 
 def corrupted(task: WalkTask) -> WalkOutcome:
     """Return a lower outcome whose one bit is wrong, for every second task."""
-    outcome = cpu.walk(task)
+    outcome = engine.walk(task)
     if task.number % 2 or outcome.rank == task.rank:
         return outcome
     wrong = outcome.best[0].copy()
@@ -147,7 +147,7 @@ def test_wrong_answers_are_quarantined_and_the_search_goes_on(catalogue):
 
 def test_a_broken_walk_is_quarantined_with_its_task(catalogue):
     def broken(task: WalkTask) -> WalkOutcome:
-        outcome = cpu.walk(task)
+        outcome = engine.walk(task)
         return dataclasses.replace(outcome, reason="broken") if task.number < 3 else outcome
 
     strategy = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=5, target=7, steps=1000)
@@ -243,7 +243,7 @@ def test_a_stop_drains_and_saves(catalogue):
     def stopping(task: WalkTask) -> WalkOutcome:
         if task.number == 6:
             stop.asked = 1
-        return cpu.walk(task)
+        return engine.walk(task)
 
     strategy = PoolStrategy(parse_format("4x4x4"), Ring.F2, seed=6, steps=50_000)
     result = run_search(catalogue, strategy, stopping, stop=stop)

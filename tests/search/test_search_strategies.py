@@ -19,7 +19,7 @@ from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.transform import merge
 from flipsearch.verify import is_valid
-from flipsearch.walk.cpu import walk
+from flipsearch.walk.engine import walk
 from flipsearch.walk.task import unpack
 
 

@@ -7,7 +7,7 @@ from flipsearch.rings import Ring
 from flipsearch.search.orbits import PATIENCE, Schedule
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.verify import is_valid
-from flipsearch.walk.cpu import walk
+from flipsearch.walk.engine import walk
 from flipsearch.walk.quotient import QuotientTask, symmetric_walk, write_out
 from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
 

@@ -11,7 +11,7 @@ from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.search.levels import sandwiched, without_dependence
 from flipsearch.transform.linear import dependency
 from flipsearch.verify import verify
-from flipsearch.walk import cpu
+from flipsearch.walk import engine
 from flipsearch.walk.dependence import is_dependent
 from flipsearch.walk.task import Policy, WalkTask, pack, unpack
 
@@ -21,7 +21,7 @@ RINGS = [Ring.F2, Ring.F3, Ring.ZT]
 def walked(ring: Ring, name: str, seed: int, steps: int = 2000) -> np.ndarray:
     format_ = parse_format(name)
     start = pack(naive_scheme(format_, ring))
-    return cpu.walk(WalkTask(format_, ring, start, seed, steps, Policy(200, 3))).final
+    return engine.walk(WalkTask(format_, ring, start, seed, steps, Policy(200, 3))).final
 
 
 def plainly_dependent(scheme: Scheme, ring: Ring) -> bool:

@@ -24,7 +24,7 @@ from flipsearch.search.orbits import Schedule
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.run import Stop, search
 from flipsearch.search.symmetric import SymmetricStrategy
-from flipsearch.walk import cpu, gpu, gpu_batch
+from flipsearch.walk import engine, gpu, gpu_batch
 from flipsearch.walk.gpu_batch import Engine, walk_many
 from flipsearch.walk.gpu_presence import availability
 from flipsearch.walk.task import Policy, WalkTask, pack, words_of
@@ -38,7 +38,7 @@ def tasks(count, name="3x3x3", ring=Ring.F2, steps=2000, policy=None):
 
 
 def assert_same(ours, task):
-    expected = cpu.walk(task)
+    expected = engine.walk(task)
     for name in ("number", "reason", "steps", "flips", "reductions", "escapes", "history"):
         assert getattr(ours, name) == getattr(expected, name), name
     for mine, theirs in zip(
@@ -86,9 +86,9 @@ def test_states_survive_the_way_to_the_device_and_back(ring, name, team, count, 
 
 def test_shapes_follow_the_task():
     small = gpu.shape_for(tasks(1, "4x4x4")[0])
-    assert (small.bits, small.rows, small.team, small.halves) == (16, 64, 1, True)
+    assert (small.bits, small.rows, small.team, small.halves) == (16, 96, 1, True)
     large = gpu.shape_for(tasks(1, "8x8x8", Ring.ZT)[0])
-    assert (large.bits, large.rows, large.team) == (64, 512, 32)
+    assert (large.bits, large.rows, large.team) == (64, 544, 32)
     assert large.shared <= gpu.LARGEST_SHARED
     with pytest.raises(UsageError, match="does not fit"):
         gpu.shape_for(tasks(1, "15x15x16", Ring.ZT)[0])
@@ -117,7 +117,7 @@ def test_more_tasks_than_walkers_in_many_short_launches(monkeypatch):
 @needs_compiler
 def test_a_walk_that_needs_more_rows_starts_again(monkeypatch):
     monkeypatch.setattr(gpu, "SLACK", -5)
-    asked = tasks(8, "2x3x4", Ring.F3, policy=Policy(20, 5), steps=900)
+    asked = growing()
     engine, outcomes, rows = Engine(HostDevice()), {}, set()
     for task in asked:
         engine.submit(task)
@@ -127,6 +127,64 @@ def test_a_walk_that_needs_more_rows_starts_again(monkeypatch):
     assert rows == {24, 40}
     for task in asked:
         assert_same(outcomes[task.number], task)
+
+
+def growing():
+    """Walks that need more rows at once, from shapes made too small by a negative slack."""
+    return tasks(8, "2x3x4", Ring.F3, policy=Policy(20, 5), steps=900)
+
+
+@needs_compiler
+def test_walks_that_outgrow_the_chip_end_on_a_core(monkeypatch):
+    asked = growing()
+    monkeypatch.setattr(gpu, "SLACK", -5)
+    monkeypatch.setattr(gpu, "LARGEST_SHARED", gpu.shape_for(asked[0]).shared)
+    with DeviceExecutor(HostDevice()) as executor:
+        for task in asked:
+            executor.submit(task)
+        found = collect(executor, len(asked))
+        assert executor.pending == 0
+        executor.submit(tasks(9)[8])  # the device itself is still in use
+        assert executor.next_outcome(30) is not None
+    for task in asked:
+        assert_same(found[task.number], task)
+    with pytest.raises(UsageError, match=r"walk \d has outgrown host: use the CPU"):
+        walk_many(HostDevice(), asked)
+
+
+@needs_compiler
+def test_a_device_with_a_smaller_chip_leaves_large_walks_to_a_core():
+    class Small(HostDevice):
+        def kernel(self, shape):
+            if shape.rows > 64:
+                raise UsageError("host has 1 byte of shared memory a block")
+            return super().kernel(shape)
+
+    asked = tasks(2, "4x5x6", steps=300) + tasks(4, steps=300)[2:]
+    device = Small()
+    with DeviceExecutor(device) as executor:
+        for task in asked:
+            executor.submit(task)
+        found = collect(executor, len(asked))
+    assert device.launches > 0
+    for task in asked:
+        assert_same(found[task.number], task)
+
+
+@needs_compiler
+def test_an_outcome_that_cannot_be_read_loses_no_task(monkeypatch, caplog):
+    def fail(*_):
+        raise RuntimeError("bits fell out")
+
+    monkeypatch.setattr(gpu_batch, "decode", fail)
+    asked = tasks(4)
+    with caplog.at_level(logging.WARNING), DeviceExecutor(HostDevice()) as executor:
+        for task in asked:
+            executor.submit(task)
+        found = collect(executor, len(asked))
+    assert "bits fell out" in caplog.text
+    for task in asked:
+        assert_same(found[task.number], task)
 
 
 @needs_compiler
@@ -187,8 +245,8 @@ def test_symmetric_walks_and_large_states_run_on_a_core():
             executor.submit(task)
         found = collect(executor, 3)
     for task in asked:
-        assert type(found[task.number]) is type(cpu.walk(task))
-        assert found[task.number].history == cpu.walk(task).history
+        assert type(found[task.number]) is type(engine.walk(task))
+        assert found[task.number].history == engine.walk(task).history
 
 
 @needs_compiler
@@ -292,7 +350,7 @@ def test_a_device_that_fails_in_a_hurry_ends_the_run_all_the_same(caplog):
             return super().to_host(array)
 
     def briefly(task):
-        return cpu.walk(replace(task, steps=10))
+        return engine.walk(replace(task, steps=10))
 
     device = Failing()
     with caplog.at_level(logging.WARNING), DeviceExecutor(device, walk=briefly) as executor:

@@ -9,7 +9,7 @@ from host_device import COMPILER, HostDevice
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.walk import cpu, reference
+from flipsearch.walk import engine
 from flipsearch.walk.gpu_batch import walk_many
 from flipsearch.walk.task import Policy, WalkTask, pack
 
@@ -19,7 +19,7 @@ RINGS = [Ring.F2, Ring.F3, Ring.ZT]
 FIELDS = ("number", "reason", "steps", "flips", "reductions", "escapes", "history", "rank")
 
 
-def assert_same(tasks, plain=reference.walk, team=None, walkers=None):
+def assert_same(tasks, plain=engine.reference, team=None, walkers=None):
     for task, ours in zip(
         tasks, walk_many(HostDevice(), tasks, team=team, walkers=walkers), strict=True
     ):
@@ -74,7 +74,7 @@ def test_small_formats_and_every_policy(name, ring, team):
 def test_larger_formats(name, ring, team):
     policies = [Policy(300, 3, 1000, 5, 200), Policy(150, 4), Policy(0), Policy(400, 2, 40, 2, 9)]
     policies += [Policy(90, 4, 1000, 5, 200, False), Policy(0, merge=False)]
-    assert_same(tasks_from(name, ring, 3000, policies), cpu.walk, team)
+    assert_same(tasks_from(name, ring, 3000, policies), engine.walk, team)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.verify import is_valid
-from flipsearch.walk import cpu, guard
+from flipsearch.walk import engine, guard
 from flipsearch.walk.task import Policy, WalkTask, pack, unpack
 
 
@@ -16,7 +16,7 @@ from flipsearch.walk.task import Policy, WalkTask, pack, unpack
 def test_valid_states_hold_and_corrupted_ones_do_not(ring, name):
     format_ = parse_format(name)
     start = pack(naive_scheme(format_, ring))
-    state = cpu.walk(WalkTask(format_, ring, start, 9, 5000, Policy(500, 3))).final
+    state = engine.walk(WalkTask(format_, ring, start, 9, 5000, Policy(500, 3))).final
     rng = np.random.default_rng(0)
     caught = 0
     for seed in range(60):
@@ -34,4 +34,4 @@ def test_a_broken_start_is_reported():
     format_ = parse_format("2x2x2")
     start = pack(naive_scheme(format_, Ring.F2)).copy()
     start[0, 0, 0] ^= np.uint64(2)
-    assert cpu.walk(WalkTask(format_, Ring.F2, start, 1, 100)).reason == "broken"
+    assert engine.walk(WalkTask(format_, Ring.F2, start, 1, 100)).reason == "broken"

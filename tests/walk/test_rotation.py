@@ -14,7 +14,7 @@ from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.formats.format import OPERANDS
 from flipsearch.rings import Ring
 from flipsearch.verify import is_valid
-from flipsearch.walk import cpu, rotation_kernel
+from flipsearch.walk import engine, rotation_kernel
 from flipsearch.walk.rotation import (
     OPERANDS as ROTATED,
 )
@@ -172,7 +172,7 @@ def task(
 ) -> RotationTask:
     format_ = parse_format(name)
     start = naive_orbits(format_, order)
-    policy = Policy(after, 2 * order)
+    policy = Policy(after, 2 * order, merge=False, plus_since="lower")
     return RotationTask(
         format_, ring, start, seed, steps, policy, 7, order=order, integral=integral
     )
@@ -304,7 +304,7 @@ def _values(one: RotationTask, policy: Policy) -> tuple[object, ...]:
 def test_a_start_that_is_no_scheme_is_found_out() -> None:
     one = task("ss:3x3x3", Ring.F3, 1, 100, 3)
     one.start[3:6, 0, 0] ^= np.uint64(2)
-    outcome: WalkOutcome = cpu.walk(one)
+    outcome: WalkOutcome = engine.walk(one)
     assert outcome.reason == "broken"
 
 

@@ -9,14 +9,14 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.verify import verify
-from flipsearch.walk import cpu, reference
+from flipsearch.walk import engine
 from flipsearch.walk.task import Policy, WalkTask, pack, unpack
 
 RINGS = [Ring.F2, Ring.F3, Ring.ZT]
 
 
 def assert_same(task: WalkTask) -> None:
-    ours, plain = cpu.walk(task), reference.walk(task)
+    ours, plain = engine.walk(task), engine.reference(task)
     for name in ("reason", "steps", "flips", "reductions", "escapes", "history", "rank"):
         assert getattr(ours, name) == getattr(plain, name), name
     assert len(ours.best) == len(plain.best)
@@ -60,7 +60,7 @@ def test_other_widths_and_capacities(ring, name):
 def test_a_walk_reaches_strassen_and_stops(ring):
     format_ = parse_format("2x2x2")
     start = pack(naive_scheme(format_, ring))
-    outcome = cpu.walk(WalkTask(format_, ring, start, 3, 10**7, Policy(5000, 2, 7)))
+    outcome = engine.walk(WalkTask(format_, ring, start, 3, 10**7, Policy(5000, 2, 7)))
     assert outcome.reason == "reached"
     assert outcome.rank == 7
     assert outcome.history[-1] == (outcome.steps, 7)
@@ -71,7 +71,7 @@ def test_collecting_brings_back_distinct_states():
     format_ = parse_format("3x3x3")
     start = pack(naive_scheme(format_, Ring.F2))
     policy = Policy(plus_after=20_000, band=2, stop_rank=25, collect=8, collect_every=500)
-    outcome = cpu.walk(WalkTask(format_, Ring.F2, start, 5, 10**8, policy))
+    outcome = engine.walk(WalkTask(format_, Ring.F2, start, 5, 10**8, policy))
     assert outcome.rank <= 25
     assert len(outcome.best) == 8
     assert len({unpack(format_, Ring.F2, s).content_hash for s in outcome.best}) > 4
@@ -82,6 +82,6 @@ def test_stuck_again_and_again():
     rows = [[1, 1, 15], [8, 15, 2], [2, 4, 1], [12, 3, 12], [15, 8, 4], [5, 10, 10], [13, 11, 14]]
     start = np.array(rows, dtype=np.uint64)[:, :, None]
     task = WalkTask(parse_format("2x2x2"), Ring.F2, start, 898, 2000, Policy(0, 0))
-    assert cpu.walk(task).reason == "stuck"
-    assert cpu.walk(task).escapes == 17
+    assert engine.walk(task).reason == "stuck"
+    assert engine.walk(task).escapes == 17
     assert_same(task)

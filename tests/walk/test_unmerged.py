@@ -7,7 +7,7 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.verify import is_valid
-from flipsearch.walk import cpu, reference
+from flipsearch.walk import engine
 from flipsearch.walk.task import Policy, WalkTask, pack, unpack
 
 
@@ -26,7 +26,7 @@ def test_flips_between_rows_that_agree_in_two_factors(ring: Ring, slot: int) -> 
     policy = Policy(plus_after=50, band=4, merge=False)
     for seed in range(20):
         task = WalkTask(format_, ring, pack(start), seed, 150, policy)
-        outcome, expected = cpu.walk(task), reference.walk(task)
+        outcome, expected = engine.walk(task), engine.reference(task)
         assert outcome.reason != "broken"
         assert is_valid(unpack(format_, ring, outcome.final))
         assert np.array_equal(outcome.final, expected.final)

@@ -1,0 +1,233 @@
+"""The kinds of walks: each is declared once, and all who handle tasks ask here.
+
+A kind says which class its tasks have, who walks them, how they are kept in a checkpoint, how
+their states are laid out, and which policies they follow. Executors, checkpoints and the guard of
+`flipsearch.walk.engine` handle tasks of kinds they do not know by these declarations alone; a kind
+of another package is registered by `register` in the module that defines its tasks.
+
+Invariant: a task is handled as the kind that it was made for. A task of no registered kind is an
+error; it is never taken for a plain one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from flipsearch.errors import UsageError
+from flipsearch.formats import Format, parse_format
+from flipsearch.rings import Ring, parse_ring
+from flipsearch.walk import cpu, reference
+from flipsearch.walk.diagonal import DiagonalTask, diagonal_walk
+from flipsearch.walk.quotient import QuotientOutcome, QuotientTask, symmetric_walk, written
+from flipsearch.walk.rotation import RotationTask, rotation_walk
+from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of walk.
+
+    Parameters
+    ----------
+    name : str
+        As checkpoints call it.
+    task : type
+        The class of its tasks, and of no other kind's.
+    run : function
+        From a task to its outcome, as fast as can be.
+    reference : function
+        The same, plainly: equal outcomes from code that shares nothing with `run`.
+    outcome : type
+        The class of its outcomes.
+    policies : mapping
+        For each field of `Policy` of which it does not take every value, those that it takes.
+    on_device : bool
+        Whether `flipsearch.walk.gpu` walks it too.
+    parts : mapping of str to str
+        Where states are kept in several arrays: each field of the task that holds one of the
+        start, and the ending of the fields ``best_...`` and ``final_...`` of the outcome that
+        hold the same one of its states. Without any, a state is its packed rows.
+    write_out : function, optional
+        From a task and the parts of a state to its packed rows.
+    """
+
+    name: str
+    task: type[WalkTask]
+    run: Callable[[Any], WalkOutcome]
+    reference: Callable[[Any], WalkOutcome]
+    outcome: type[WalkOutcome] = WalkOutcome
+    policies: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    on_device: bool = False
+    parts: Mapping[str, str] = field(default_factory=dict)
+    write_out: Callable[[Any, tuple[Words, ...]], Words] | None = None
+
+    def refuse(self, policy: Policy) -> None:
+        """Raise a `UsageError` for a policy that this kind would not follow."""
+        for name, taken in self.policies.items():
+            if (value := getattr(policy, name)) not in taken:
+                raise UsageError(
+                    f"{self.name} walks do not take {name}={value!r}, only "
+                    + " or ".join(map(repr, taken))
+                )
+
+    def start(self, task: WalkTask) -> tuple[Words, ...]:
+        """Return the parts of the start of a task."""
+        return tuple(getattr(task, name) for name in self.parts or ("start",))
+
+    def written(self, task: WalkTask, parts: tuple[Words, ...]) -> Words:
+        """Return the packed rows of a state."""
+        return parts[0] if self.write_out is None else self.write_out(task, parts)
+
+    def states(self, outcome: WalkOutcome) -> list[tuple[Words, ...]]:
+        """Return the parts of each best state of an outcome, then those of the final one."""
+        if not self.parts:
+            return [(state,) for state in (*outcome.best, outcome.final)]
+        return [
+            tuple(getattr(outcome, f"{which}_{name}") for name in self.parts.values())
+            for which in ("best", "final")
+        ]
+
+    def make(self, task: WalkTask, states: list[tuple[Words, ...]], **numbers: Any) -> WalkOutcome:
+        """Return the outcome of a task: the inverse of `states`."""
+        *best, final = (self.written(task, parts) for parts in states)
+        extra: dict[str, Any] = {
+            f"{which}_{name}": part
+            for which, parts in zip(("best", "final"), states, strict=False)
+            for name, part in zip(self.parts.values(), parts, strict=False)
+        }
+        return self.outcome(number=task.number, best=tuple(best), final=final, **numbers, **extra)
+
+    def encode(self, task: WalkTask) -> dict[str, Any]:
+        """Return a task as JSON values and arrays."""
+        values = {f.name: getattr(task, f.name) for f in fields(task)}
+        plain = {"format": str(task.format), "ring": str(task.ring), "seed": str(task.seed)}
+        return values | plain | {"policy": asdict(task.policy)}
+
+    def decode(self, saved: Mapping[str, Any]) -> WalkTask:
+        """Return the task that `encode` made a mapping of."""
+        values: dict[str, Any] = {}
+        for f in fields(self.task):
+            if f.name in _READ:
+                values[f.name] = _READ[f.name](saved[f.name])
+            elif f.name in saved:
+                default: Any = f.default
+                read = _words if default is MISSING else type(default)
+                values[f.name] = read(saved[f.name])
+        return self.task(**values)
+
+
+def _words(value: Any) -> Words:
+    return np.asarray(value, dtype=np.uint64)
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "format": parse_format,
+    "ring": parse_ring,
+    "start": _words,
+    "seed": int,
+    "steps": int,
+    "policy": lambda saved: Policy(**saved),
+    "number": int,
+}
+
+
+_NAMED: dict[str, Kind] = {}
+_OF: dict[type[WalkTask], Kind] = {}
+
+
+def register(kind: Kind) -> Kind:
+    """Make a kind known, and return it.
+
+    Raises
+    ------
+    ValueError
+        Another kind has its name or its class of tasks.
+    """
+    if _NAMED.get(kind.name, kind) != kind or _OF.get(kind.task, kind) != kind:
+        raise ValueError(f"{kind.name}, or {kind.task.__name__}, is a kind of walk already")
+    _NAMED[kind.name] = _OF[kind.task] = kind
+    return kind
+
+
+def kind_of(task: WalkTask) -> Kind:
+    """Return the kind of a task.
+
+    Raises
+    ------
+    TypeError
+        Its class belongs to no registered kind.
+    """
+    kind = _OF.get(type(task))
+    if kind is None:
+        raise TypeError(f"{type(task).__name__} is of no registered kind of walk: see register")
+    return kind
+
+
+def kind_named(name: str) -> Kind:
+    """Return the kind of that name.
+
+    Raises
+    ------
+    UsageError
+        There is none: the package that registers it is not imported.
+    """
+    if name not in _NAMED:
+        raise UsageError(
+            f"no kind of walk is called {name!r}, only {', '.join(_NAMED)}: import the package "
+            "that registers it"
+        )
+    return _NAMED[name]
+
+
+def encode(task: WalkTask) -> dict[str, Any]:
+    """Return a task and the name of its kind, as JSON values and arrays."""
+    kind = kind_of(task)
+    return {"kind": kind.name, **kind.encode(task)}
+
+
+def decode(saved: Mapping[str, Any], format_: Format, ring: Ring) -> WalkTask:
+    """Return the task that `encode` made a mapping of.
+
+    Checkpoints of older versions do not name the kind, nor the ring and at first the format,
+    which are those of the search; the policy of all kinds had the fields of a plain one.
+    """
+    saved = {"format": str(format_), "ring": str(ring), **saved}
+    if "kind" in saved:
+        return kind_named(saved["kind"]).decode(saved)
+    marks = {"diagonal": "diagonal", "order": "rotation", "cubes": "quotient"}
+    kind = _NAMED[next((name for mark, name in marks.items() if mark in saved), "plain")]
+    only = {name: taken[0] for name, taken in kind.policies.items() if len(taken) == 1}
+    return kind.decode(saved | {"policy": saved["policy"] | only})
+
+
+register(
+    Kind(
+        *("plain", WalkTask, cpu.walk, reference.walk),
+        policies={"plus_since": ("best",)},
+        on_device=True,
+    )
+)
+register(
+    Kind(
+        *("quotient", QuotientTask, symmetric_walk, reference.none, QuotientOutcome),
+        policies={"collect": (1,), "merge": (False,), "plus_since": ("best",)},
+        parts={"start": "orbits", "cubes": "cubes"},
+        write_out=written,
+    )
+)
+register(
+    Kind(
+        *("rotation", RotationTask, rotation_walk, reference.none),
+        policies={"collect": (1,), "merge": (False,), "plus_since": ("lower",)},
+    )
+)
+register(
+    Kind(
+        *("diagonal", DiagonalTask, diagonal_walk, reference.none),
+        policies={"collect": (1,), "plus_since": ("lower",)},
+    )
+)

@@ -11,7 +11,7 @@ Invariant: the cost is linear in the length of the text, numbers and lines are b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -155,13 +155,11 @@ class Reader:
             first = False
 
 
-def written(combination: dict[str, int]) -> str:
-    """Return ``a11 - 2 a12`` for names and coefficients; ``0`` for none."""
+def written(combination: Mapping[str, int | Fraction]) -> str:
+    """Return ``a11 - 2 a12 + 1/3 a21`` for names and coefficients; ``0`` for none."""
     parts: list[str] = []
     for name, coefficient in combination.items():
+        sign = "-" if coefficient < 0 else "+" if parts else ""
         size = "" if abs(coefficient) == 1 else f"{abs(coefficient)} "
-        if not parts:
-            parts.append(f"{'-' if coefficient < 0 else ''}{size}{name}")
-        else:
-            parts.append(f" {'-' if coefficient < 0 else '+'} {size}{name}")
-    return "".join(parts) or "0"
+        parts.append(f"{sign}{' ' if parts else ''}{size}{name}")
+    return " ".join(parts) or "0"

@@ -1,100 +1,118 @@
-"""What every page has: head, way back, foot; and how figures, moments and gaps are shown.
+"""The pages of the site, from the templates of this folder.
 
-Invariant: a page is complete without its script, loads nothing but pictures beside it, and its
-identifiers are unique.
+Names of runs, sources and tensors come from files and users. jinja2 escapes whatever no template
+wrote, and `foreign` keeps its direction of writing inside.
+
+Invariant: a page holds a tag only if a template wrote it; control characters become U+FFFD. A
+page is complete without its script and loads nothing but the pictures of its site.
 """
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import hashlib
 import re
-from collections.abc import Sequence
-from hashlib import sha256
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from flipsearch import __version__
-from flipsearch.report.assets import POLICY, SCRIPT, STYLE
-from flipsearch.report.markup import Child, Markup, escape, join, tag
-from flipsearch.rings import Ring
 
-RING_NAMES = {
-    Ring.F2: "the field of two elements",
-    Ring.F3: "the field of three elements",
-    Ring.ZT: "coefficients -1, 0 and 1, exact over the integers",
-    Ring.Z: "the integers",
-    Ring.Q: "the rationals",
+GAPS = {
+    "better": "below the known bound",
+    "even": "reaches it",
+    "near": "at most 2 % above",
+    "far": "at most 10 % above",
+    "farther": "more than 10 % above",
+    "open": "no scheme stored",
 }
+LONGEST_FOREIGN = 2000
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _FOLDERS = re.compile(r"""(?<![^\s'"(\[])(?:file://)?(?:/|~|[A-Za-z]:[\\/])(?=\S)[^,\n]*[\\/]""")
-GAPS = (
-    ("better", "below the known bound"),
-    ("even", "reaches it"),
-    ("near", "at most 2 % above"),
-    ("far", "at most 10 % above"),
-    ("farther", "more than 10 % above"),
-    ("open", "no scheme stored"),
-)
 
 
-def page(
-    title: Child,
-    body: Sequence[Child],
-    *,
-    site: str,
-    trail: Sequence[tuple[str, Child]] = (),
-    home: str = "",
-    script: bool = True,
-) -> bytes:
+def rendered(template: str, **values: Any) -> bytes:
     """Return a page as UTF-8.
 
     Parameters
     ----------
-    title : str or Markup
-        Its heading.
-    body : sequence
-        What follows.
-    site : str
-        Name of the site.
-    trail : sequence of (address, name)
-        The pages above this one.
-    home : str
-        The way from this page to the site's folder, such as ``../../``.
-    script : bool
-        Whether there is a table to sort or filter.
+    template : str
+        Name of a file in ``templates/``.
+    **values
+        What it shows. Every page takes ``heading``, ``site`` (name of the site), ``home`` (the
+        way to the site's folder, such as ``../../``), ``trail`` (addresses and names of the pages
+        above it) and ``sortable`` (whether it has a table to sort or filter).
     """
-    plain = re.sub(r"<[^>]*>", "", escape(title))
-    steps = [
-        tag("li", tag("a", name, href=home + address, aria_current=place == len(trail) and "page"))
-        for place, (address, name) in enumerate(trail, start=1)
-    ]
-    way = tag("nav", tag("ol", *steps), aria_label="Breadcrumb") if steps else None
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="generator", content=f"flipsearch {__version__}"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", Markup(plain), f" - {site}" if trail else None),
-        tag("style", Markup(STYLE)),
+    return _environment().get_template(template).render(values).encode()
+
+
+@cache
+def _environment() -> Environment:
+    """Return the templates with their filters, style, script and policy."""
+    made = Environment(
+        loader=PackageLoader("flipsearch.report"),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    content = tag(
-        "body",
-        tag("a", "Skip to content", href="#content", class_="skip"),
-        tag("header", way, tag("h1", title)),
-        tag("main", *body, id="content", tabindex=-1),
-        tag(
-            "footer",
-            tag(
-                "p",
-                Markup("Made by "),
-                f"flipsearch {__version__}",
-                ". Every scheme shown was ",
-                "proved by its Brent equations; a known bound is cited, not proved here.",
-            ),
-        ),
-        tag("script", Markup(SCRIPT)) if script else None,
-    )
-    return ("<!DOCTYPE html>\n" + tag("html", head, content, lang="en") + "\n").encode()
+    for function in (folder_name, foreign, moment, number, reference, scheme_name):
+        made.filters[function.__name__] = function
+    made.filters |= {"signed": signed, "size": size, "without_folders": without_folders}
+    made.filters["shortened"] = lambda text: text if len(text) <= 60 else text[:57] + "..."
+    style, script = (made.get_template(name).render() for name in ("style.css", "script.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    made.globals |= {
+        "gaps": list(GAPS.items()),
+        "colour": lambda of: gap_class(of.gap, of.known_bound, stored=of.rank is not None) or "",
+        "policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file: data:; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        "script": Markup(script),
+        "style": Markup(style),
+        "version": __version__,
+    }
+    return made
+
+
+def _shown(value: object) -> object:
+    """Return what a template prints for a value: nothing for None, no control characters."""
+    if value is None:
+        return ""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return _CONTROL.sub("\ufffd", value)
+
+
+def foreign(text: object) -> Markup | None:
+    """Return text of others: cut at 2,000 characters, its direction of writing kept inside."""
+    if text is None:
+        return None
+    written = _CONTROL.sub("\ufffd", str(text))
+    if len(written) > LONGEST_FOREIGN:
+        written = written[:LONGEST_FOREIGN] + " ..."
+    return Markup("<bdi>{}</bdi>").format(written)
+
+
+def reference(text: str | None) -> Markup | None:
+    """Return text of others as a link if it is a web address, else as `foreign` does."""
+    if text and re.fullmatch(r"https?://[!-~]+", text) and len(text) <= LONGEST_FOREIGN:
+        return link(text, foreign(text), rel="noopener noreferrer")
+    return foreign(text)
+
+
+def link(address: str, shown: object, **attributes: str) -> Markup:
+    """Return a link."""
+    more = Markup("").join(Markup(' {}="{}"').format(*item) for item in attributes.items())
+    return Markup('<a href="{}"{}>{}</a>').format(address, more, shown)
+
+
+def code(text: str) -> Markup:
+    """Return text set as code."""
+    return Markup("<code>{}</code>").format(text)
 
 
 def folder_name(format_: str) -> str:
@@ -106,7 +124,7 @@ def folder_name(format_: str) -> str:
     if re.fullmatch(r"(?:[a-z]{2}-)?[0-9]+x[0-9]+x[0-9]+[abc]?", plain):
         return plain
     kept = re.sub(r"[^a-z0-9.-]+", "-", format_.lower())[:60].strip("-.")
-    return f"{kept or 'format'}_{sha256(format_.encode()).hexdigest()[:8]}"
+    return f"{kept or 'format'}_{hashlib.sha256(format_.encode()).hexdigest()[:8]}"
 
 
 def scheme_name(hash_: str) -> str:
@@ -115,25 +133,19 @@ def scheme_name(hash_: str) -> str:
 
 
 def without_folders(text: str) -> str:
-    """Return text with absolute paths cut down to their last part, for what will be published."""
+    """Return text with absolute paths cut down to their last part: it will be published."""
     return _FOLDERS.sub("", text)
 
 
 def gap_class(gap: int | None, bound: int | None, *, stored: bool = True) -> str | None:
-    """Return the class of `GAPS` that colours a gap; None where no bound is known."""
+    """Return the one of `GAPS` that colours a gap; None where no bound is known."""
     if not stored:
         return "open"
     if gap is None or not bound:
         return None
-    for name, most in (("better", -1), ("even", 0), ("near", 0.02), ("far", 0.1)):
-        if gap <= (most if most in (-1, 0) else most * bound):
-            return name
-    return "farther"
-
-
-def legend() -> Markup:
-    """Return what the colours mean."""
-    return tag("ul", *(tag("li", text, class_=name) for name, text in GAPS), class_="legend")
+    if gap <= 0:
+        return "better" if gap < 0 else "even"
+    return "near" if gap <= 0.02 * bound else "far" if gap <= 0.1 * bound else "farther"
 
 
 def signed(gap: int | None) -> str | None:
@@ -150,69 +162,15 @@ def number(value: float | None, digits: int = 6) -> str | None:
     return f"{value:.{digits}g}"
 
 
-def cell(value: Child, key: object = None, class_: str | None = "n") -> Markup:
-    """Return a table cell with what to sort it by, if not by what it shows."""
-    return tag("td", value, class_=class_, data_key=None if key is None else str(key))
+def size(count: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{count} bytes" if count < 1000 else f"{count / 1000:.3g} kB"
 
 
-def heads(*names: Child, right: int = 10**6) -> list[Markup]:
-    """Return column headings; those from number `right` on stand to the right."""
-    return [
-        tag("th", name, scope="col", class_="n" if place >= right else None)
-        for place, name in enumerate(names)
-    ]
-
-
-def moment(when: dt.datetime | None) -> Markup | None:
-    """Return a moment in UTC, to the minute."""
+def moment(when: dt.datetime | None, shown: str = "%Y-%m-%d %H:%M UTC") -> Markup | None:
+    """Return a moment in UTC, by default to the minute."""
     if when is None:
         return None
     there = when.astimezone(dt.UTC)
-    return tag(
-        "time",
-        there.strftime("%Y-%m-%d %H:%M UTC"),
-        datetime=there.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )
-
-
-def day(when: dt.datetime) -> Markup:
-    """Return the day of a moment, in UTC."""
-    there = when.astimezone(dt.UTC).strftime("%Y-%m-%d")
-    return tag("time", there, datetime=there)
-
-
-def facts(pairs: Sequence[tuple[str, Child]]) -> Markup:
-    """Return names with their values; those without a value are left out."""
-    shown = [(name, value) for name, value in pairs if value is not None and value != ""]
-    inner = join(join((tag("dt", name), tag("dd", value))) for name, value in shown)
-    return tag("dl", inner, class_="facts")
-
-
-def big_numbers(pairs: Sequence[tuple[str, Child]]) -> Markup:
-    """Return a row of figures with what they count."""
-    boxes = [tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs]
-    return tag("dl", *boxes, class_="numbers")
-
-
-def figure(address: str, words: str, *more: Child) -> Markup:
-    """Return a picture with its words."""
-    image = tag("img", src=address, alt=words, width=640, height=420, loading="lazy")
-    return tag("figure", image, tag("figcaption", words, *more))
-
-
-def tools(table: str, label: str, *more: Child) -> Markup:
-    """Return the filter of a table, shown by the script only."""
-    search = tag("input", type="search", id=f"{table}-filter", autocomplete="off")
-    return tag(
-        "div",
-        tag("label", label, " ", search),
-        *more,
-        class_="tools",
-        data_table=table,
-        hidden=True,
-    )
-
-
-def status() -> Markup:
-    """Return the line in which the script says what it did."""
-    return tag("p", id="status", role="status", class_="dim")
+    exact = there.strftime("%Y-%m-%dT%H:%M:%SZ" if " " in shown else shown)
+    return Markup('<time datetime="{}">{}</time>').format(exact, there.strftime(shown))

@@ -1,16 +1,20 @@
-"""The catalogue as a static site: which pages there are, and the order in which they are made.
+"""The catalogue as a static site: which pages there are, and what each of them shows.
 
 By default every scheme that is the best of its format over some ring has a page; everything else
 only on demand, because catalogues of a hundred thousand schemes are usual. Factors are held one
 scheme at a time.
 
-Invariant: every link leads to a file of the site, also while a search goes on storing: what gets a
-page is settled at the start. The site appears whole or not at all.
+Invariant: every link leads to a file of the site, also while a search goes on storing: the schemes
+that get a page are chosen at the start. The site appears whole or not at all. It shows the name of
+an imported file, never its folder. A cell links to the stored scheme, and shows the rank that the
+literature claims apart from it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -18,25 +22,45 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flipsearch.catalogue import Best, Bound, Catalogue, Record
-from flipsearch.catalogue.queries import names_of
-from flipsearch.errors import NotFoundError, UsageError
-from flipsearch.files import SUFFIXES
+from markupsafe import Markup
+
+from flipsearch.catalogue import Best, Bound, Catalogue, Provenance, Record
+from flipsearch.catalogue.queries import as_format, names_of
+from flipsearch.errors import FormatError, NotFoundError, UsageError
+from flipsearch.files import SUFFIXES, file_name, to_bytes
+from flipsearch.formats import Format, MatrixProduct
+from flipsearch.report import pages
 from flipsearch.report import plots as drawn
 from flipsearch.report.canvas import PlotError, picture
 from flipsearch.report.folder import Folder, new_folder
-from flipsearch.report.format_page import format_page
-from flipsearch.report.index_page import MOST_RUNS, Picture, index_page
-from flipsearch.report.pages import folder_name, scheme_name
-from flipsearch.report.scheme_page import downloads as files_of
-from flipsearch.report.scheme_page import scheme_page
+from flipsearch.report.written import outputs, products
 from flipsearch.rings import Ring
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MOST_RUNS = 50
 MOST_HISTOGRAMS = 24
 """Formats that get a picture of their own: those of which most is stored."""
+WORDS = {
+    "json": "JSON, as the FMM catalogue has it",
+    "txt": "text, as ternary_flip_graph",
+    "npz": "NumPy archive, as AlphaTensor",
+    "exp": "products, .exp",
+    "m": "nested braces, .m",
+    "mpl": "Maple",
+    "npy": "NumPy array, as flip-cpd",
+    "scheme": "readable text",
+    "reduced": "JSON with shared sums: fewer additions",
+}
+RING_NAMES = {
+    Ring.F2: "the field of two elements",
+    Ring.F3: "the field of three elements",
+    Ring.ZT: "coefficients -1, 0 and 1, exact over the integers",
+    Ring.Z: "the integers",
+    Ring.Q: "the rationals",
+}
+Facts = list[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -53,6 +77,23 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the site: its file without suffix, and what it shows in words."""
+
+    name: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that lies in the folder of a scheme's page."""
+
+    name: str
+    kind: str
+    data: bytes
 
 
 def write_report(
@@ -107,9 +148,9 @@ def write_report(
     return Report(
         index=str(Path(folder) / "index.html"),
         formats=len(writer.written),
-        schemes=sum(writer.written.values()),
+        schemes=len(writer.present),
         downloads=writer.files,
-        pictures=writer.count_pictures(),
+        pictures=len(writer.general) + len(writer.own),
         note=note,
     )
 
@@ -140,47 +181,52 @@ class _Writer:
     ) -> None:
         self.catalogue, self.folder, self.kinds, self.title = catalogue, folder, kinds, title
         self.everything, self.progress = everything, progress
-        self.cells = catalogue.best_table()
-        self.rows: dict[str, list[Best]] = {}
-        for cell in self.cells:
-            self.rows.setdefault(cell.format, []).append(cell)
+        self.rows: dict[str, dict[Ring, Best]] = {}
+        for cell in catalogue.best_table():
+            self.rows.setdefault(cell.format, {})[cell.ring] = cell
+        held = [cell for row in self.rows.values() for cell in row.values() if cell.hash]
         if everything:
             self.present = {record.hash for record in catalogue.records(sort="scheme")}
         else:
-            self.present = {cell.hash for cell in self.cells if cell.hash is not None}
-        self.counts = {name: catalogue.count(format=name) for name in self._held()}
+            self.present = {cell.hash for cell in held if cell.hash}
+        self.counts = {cell.format: catalogue.count(format=cell.format) for cell in held}
         self.general: list[Picture] = []
         self.own: dict[str, Picture] = {}
-        self.written: dict[str, int] = {}
-        self.files = 0
-        self.done = 0
+        self.written: set[str] = set()
+        self.files = self.done = 0
 
-    def _held(self) -> list[str]:
-        """Return the formats of which something is stored, in order."""
-        return [
-            name
-            for name, cells in self.rows.items()
-            if any(cell.rank is not None for cell in cells)
-        ]
+    def _page(
+        self, place: str, template: str, heading: Any, /, *trail: Facts, **shown: Any
+    ) -> None:
+        """Write the page at a place of the site, with the pages above it in `trail`."""
+        above = [("index.html", self.title), *(step for steps in trail for step in steps)]
+        data = pages.rendered(
+            template,
+            heading=heading,
+            site=self.title,
+            home="../" * place.count("/"),
+            trail=above if trail else [],
+            **shown,
+        )
+        self.folder.write(place, data)
 
     def draw(self) -> str | None:
         """Draw the pictures; return why there are none, if there are none."""
-        catalogue = self.catalogue
-        general: list[tuple[str, str, Callable[[], Axes]]] = [
+        general: list[tuple[str, str, Callable[[Catalogue], Axes]]] = [
             (
                 "runs",
                 "Best rank over time of the latest runs, as the distance to the known bound.",
-                partial(drawn.gap_over_time, catalogue),
+                drawn.gap_over_time,
             ),
             (
                 "gaps",
                 "How many formats are how far from the known bound, ring by ring.",
-                partial(drawn.gap_histogram, catalogue),
+                drawn.gap_histogram,
             ),
             (
                 "omega",
                 "The exponent of the best scheme of each general format over its size.",
-                partial(drawn.omega_by_format, catalogue),
+                drawn.omega_by_format,
             ),
         ]
         try:
@@ -189,51 +235,51 @@ class _Writer:
                     self.general.append(Picture(name, words))
             most = sorted(self.counts, key=lambda name: -self.counts[name])[:MOST_HISTOGRAMS]
             for name in most:
-                file = f"ranks-{folder_name(name)}"
-                make = partial(drawn.rank_histogram, catalogue, name)
-                if self.counts[name] > 1 and self._picture(file, make):
+                file = f"ranks-{pages.folder_name(name)}"
+                histogram = partial(drawn.rank_histogram, format_=name)
+                if self.counts[name] > 1 and self._picture(file, histogram):
                     self.own[name] = Picture(file, f"How many schemes of each rank: {name}.")
         except PlotError as error:
             return f"No pictures: {error}."
         return None
 
-    def _picture(self, name: str, make: Callable[[], Axes]) -> bool:
+    def _picture(self, name: str, make: Callable[[Catalogue], Axes]) -> bool:
         try:
-            axes = make()
+            axes = make(self.catalogue)
         except NotFoundError:
             return False
         for form in ("svg", "png"):
             self.folder.write(f"plots/{name}.{form}", picture(axes, form))
         return True
 
-    def count_pictures(self) -> int:
-        """Return how many pictures were drawn."""
-        return len(self.general) + len(self.own)
-
     def write_schemes(self) -> None:
         """Write the pages of the schemes and, format by format, of the formats."""
-        known: dict[str, dict[Ring, Bound]] = {}
-        for (name, ring), bound in self.catalogue.known_bounds().items():
-            known.setdefault(name, {})[ring] = bound
+        known: dict[tuple[str, Ring], Bound] = self.catalogue.known_bounds()
         for name, records in groupby(self._records(), key=lambda one: names_of(one.format)[1]):
+            address = f"formats/{pages.folder_name(name)}.html"
+            heading = Markup("<bdi>{}</bdi>").format(name)
             listed = []
             for record in records:
-                self._write_scheme(record, name)
+                self._write_scheme(record, [(address, heading)])
                 listed.append(replace(record))  # without the factors it has cached
                 if self.progress is not None:
                     self.progress(self.done, len(self.present))
-            own = self.own.get(name)
-            data = format_page(
-                name,
-                self.rows[name],
-                known.get(name, {}),
-                listed,
-                site=self.title,
+            cells = self.rows[name].values()
+            nothing = {"source": None, "version": None}
+            self._page(
+                address,
+                "format.html",
+                heading,
+                [(address, heading)],
+                name=name,
+                cells=cells,
+                bounds={cell.ring: known.get((name, cell.ring), nothing) for cell in cells},
+                records=listed,
                 stored=self.counts[name],
-                pictures=() if own is None else (own,),
+                drawn=[self.own[name]] if name in self.own else [],
+                sortable=True,
             )
-            self.folder.write(f"formats/{folder_name(name)}.html", data)
-            self.written[name] = len(listed)
+            self.written.add(name)
 
     def _records(self) -> Iterator[Record]:
         """Yield the schemes that get a page, those of a format together, best first."""
@@ -242,40 +288,157 @@ class _Writer:
             if self.everything:
                 found = self.catalogue.query(format=name, sort="rank,additions")
             else:
-                hashes = {cell.hash for cell in self.rows[name] if cell.hash is not None}
+                hashes = {cell.hash for cell in self.rows[name].values() if cell.hash is not None}
                 found = list(self.catalogue.by_hash(hashes).values())
             found = [record for record in found if record.hash in self.present]
             yield from sorted(
                 found, key=lambda one: (one.rank, order.index(one.ring), one.additions, one.id)
             )
 
-    def _write_scheme(self, record: Record, tabulated: str) -> None:
-        files = files_of(record, self.kinds)
-        place = f"schemes/{scheme_name(record.hash)}"
+    def _write_scheme(self, record: Record, above: Facts) -> None:
+        files = downloads_of(record, self.kinds)
+        place = f"schemes/{pages.scheme_name(record.hash)}"
         for file in files:
             self.folder.write(f"{place}/{file.name}", file.data)
-        data = scheme_page(
-            record,
-            self.catalogue.provenance(record),
-            files,
-            site=self.title,
-            tabulated=tabulated,
-            present=self.present,
+        scheme = record.scheme
+        self._page(
+            f"{place}/index.html",
+            "scheme.html",
+            Markup("<bdi>{}</bdi> of rank {} over {}").format(
+                str(record.format), record.rank, str(record.ring)
+            ),
+            above,
+            [(f"{place}/index.html", record.short)],
+            large=_figures(record),
+            known=_facts(record),
+            files=files,
+            words=WORDS,
+            origins=[self._origin(entry) for entry in self.catalogue.provenance(record)],
+            rank=scheme.rank,
+            over=scheme.ring if scheme.ring.characteristic else None,
+            products=products(scheme),
+            outputs=outputs(scheme),
+            sortable=False,
         )
-        self.folder.write(f"{place}/index.html", data)
         self.files += len(files)
         self.done += 1
 
+    def _origin(self, entry: Provenance) -> Facts:
+        """Return where a scheme came from; of the details the first 40."""
+        source = None if entry.source is None else pages.without_folders(entry.source)
+        details = list((entry.details or {}).items())[:40]
+        return [
+            ("source", pages.reference(source)),
+            ("method", pages.foreign(entry.method)),
+            ("run", entry.run),
+            ("task", entry.task),
+            ("seed", entry.seed),
+            ("lifted from", self._link(entry.lifted_from)),
+            ("made from", self._link(entry.parent)),
+            *((k[:80], pages.foreign(pages.without_folders(str(v)))) for k, v in details),
+        ]
+
+    def _link(self, name: str | None) -> Markup | None:
+        """Return the hash of a scheme, linked to its page if it has one."""
+        if name is None or name not in self.present:
+            return None if name is None else pages.code(name)
+        return pages.link(f"../{pages.scheme_name(name)}/index.html", pages.code(name[:12]))
+
     def write_index(self, note: str | None) -> None:
         """Write the first page."""
-        data = index_page(
-            self.cells,
-            self.catalogue.runs(MOST_RUNS),
-            self.general,
-            site=self.title,
-            stored=len(self.catalogue),
+        cells = [cell for row in self.rows.values() for cell in row.values()]
+        gaps = [cell.gap for cell in cells if cell.rank is not None and cell.gap is not None]
+        counts = {
+            "schemes stored": len(self.catalogue),
+            "formats": len({cell.format for cell in cells if cell.rank is not None}),
+            "format and ring pairs at the known bound": gaps.count(0),
+            "pairs below it": sum(gap < 0 for gap in gaps),
+        }
+        self._page(
+            "index.html",
+            "index.html",
+            self.title,
+            counts=[(name, pages.number(count)) for name, count in counts.items()],
+            rows={name: _row(name, row) for name, row in self.rows.items()},
+            rings=list(Ring),
             written=self.written,
+            general=self.general,
             note=note,
+            runs=self.catalogue.runs(MOST_RUNS),
+            most_runs=MOST_RUNS,
             now=dt.datetime.now(dt.UTC),
+            sortable=True,
         )
-        self.folder.write("index.html", data)
+
+
+def downloads_of(record: Record, kinds: Sequence[str]) -> list[Download]:
+    """Return a scheme's files in every format asked for that can hold it."""
+    source = pages.without_folders(record.source)[:1000]
+    meta = {"source": "".join(letter if letter.isprintable() else "?" for letter in source)}
+    found = []
+    for kind in kinds:
+        try:
+            shared = record.reduction if kind == "reduced" else None
+            data = to_bytes(record.scheme, kind, meta, shared)
+        except FormatError:
+            continue  # that format cannot hold this scheme
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", file_name(record.scheme, kind))
+        found.append(Download(name, kind, data))
+    return found
+
+
+def _row(name: str, cells: dict[Ring, Best]) -> dict[str, Any]:
+    """Return a format's row of the table of the best."""
+    naive = None if name.startswith("tensor:") else as_format(name).naive_rank
+    real = cells.get(Ring.Q)
+    omega = None
+    if real is not None and real.rank is not None and ":" not in name and naive and naive > 1:
+        omega = 3 * math.log(real.rank) / math.log(naive)
+    stored = any(cell.rank is not None for cell in cells.values())
+    return {"cells": cells, "naive": naive, "omega": omega, "stored": stored}
+
+
+def _figures(record: Record) -> Facts:
+    """Return the figures at the top of a scheme's page."""
+    form = record.format
+    is_product = isinstance(form, MatrixProduct) and form.is_general and record.survives is None
+    return [
+        ("rank", pages.number(record.rank)),
+        ("gap to the known bound", pages.signed(record.gap)),
+        ("additions", pages.number(record.additions)),
+        ("growth", pages.number(record.growth, 4)),
+        # an exponent of one scheme of a general product; elsewhere only a comparison
+        ("omega", f"{record.omega:.4f}" if is_product else None),
+    ]
+
+
+def _facts(record: Record) -> Facts:
+    """Return what is known of a scheme, by name."""
+    union = shared = None
+    if record.survives is not None:
+        union = f"{record.workers} products of which any {record.survives} may be lost"
+    if record.fewest_additions < record.additions:
+        shared = pages.number(record.fewest_additions)
+    return [
+        ("computes", _meaning(record.format)),
+        ("ring", f"{record.ring}: {RING_NAMES[record.ring]}"),
+        ("known bound", record.known_bound),
+        ("naive rank", pages.number(record.format.naive_rank)),
+        ("nonzero coefficients", pages.number(record.nonzeros)),
+        ("additions with shared sums", shared),
+        ("recursive calls", record.calls),
+        ("recursion factor gamma", None if record.gamma is None else f"{record.gamma:.5g}"),
+        ("fault-tolerant union", union),
+        ("hash", pages.code(record.hash)),
+        ("stored", pages.moment(record.stored)),
+        ("last proved", pages.moment(record.verified)),
+    ]
+
+
+def _meaning(form: Format) -> str:
+    if not isinstance(form, MatrixProduct):
+        return "a bilinear map given as a sparse tensor"
+    n, m, p = form.sides
+    if form.is_general and not form.corner:
+        return f"C = A B with A {n} x {m}, B {m} x {p}, C {n} x {p}"
+    return f"a structured product: left operand {n} x {m}, output {n} x {p}"

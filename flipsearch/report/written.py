@@ -6,22 +6,13 @@ those of `Format.variable`, so ``c21`` is C[2, 1] although W holds C transposed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 
+from flipsearch.files.terms import written
 from flipsearch.scheme import Scheme
-
-
-def combination(coefficients: Mapping[str, int | Fraction]) -> str:
-    """Return ``a11 - 2 a12 + 1/3 a21`` for names and coefficients; ``0`` for none."""
-    parts: list[str] = []
-    for name, coefficient in coefficients.items():
-        size = "" if abs(coefficient) == 1 else f"{abs(coefficient)} "
-        sign = "-" if coefficient < 0 else "+" if parts else ""
-        parts.append(f"{sign}{' ' if parts else ''}{size}{name}")
-    return " ".join(parts) or "0"
 
 
 def products(scheme: Scheme) -> Iterator[tuple[str, str]]:
@@ -32,7 +23,7 @@ def products(scheme: Scheme) -> Iterator[tuple[str, str]]:
     ]
     for number, rows in enumerate(zip(scheme.u, scheme.v, strict=True), start=1):
         sums = [
-            combination({name[k]: int(row[k]) for k in np.flatnonzero(row)})
+            written({name[k]: int(row[k]) for k in np.flatnonzero(row)})
             for name, row in zip(names, rows, strict=True)
         ]
         yield f"m{number}", " ".join(f"({text})" if " " in text else text for text in sums)
@@ -45,5 +36,5 @@ def outputs(scheme: Scheme) -> Iterator[tuple[str, str]]:
     for index in range(scheme.format.dimensions[2]):
         column = scheme.w[:, index]
         terms = {f"m{r + 1}": Fraction(int(column[r]), below[r]) for r in np.flatnonzero(column)}
-        lines.append((scheme.format.variable(2, index), combination(terms)))
+        lines.append((scheme.format.variable(2, index), written(terms)))
     return iter(sorted(lines, key=lambda line: (len(line[0]), line[0])))

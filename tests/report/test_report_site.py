@@ -15,8 +15,14 @@ from flipsearch.errors import CatalogueError, UsageError
 from flipsearch.files import SUFFIXES, read_schemes
 from flipsearch.report import Report, write_report
 from flipsearch.report.folder import MANIFEST
-from flipsearch.report.markup import Markup, tag
-from flipsearch.report.pages import folder_name, gap_class, without_folders
+from flipsearch.report.pages import (
+    folder_name,
+    foreign,
+    gap_class,
+    reference,
+    rendered,
+    without_folders,
+)
 from flipsearch.report.written import outputs, products
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
@@ -299,11 +305,16 @@ def test_folders_are_cut_off(text: str, expected: str) -> None:
     assert without_folders(text) == expected
 
 
-def test_markup_escapes_once() -> None:
-    inner = tag("b", "<&>")
-    assert inner == "<b>&lt;&amp;&gt;</b>"
-    assert tag("p", inner, None, 3, class_='a"b', hidden=True, title=None) == (
-        '<p class="a&quot;b" hidden><b>&lt;&amp;&gt;</b>3</p>'
+def test_text_of_others_is_escaped_once() -> None:
+    hostile = '"<&>\x00\x1b\ud800'
+    assert foreign(hostile) == "<bdi>&#34;&lt;&amp;&gt;\ufffd\ufffd\ufffd</bdi>"
+    assert reference(hostile) == foreign(hostile)
+    assert reference("https://a.org/?b=1&c=<") == (
+        '<a href="https://a.org/?b=1&amp;c=&lt;" rel="noopener noreferrer">'
+        "<bdi>https://a.org/?b=1&amp;c=&lt;</bdi></a>"
     )
-    assert tag("i", "\x00\x1b\ud800") == "<i>\ufffd\ufffd\ufffd</i>"
-    assert isinstance(inner, Markup)
+    assert foreign("x" * 9999) == f"<bdi>{'x' * 2000} ...</bdi>"
+    shown = {"site": hostile, "home": hostile, "trail": [], "sortable": False, "heading": hostile}
+    text = rendered("page.html", **shown).decode()
+    assert "<h1>&#34;&lt;&amp;&gt;\ufffd\ufffd\ufffd</h1>" in text
+    assert "<title>&#34;&lt;&amp;&gt;\ufffd\ufffd\ufffd</title>" in text

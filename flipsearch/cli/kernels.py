@@ -89,19 +89,23 @@ def _run_fault_tolerant(arguments: argparse.Namespace) -> int:
     from flipsearch.cli.output import print_json
     from flipsearch.errors import NotFoundError
     from flipsearch.faults import from_scheme, write_fault_tolerant_kernel
+    from flipsearch.faults.union import general
+    from flipsearch.formats import parse_format
 
     with Catalogue.open(arguments.db, read_only=True) as catalogue:
         if "x" in arguments.target:
-            records = list(catalogue.records(format=arguments.target, exact=True))
+            format_ = general(parse_format(arguments.target))
+            records = list(catalogue.records(format=str(format_), exact=True))
         else:
             records = [catalogue.get(arguments.target)]
+            format_ = general(records[0].scheme.format)
         unions = (record for record in records if record.survives is not None)
         enough = [union for union in unions if (union.survives or 0) >= arguments.faults]
         if not enough:
             raise NotFoundError(
                 f"no stored union for {arguments.target} survives {arguments.faults} lost "
-                f"products: find one with `protect {arguments.target} --survive "
-                f"{arguments.faults}`"
+                f"products: find one with `protect {format_} --survive "
+                f"{max(1, arguments.faults)}`"
             )
         best = min(enough, key=lambda record: record.workers or 0)
         scheme = best.scheme

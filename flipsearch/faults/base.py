@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from flipsearch.errors import UsageError
 from flipsearch.faults.classics import strassen
+from flipsearch.faults.union import general
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
@@ -33,9 +33,7 @@ def _plan(n: int, m: int, p: int) -> tuple[int, str]:
 @lru_cache(maxsize=256)
 def composed(format_: MatrixProduct) -> Scheme:
     """Return the scheme of least rank that splitting sides and Strassen's scheme give."""
-    if not format_.is_general:
-        raise UsageError(f"{format_}: protection is for general formats")
-    _, how = _plan(*format_.sides)
+    _, how = _plan(*general(format_).sides)
     if how == "naive":
         return naive_scheme(format_, Ring.ZT)
     if how == "product":

@@ -12,8 +12,8 @@ from fractions import Fraction
 import numpy as np
 
 from flipsearch.errors import UsageError
-from flipsearch.faults.union import Certificate
-from flipsearch.formats import MatrixProduct
+from flipsearch.faults.union import Certificate, general
+from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import IntArray
 
 
@@ -71,6 +71,28 @@ def polynomial_products(
             scale = math.lcm(*(entry.denominator for entry in entries))
             rows.append([int(entry * scale) for entry in entries])
     return np.array(left, dtype=np.int64), np.array(right, dtype=np.int64)
+
+
+def alternatives(
+    format_: Format, rank: int, survive: int, workers: int
+) -> list[tuple[str, Certificate]]:
+    """Return what else survives `survive` losses, by name: plain copies and polynomial codes.
+
+    Parameters
+    ----------
+    format_ : Format
+        General.
+    rank : int
+        Of the scheme that is copied.
+    survive, workers : int
+        Of the union that they are compared with.
+    """
+    least = polynomial_threshold(general(format_)) + survive
+    codes = [
+        (f"entangled polynomial code, {count} workers", polynomial_code(general(format_), count))
+        for count in sorted({least, max(workers, least)})
+    ]
+    return [(f"{survive + 1} copies", copies(rank, survive + 1)), *codes]
 
 
 def latency(certificate: Certificate) -> tuple[float, float]:

@@ -18,8 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from flipsearch.errors import UsageError
-from flipsearch.faults.union import FaultTolerantScheme, union_of
+from flipsearch.faults.union import FaultTolerantScheme, general, union_of
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
@@ -42,9 +41,7 @@ def checksum_products(
     -------
     int64 arrays (m, nm) and (m, mp)
     """
-    if not format_.is_general:
-        raise UsageError(f"{format_}: checksum products are for general formats")
-    n, m, p = format_.sides
+    n, m, p = general(format_).sides
     u = np.zeros((m, n, m), dtype=np.int64)
     v = np.zeros((m, m, p), dtype=np.int64)
     for j in range(m):
@@ -57,10 +54,10 @@ def with_checksums(
     scheme: Scheme, pairs: Sequence[Pair], label: str = "scheme"
 ) -> FaultTolerantScheme:
     """Return a scheme of a general format with one checksum for each pair (x, y)."""
-    assert isinstance(scheme.format, MatrixProduct)
+    format_ = general(scheme.format)
     return union_of(
-        scheme.format,
-        [scheme, *(checksum_products(scheme.format, x, y) for x, y in pairs)],
+        format_,
+        [scheme, *(checksum_products(format_, x, y) for x, y in pairs)],
         [label, *(f"checksum {i + 1}" for i in range(len(pairs)))],
         f"{label} with {len(pairs)} checksum{'s' if len(pairs) != 1 else ''}",
     )
@@ -94,17 +91,17 @@ def improving_pairs(
 ) -> Iterator[FaultTolerantScheme]:
     """Yield unions with `count` checksums, each a small change of the best so far, for ever.
 
-    Better is fewer fatal sets of up to `count` losses, the smallest sizes first; after a while
+    Better is fewer fatal sets of the smallest fatal size, or a larger such size; after a while
     without progress a new random choice is taken up.
     """
-    assert isinstance(scheme.format, MatrixProduct)
-    fresh = random_pairs(scheme.format, count, largest, generator)
+    format_ = general(scheme.format)
+    fresh = random_pairs(format_, count, largest, generator)
     while True:
         best = next(fresh)
         union = with_checksums(scheme, best, label)
         yield union
-        fatal, idle = union.certificate(count).counts, 0
-        while idle < 25 * count * sum(scheme.format.sides) and any(fatal):
+        fatal, idle = union.certificate_until_fatal(count).counts, 0
+        while idle < 25 * count * sum(format_.sides) and any(fatal):
             pairs = [tuple(map(list, pair)) for pair in best]
             vector = pairs[generator.integers(count)][generator.integers(2)]
             vector[generator.integers(len(vector))] = int(
@@ -115,7 +112,7 @@ def improving_pairs(
                 continue
             union = with_checksums(scheme, pairs, label)  # type: ignore[arg-type]
             yield union
-            counts = union.certificate(count).counts
+            counts = union.certificate_until_fatal(count).counts
             if counts <= fatal:
                 idle = 0 if counts < fatal else idle
                 best, fatal = pairs, counts  # type: ignore[assignment]

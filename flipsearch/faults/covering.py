@@ -11,18 +11,26 @@ constraint was derived exactly: a set of products on whose span some output does
 
 from __future__ import annotations
 
-import time
+import itertools
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
 from flipsearch.faults import exact
+from flipsearch.faults.checksums import checksum_products, directions_up_to
+from flipsearch.faults.deadline import OutOfTimeError, deadline, seconds_left, waiting
 from flipsearch.faults.patterns import fatal_counts, fatal_patterns
-from flipsearch.faults.union import target_forms
+from flipsearch.faults.union import FaultTolerantScheme, general, target_forms
 from flipsearch.formats import Format
 from flipsearch.rings import IntArray
+from flipsearch.scheme import Scheme
+
+LARGEST_POOL = 48
 
 
 @dataclass(frozen=True)
@@ -70,39 +78,79 @@ def fewest_workers(
     products = (u[:, :, None] * v[:, None, :]).reshape(len(u), -1)
     targets = target_forms(format_)
     size = len(products)
-    if not _survives(products, targets, survive):
-        return FewestWorkers(size + 1, None, 0)
     generator = np.random.default_rng(seed)
-    cuts: list[IntArray] = []
-    known: set[bytes] = set()
+    cuts: dict[bytes, IntArray] = {}
     chosen: list[int] = []
-    end = time.monotonic() + budget
     bound = 1
-    while True:
-        for lost in _violations(products, targets, chosen, survive):
-            rest = [r for i, r in enumerate(chosen) if i not in set(lost)]
-            for _ in range(4):
-                cut = _cut(products, targets, rest, generator)
-                if cut.tobytes() not in known:
-                    known.add(cut.tobytes())
-                    cuts.append(cut)
-        left = end - time.monotonic()
-        if left <= 0:
-            return FewestWorkers(bound, None, len(cuts))
-        solution = milp(
-            np.ones(size),
-            constraints=LinearConstraint(csr_array(np.stack(cuts)), lb=survive + 1),
-            integrality=np.ones(size),
-            bounds=Bounds(0, 1),
-            options={"time_limit": left},
-        )
-        if solution.mip_dual_bound is not None and np.isfinite(solution.mip_dual_bound):
-            bound = max(bound, int(np.ceil(solution.mip_dual_bound - 1e-6)))
-        if solution.x is None or solution.status != 0:
-            return FewestWorkers(bound, None, len(cuts))
-        chosen = np.flatnonzero(solution.x > 0.5).tolist()
-        if _survives(products[chosen], targets, survive):
-            return FewestWorkers(len(chosen), tuple(chosen), len(cuts))
+    with suppress(OutOfTimeError), deadline(budget):
+        if not _survives(products, targets, survive):
+            return FewestWorkers(size + 1, None, 0)
+        while True:
+            for lost in _violations(products, targets, chosen, survive):
+                rest = [r for i, r in enumerate(chosen) if i not in set(lost)]
+                for _ in range(4):
+                    cut = _cut(products, targets, rest, generator)
+                    cuts.setdefault(cut.tobytes(), cut)
+            programme = partial(
+                milp,
+                np.ones(size),
+                constraints=LinearConstraint(
+                    csr_array(np.stack(list(cuts.values()))), lb=survive + 1
+                ),
+                integrality=np.ones(size),
+                bounds=Bounds(0, 1),
+                options={"time_limit": max(0.1, seconds_left())},
+            )
+            solution = waiting(programme)
+            if solution.mip_dual_bound is not None and np.isfinite(solution.mip_dual_bound):
+                bound = max(bound, int(np.ceil(solution.mip_dual_bound - 1e-6)))
+            if solution.x is None or solution.status != 0:
+                break
+            chosen = np.flatnonzero(solution.x > 0.5).tolist()
+            if _survives(products[chosen], targets, survive):
+                return FewestWorkers(len(chosen), tuple(chosen), len(cuts))
+    return FewestWorkers(bound, None, len(cuts))
+
+
+def bound_around(
+    union: FaultTolerantScheme, bases: Sequence[Scheme], survive: int, budget: float
+) -> tuple[int, int] | None:
+    """Return (bound, size of the pool): no fewer products of that pool survive as much.
+
+    The pool is the union's products, the base schemes' and as many ternary checksum products as
+    fit; None where it is too large.
+
+    Parameters
+    ----------
+    union : FaultTolerantScheme
+    bases : schemes of its format
+    survive : int
+        Losses to survive.
+    budget : float
+        Seconds; nothing is tried below half a second.
+    """
+    format_ = general(union.format)
+    parts = [(union.u, union.v), *((scheme.u, scheme.v) for scheme in bases)]
+    rows = _distinct(parts)
+    if len(rows) > LARGEST_POOL or budget < 0.5:
+        return None
+    n, _, p = format_.sides
+    with deadline(budget):
+        for x, y in itertools.product(directions_up_to(n, 1), directions_up_to(p, 1)):
+            if len(rows) == LARGEST_POOL or seconds_left() < budget / 2:
+                break
+            more = _distinct([*parts, checksum_products(format_, x, y)])
+            if len(more) <= LARGEST_POOL:
+                parts.append(checksum_products(format_, x, y))
+                rows = more
+        cut = union.u.shape[1]
+        left = max(0.0, seconds_left())
+        result = fewest_workers(format_, rows[:, :cut], rows[:, cut:], survive, budget=left)
+    return result.bound, len(rows)
+
+
+def _distinct(parts: Iterable[tuple[IntArray, IntArray]]) -> IntArray:
+    return np.unique(np.concatenate([np.concatenate(part, axis=1) for part in parts]), axis=0)
 
 
 def _survives(products: IntArray, targets: IntArray, survive: int) -> bool:

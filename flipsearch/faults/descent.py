@@ -19,10 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from flipsearch.algebra.jit import njit
+from flipsearch.faults.deadline import in_pieces
 from flipsearch.faults.exact import primes, reduce_rows
 from flipsearch.faults.union import target_forms
 from flipsearch.formats import Format
 from flipsearch.rings import IntArray
+
+_BEFORE_THE_FIRST, _AFTER_THE_LAST = -1, -2
 
 
 def ternary_vectors(length: int, most_nonzeros: int | None = None) -> IntArray:
@@ -97,17 +100,27 @@ class Descent:
         )
         randoms = self._generator.integers(1, int(self._prime), size=(2, products.shape[1]))
         gains = np.zeros((len(self._left), len(self._right)))
-        constant = _score(
+        arguments = (
             products % np.int64(self._prime),
             self._targets % np.int64(self._prime),
             self._left,
             self._right,
             weights,
-            self._depth,
             self._prime,
             randoms.astype(np.uint64),
             gains,
+            np.zeros(self._depth + 1, dtype=np.int64),
+            np.zeros(n - 1, dtype=np.bool_),
         )
+        place = np.array([_BEFORE_THE_FIRST])
+        constant = 0.0
+
+        def piece(steps: int) -> bool:
+            nonlocal constant
+            constant += _score(*arguments, place, steps)
+            return bool(place[0] != _AFTER_THE_LAST)
+
+        in_pieces(piece)
         best = gains.max()
         ties = np.flatnonzero(gains.ravel() >= best - 1e-12 * abs(best))
         i, j = divmod(int(self._generator.choice(ties)), len(self._right))
@@ -172,42 +185,46 @@ def _annihilator(matrix, pivots, randoms, p):
 
 
 @njit
-def _score(products, targets, left, right, weights, depth, p, randoms, gains):
+def _next_set(size, chosen, lost):
+    """Make `chosen` the next set, depth first in index order; return its size."""
+    if size == _BEFORE_THE_FIRST:
+        return 0
+    following = chosen[size - 1] + 1 if size > 0 else 0
+    if size < len(chosen) - 1 and following < len(lost):
+        chosen[size] = following
+        lost[following] = True
+        return size + 1
+    while size > 0:
+        last = chosen[size - 1]
+        lost[last] = False
+        if last + 1 < len(lost):
+            chosen[size - 1] = last + 1
+            lost[last + 1] = True
+            return size
+        size -= 1
+    return _AFTER_THE_LAST
+
+
+@njit
+def _score(products, targets, left, right, weights, p, randoms, gains, chosen, lost, place, steps):
     """Add to gains[i, j] what candidate (i, j) repairs; return the score without any candidate.
 
     The score without one counts each undecodable E of the others once as it is and once with the
-    new product lost as well.
+    new product lost as well. Both are of the next `steps` sets; ``place[0]`` is the size of the
+    last one.
     """
     m, width = products.shape
     t = len(targets)
     du, dv = left.shape[1], right.shape[1]
     constant = 0.0
-    chosen = np.full(depth + 1, -1, dtype=np.int64)
-    lost = np.zeros(m, dtype=np.bool_)
     work = np.zeros((m + t, width), dtype=np.uint64)
     modulus = np.int64(p)
     inner = np.zeros((len(right), du), dtype=np.int64)
-    size = 0
-    first = True
-    while True:
-        if first:
-            first = False
-        else:  # the next subset, depth first in index order
-            start = chosen[size - 1] + 1 if size > 0 else 0
-            if size < depth and start < m:
-                chosen[size] = start
-                lost[start] = True
-                size += 1
-            else:
-                while size > 0:
-                    lost[chosen[size - 1]] = False
-                    if chosen[size - 1] + 1 < m:
-                        chosen[size - 1] += 1
-                        lost[chosen[size - 1]] = True
-                        break
-                    size -= 1
-                if size == 0:
-                    break
+    for _ in range(steps):
+        size = _next_set(place[0], chosen, lost)
+        place[0] = size
+        if size == _AFTER_THE_LAST:
+            break
         rows = 0
         for r in range(m):
             if not lost[r]:

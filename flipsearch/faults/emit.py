@@ -5,6 +5,8 @@ the sources of `flipsearch.faults.runtime`; it needs numpy alone, and Ray where 
 
 Invariant: every number written comes from a verified scheme, and every decoder has been verified
 against the Brent equations before it is written; the module can prove itself again (`prove()`).
+Names are made from sizes and digests; the text is parsed again and refused unless all of its
+statements, imports and names are on an allow-list.
 """
 
 from __future__ import annotations
@@ -16,14 +18,27 @@ import numpy as np
 from flipsearch import __version__
 from flipsearch.errors import UsageError
 from flipsearch.faults.decoders import RowBook
-from flipsearch.faults.union import Certificate, FaultTolerantScheme
+from flipsearch.faults.union import Certificate, FaultTolerantScheme, general
 from flipsearch.formats import MatrixProduct
-from flipsearch.kernels.emit import merged_sources, module_path, write_text
+from flipsearch.kernels.emit import (
+    FORBIDDEN_NAMES,
+    check_source,
+    merged_sources,
+    module_path,
+    write_text,
+)
 from flipsearch.rings import IntArray
 
 _PARTS = (
-    "code", "work", "checks", "decode", "transports", "serving", "processes", "product"
+    "flipsearch.algebra.cores", "code", "work", "checks", "decode", "transports", "serving",
+    "processes", "product",
 )  # fmt: skip
+_ALLOWED_IMPORTS = {
+    "__future__", "collections", "concurrent", "contextlib", "dataclasses", "fractions",
+    "importlib", "itertools", "json", "math", "numpy", "os", "pathlib", "queue", "ray", "secrets",
+    "selectors", "shutil", "signal", "subprocess", "sys", "tempfile", "threading", "time", "types",
+    "typing", "weakref",
+}  # fmt: skip
 _PROGRAMMES = 4_000
 """About how many linear programmes are solved when a module is written."""
 
@@ -104,10 +119,11 @@ def emit_fault_tolerant_kernel(
     Raises
     ------
     UsageError
-        The format is structured.
+        The format is structured, or `module` is no module's name.
     """
-    if not isinstance(union.format, MatrixProduct) or not union.format.is_general:
-        raise UsageError(f"{union.format}: fault-tolerant kernels are for general formats")
+    if not module.isidentifier():
+        raise UsageError(f"{module!r} is no name of a module: call it something like mm")
+    name = "{}x{}x{}".format(*general(union.format).sides)
     certificate = union.certificate()
     if losses is None:
         losses, outputs = certificate.survives, union.format.dimensions[2]
@@ -119,10 +135,10 @@ def emit_fault_tolerant_kernel(
         float((np.abs(book[0][1]) * _weights(union)).sum() / book[0][0]) for book in books
     )
     header = _HEADER.format(
-        title=f"Fault-tolerant multiplication of {union.format} on {union.workers} workers.",
+        title=f"Fault-tolerant multiplication of {name} on {union.workers} workers.",
         n=union.workers,
         version=__version__,
-        format=union.format,
+        format=name,
         rank=union.rank,
         hash=union.content_hash,
         survives=certificate.survives,
@@ -133,7 +149,9 @@ def emit_fault_tolerant_kernel(
     )
     future = "from __future__ import annotations\n"
     data = _data(union, certificate, books)
-    return "\n".join([header, future, imports, runtime, "", "", data, _TAIL.strip(), ""])
+    text = "\n".join([header, future, imports, runtime, "", "", data, _TAIL.strip(), ""])
+    check_source(text, _ALLOWED_IMPORTS, FORBIDDEN_NAMES - {"subprocess"}, is_program=True)
+    return text
 
 
 def write_fault_tolerant_kernel(

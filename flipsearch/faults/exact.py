@@ -13,10 +13,12 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from flipsearch.algebra.jit import njit
+from flipsearch.faults.deadline import in_pieces
 from flipsearch.rings import IntArray
 
 
@@ -60,10 +62,15 @@ def reduce_rows(matrix, columns, p):
     int64 array
         The pivot column of each of the first rows; its length is the rank.
     """
+    pivots = np.empty(min(len(matrix), columns), dtype=np.int64)
+    return pivots[: _reduce_columns(matrix, 0, columns, 0, pivots, p)].copy()
+
+
+@njit
+def _reduce_columns(matrix, first, last, rank, pivots, p):
+    """Clear the columns from `first` to before `last`; return the rank so far."""
     rows, width = matrix.shape
-    pivots = np.empty(min(rows, columns), dtype=np.int64)
-    rank = 0
-    for column in range(columns):
+    for column in range(first, last):
         if rank == rows:
             break
         row = rank
@@ -93,7 +100,25 @@ def reduce_rows(matrix, columns, p):
                         matrix[other, k] = (matrix[other, k] + negated * matrix[rank, k]) % p
         pivots[rank] = column
         rank += 1
-    return pivots[:rank].copy()
+    return rank
+
+
+def _reduced_modular(matrix: Any, p: int) -> list[int]:
+    """Reduce a uint64 matrix in place like `reduce_rows`, in pieces; return its pivots."""
+    width = matrix.shape[1]
+    pivots = np.empty(min(matrix.shape), dtype=np.int64)
+    first = rank = 0
+
+    def piece(columns: int) -> bool:
+        nonlocal first, rank
+        last = min(first + columns, width)
+        rank = _reduce_columns(matrix, first, last, rank, pivots, np.uint64(p))
+        first = last
+        return last < width
+
+    in_pieces(piece)
+    found: list[int] = pivots[:rank].tolist()
+    return found
 
 
 def residues(matrix: IntArray, p: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
@@ -124,19 +149,15 @@ def relations(matrix: IntArray) -> IntArray:
         Row i is 1 or a positive integer at its own free position and 0 at the others' free
         positions.
     """
-    solution = _reduced(np.ascontiguousarray(matrix.T), len(matrix))
     n = len(matrix)
-    pivots, rows = solution
-    free = [j for j in range(n) if j not in set(pivots)]
+    pivots, rows, scales = _reduced(np.ascontiguousarray(matrix.T), n)
+    free = sorted(set(range(n)) - set(pivots))
     basis = np.zeros((len(free), n), dtype=np.int64)
     for i, j in enumerate(free):
-        entries = {j: Fraction(1)}
-        for k, pivot in enumerate(pivots):
-            if rows[k][j]:
-                entries[pivot] = -rows[k][j]
-        scale = math.lcm(*(entry.denominator for entry in entries.values()))
-        for position, entry in entries.items():
-            basis[i, position] = int(entry * scale)
+        entries = [Fraction(int(x), s) for x, s in zip(rows[:, j], scales, strict=True)]
+        scale = math.lcm(*(entry.denominator for entry in entries))
+        basis[i, j] = scale
+        basis[i, pivots] = [int(-entry * scale) for entry in entries]
     return basis
 
 
@@ -154,40 +175,68 @@ def combination(matrix: IntArray, targets: IntArray) -> tuple[IntArray, IntArray
         Integer numerators and a positive denominator for each target, in lowest terms.
     """
     n = len(matrix)
-    pivots, rows = _reduced(np.ascontiguousarray(np.concatenate([matrix, targets]).T), n)
-    decoder = np.zeros((len(targets), n), dtype=np.int64)
-    scales = np.ones(len(targets), dtype=np.int64)
+    pivots, rows, row_scales = _reduced(
+        np.ascontiguousarray(np.concatenate([matrix, targets]).T), n
+    )
     if len(rows) > len(pivots):  # a pivot among the targets: outside the span
         return None
+    decoder = np.zeros((len(targets), n), dtype=np.int64)
+    scales = np.ones(len(targets), dtype=np.int64)
     for t in range(len(targets)):
-        entries = [row[n + t] for row in rows]
-        scale = math.lcm(1, *(entry.denominator for entry in entries))
-        scales[t] = scale
-        for pivot, entry in zip(pivots, entries, strict=True):
-            decoder[t, pivot] = int(entry * scale)
+        entries = [Fraction(int(x), s) for x, s in zip(rows[:, n + t], row_scales, strict=True)]
+        scales[t] = scale = math.lcm(1, *(entry.denominator for entry in entries))
+        decoder[t, pivots] = [int(entry * scale) for entry in entries]
     return decoder, scales
 
 
-def _reduced(matrix: IntArray, columns: int) -> tuple[list[int], list[list[Fraction]]]:
-    """Reduced row echelon form over Q with pivots sought in the first columns first.
+Echelon = tuple[list[int], Any, list[int]]
+"""Pivots among the first columns, integer rows, and each row's positive denominator."""
 
-    Returns the pivots among the first `columns` columns, and the nonzero rows; there are more
-    rows than pivots exactly when the remaining columns are not spanned by the first ones.
+
+def _reduced(matrix: IntArray, columns: int) -> Echelon:
+    """Return the reduced row echelon form over Q with pivots sought in the first columns first.
+
+    There are more rows than pivots exactly when the remaining columns are not spanned by the
+    first ones.
     """
     p = primes(1)[0]
     modular = residues(matrix, p)
-    all_pivots = reduce_rows(modular, matrix.shape[1], np.uint64(p)).tolist()
-    pivots = [c for c in all_pivots if c < columns]
-    rows: list[list[Fraction]] | None = []
-    for row in modular[: len(all_pivots)].tolist():
-        entries = [_reconstruct(entry, p) for entry in row]
+    for rows in [_sketch(modular, p)] * (len(modular) > 2 * modular.shape[1]) + [modular]:
+        pivots = _reduced_modular(rows, p)
+        found = _reconstructed(rows[: len(pivots)], p)
+        if found is not None and _spans(*found, pivots, matrix):
+            return [c for c in pivots if c < columns], *found
+    return _reduced_fractions(matrix, columns)
+
+
+def _sketch(modular: Any, p: int) -> Any:
+    """Return a few random combinations of the rows, which very likely span the same space."""
+    generator = np.random.default_rng(0)
+    height, width = modular.shape
+    rows, columns = np.nonzero(modular)
+    total = np.zeros((width + 32, width), dtype=np.uint64)
+    for _ in range(2):
+        factors = generator.integers(1, p, size=height, dtype=np.uint64)
+        places = generator.integers(0, len(total), size=height)
+        terms = modular[rows, columns] * factors[rows] % np.uint64(p)
+        np.add.at(total, (places[rows], columns), terms)
+    return total % np.uint64(p)
+
+
+def _reconstructed(modular: Any, p: int) -> tuple[Any, list[int]] | None:
+    """Return rows of fractions with these residues, as integers and denominators, or None."""
+    bound = math.isqrt(p // 2)
+    signed = modular.astype(np.int64)
+    signed[signed > p // 2] -= p
+    scales = [1] * len(signed)
+    rows = signed.astype(object)
+    for i in np.flatnonzero(np.abs(signed).max(axis=1, initial=0) > bound).tolist():
+        entries = [_reconstruct(x % p, p) for x in signed[i].tolist()]
         if any(entry is None for entry in entries):
-            rows = None
-            break
-        rows.append(entries)  # type: ignore[union-attr, arg-type]
-    if rows is None or not _spans(rows, all_pivots, matrix):
-        return _reduced_fractions(matrix, columns)
-    return pivots, rows
+            return None
+        scales[i] = math.lcm(*(entry.denominator for entry in entries if entry is not None))
+        rows[i] = [int(entry * scales[i]) for entry in entries if entry is not None]
+    return rows, scales
 
 
 def _reconstruct(residue: int, p: int) -> Fraction | None:
@@ -202,21 +251,24 @@ def _reconstruct(residue: int, p: int) -> Fraction | None:
     return Fraction(r1, s1)
 
 
-def _spans(rows: list[list[Fraction]], pivots: list[int], matrix: IntArray) -> bool:
+def _spans(rows: Any, scales: list[int], pivots: list[int], matrix: IntArray) -> bool:
     """Whether the rows, an echelon form with these pivots, span exactly the matrix's rows.
 
     Each row of the matrix must be the combination its pivot entries dictate; together with the
     rank mod p, a lower bound of the rank over Q, that proves the two row spaces equal.
     """
-    if not rows:
+    if not pivots:
         return not matrix.any()
-    scale = math.lcm(*(entry.denominator for row in rows for entry in row))
-    integers = np.array([[int(entry * scale) for entry in row] for row in rows], dtype=object)
-    wide = matrix.astype(object)
-    return bool((wide[:, pivots].dot(integers) == wide * scale).all())
+    common = math.lcm(*scales)
+    integers = rows * np.array([[common // scale] for scale in scales], dtype=object)
+    size = int(np.abs(matrix).max())
+    largest = size * max(len(pivots) * int(np.abs(integers).max()), common)
+    kind: type = np.float64 if largest < 2**53 else object  # floats are exact up to there
+    wide: Any = matrix.astype(kind)
+    return bool((wide[:, pivots].dot(integers.astype(kind)) == wide * kind(common)).all())
 
 
-def _reduced_fractions(matrix: IntArray, columns: int) -> tuple[list[int], list[list[Fraction]]]:
+def _reduced_fractions(matrix: IntArray, columns: int) -> Echelon:
     """Reduce on fractions, slowly and whatever the size of the entries."""
     rows = [[Fraction(entry) for entry in row] for row in matrix.tolist()]
     pivots: list[int] = []
@@ -233,4 +285,9 @@ def _reduced_fractions(matrix: IntArray, columns: int) -> tuple[list[int], list[
                 factor = row[column]
                 rows[i] = [x - factor * y for x, y in zip(row, rows[top], strict=True)]
         pivots.append(column)
-    return [c for c in pivots if c < columns], rows[: len(pivots)]
+    kept = rows[: len(pivots)]
+    scales = [math.lcm(*(x.denominator for x in row)) for row in kept]
+    integers = np.empty((len(kept), matrix.shape[1]), dtype=object)
+    for i, row in enumerate(kept):
+        integers[i] = [int(x * scales[i]) for x in row]
+    return [c for c in pivots if c < columns], integers, scales

@@ -3,7 +3,7 @@
 
 With parity checks H and one decoder D0, a set E of lost products is undecodable exactly when
 rank [H; D0] restricted to E exceeds rank H restricted to E. The subsets are walked depth first,
-one elimination step a subset, and everything above an undecodable subset is counted at once.
+one elimination step a subset, and all supersets of an undecodable subset are counted at once.
 
 Invariant: the counts are those over Q. Ranks are taken modulo several primes whose product
 exceeds every minor that can occur (Hadamard's bound): a minor that is not zero is then not zero
@@ -12,17 +12,21 @@ modulo one of them, so that the largest rank found is the rank over Q.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 
 from flipsearch.algebra.jit import njit
+from flipsearch.faults.deadline import in_pieces
 from flipsearch.faults.exact import primes, residues
 from flipsearch.rings import IntArray
 
+_PREFIXES = 4096  # undecodable sets that a walk hands over at a time
+
 
 def fatal_counts(checks: IntArray, decoder: IntArray, largest: int | None = None) -> list[int]:
-    """Return FC(0..largest): how many sets of k lost products cannot be decoded.
+    """Return FC(0..largest): how many sets of k lost products cannot be decoded, exactly.
 
     Parameters
     ----------
@@ -33,42 +37,97 @@ def fatal_counts(checks: IntArray, decoder: IntArray, largest: int | None = None
     largest : int, optional
         Largest size counted; n by default (2^n subsets at worst: up to n = 25 or so).
 
-    Returns
-    -------
-    list of int
-        The counts, exact.
+    Raises
+    ------
+    OutOfTimeError
+        The deadline passed; see `flipsearch.faults.deadline`.
     """
     n = checks.shape[1]
     largest = n if largest is None else min(largest, n)
-    stacked, moduli = _modular(checks, decoder, largest)
-    binomial = np.array(
-        [[math.comb(m, k) for k in range(largest + 1)] for m in range(n + 1)], dtype=np.int64
-    )
-    counts: list[int] = _count(stacked, moduli, len(checks), largest, binomial).tolist()
+    walk = _Walk(checks, decoder, largest)
+    in_pieces(walk.go_on)
+    counts = [0] * (largest + 1)
+    for size, left in np.argwhere(walk.ends).tolist():  # `left` products come after the set's last
+        for more in range(min(left, largest - size) + 1):
+            counts[size + more] += int(walk.ends[size, left]) * math.comb(left, more)
     return counts
 
 
 def fatal_patterns(checks: IntArray, decoder: IntArray, size: int) -> list[tuple[int, ...]]:
     """Return the undecodable sets of exactly `size` lost products, sorted.
 
-    Parameters and exactness are those of `fatal_counts`.
+    Parameters, exactness and errors are those of `fatal_counts`.
     """
-    stacked, moduli = _modular(checks, decoder, size)
-    counts = fatal_counts(checks, decoder, size)
-    out = np.empty((max(counts[size], 1), max(size, 1)), dtype=np.int64)
-    _collect(stacked, moduli, len(checks), size, out)
-    return [tuple(row[:size]) for row in out[: counts[size]].tolist()]
+    n = checks.shape[1]
+    walk = _Walk(checks, decoder, size, _PREFIXES)
+    found: list[tuple[int, ...]] = []
+
+    def piece(steps: int) -> bool:
+        more = walk.go_on(steps)
+        for row in walk.prefixes[: walk.place[1]].tolist():
+            prefix = tuple(r for r in row if r >= 0)
+            later = itertools.combinations(range(prefix[-1] + 1, n), size - len(prefix))
+            found.extend(prefix + rest for rest in later)
+        return more
+
+    in_pieces(piece)
+    return found
 
 
-def _modular(checks: IntArray, decoder: IntArray, largest: int) -> tuple[IntArray, IntArray]:
-    """Columns of [H; D0] modulo enough primes, shape (primes, n, rows), and the primes."""
-    matrix = np.concatenate([checks, decoder])
-    moduli = primes(len_of_primes(matrix, largest))
-    columns = np.stack([residues(np.ascontiguousarray(matrix.T), p) for p in moduli])
-    return columns, np.array(moduli, dtype=np.uint64)  # type: ignore[return-value]
+class _Walk:
+    """A walk over the sets of up to `largest` lost products that can stop and go on.
+
+    Parameters
+    ----------
+    checks, decoder : int64 arrays
+        See `fatal_counts`.
+    largest : int
+        Size of the largest sets.
+    prefixes : int
+        How many undecodable sets `go_on` may put down before it returns; 0 to count only.
+    """
+
+    def __init__(
+        self, checks: IntArray, decoder: IntArray, largest: int, prefixes: int = 0
+    ) -> None:
+        matrix = np.concatenate([checks, decoder])
+        n, rows = checks.shape[1], len(matrix)
+        self._moduli = np.array(primes(number_of_primes(matrix, largest)), dtype=np.uint64)
+        self._columns = np.stack(
+            [residues(np.ascontiguousarray(matrix.T), int(p)) for p in self._moduli]
+        )
+        self._heads, self._largest = len(checks), largest
+        self._basis = np.zeros((len(self._moduli), n + 1, rows), dtype=np.uint64)
+        self._pivot = np.full((len(self._moduli), n + 1), -1, dtype=np.int64)
+        self._chosen = np.full(n + 1, -1, dtype=np.int64)
+        self.place = np.zeros(2, dtype=np.int64)  # depth, and how many prefixes are put down
+        self.ends = np.zeros((largest + 1, n), dtype=np.int64)
+        self.prefixes = np.empty((prefixes, largest), dtype=np.int64)
+
+    def go_on(self, steps: int) -> bool:
+        """Look at up to `steps` more sets; return whether any are left.
+
+        ``ends[k, m]`` counts the undecodable sets of size k with m products after their last
+        one, of which no smaller prefix is undecodable; `prefixes` holds the last ones.
+        """
+        self.place[1] = 0
+        more: bool = _walk(
+            self._columns,
+            self._moduli,
+            self._heads,
+            self._largest,
+            self.place,
+            self._chosen,
+            self._pivot,
+            self._basis,
+            self.ends,
+            self.prefixes,
+            steps,
+        )
+        return more
 
 
-def len_of_primes(matrix: IntArray, largest: int) -> int:
+def number_of_primes(matrix: IntArray, largest: int) -> int:
     """Return how many 31-bit primes exceed, multiplied, every minor of up to `largest` columns.
 
     Hadamard: a minor is at most the product of its columns' Euclidean norms, and of its rows'.
@@ -128,56 +187,27 @@ def _push(columns, moduli, heads, basis, pivot, depth, item):
 
 
 @njit
-def _count(columns, moduli, heads, largest, binomial):
+def _walk(columns, moduli, heads, largest, place, chosen, pivot, basis, ends, prefixes, steps):
+    """Go on with the sets in lexicographic order; see `_Walk.go_on`."""
     n = columns.shape[1]
-    counts = np.zeros(largest + 1, dtype=np.int64)
-    basis = np.zeros((len(moduli), n + 1, columns.shape[2]), dtype=np.uint64)
-    pivot = np.full((len(moduli), n + 1), -1, dtype=np.int64)
-    chosen = np.full(n + 1, -1, dtype=np.int64)
-    depth = 0
-    while depth >= 0:
+    depth, found = place
+    room = len(prefixes)
+    while depth >= 0 and steps > 0 and (room == 0 or found < room):
         chosen[depth] += 1
-        if chosen[depth] >= n or depth >= largest:
+        item = chosen[depth]
+        if item >= n or depth >= largest:
             depth -= 1
             continue
-        item = chosen[depth]
+        steps -= 1
         if _push(columns, moduli, heads, basis, pivot, depth, item):
-            left = n - 1 - item
-            size = depth + 1
-            for more in range(min(left, largest - size) + 1):
-                counts[size + more] += binomial[left, more]
+            ends[depth + 1, n - 1 - item] += 1
+            if room:
+                prefixes[found] = -1
+                prefixes[found, : depth + 1] = chosen[: depth + 1]
+                found += 1
             continue
         depth += 1
         chosen[depth] = item
-    return counts
-
-
-@njit
-def _collect(columns, moduli, heads, size, out):
-    n = columns.shape[1]
-    basis = np.zeros((len(moduli), n + 1, columns.shape[2]), dtype=np.uint64)
-    pivot = np.full((len(moduli), n + 1), -1, dtype=np.int64)
-    chosen = np.full(n + 1, -1, dtype=np.int64)
-    fatal_from = n + 2  # the depth from which on the chosen set is undecodable
-    found = 0
-    depth = 0
-    while depth >= 0:
-        chosen[depth] += 1
-        if depth <= fatal_from:
-            fatal_from = n + 2
-        if chosen[depth] >= n or depth >= size:
-            depth -= 1
-            continue
-        if depth < fatal_from and _push(
-            columns, moduli, heads, basis, pivot, depth, chosen[depth]
-        ):
-            fatal_from = depth
-        if depth + 1 == size:
-            if depth >= fatal_from:
-                for k in range(size):
-                    out[found, k] = chosen[k]
-                found += 1
-            continue
-        chosen[depth + 1] = chosen[depth]
-        depth += 1
-    return found
+    place[0] = depth
+    place[1] = found
+    return depth >= 0

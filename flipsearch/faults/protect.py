@@ -12,8 +12,10 @@ enough time give the same candidates.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +28,11 @@ from flipsearch.faults.classics import (
     sandwich,
     two_by_two_orbit,
 )
+from flipsearch.faults.deadline import OutOfTimeError, deadline
 from flipsearch.faults.descent import Descent, ternary_vectors
 from flipsearch.faults.parity import with_parities
 from flipsearch.faults.presets import presets
-from flipsearch.faults.union import FaultTolerantScheme, union_of
+from flipsearch.faults.union import LARGEST_ENUMERATION, FaultTolerantScheme, union_of
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
@@ -37,26 +40,44 @@ from flipsearch.scheme import Scheme
 Present = Callable[[], tuple[FaultTolerantScheme | None, bool]]
 """The best union so far, and whether it survives what is asked."""
 LARGEST_POOL = 20_000
+LARGEST_COMPLETE_SEARCH = 20  # workers up to which every candidate's certificate is complete
 _P = 0.05
 
 
 @dataclass(frozen=True)
 class Found:
-    """What `protect` found: the union, and how many candidates each search looked at."""
+    """The union that `protect` found.
+
+    Parameters
+    ----------
+    union : FaultTolerantScheme
+    tried : dict
+        How many candidates each search looked at; empty for a shipped union.
+    seconds : float
+        Time spent.
+    interrupted : bool
+        Whether Ctrl-C ended the search.
+    """
 
     union: FaultTolerantScheme
     tried: dict[str, int]
     seconds: float
+    interrupted: bool = False
 
 
 def merit(union: FaultTolerantScheme, survive: int, workers: int | None) -> tuple[float, ...]:
-    """Return what is minimised; first whether the demand is met at all.
+    """Return what is minimised; first by how many losses or workers the demand is missed.
 
     Fewest workers, or least P_fail(0.05) where their number is given; then P_fail, then the sum
     of all absolute coefficients.
     """
-    largest = None if union.workers <= 20 else survive + 1
-    certificate = union.certificate(largest)
+    if union.workers <= LARGEST_COMPLETE_SEARCH:
+        certificate = union.certificate()
+    else:
+        certificate = union.certificate_until_fatal(survive)
+        beyond = sum(math.comb(union.workers, k) for k in range(survive + 2))
+        if certificate.survives >= survive and beyond <= LARGEST_ENUMERATION:
+            certificate = union.certificate(survive + 1)
     short = max(0, survive - certificate.survives)
     fatal = (
         certificate.counts[certificate.kmin] if certificate.kmin < len(certificate.counts) else 0
@@ -82,6 +103,9 @@ def protect(
 ) -> Found:
     """Find products for a format that survive any `survive` lost workers.
 
+    A shipped union that meets the demand is returned at once. Ctrl-C ends the search with the
+    best union so far, if it meets the demand.
+
     Parameters
     ----------
     format_ : MatrixProduct
@@ -97,7 +121,7 @@ def protect(
     seed : int
         Of all random choices.
     use_presets : bool
-        Start from the shipped unions.
+        Take a shipped union if one meets the demand, and start from the others.
     progress : callable, optional
         Told of each improvement in one line.
 
@@ -114,10 +138,13 @@ def protect(
     best: FaultTolerantScheme | None = None
     value: tuple[float, ...] = ()
     tried: dict[str, int] = {}
+    latest = 0
+    interrupted = False
 
     def offer(union: FaultTolerantScheme, how: str) -> None:
-        nonlocal best, value
+        nonlocal best, value, latest
         tried[how] = tried.get(how, 0) + 1
+        latest = union.workers
         new = merit(union, survive, workers)
         if best is None or new < value:
             best, value = union, new
@@ -125,36 +152,68 @@ def protect(
                 state = "survives" if not new[0] else "does not yet survive"
                 progress(f"{how}: {union.workers} workers, {state} any {survive}")
 
-    if use_presets:
-        for union in presets(format_, survive):
-            offer(union, "preset")
-    generator = np.random.default_rng(seed)
-
     def present() -> tuple[FaultTolerantScheme | None, bool]:
         return best, best is not None and not value[0]
 
+    if use_presets:
+        for union in presets(format_, survive):
+            offer(union, "preset")
+        if best is not None and not value[0]:
+            return Found(best, {}, time.monotonic() - begin)
+    generator = np.random.default_rng(seed)
     searches: tuple[tuple[str, float, Iterator[FaultTolerantScheme | None]], ...] = (
         ("checksums", 0.35, _checksums(format_, survive, bases, workers, generator)),
         ("orbit", 0.25, _partners(format_, bases, workers, generator)),
         ("parity", 0.2, _parities(format_, present, workers)),
         ("descent", 1.0, _free(format_, survive, bases, present, workers, seed)),
     )
-    for how, share, candidates in searches:
-        end = time.monotonic() + share * max(0.0, budget - (time.monotonic() - begin))
-        for candidate in candidates:
-            if candidate is not None:
-                offer(candidate, how)
-            if time.monotonic() > end:
-                break
-    assert best is not None
-    if value[0]:
-        raise NotFoundError(
-            f"no union of {format_} found that survives any {survive} losses"
-            + (f" with {workers} workers" if workers else "")
-            + f"; the best has {best.workers} workers and survives any "
-            f"{best.certificate(survive + 1).survives}: give more workers or a longer --budget"
+    try:
+        for how, share, candidates in searches:
+            left = max(0.0, budget - (time.monotonic() - begin))
+            end = time.monotonic() + share * left
+            with suppress(OutOfTimeError), deadline(left if best is None else share * left):
+                for candidate in candidates:
+                    if candidate is not None:
+                        offer(candidate, how)
+                    if best is not None and time.monotonic() > end:
+                        break
+    except KeyboardInterrupt:
+        if best is None or value[0]:
+            raise
+        interrupted = True
+    seconds = time.monotonic() - begin
+    if best is None or value[0]:
+        raise NotFoundError(_nothing(format_, survive, workers, best, latest, budget))
+    return Found(best, tried, seconds, interrupted)
+
+
+def _nothing(
+    format_: MatrixProduct,
+    survive: int,
+    workers: int | None,
+    best: FaultTolerantScheme | None,
+    latest: int,
+    budget: float,
+) -> str:
+    """Return the message for a search that ended without a union that meets the demand."""
+    if best is None and not latest:
+        return (
+            f"{budget:.3g} s do not suffice to make a union of {format_}: give a longer --budget"
         )
-    return Found(best, tried, time.monotonic() - begin)
+    if best is None:
+        sets = sum(math.comb(latest, k) for k in range(survive + 1))
+        return (
+            f"{budget:.3g} s do not suffice to prove that {latest} workers for {format_} survive "
+            f"any {survive} losses, {sets:.1e} sets of them: ask for fewer losses or give a "
+            "longer --budget"
+        )
+    survives = best.certificate_until_fatal(survive).survives
+    return (
+        f"no union of {format_} found that survives any {survive} losses"
+        + (f" with {workers} workers" if workers else "")
+        + f"; the best has {best.workers} workers and survives any {survives}: give more "
+        "workers or a longer --budget"
+    )
 
 
 def _checksums(
@@ -209,8 +268,8 @@ def _parities(
     format_: MatrixProduct, present: Present, workers: int | None
 ) -> Iterator[FaultTolerantScheme | None]:
     """Spend the workers that the best union leaves on parity products, up to two at a time."""
-    pool = _pool(format_)
     union, _ = present()
+    pool = _pool(format_) if workers is not None else None
     if workers is None or pool is None or union is None:
         return
     while union.workers < workers and len(pool[0]) * len(pool[1]) <= 2000:
@@ -219,15 +278,19 @@ def _parities(
 
 
 def _pool(format_: MatrixProduct) -> tuple[IntArray, IntArray] | None:
-    """Ternary factors of all candidates of a free code, or None for formats too large."""
-    du, dv, _ = format_.dimensions
-    most = max(du, dv)
-    while most > 1:
-        if 3 ** min(du, most) * 3 ** min(dv, most) < 4 * 40 * LARGEST_POOL:
-            left, right = ternary_vectors(du, most), ternary_vectors(dv, most)
-            if len(left) * len(right) <= LARGEST_POOL:
-                return left, right
-        most -= 1
+    """Ternary factors of all candidates of a free code, or None for formats too large.
+
+    As many nonzero entries a factor are allowed as keep the pool within `LARGEST_POOL`.
+    """
+    sizes = format_.dimensions[:2]
+    for most in range(max(sizes), 1, -1):
+        counts = [
+            sum(math.comb(size, k) << (k - 1) for k in range(1, min(size, most) + 1))
+            for size in sizes
+        ]
+        if math.prod(counts) <= LARGEST_POOL:
+            left, right = (ternary_vectors(size, min(size, most)) for size in sizes)
+            return left, right
     return None
 
 
@@ -302,9 +365,6 @@ def find_union(
     budget : float
         Seconds of search where nothing shipped will do.
     """
-    if survive < 1:
-        raise UsageError("the number of lost workers to survive is 1 or more")
-    shipped = presets(format_, survive)
-    if shipped:
+    if shipped := presets(format_, survive) if survive >= 1 else []:
         return shipped[0]
     return protect(format_, survive, base_schemes(format_, address), budget=budget).union

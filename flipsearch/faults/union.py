@@ -25,7 +25,7 @@ import numpy.typing as npt
 from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
 from flipsearch.faults import exact
 from flipsearch.faults.patterns import fatal_counts, fatal_patterns
-from flipsearch.formats import Format
+from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
@@ -272,15 +272,27 @@ class FaultTolerantScheme:
                     <= LARGEST_ENUMERATION
                 ):
                     largest += 1
-        counts = self._counts.get(largest)
-        if counts is None:
-            counts = tuple(fatal_counts(self.relations, self.decoder, largest))
-            self._counts[largest] = counts
-        return Certificate(self.workers, counts)
+        known = max(self._counts, key=len, default=())
+        if len(known) <= min(largest, self.workers):
+            known = tuple(fatal_counts(self.relations, self.decoder, largest))
+            self._counts.append(known)
+        return Certificate(self.workers, known[: largest + 1])
+
+    def certificate_until_fatal(self, largest: int) -> Certificate:
+        """Return the certificate up to the smallest fatal sets, or up to `largest` losses.
+
+        Smaller sets are looked at first, so that a bad union costs little.
+        """
+        certificate = self.certificate(0)
+        for size in range(1, min(largest, self.workers) + 1):
+            certificate = self.certificate(size)
+            if certificate.counts[-1]:
+                break
+        return certificate
 
     @cached_property
-    def _counts(self) -> dict[int, tuple[int, ...]]:
-        return {}
+    def _counts(self) -> list[tuple[int, ...]]:
+        return []
 
     def fatal_patterns(self, size: int) -> list[tuple[int, ...]]:
         """Return the fatal sets of exactly `size` lost products."""
@@ -294,15 +306,25 @@ class FaultTolerantScheme:
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 of the format and the set of products, whatever their order and signs."""
-        rows = set()
-        for u, v in zip(self.u.tolist(), self.v.tolist(), strict=True):
-            rows.add((_normal(u), _normal(v)))
         digest = hashlib.sha256(f"flipsearch fault-tolerant scheme 1\n{self.format}\n".encode())
-        digest.update(repr(sorted(rows)).encode())
+        digest.update(repr(sorted(product_set(self.u, self.v))).encode())
         return digest.hexdigest()
 
     def __repr__(self) -> str:
         return f"<FaultTolerantScheme {self.format} on {self.workers} workers {self.name}>"
+
+
+def general(format_: Format) -> MatrixProduct:
+    """Return the format if fault-tolerant products can be searched and written for it.
+
+    Raises
+    ------
+    UsageError
+        It is structured, or no matrix product.
+    """
+    if not isinstance(format_, MatrixProduct) or not format_.is_general:
+        raise UsageError(f"{format_}: only general formats such as 4x4x4 can be protected")
+    return format_
 
 
 def target_forms(format_: Format) -> IntArray:
@@ -337,6 +359,11 @@ def union_of(
 def from_scheme(scheme: Scheme, name: str = "") -> FaultTolerantScheme:
     """Return the products of a scheme (over ZT, Z or Q) as a fault-tolerant scheme."""
     return FaultTolerantScheme(scheme.format, scheme.u, scheme.v, (), name)
+
+
+def product_set(u: IntArray, v: IntArray) -> set[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Return the products as pairs of primitive factors, whatever their order and signs."""
+    return {(_normal(x), _normal(y)) for x, y in zip(u.tolist(), v.tolist(), strict=True)}
 
 
 def _normal(row: list[int]) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from importlib import resources
 from pathlib import Path
 
@@ -40,6 +40,7 @@ FORBIDDEN_NAMES = {
     "delattr", "vars", "breakpoint", "pickle", "subprocess", "system", "popen", "__builtins__",
     "__subclasses__", "__globals__", "__class__", "__bases__", "__code__",
 }  # fmt: skip
+_MAIN = "__name__ == '__main__'"
 
 
 class KernelError(FlipsearchError):
@@ -147,17 +148,33 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
     return path
 
 
-def check_source(text: str) -> None:
+def check_source(
+    text: str,
+    imports: Set[str] = ALLOWED_IMPORTS,
+    forbidden: Set[str] = FORBIDDEN_NAMES,
+    is_program: bool = False,
+) -> None:
     """Raise KernelError unless a kernel's source is made of allowed parts only.
 
-    At the top level: a docstring, imports from `ALLOWED_IMPORTS`, assignments, functions and
-    classes; nowhere a name of `FORBIDDEN_NAMES`.
+    At the top level: a docstring, imports, assignments, functions and classes.
+
+    Parameters
+    ----------
+    text : str
+        Source of a module.
+    imports : set of str
+        Packages that it may import.
+    forbidden : set of str
+        Names that may occur nowhere in it.
+    is_program : bool
+        Whether ``if __name__ == "__main__":`` is allowed at the top level.
     """
     tree = ast.parse(text)
     top = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.ClassDef)
     for statement in tree.body:
         text_only = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-        if not isinstance(statement, top) and not text_only:
+        main = isinstance(statement, ast.If) and ast.unparse(statement.test) == _MAIN
+        if not isinstance(statement, top) and not text_only and not (main and is_program):
             raise KernelError(f"line {statement.lineno}: no such statement belongs in a kernel")
     for node in ast.walk(tree):
         modules: list[str] = []
@@ -166,10 +183,10 @@ def check_source(text: str) -> None:
         elif isinstance(node, ast.ImportFrom):
             modules = [node.module or ""]
         for module in modules:
-            if module.split(".")[0] not in ALLOWED_IMPORTS:
+            if module.split(".")[0] not in imports:
                 raise KernelError(f"a kernel does not import {module}")
         name = getattr(node, "id", getattr(node, "attr", None))
-        if name in FORBIDDEN_NAMES:
+        if name in forbidden:
             raise KernelError(f"a kernel does not use {name}")
 
 
@@ -250,21 +267,22 @@ def _present(format_: MatrixProduct, slot: int) -> str:
 
 
 def merged_sources(package: str, names: Iterable[str]) -> tuple[str, str]:
-    """Return the imports and the bodies of a package's modules as those of one module.
+    """Return the imports and the bodies of some modules as those of one module.
 
     Parameters
     ----------
     package : str
-        Where the modules are; what they import of flipsearch is left out.
+        Where the modules are. Imports of flipsearch are left out.
     names : iterable of str
-        Modules, each after those it imports; their docstrings become comments.
+        Modules of the package, or full names of others with a dot in them, each after those it
+        imports; their docstrings become comments.
     """
     whole: set[str] = set()
     parts: dict[str, set[str]] = {}
     bodies = []
-    folder = resources.files(package)
     for name in names:
-        text = folder.joinpath(f"{name}.py").read_text(encoding="utf8")
+        where, _, name = (name if "." in name else f"{package}.{name}").rpartition(".")
+        text = resources.files(where).joinpath(f"{name}.py").read_text(encoding="utf8")
         lines = text.splitlines()
         tree = ast.parse(text)
         dropped: set[int] = set()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 import itertools
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,10 +18,19 @@ import numpy as np
 import pytest
 
 from flipsearch.errors import UsageError
-from flipsearch.faults import emit_fault_tolerant_kernel, union_of
+from flipsearch.faults import (
+    FaultTolerantScheme,
+    emit,
+    emit_fault_tolerant_kernel,
+    union_of,
+    write_fault_tolerant_kernel,
+)
 from flipsearch.faults.classics import strassen, winograd
 from flipsearch.faults.presets import presets
-from flipsearch.formats import parse_format
+from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.kernels import KernelError
+from flipsearch.rings import Ring
+from flipsearch.scheme import naive_scheme
 
 Emitted = Callable[[str, int], ModuleType]
 CASES = [("2x2x2", 1, 1), ("2x2x2", 2, 1), ("2x2x2", 4, 7), ("2x2x3", 1, 1)]
@@ -243,9 +256,10 @@ def test_the_check_where_random_images_vanish(emitted: Emitted) -> None:
     code, size = module.CODE, 64
     generator = np.random.default_rng(3)
     a, b = generator.standard_normal((size, size)), generator.standard_normal((size, size))
-    x = module.Freivalds(code, a, b, seed=5)._x[:, 0]
-    b = np.outer(generator.standard_normal(size), np.concatenate([x[::-1], x[::-1]]))
-    b -= np.outer(b[:, : size // 2] @ x, np.concatenate([x, x])) / len(x)  # now both halves
+    x = module.Freivalds(code, a, b, seed=5)._x
+    row = generator.standard_normal(size // 2)
+    row -= x @ np.linalg.lstsq(x, row, rcond=None)[0]
+    b = np.outer(generator.standard_normal(size), np.concatenate([row, row]))
     checks = module.Freivalds(code, a, b, seed=5)
     assert np.abs(b[:, : size // 2] @ x).max() < 1e-12
     operands = module.Operands(code, a, b)
@@ -275,6 +289,58 @@ def test_norms_are_seldom_needed_and_bound_the_estimates(emitted: Emitted) -> No
             for low, high in zip(least, exact, strict=True):
                 assert (low <= high).all()
                 assert (low > 0).all()
+
+
+def all_products(module: ModuleType, a: Any, b: Any) -> list[Any]:
+    operands = module.Operands(module.CODE, a, b)
+    return [
+        module.product_of_blocks(operands.shapes, left, right, None, None, *blocks)
+        for left, right, blocks in map(operands.needs, range(module.CODE.workers))
+    ]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.complex128])
+def test_errors_that_cancel_are_found(emitted: Emitted, kind: Any) -> None:
+    """Two equal or opposite errors in a row passed one vector of signs every second time."""
+    module = emitted("2x2x2", 3)
+    generator = np.random.default_rng(7)
+    a, b = (generator.standard_normal((40, 40)).astype(kind) for _ in range(2))
+    products = all_products(module, a, b)
+    for attempt in range(200):
+        r = attempt % module.CODE.workers
+        product = products[r].copy()
+        i, j, k = generator.choice(20, size=3, replace=False)
+        error = 1 + np.abs(product).max()
+        product[i, j] += error
+        product[i, k] += error if attempt % 2 else -error
+        assert not module.Freivalds(module.CODE, a, b, attempt).is_right(r, product)
+        arrived = dict(enumerate(products)) | {r: product}
+        bounds = module.error_bounds(module.CODE, a, b)
+        accused = module.locate(module.CODE, arrived, 1, bounds, attempt)
+        assert accused  # r, or a product that all relations hold together with r
+        assert r not in module.CODE.decoding(frozenset(accused)).used
+
+
+def test_what_the_check_misses_is_what_it_says(emitted: Emitted) -> None:
+    """One entry beyond 4 tolerances never passes; c tolerances pass by chance (4/c)^3 at most."""
+    module = emitted("2x2x2", 1)
+    generator = np.random.default_rng(8)
+    a, b = generator.standard_normal((64, 64)), generator.standard_normal((64, 64))
+    product = all_products(module, a, b)[0]
+    checks = module.Freivalds(module.CODE, a, b, 0)
+    tolerance = checks._tolerance(0, checks._exact_norms())
+    one, two = product.copy(), product.copy()
+    one[3, 5] += 4.01 * tolerance[3]
+    two[3, 5] += 8 * tolerance[3]
+    two[3, 6] -= 8 * tolerance[3]
+    missed = 0
+    for seed in range(400):
+        checks = module.Freivalds(module.CODE, a, b, seed)
+        assert checks.is_right(0, product)
+        assert not checks.is_right(0, one)
+        missed += checks.is_right(0, two)
+    assert missed / 400 <= (4 / 8) ** 3
+    assert missed > 0  # so that the bound was put to the test
 
 
 def test_operands_and_products_use_kept_memory(emitted: Emitted) -> None:
@@ -357,13 +423,52 @@ def test_the_source_stands_alone() -> None:
     assert "numpy" in imported
 
 
-def test_structured_formats_are_refused() -> None:
-    from flipsearch.faults import FaultTolerantScheme
-    from flipsearch.rings import Ring
-    from flipsearch.scheme import naive_scheme
+class HostileFormat(MatrixProduct):
+    """A format whose name would be code, were it written out as it is."""
 
+    name = '2x2x2"""\nimport os; os.system("touch hacked")\n"""'  # type: ignore[assignment]
+
+
+def test_only_allowed_source_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    s = strassen()
+    hostile = FaultTolerantScheme(HostileFormat(2, 2, 2), s.u, s.v, (), '"""\nimport os')
+    text = emit_fault_tolerant_kernel(hostile)
+    assert "hacked" not in text
+    assert "2x2x2" in text
+    with pytest.raises(UsageError, match="name of a module"):
+        emit_fault_tolerant_kernel(hostile, module='mm"""\nimport socket\n"""')
+    for line in ("import socket", "x = eval('1')", "for x in ():\n    pass", "print(1)"):
+        monkeypatch.setattr(emit, "_TAIL", f"{line}\n")
+        with pytest.raises(KernelError):
+            emit_fault_tolerant_kernel(union_of(parse_format("2x2x2"), [s]))
+
+
+def test_structured_formats_are_refused() -> None:
     format_ = parse_format("ug:2x2x2")
     naive = naive_scheme(format_, Ring.ZT)
     union = FaultTolerantScheme(format_, naive.u, naive.v)
     with pytest.raises(UsageError, match="general"):
         emit_fault_tolerant_kernel(union)
+
+
+def test_as_many_threads_and_processes_as_the_affinity_mask_leaves(tmp_path: Path) -> None:
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("no affinity masks here")
+    union = presets(parse_format("2x2x2"), 1)[0]
+    write_fault_tolerant_kernel(union, tmp_path / "masked.py", losses=0)
+    said = subprocess.run(
+        [sys.executable, "-c", _MASKED], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == ["1", "1", "1"]
+
+
+_MASKED = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import numpy, masked
+operands = masked.Operands(masked.CODE, numpy.ones((4, 4)), numpy.ones((4, 4)))
+pool = masked.workers()
+threads = masked.PoolTransport(operands, None, None)._executor._max_workers
+print(masked.available_cores(), pool.count, threads)
+pool.close()
+"""

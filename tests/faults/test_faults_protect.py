@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import itertools
 import json
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from flipsearch.catalogue import Catalogue
 from flipsearch.cli import faults as command
+from flipsearch.cli import kernels as kernel_command
 from flipsearch.errors import FormatError, NotFoundError, UsageError
-from flipsearch.faults import FaultTolerantScheme, find_union, from_scheme, union_of
+from flipsearch.faults import FaultTolerantScheme, exact, find_union, from_scheme, union_of
 from flipsearch.faults.base import composed
 from flipsearch.faults.checksums import directions, with_checksums
 from flipsearch.faults.classics import strassen, winograd
-from flipsearch.faults.covering import fewest_workers
+from flipsearch.faults.covering import FewestWorkers, fewest_workers
+from flipsearch.faults.deadline import OutOfTimeError, deadline
 from flipsearch.faults.descent import Descent, ternary_vectors
+from flipsearch.faults.parity import with_parities
 from flipsearch.faults.presets import is_union, preset_folder, presets, read_union, union_text
 from flipsearch.faults.protect import protect
 from flipsearch.files.native import read_native
@@ -221,8 +233,6 @@ def test_the_command_prints_a_certificate_and_stores(
     assert "4 copies" in text
     assert "entangled polynomial code" in text
     union = read_union(out)
-    from flipsearch.catalogue import Catalogue
-
     with Catalogue.open(db) as catalogue:
         record = catalogue.get(union.as_scheme().content_hash)
         assert from_scheme(record.scheme).certificate().survives >= 3
@@ -246,3 +256,130 @@ def test_the_command_refuses_nonsense() -> None:
     for arguments in (["ug:2x2x2"], ["2x2"], ["2x2x2", "--budget", "soon"]):
         with pytest.raises(UsageError):
             run(*arguments, "--no-store")
+
+
+def test_a_shipped_union_is_taken_at_once() -> None:
+    found = protect(TWO, 2, BASES, budget=60)
+    assert (found.union.workers, found.tried) == (11, {})
+    assert protect(TWO, 2, BASES, workers=14, budget=60).union.workers == 14
+    assert protect(TWO, 1, BASES, budget=1, use_presets=False).tried
+
+
+FOUR = parse_format("4x4x4")
+
+
+_ENDS = re.compile("do not suffice|any 9 losses; the best")
+
+
+def large_union(checksums: int) -> FaultTolerantScheme:
+    """A union of which larger certificates take hours."""
+    generator = np.random.default_rng(1)
+    pairs = generator.integers(-9, 10, size=(checksums, 2, 4)).tolist()
+    return with_checksums(composed(FOUR), pairs)
+
+
+def test_the_budget_holds_where_certificates_take_hours() -> None:
+    large_union(9).certificate(2)  # compiled now
+    begin = time.monotonic()
+    for budget in (0.01, 2):
+        with pytest.raises(NotFoundError, match=_ENDS) as caught:
+            protect(FOUR, 9, [("composed", composed(FOUR))], budget=budget)
+        assert "\n" not in str(caught.value)
+    assert time.monotonic() - begin < 10
+
+
+def test_the_budget_holds_for_bounds_and_parities() -> None:
+    union = large_union(9)
+    fewest_workers(TWO, *[side[:7] for side in (strassen().u, strassen().v)], 0, budget=5)
+    begin = time.monotonic()
+    found = fewest_workers(FOUR, union.u, union.v, 9, budget=1)
+    assert found == FewestWorkers(1, None, 0)
+    with pytest.raises(OutOfTimeError), deadline(1):
+        with_parities(union_of(TWO, [strassen()] * 3), 2, ternary_vectors(4), ternary_vectors(4))
+    with pytest.raises(OutOfTimeError), deadline(1):
+        union.fatal_patterns(9)
+    assert time.monotonic() - begin < 15
+
+
+@pytest.mark.parametrize("work", ["counts", "patterns", "descent", "elimination"])
+def test_interrupts_are_heard_in_compiled_loops(work: str) -> None:
+    union = large_union(6)
+    ternary = ternary_vectors(4)
+    five = parse_format("6x6x6")
+
+    def run() -> None:
+        if work == "counts":
+            union.certificate(9)
+        elif work == "patterns":
+            union.fatal_patterns(9)
+        elif work == "descent":
+            sides = [np.repeat(side, 5, axis=0) for side in (strassen().u, strassen().v)]
+            Descent(TWO, ternary, ternary, depth=12).step(*sides, 0)
+        else:
+            while True:
+                exact.relations(union_of(five, [composed(five)]).products)
+
+    with contextlib.suppress(OutOfTimeError), deadline(0.5):
+        run()  # compiled now
+    sent: list[float] = []
+
+    def interrupt() -> None:
+        sent.append(time.monotonic())
+        signal.raise_signal(signal.SIGINT)
+
+    gc.collect()  # an exception in a finalizer would be lost
+    gc.disable()
+    timer = threading.Timer(0.5, interrupt)
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), deadline(30):
+            run()
+    finally:
+        gc.enable()
+    assert time.monotonic() - sent[0] < 3
+
+
+def test_an_interrupted_search_keeps_its_union(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def interrupted(*_: object) -> Iterator[FaultTolerantScheme]:
+        yield with_checksums(strassen(), [((1, 2), (1, 2))])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["flipsearch.faults.protect"], "_partners", interrupted)
+    monkeypatch.setattr(
+        sys.modules["flipsearch.faults.protect"], "_checksums", lambda *_: iter(())
+    )
+    db = str(tmp_path / "c.db")
+    assert run("2x2x2", "--survive", "1", "--no-preset", "--db", db) == 130
+    out, err = capsys.readouterr()
+    assert "survives any 1 lost" in out
+    assert "interrupted" in err
+    with Catalogue.open(db) as catalogue:
+        assert any(record.survives == 1 for record in catalogue.records(format="2x2x2"))
+
+
+@pytest.mark.parametrize("target", ["gt:4x4x4", "ug:2x2x2", "3x4x5", "2x2x2"])
+def test_kernel_recommends_only_what_protect_takes(target: str, tmp_path: Path) -> None:
+    """`kernel FORMAT --faults F` names a `protect` command that parses and starts."""
+    parser = argparse.ArgumentParser()
+    kernel_command.register(parser.add_subparsers())
+    db, out = str(tmp_path / "c.db"), str(tmp_path / "mm.py")
+    Catalogue.open(db).close()
+    said = []
+    for faults in ("0", "17"):
+        arguments = ["kernel", target, "--faults", faults, "-o", out, "--db", db]
+        parsed = parser.parse_args(arguments)
+        with contextlib.suppress(NotFoundError, UsageError):
+            parsed.handler(parsed)
+            continue
+        with pytest.raises((NotFoundError, UsageError)) as caught:
+            parsed.handler(parsed)
+        said.append(str(caught.value))
+    assert said
+    for message in said:
+        advice = re.search("`protect (.*)`", message)
+        assert advice or "only general formats" in message
+        if advice:
+            with contextlib.suppress(NotFoundError):
+                run(*advice[1].split(), "--budget", "1s", "--no-store")

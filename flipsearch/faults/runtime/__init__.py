@@ -3,5 +3,5 @@
 These modules need numpy alone (and Ray where it is asked for): `flipsearch.faults.emit` copies
 them, in the order of its `_PARTS`, into the standalone module.
 
-Invariant: nothing here imports anything of flipsearch but its siblings.
+Invariant: of flipsearch only siblings and `flipsearch.algebra.cores` are imported here.
 """

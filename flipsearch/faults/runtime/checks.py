@@ -12,18 +12,37 @@ import numpy as np
 from flipsearch.faults.runtime.code import Code
 from flipsearch.faults.runtime.work import blocks_of
 
+VECTORS = 3  # random vectors of a check of floats
+
+
+def random_reals(generator: Any, length: int, kind: Any) -> Any:
+    """Return the vectors of a check of floats, as columns: entries of random sign in [1/2, 1].
+
+    A row of errors e, of which one entry is c times the tolerance, gives a product e x within
+    the tolerance with probability at most 2/c for each vector: given the other entries, that of x
+    would have to lie in an interval of length 2/c. No errors cancel but by that chance.
+    """
+    sizes = generator.uniform(0.5, 1, (length, VECTORS))
+    return (sizes * generator.choice([-1, 1], (length, VECTORS))).astype(kind)
+
 
 class Freivalds:
     """Checks P_r = S_r T_r by random vectors x: P_r x = sum u_a v_b A_a (B_b x).
 
     All A_a (B_b x) are computed once, so that a product costs one pass over it.
-    For integers there is no tolerance. Bounded ones run through float64 BLAS, exactly; others
-    modulo 2^64. The chance to miss a wrong product is below 2^-30, except that an error which is
-    a multiple of a high power of two is missed with a somewhat higher chance where the product
-    itself may wrap. For floats the tolerance is the worst case of rounding in the
-    worker and here: 2 (K + p + terms) eps times the norms of the operands. Norms take as long as
-    the rest, so that products are first held to what |A_a y| / |y| and |B_b x| / |x| show the
-    norms to be at least; only one that fails this has them computed.
+
+    Integers are checked without a tolerance. Bounded ones run through float64 BLAS, exactly;
+    others modulo 2^64. The chance to miss a wrong product is below 2^-30, except that an error
+    which is a multiple of a high power of two is missed with a somewhat higher chance where the
+    product itself may wrap.
+
+    For floats the tolerance of a row is the worst case of rounding in the worker and here:
+    2 (K + p + terms) eps times the norms of the operands, with inner dimension K and p columns.
+    Rounding alone never fails the check. An error of one entry beyond four tolerances always
+    does. A row of errors with an entry of c tolerances passes with probability at most
+    (4/c)^`VECTORS`; see `random_reals`.
+    Norms take as long as the rest, so that products are first held to what |A_a y| / |y| and
+    |B_b x| / |x| show the norms to be at least; only one that fails this has them computed.
     """
 
     def __init__(self, code: Code, a: Any, b: Any, seed: int | None = None) -> None:
@@ -56,8 +75,7 @@ class Freivalds:
                     -(2**63), 2**63 - 1, (columns, vectors), endpoint=True
                 )
         else:
-            signs = generator.integers(0, 2, (columns, 1)) * 2 - 1
-            self._x = signs.astype(a.dtype)
+            self._x = random_reals(generator, columns, a.dtype)
         kind = self._x.dtype
         vectors = self._x.shape[1]
         with np.errstate(over="ignore"):
@@ -81,12 +99,13 @@ class Freivalds:
 
     def _norms_at_least(self, stacked: Any) -> tuple[list[Any], list[Any]]:
         """Half of lower bounds of the norms below, the half for rounding."""
-        lengths = np.linalg.norm(stacked.astype(np.complex128), axis=0)
+        lengths = np.linalg.norm(stacked.astype(np.complex128), axis=0).reshape(-1, VECTORS)
         rows = []
         for through in self._through:
-            seen = np.abs(through[:, :, 0].astype(np.complex128)) / lengths[:, None]
-            rows.append(np.nan_to_num(seen, posinf=0).max(axis=0, initial=0) / 2)
-        return rows, list(lengths / math.sqrt(self._shapes[1][1]) / 2)
+            seen = np.abs(through.astype(np.complex128)) / lengths[:, None]
+            rows.append(np.nan_to_num(seen, posinf=0).max(axis=(0, 2), initial=0) / 2)
+        own = np.linalg.norm(self._x, axis=0)
+        return rows, list((lengths / own).max(axis=1) / 2)
 
     def _exact_norms(self) -> tuple[list[Any], list[Any]]:
         """Norms of the rows of the blocks of A, and of whole blocks of B."""
@@ -109,7 +128,7 @@ class Freivalds:
         kind = self._x.dtype
         right = np.array(self._code.right[r], dtype=kind)
         with np.errstate(over="ignore", invalid="ignore"):
-            difference = product.astype(kind, copy=False) @ self._x
+            difference = _thin(product.astype(kind, copy=False), self._x)
             for x, through in zip(self._code.left[r], self._through, strict=True):
                 if x:
                     difference[: through.shape[1]] -= kind.type(x) * np.tensordot(
@@ -117,7 +136,7 @@ class Freivalds:
                     )
             if self.is_exact:
                 return not difference.any()
-            found = np.abs(difference[:, 0])
+            found = np.abs(difference).max(axis=1)
             return bool((found <= self._tolerance(r, self._least_norms)).all()) or bool(
                 (found <= self._tolerance(r, self._exact_norms())).all()
             )
@@ -218,9 +237,9 @@ def locate(
 ) -> tuple[int, ...] | None:
     """Return the fewest products, at most `most`, that the parity checks accuse.
 
-    Each product is projected on random vectors first. A set is accused when all relations that
-    avoid it and what did not arrive hold, within the rounding `errors` of the products. None if
-    no set explains what was seen.
+    Each product is projected on random vectors first; see `random_reals` for floats. A set is
+    accused when all relations that avoid it and the missing products hold, within the rounding
+    `errors` of the products. None if no set explains the products.
     """
     generator = np.random.default_rng(seed)
     missing = frozenset(range(code.workers)) - frozenset(products)
@@ -229,10 +248,10 @@ def locate(
     if first.dtype.kind == "i":
         x = generator.integers(-(2**63), 2**63 - 1, (columns, 2), endpoint=True)
     else:
-        x = (generator.integers(0, 2, (columns, 1)) * 2 - 1).astype(first.dtype)
+        x = random_reals(generator, columns, first.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        images = {r: product @ x for r, product in products.items()}
-        own = {r: float(np.linalg.norm(image)) for r, image in images.items()}
+        images = {r: _thin(product, x) for r, product in products.items()}
+        own = {r: float(np.linalg.norm(image, axis=0).max()) for r, image in images.items()}
         for size in range(most + 1):
             for accused in itertools.combinations(sorted(products), size):
                 relations = code.relations_without(missing | frozenset(accused))
@@ -258,4 +277,4 @@ def _holds(
         abs(relation[r]) * (math.sqrt(columns) * errors[r] + 2 * columns * eps * own[r])
         for r in used
     )
-    return bool(np.linalg.norm(total) <= limit) if math.isfinite(limit) else False
+    return math.isfinite(limit) and bool((np.linalg.norm(total, axis=0) <= limit).all())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from flipsearch.algebra.cores import available_cores
 from flipsearch.faults.runtime.code import Code, Decoding
 from flipsearch.faults.runtime.work import WORKSPACE, blocks_of
 
@@ -27,7 +27,7 @@ def decode(
     together = 1 if c.dtype.kind == "i" else len(decoding.used)
     step = min(max(1, _CACHE // (together * width * c.itemsize)), height)
     combine_rows = _add_rows if c.dtype.kind == "i" else _multiply_rows
-    threads = 1 if c.nbytes < 1 << 22 else os.cpu_count() or 1
+    threads = 1 if c.nbytes < 1 << 22 else available_cores()
 
     def work(start: int) -> None:
         end = min(start + share, height)

@@ -30,6 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from flipsearch.algebra.cores import available_cores
 from flipsearch.faults.runtime.code import Code
 from flipsearch.faults.runtime.serving import POOL, shared_file, views_of
 from flipsearch.faults.runtime.transports import Operands, Report
@@ -148,7 +149,7 @@ class ProcessWorkers:
             raise ValueError(f"{count} workers of {threads} threads: at least 1 of each is needed")
         self._name = secrets.token_hex(8)
         self._start = command, threads, self._name
-        self.count = count or os.cpu_count() or 1
+        self.count = count or available_cores()
         self.lock = threading.Lock()
         self.processes: list[_Process] = []
         self.calls = 0

@@ -7,12 +7,12 @@ once: the product, or the exception that stands for its loss.
 from __future__ import annotations
 
 import concurrent.futures
-import os
 import queue
 import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from flipsearch.algebra.cores import available_cores
 from flipsearch.faults.runtime.code import Code
 from flipsearch.faults.runtime.work import Drill, Leaf, blocks_of, product_of_blocks
 
@@ -61,7 +61,7 @@ class PoolTransport:
     ) -> None:
         self._operands, self._leaf = operands, leaf
         self._own = executor is None
-        self._executor = executor or concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+        self._executor = executor or concurrent.futures.ThreadPoolExecutor(available_cores())
         self._done: queue.SimpleQueue[tuple[int, concurrent.futures.Future[Any]]] = (
             queue.SimpleQueue()
         )

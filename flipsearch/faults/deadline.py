@@ -1,0 +1,86 @@
+"""A deadline for a whole command, obeyed by every long loop of this package.
+
+The deadline lies in a context variable, so that constructors and properties obey it without an
+argument of their own. Compiled loops run in short pieces through `in_pieces`: Python acts on
+Ctrl-C and looks at the clock between two of them.
+
+Invariant: under a deadline no loop of this package runs on for more than about half a second.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from flipsearch.errors import FlipsearchError
+
+Result = TypeVar("Result")
+PIECE = 0.1  # seconds that one piece of a compiled loop should take
+_until: ContextVar[float] = ContextVar("until", default=math.inf)
+
+
+class OutOfTimeError(FlipsearchError):
+    """The deadline passed before an exact answer was known."""
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Make the work inside raise OutOfTimeError after `seconds`, or at an earlier deadline."""
+    token = _until.set(min(_until.get(), time.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+def seconds_left() -> float:
+    """Return the seconds until the deadline, infinite without one."""
+    return _until.get() - time.monotonic()
+
+
+def in_pieces(piece: Callable[[int], bool]) -> None:
+    """Call ``piece(steps)`` until it returns False, with as many steps as `PIECE` seconds allow.
+
+    Raises
+    ------
+    OutOfTimeError
+        The deadline passed.
+    """
+    steps = 64
+    while True:
+        begin = time.monotonic()
+        if begin > _until.get():
+            raise OutOfTimeError("the time was over before the answer was known")
+        if not piece(steps):
+            return
+        seconds = time.monotonic() - begin
+        steps = max(1, int(steps * min(8.0, PIECE / max(seconds, 1e-6))))
+
+
+def waiting(work: Callable[[], Result]) -> Result:
+    """Return ``work()``, computed in a thread, so that Ctrl-C is heard while foreign code runs.
+
+    The work has to release the interpreter's lock and to keep to a time limit of its own.
+    """
+    done: list[Any] = []
+
+    def run() -> None:
+        try:
+            done.append((work(), None))
+        except BaseException as error:
+            done.append((None, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(PIECE)
+    result, error = done[0]
+    if error is not None:
+        raise error
+    value: Result = result
+    return value

@@ -57,7 +57,7 @@ def run_kernel(arguments: argparse.Namespace) -> int:
     """Write the kernel of a stored scheme."""
     from flipsearch.cli.output import print_json
     from flipsearch.errors import UsageError
-    from flipsearch.kernels import find_scheme, write_kernel
+    from flipsearch.kernels import find_scheme, verdict, write_kernel
 
     if arguments.faults is not None:
         if arguments.levels != "auto":
@@ -80,6 +80,7 @@ def run_kernel(arguments: argparse.Namespace) -> int:
         )
     else:
         print(f"{path}: {scheme.format} of rank {scheme.rank}, scheme {scheme.content_hash[:12]}")
+        print(verdict(scheme))
     return 0
 
 
@@ -168,6 +169,7 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
                         "seconds": timing.kernel_seconds,
                         "numpy_seconds": timing.numpy_seconds,
                         "difference": timing.error,
+                        "levels": timing.levels,
                         "scheme": module.SCHEME,
                     }
                 )
@@ -217,7 +219,7 @@ def _tune(arguments: argparse.Namespace, module: Any, size: int, dtype: Any, thr
     from flipsearch.kernels import time_against_numpy
     from flipsearch.kernels.timing import chosen_levels
 
-    chosen = chosen_levels(module, size, dtype, threads)
+    chosen = chosen_levels(module, (size, size, size), dtype, threads)
     most = 3 if module.ALGORITHM.recursive else 1
     for levels in range(most + 1):
         if size // max(module.SIDES) ** levels < 64:
@@ -259,7 +261,7 @@ def run_reduce(arguments: argparse.Namespace) -> int:
     if arguments.output and len(arguments.ids) > 1:
         raise UsageError("-o names one file: reduce one scheme at a time with it")
     for name in arguments.ids:
-        scheme = find_scheme(name, arguments.db)
+        scheme = find_scheme(name, arguments.db, cost=lambda x: (x.rank, x.nonzeros))
         found = fewest_additions(scheme, seconds, arguments.seed, walk=not arguments.keep)
         best = found.scheme
         details = {"shared_additions": found.additions, "parts": found.parts}

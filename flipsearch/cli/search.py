@@ -378,7 +378,7 @@ def _drive(
                 outstanding=outstanding,
             )
     live.close()
-    kernel = _write_kernel(result, folder)
+    kernel = _write_kernel(catalogue, result, folder)
     record = _summary(catalogue, strategy, result, kernel)
     _print_summary(record, result)
     if "formats" in record:
@@ -390,12 +390,14 @@ def _drive(
     return 130 if result.interrupted else 0
 
 
-def _write_kernel(result: Result, folder: Path | None) -> Path | None:
+def _write_kernel(catalogue: Catalogue, result: Result, folder: Path | None) -> Path | None:
+    """Write the kernel of the fastest stored scheme of the result's format."""
     scheme = result.lifted
     if folder is None or scheme is None:
         return None
-    from flipsearch.kernels import write_kernel
+    from flipsearch.kernels import fastest_scheme, write_kernel
 
+    scheme = fastest_scheme(catalogue, scheme.format)
     name = re.sub(r"\W", "_", str(scheme.format))
     return write_kernel(scheme, folder / f"matmul_{name}_{scheme.rank}.py")
 
@@ -403,7 +405,9 @@ def _write_kernel(result: Result, folder: Path | None) -> Path | None:
 def _time_kernel(path: Path) -> None:
     from flipsearch.kernels import load_kernel, time_against_numpy
 
-    timing = time_against_numpy(load_kernel(path), 2048, pairs=3)
+    kernel = load_kernel(path)
+    print(f"kernel     {kernel.plan(2048)}")
+    timing = time_against_numpy(kernel, 2048)
     print(f"kernel     {timing}")
 
 

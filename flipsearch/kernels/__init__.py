@@ -7,9 +7,10 @@ from typing import Any
 
 from flipsearch.compiled import drop_stale
 from flipsearch.kernels.builtin import strassen_algorithm
+from flipsearch.kernels.choice import fastest_scheme, find_scheme, verdict
 from flipsearch.kernels.emit import KernelError, check_source, emit_kernel, write_kernel
 from flipsearch.kernels.halving import gram
-from flipsearch.kernels.load import find_scheme, import_kernel, load_kernel
+from flipsearch.kernels.load import import_kernel, load_kernel
 from flipsearch.kernels.modular import matmul_mod
 from flipsearch.kernels.runtime.driver import TINY, multiply, ndarray, numpy_matmul
 from flipsearch.kernels.stability import Growth, error_bound, growth
@@ -22,6 +23,7 @@ __all__ = [
     "check_source",
     "emit_kernel",
     "error_bound",
+    "fastest_scheme",
     "find_scheme",
     "gram",
     "growth",
@@ -30,6 +32,7 @@ __all__ = [
     "matmul",
     "matmul_mod",
     "time_against_numpy",
+    "verdict",
     "write_kernel",
 ]
 

@@ -96,6 +96,7 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
             (_GRAM if format_.is_gram else _GENERAL).format(
                 levels=levels, squares=_squares(format_)
             ),
+            _PLAN.format(gram=format_.is_gram),
             _PROVE.format(upper="i <= k" if format_.is_packed_output else "True",
                           left=_present(format_, 0), right=_present(format_, 1)),
             runtime,
@@ -318,6 +319,16 @@ _GRAM = '''
 def matmul(a: Any, out: Any = None, threads: Any = None, levels: Any = {levels}) -> Any:
     """Return the product of `a` and its transpose; see `multiply_gram`."""
 {squares}    return multiply_gram(ALGORITHM, a, out, threads, levels)
+'''
+
+_PLAN = '''
+def plan(m: int, k: Any = None, n: Any = None, dtype: Any = "float64", threads: Any = None) -> str:
+    """Say which way the product of an m x k and a k x n matrix takes: this scheme or numpy's.
+
+    Missing sides are m; the time of numpy and of this machine's vectors decides.
+    """
+    shape = (m, m if k is None else k, m if n is None else n)
+    return plan_of(ALGORITHM, shape, dtype, threads, {gram})
 '''
 
 _PROVE = '''

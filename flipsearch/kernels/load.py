@@ -6,12 +6,9 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-from flipsearch.errors import NotFoundError
-from flipsearch.formats import MatrixProduct, parse_format
-from flipsearch.kernels.builtin import builtin_scheme
+from flipsearch.kernels.choice import find_scheme
 from flipsearch.kernels.emit import KernelError, emit_kernel
 from flipsearch.kernels.loaded import module_of
-from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
 
@@ -76,48 +73,3 @@ def import_kernel(path: str | os.PathLike[str]) -> ModuleType:
     if not callable(getattr(module, "matmul", None)) or not hasattr(module, "prove"):
         raise KernelError(f"{path} is no kernel of flipsearch")
     return module
-
-
-def find_scheme(name: str, database: str | None = None) -> Scheme:
-    """Return a scheme a kernel can be written from: by format, or by hash prefix.
-
-    Parameters
-    ----------
-    name : str
-        A format such as ``4x4x4`` or ``gt:4x4x4``, or at least 6 hex digits of a hash.
-    database : str, optional
-        Catalogue to look in.
-
-    Raises
-    ------
-    NotFoundError
-        Nothing is stored under that name.
-    """
-    from flipsearch.catalogue import Catalogue
-
-    with Catalogue.open(database, read_only=True) as catalogue:
-        if "x" not in name:
-            return catalogue.get(name).scheme
-        format_ = parse_format(name)
-        record = catalogue.best(format_, Ring.Q)
-        schemes = [] if record is None else [_turned(record.scheme, format_)]
-    known = builtin_scheme(format_)
-    if known is not None:
-        schemes.append(known)
-    if not schemes:
-        raise NotFoundError(
-            f"no scheme for {format_} over ZT, Z or Q is stored: find one with "
-            f"`search {format_} --ring ZT`, or lift one"
-        )
-    return min(schemes, key=lambda scheme: (scheme.rank, scheme.nonzeros))
-
-
-def _turned(scheme: Scheme, format_: MatrixProduct) -> Scheme:
-    """Return the scheme for the asked order of the sides; it may be stored in another one."""
-    from flipsearch.transform import ORDERS, permute
-
-    stored = scheme.format
-    if stored == format_ or not isinstance(stored, MatrixProduct):
-        return scheme
-    order = next(order for order in ORDERS if stored.permuted(order) == format_)
-    return permute(scheme, order)

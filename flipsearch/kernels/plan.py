@@ -31,6 +31,13 @@ def algorithm_of(scheme: Scheme) -> Algorithm:
     InvalidSchemeError
         A Brent equation fails.
     """
+    algorithm = unproved_algorithm(scheme)
+    verify(scheme)
+    return algorithm
+
+
+def unproved_algorithm(scheme: Scheme) -> Algorithm:
+    """Return the tables of a scheme without a proof, to price it; raise as `algorithm_of` does."""
     format_ = scheme.format
     if scheme.ring.characteristic:
         raise UsageError(
@@ -45,7 +52,6 @@ def algorithm_of(scheme: Scheme) -> Algorithm:
             f"{format_} holds for numbers, not for blocks: kernels are written for general and "
             "triangular operands and for a matrix times its transpose, without corner suffix"
         )
-    verify(scheme)
     form = scheme.canonical
     if max(abs(int(x)) for matrix in form.factors for x in matrix.flat) >= 2**31:
         raise FormatError("a coefficient is 2^31 or more in absolute value: no kernel for that")

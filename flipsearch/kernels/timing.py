@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import statistics
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,10 @@ from flipsearch.errors import UsageError
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of a kernel and of numpy on the same operands, and the median ratio of pairs."""
+    """Median seconds of a kernel and of numpy on the same operands, and the median of ratios.
+
+    `levels` are the kernel's, -1 where it called numpy itself.
+    """
 
     shape: tuple[int, int, int]
     dtype: str
@@ -25,14 +30,21 @@ class Timing:
     numpy_seconds: float
     ratio: float
     error: float
+    levels: int
 
     def __str__(self) -> str:
         size = "x".join(map(str, self.shape))
         return (
             f"{size} {self.dtype}, {self.threads} thread{'s' * (self.threads > 1)}: "
             f"{self.kernel_seconds:.3f} s, numpy {self.numpy_seconds:.3f} s, "
-            f"ratio {self.ratio:.2f}"
+            f"ratio {self.ratio:.2f}, {self._way()}"
         )
+
+    def _way(self) -> str:
+        if self.levels < 0:
+            return "numpy called"
+        slower = "; numpy is the better choice here" if self.ratio < 0.99 else ""
+        return f"{self.levels} level{'s' * (self.levels != 1)}{slower}"
 
 
 def operands(shape: tuple[int, int, int], dtype: npt.DTypeLike, seed: int = 0) -> tuple[Any, Any]:
@@ -53,11 +65,15 @@ def operands(shape: tuple[int, int, int], dtype: npt.DTypeLike, seed: int = 0) -
     return one(m, k), one(k, n)
 
 
-def chosen_levels(kernel: Any, size: int, dtype: npt.DTypeLike, threads: int) -> int:
-    """Return how many levels a kernel module takes for squares of that size, -1 for numpy."""
-    shape = (size, size, size)
+def chosen_levels(
+    kernel: Any, shape: tuple[int, int, int], dtype: npt.DTypeLike, threads: int
+) -> int:
+    """Return how many levels a kernel module takes for a product unasked, -1 for numpy."""
+    default = inspect.signature(kernel.matmul).parameters["levels"].default
+    if default is not None:
+        return int(default)
     half = kernel.FORMAT.partition(":")[0].endswith("t")
-    return int(kernel.choose_levels(kernel.ALGORITHM, shape, np.dtype(dtype), threads, half))
+    return int(kernel.planned_levels(kernel.ALGORITHM, shape, np.dtype(dtype), threads, half))
 
 
 def time_against_numpy(
@@ -72,8 +88,8 @@ def time_against_numpy(
 
     Parameters
     ----------
-    kernel : module or function
-        A kernel module, or a function with its signature.
+    kernel : module
+        A kernel.
     size : int or (m, k, n)
         Sides of the operands.
     dtype : dtype
@@ -88,16 +104,18 @@ def time_against_numpy(
     Returns
     -------
     Timing
-        Medians, the median over pairs of numpy's time / kernel's time, and the largest difference
-        from numpy's result relative to its largest element.
+        Medians, the median over pairs of numpy's time / kernel's time, the largest difference
+        from numpy's result relative to its largest element, and the levels taken.
     """
     from flipsearch.kernels.runtime.execute import default_threads
 
     shape = (size, size, size) if isinstance(size, int) else size
-    multiply = getattr(kernel, "matmul", kernel)
+    multiply = kernel.matmul
     threads = threads or default_threads()
+    taken = {"threads": threads} if levels is None else {"threads": threads, "levels": levels}
+    levels = chosen_levels(kernel, shape, dtype, threads) if levels is None else levels
     a, b = operands(shape, dtype)
-    layout = getattr(kernel, "FORMAT", "").partition(":")[0]
+    layout = kernel.FORMAT.partition(":")[0]
     if layout.endswith("t"):
         if len(set(shape)) != 1:
             raise UsageError("a kernel for a matrix times its transpose is timed on squares")
@@ -106,30 +124,30 @@ def time_against_numpy(
         def multiply(a: Any, _b: Any, **options: Any) -> Any:
             return kernel.matmul(a, **options)
 
-    elif ":" in getattr(kernel, "FORMAT", ""):
+    elif ":" in kernel.FORMAT:
         a, b = (_shaped(x, letter) for x, letter in zip((a, b), layout, strict=True))
     ours, theirs = (np.zeros((shape[0], shape[2]), dtype) for _ in range(2))
     with threadpool_limits(limits=threads, user_api="blas"):
-        multiply(a, b, out=ours, threads=threads, levels=levels)
-        np.matmul(a, b, out=theirs)
-        kernel_seconds, numpy_seconds = [], []
-        for _ in range(pairs):
-            start = time.perf_counter()
-            np.matmul(a, b, out=theirs)
-            middle = time.perf_counter()
-            multiply(a, b, out=ours, threads=threads, levels=levels)
-            numpy_seconds.append(middle - start)
-            kernel_seconds.append(time.perf_counter() - middle)
+        calls = (partial(multiply, a, b, out=ours, **taken), partial(np.matmul, a, b, out=theirs))
+        for call in calls:
+            call()
+        seconds: tuple[list[float], list[float]] = ([], [])
+        for pair in range(pairs):
+            for which in (0, 1) if pair % 2 else (1, 0):
+                start = time.perf_counter()
+                calls[which]()
+                seconds[which].append(time.perf_counter() - start)
     largest = float(np.abs(theirs).max(initial=0)) or 1.0
     difference = np.abs(ours.astype(complex) - theirs).max(initial=0) / largest
     return Timing(
         shape,
         np.dtype(dtype).name,
         threads,
-        statistics.median(kernel_seconds),
-        statistics.median(numpy_seconds),
-        statistics.median(n / k for n, k in zip(numpy_seconds, kernel_seconds, strict=True)),
+        statistics.median(seconds[0]),
+        statistics.median(seconds[1]),
+        statistics.median(n / k for k, n in zip(*seconds, strict=True)),
         float(difference),
+        levels,
     )
 
 

@@ -1,17 +1,27 @@
 """The commands kernel, bench-kernel and reduce, end to end."""
 
 import json
+import re
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
 from flipsearch.formats import parse_format
-from flipsearch.kernels import find_scheme, import_kernel, time_against_numpy, write_kernel
-from flipsearch.kernels.builtin import strassen
+from flipsearch.kernels import (
+    fastest_scheme,
+    find_scheme,
+    import_kernel,
+    time_against_numpy,
+    verdict,
+    write_kernel,
+)
+from flipsearch.kernels.builtin import strassen, winograd
 from flipsearch.kernels.runtime import products
 from flipsearch.rings import Ring
-from flipsearch.scheme import naive_scheme
+from flipsearch.scheme import naive_scheme, rational_scheme
 from flipsearch.transform import permute
 
 
@@ -36,6 +46,50 @@ def test_a_kernel_is_written_and_timed(tmp_path, database, capsys):
     assert [line["size"] for line in lines] == [64, 96]
     assert all(line["value"] > 0 and line["scheme"] == record["scheme"] for line in lines)
     assert picture.stat().st_size > 1000
+
+
+def test_the_fastest_stored_scheme_becomes_the_kernel(tmp_path, capsys):
+    path = str(tmp_path / "catalogue.db")
+    naive = naive_scheme(parse_format("2x2x2"), Ring.ZT)
+    halves = rational_scheme(
+        winograd().format, [[2 * x for x in row] for row in winograd().u.tolist()],
+        winograd().v.tolist(), [[Fraction(x, 2) for x in row] for row in winograd().w.tolist()],
+    )  # fmt: skip
+    with Catalogue.open(path) as catalogue:
+        for scheme in (naive, halves, strassen()):
+            catalogue.add(scheme)
+        # of one rank, Winograd's has more terms to read and write than Strassen's
+        fastest = fastest_scheme(catalogue, strassen().format)
+    assert (fastest.rank, fastest.nonzeros) == (7, strassen().nonzeros)
+    kernel = str(tmp_path / "mm.py")
+    assert main(["kernel", "2x2x2", "-o", kernel, "--db", path]) == 0
+    said = capsys.readouterr().out
+    assert fastest.content_hash[:12] in said
+    # by the shipped table, one level is just faster than a BLAS as fast as our leaf
+    assert re.search(r"numpy is called below \d+; from there 1 level, 1\.\d\d times as fast", said)
+
+
+def test_where_numpy_is_better_the_kernel_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("flipsearch.kernels.choice.SIDES", (64, 128))
+    assert verdict(strassen(), threads=1) == (
+        "float64 on 1 thread: numpy is the better choice here, and the kernel calls it up to 128"
+    )
+    module = import_kernel(write_kernel(strassen(), tmp_path / "mm.py"))
+    assert module.plan(20).endswith("numpy, since the matrices are small")
+    assert "numpy; the kernel's predicted speed is" in module.plan(1000)
+    assert "levels of the scheme" in module.plan(8192, threads=1) or "1 level" in module.plan(8192)
+    assert "x".join(map(str, (9000, 50, 70))) in module.plan(9000, 50, 70, "int64", 2)
+    timing = time_against_numpy(module, 80, threads=1, pairs=1)
+    assert timing.levels == -1
+    assert str(timing).endswith("numpy called")
+    slow = replace(timing, levels=1, ratio=0.95)
+    assert str(slow).endswith("ratio 0.95, 1 level; numpy is the better choice here")
+
+
+def test_the_levels_of_a_file_are_those_that_are_timed(tmp_path, monkeypatch):
+    module = import_kernel(write_kernel(strassen(), tmp_path / "mm.py", levels=1))
+    monkeypatch.setattr(module, "multiply_products", products.multiply_products)
+    assert time_against_numpy(module, 80, threads=1, pairs=1).levels == 1
 
 
 def test_levels_and_tuning(tmp_path, database, capsys, monkeypatch):

@@ -35,7 +35,7 @@ from flipsearch.kernels.runtime.operands import (
     surely_apart,
 )
 from flipsearch.kernels.runtime.products import mirror
-from flipsearch.kernels.runtime.tuning import choose_levels, numpy_below
+from flipsearch.kernels.runtime.tuning import choose_levels, numpy_below, predicted_ratio
 
 ndarray, numpy_matmul = np.ndarray, np.matmul
 
@@ -99,8 +99,7 @@ def multiply(
     if 0 in shape or (levels is None and _is_small(shape, dtype)):
         return on_threads(threads, numpy_matmul, a, b, out)
     wanted = threads or default_threads()
-    if dtype in INTEGER and not algorithm.integral:
-        algorithm = CLASSICAL
+    algorithm = _usable(algorithm, dtype)
     if levels is None:
         levels = choose_levels(algorithm, shape, dtype, wanted)
         if levels < 0:
@@ -171,6 +170,56 @@ def multiply_gram(
     if (levels or a.dtype in COMPLEX) and has_overflown(result):
         return on_threads(threads, numpy_matmul, a, a.T, result)
     return result
+
+
+def plan_of(
+    algorithm: Algorithm,
+    shape: tuple[int, int, int],
+    dtype: Any = "float64",
+    threads: int | None = None,
+    half: bool = False,
+) -> str:
+    """Say which way a product of matrices takes, and why.
+
+    Parameters
+    ----------
+    algorithm : Algorithm
+        The scheme to use.
+    shape : (m, k, n)
+        Sides of the operands.
+    dtype : dtype
+        Type of the operands.
+    threads : int, optional
+        Threads to use; by default as many as numpy's BLAS would.
+    half : bool
+        Whether the product is that of a matrix and its own transpose.
+    """
+    dtype, threads = np.dtype(dtype), threads or default_threads()
+    title = f"{'x'.join(map(str, shape))} {dtype} on {threads} thread{'s' * (threads > 1)}"
+    if dtype not in SUPPORTED:
+        return f"{title}: numpy, which alone multiplies this type"
+    if 0 in shape or _is_small(shape, dtype):
+        return f"{title}: numpy, since the matrices are small"
+    if not HAS_COMPILER:
+        return f"{title}: numpy, since NUMBA_DISABLE_JIT is set"
+    levels = planned_levels(algorithm, shape, dtype, threads, half)
+    ratio = predicted_ratio(_usable(algorithm, dtype), shape, dtype, threads, half)
+    way = "numpy" if levels < 0 else f"{levels} level{'s' * (levels != 1)} of the scheme"
+    return f"{title}: {way}; the kernel's predicted speed is {ratio:.2f} of numpy's"
+
+
+def planned_levels(
+    algorithm: Algorithm, shape: tuple[int, int, int], dtype: Any, threads: int, half: bool = False
+) -> int:
+    """Return how many levels `multiply` takes unasked, -1 where it calls numpy."""
+    if dtype not in SUPPORTED or 0 in shape or _is_small(shape, dtype):
+        return -1
+    return choose_levels(_usable(algorithm, dtype), shape, dtype, threads, half)
+
+
+def _usable(algorithm: Algorithm, dtype: Any) -> Algorithm:
+    """Return the algorithm, or the classical one for integers where it has denominators."""
+    return CLASSICAL if dtype in INTEGER and not algorithm.integral else algorithm
 
 
 def has_overflown(result: Any) -> bool:

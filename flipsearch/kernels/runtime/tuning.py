@@ -112,13 +112,20 @@ def choose_levels(
     half : bool
         Only the upper triangle of the result is wanted, and numpy's rival is ``a @ a.T``.
     """
-    return _chosen(algorithm, *shape, dtype, threads, half) if HAS_COMPILER else -1
+    return _chosen(algorithm, *shape, dtype, threads, half)[0] if HAS_COMPILER else -1
+
+
+def predicted_ratio(
+    algorithm: Algorithm, shape: tuple[int, int, int], dtype: Any, threads: int, half: bool = False
+) -> float:
+    """Return numpy's predicted time over ours; parameters as in `choose_levels`."""
+    return _chosen(algorithm, *shape, dtype, threads, half)[1] if HAS_COMPILER else 0.0
 
 
 @lru_cache(maxsize=4096)
 def _chosen(
     algorithm: Algorithm, m: int, k: int, n: int, dtype: Any, threads: int, half: bool
-) -> int:
+) -> tuple[int, float]:
     shape = (m, k, n)
     element = COMPLEX.get(dtype, dtype)
     work = 3 if dtype in COMPLEX else 1
@@ -127,19 +134,26 @@ def _chosen(
     if half:
         classical = modelled_seconds(CLASSICAL, shape, 0, used, element.itemsize) * HALF
         levels, modelled = (0, classical) if classical < modelled else (levels, modelled)
-    speeds = host_speeds(dtype, threads, half)
-    return levels if _is_quicker(modelled * work, shape, speeds, half) else -1
+    ratio = _ratio(modelled * work, shape, host_speeds(dtype, threads, half), half)
+    return levels if ratio * _margin(shape) > 1 else -1, ratio
 
 
-def _is_quicker(modelled: float, shape: tuple[int, int, int], speeds: Speeds, half: bool) -> bool:
-    """Whether our product, of that modelled time, is predicted to be quicker than numpy's."""
+def _margin(shape: tuple[int, int, int]) -> float:
+    return THIN_MARGIN if _is_thin(shape) else MARGIN
+
+
+def _is_thin(shape: tuple[int, int, int]) -> bool:
+    return min(shape) < (shape[0] * shape[1] * shape[2]) ** (1 / 3) / 2
+
+
+def _ratio(modelled: float, shape: tuple[int, int, int], speeds: Speeds, half: bool) -> float:
+    """Return numpy's predicted time over that of our product, given its modelled time."""
     volume, least = shape[0] * shape[1] * shape[2], min(shape)
     side = volume ** (1 / 3)
-    thin = least < side / 2
+    thin = _is_thin(shape)
     ours = modelled * _at(speeds.sizes, speeds.ours, 2 * least if thin else side)
     step = min(speeds.numpys) if thin else _at(speeds.sizes, speeds.numpys, side)
-    margin = THIN_MARGIN if thin else MARGIN
-    return ours < margin * volume * step * (HALF if half else 1.0)
+    return volume * step * (HALF if half else 1.0) / ours
 
 
 def _at(sizes: tuple[int, ...], values: tuple[float, ...], side: float) -> float:
@@ -208,7 +222,7 @@ def _numpy_wins_up_to(dtype: Any, threads: int, speeds: Speeds) -> int:
     while side < speeds.sizes[-1]:
         shape = (side + 4,) * 3
         modelled = _modelled(dtype, shape, sensible_threads(threads, shape))
-        if _is_quicker(modelled, shape, speeds, half=False):
+        if _ratio(modelled, shape, speeds, half=False) * MARGIN > 1:
             break
         side += 4
     return side

@@ -36,9 +36,9 @@ from sqlalchemy import insert
 from benchmarks.common import benchmark_parser, emit, emit_dgemm, seconds_of
 from benchmarks.verify import mixed_set
 from flipsearch.catalogue import Catalogue, Provenance
-from flipsearch.catalogue.models import SchemeRow
-from flipsearch.catalogue.writing import insert as insert_prepared
-from flipsearch.catalogue.writing import prepare
+from flipsearch.catalogue.columns import SCHEMES
+from flipsearch.catalogue.intake import insert as insert_prepared
+from flipsearch.catalogue.intake import prepare
 from flipsearch.files import to_bytes
 from flipsearch.formats import LARGEST_SIDE, MatrixProduct
 from flipsearch.rings import Ring
@@ -72,7 +72,7 @@ def measure_inserts(arguments: Any, folder: Path) -> None:
         path = folder / f"inserts-{batch}.sqlite"
         count = min(len(prepared), 200 * batch)
         with Catalogue.open(path) as catalogue:
-            run = catalogue.start_run("2x2x2", "F2")
+            run = catalogue.runs.start("2x2x2", "F2")
             items = [(p, Provenance(run=run.id, task=k)) for k, p in enumerate(prepared[:count])]
             start = time.perf_counter()
             for at in range(0, count, batch):
@@ -94,7 +94,7 @@ def fill(catalogue: Catalogue, rows: int) -> None:
     """Write random rows: sides 2 to 16, every ring, ranks near the bound."""
     generator = random.Random(1)
     now = dt.datetime.now(dt.UTC)
-    bounds = {key: bound.value for key, bound in catalogue.known_bounds().items()}
+    bounds = {key: bound.value for key, bound in catalogue.bounds.all().items()}
     values = []
     for number in range(rows):
         sides = [generator.randint(2, LARGEST_SIDE) for _ in range(3)]
@@ -118,7 +118,7 @@ def fill(catalogue: Catalogue, rows: int) -> None:
             }
         )
     with catalogue.database.writing() as connection:
-        connection.execute(insert(SchemeRow.__table__), values)  # type: ignore[arg-type]
+        connection.execute(insert(SCHEMES), values)
 
 
 def measure_queries(arguments: Any, folder: Path) -> None:
@@ -127,10 +127,10 @@ def measure_queries(arguments: Any, folder: Path) -> None:
         fill(catalogue, arguments.rows)
         page = {"sort": "gap,-additions", "limit": 50}
         queries: dict[str, Callable[[], Any]] = {
-            "best per format and ring": catalogue.best_table,
+            "best per format and ring": catalogue.schemes.best_table,
             "best of one format": lambda: catalogue.best("4x5x6", "Z"),
-            "page by gap": lambda: catalogue.query(ring="ZT", gap=(0, 2), **page),
-            "page of a format": lambda: catalogue.query(format="4x5x6", limit=50),
+            "page by gap": lambda: catalogue.schemes.query(ring="ZT", gap=(0, 2), **page),
+            "page of a format": lambda: catalogue.schemes.query(format="4x5x6", limit=50),
         }
         for name, query in queries.items():
             query()

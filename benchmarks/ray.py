@@ -28,8 +28,7 @@ from typing import Any
 
 from benchmarks.common import benchmark_parser, emit, emit_dgemm, ratio
 from flipsearch.algebra.cores import available_cores
-from flipsearch.catalogue import Catalogue
-from flipsearch.catalogue.records import Run
+from flipsearch.catalogue import Catalogue, Run
 from flipsearch.executors.ray import RayExecutor
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
@@ -90,7 +89,7 @@ def killed_run(database: Path, seconds: float) -> tuple[float, int]:
 
     def run_of() -> Run | None:
         with Catalogue.open(database, read_only=True) as catalogue:
-            return catalogue.find_run("it")
+            return catalogue.runs.find("it")
 
     Catalogue.open(database).close()
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -16,7 +16,7 @@ from flipsearch.scheme import Scheme
 from flipsearch.search import run
 
 record = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-add = Catalogue.add
+add = Catalogue.schemes.add
 
 
 def adding(self: Catalogue, scheme: Scheme, provenance: Provenance | None = None) -> Stored:
@@ -29,7 +29,7 @@ def adding(self: Catalogue, scheme: Scheme, provenance: Provenance | None = None
 if __name__ == "__main__":
     from flipsearch.cli import main
 
-    Catalogue.add = adding  # type: ignore[method-assign]
+    Catalogue.schemes.add = adding  # type: ignore[method-assign]
     shipped.shipped_folder = lambda: None  # type: ignore[assignment]
     search = run.search
 

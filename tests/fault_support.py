@@ -26,7 +26,7 @@ def recorded(catalogue: Catalogue, times: list[float] | None = None) -> list[str
     `times` grows by the moment of each.
     """
     acknowledged: list[str] = []
-    add = catalogue.add
+    add = catalogue.schemes.add
 
     def adding(scheme: Scheme, provenance: Provenance | None = None) -> Stored:
         stored = add(scheme, provenance)
@@ -35,7 +35,7 @@ def recorded(catalogue: Catalogue, times: list[float] | None = None) -> list[str
             times.append(time.monotonic())
         return stored
 
-    catalogue.add = adding  # type: ignore[method-assign]
+    catalogue.schemes.add = adding  # type: ignore[method-assign]
     return acknowledged
 
 
@@ -58,7 +58,7 @@ def hurt(
     with Catalogue.open(database) as catalogue:
         acknowledged = recorded(catalogue, times)
         strategy = strategy or pool()
-        run = catalogue.start_run(strategy.format, strategy.ring, seed=strategy.seed)
+        run = catalogue.runs.start(strategy.format, strategy.ring, seed=strategy.seed)
         result = search(
             strategy,
             executor,
@@ -77,6 +77,6 @@ def assert_nothing_lost(database: Path, acknowledged: list[str]) -> None:
     assert acknowledged
     with Catalogue.open(database) as catalogue:
         for name in acknowledged:
-            assert catalogue.get(name).scheme.content_hash == name
+            assert catalogue.schemes.get(name).scheme.content_hash == name
         audit = catalogue.audit(workers=1)
         assert not audit.damaged

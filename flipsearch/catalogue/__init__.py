@@ -1,18 +1,15 @@
 """The catalogue: verified schemes and their provenance, runs, and known bounds beside them."""
 
-from flipsearch.catalogue.queries import Filters
-from flipsearch.catalogue.records import (
-    Best,
-    Bound,
-    Provenance,
-    Quarantined,
-    Record,
-    Run,
-    Stored,
-    StoredProgram,
-)
+from flipsearch.catalogue.best import Best
+from flipsearch.catalogue.bounds import Bound
+from flipsearch.catalogue.catalogue import Catalogue
+from flipsearch.catalogue.columns import Record
+from flipsearch.catalogue.filters import Filters
+from flipsearch.catalogue.intake import Stored
+from flipsearch.catalogue.programs import StoredProgram
+from flipsearch.catalogue.provenance import Provenance
+from flipsearch.catalogue.runs import Quarantined, Run
 from flipsearch.catalogue.spool import SpooledError
-from flipsearch.catalogue.store import Catalogue
 
 __all__ = [
     "Best",

@@ -1,7 +1,7 @@
-"""Checks of the arguments of the catalogue's methods.
+"""Check and convert the arguments of the catalogue's methods.
 
-Invariant: a value of a wrong type is a TypeError that names the argument, raised before anything
-is asked of the database, whose own complaint would read like a damaged catalogue.
+Invariant: a value of a wrong type is a TypeError that names the argument, raised before the
+database is asked, whose own complaint would read like a damaged catalogue.
 """
 
 from __future__ import annotations
@@ -10,11 +10,17 @@ import datetime as dt
 import math
 import operator
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
-_T = TypeVar("_T")
+from flipsearch.formats import Format, MatrixProduct, parse_format
+from flipsearch.rings import Ring, parse_ring
 
-Range = int | tuple[int | None, int | None]
+TENSOR_PREFIX = "tensor:"
+LARGEST_NUMBER = 2**63 - 1
+"""The largest integer that the databases hold; no row number, rank or count reaches it."""
+
+_T = TypeVar("_T")
 
 
 def instance(name: str, value: Any, kind: type[_T] | tuple[type[_T], ...], words: str) -> _T:
@@ -26,12 +32,16 @@ def instance(name: str, value: Any, kind: type[_T] | tuple[type[_T], ...], words
         It is of another type; the message says ``NAME must be WORDS``.
     """
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be {words}, not {_shown(value)}")
+        raise _wrong(name, value, words)
     return value
 
 
+def _wrong(name: str, value: Any, words: str) -> TypeError:
+    return TypeError(f"{name} must be {words}, not {type(value).__name__} {repr(value)[:40]}")
+
+
 def whole(name: str, value: Any, least: int | None = None) -> int:
-    """Return an integer argument, NumPy's included and booleans excluded.
+    """Return an integer argument, NumPy's included, booleans excluded.
 
     Raises
     ------
@@ -40,27 +50,35 @@ def whole(name: str, value: Any, least: int | None = None) -> int:
     ValueError
         It is below `least`.
     """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise _wrong(name, value, "a whole number")
     try:
         number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool):
-        raise TypeError(f"{name} must be a whole number, not {_shown(value)}")
+    except TypeError:  # an array of several
+        raise _wrong(name, value, "a whole number") from None
     if least is not None and number < least:
         raise ValueError(f"{name} must be {least} or more, not {number}")
     return number
 
 
+def within_database(number: int) -> int:
+    """Return the number, or the nearest one that a database can hold: no row has either."""
+    return max(-LARGEST_NUMBER, min(LARGEST_NUMBER, number))
+
+
+def page(name: str, value: Any) -> int:
+    """Return the limit or offset of a page: 0 or more, as far as a database can count."""
+    return within_database(whole(name, value, 0))
+
+
 def real(name: str, value: Any) -> float:
-    """Return an argument that is a real number; NaN is a ValueError."""
+    """Return an argument that is a real number, and not NaN."""
     try:
-        number = None if isinstance(value, bool | str | bytes) else float(value)
+        number = math.nan if isinstance(value, bool | str | bytes) else float(value)
     except (TypeError, OverflowError):
-        number = None
-    if number is None:
-        raise TypeError(f"{name} must be a number, not {_shown(value)}")
+        number = math.nan
     if math.isnan(number):
-        raise ValueError(f"{name} must be a number, not NaN")
+        raise _wrong(name, value, "a number")
     return number
 
 
@@ -74,44 +92,68 @@ def text(name: str, value: Any) -> str:
     return instance(name, value, str, "text")
 
 
-def mapping(name: str, value: Any) -> Mapping[str, Any]:
-    """Return an argument that is a mapping."""
-    return instance(name, value, Mapping, "a mapping")
+def mapping(name: str, value: Any) -> dict[str, Any]:
+    """Return a copy of an argument that is a mapping."""
+    return dict(instance(name, value, Mapping, "a mapping"))
 
 
 def collection(name: str, value: Any) -> Iterable[Any]:
     """Return an argument that can be iterated over and is not text."""
     if isinstance(value, str | bytes):
-        raise TypeError(f"{name} must be several values, not {_shown(value)}")
+        raise _wrong(name, value, "several values")
     return instance(name, value, Iterable, "several values")
 
 
 def range_of(name: str, value: Any) -> tuple[int | None, int | None]:
     """Return (low, high) of a number or a pair of ends, either of which may be None."""
-    if isinstance(value, tuple | list):
-        if len(value) != 2:
-            raise ValueError(f"{name} must be a number or (low, high), not {_shown(value)}")
-        low, high = value
-        return (
-            None if low is None else whole(name, low),
-            None if high is None else whole(name, high),
-        )
-    number = whole(name, value)
-    return number, number
+    if not isinstance(value, tuple | list):
+        value = (whole(name, value),) * 2
+    if len(value) != 2:
+        raise ValueError(f"{name} must be a number or (low, high), not {repr(value)[:40]}")
+    low, high = (None if end is None else whole(name, end) for end in value)
+    return low, high
 
 
 def moment(name: str, value: Any) -> dt.datetime:
-    """Return a point in time: of a date its beginning, in UTC unless it says otherwise."""
+    """Return a point in time, in UTC unless it says otherwise; of a date its beginning."""
     day = instance(name, value, dt.date, "a date or a datetime")
     if not isinstance(day, dt.datetime):
         day = dt.datetime(day.year, day.month, day.day)
-    if day.tzinfo is None:
-        return day.replace(tzinfo=dt.UTC)
     try:
-        return day.astimezone(dt.UTC)
+        return day.astimezone(dt.UTC) if day.tzinfo else day.replace(tzinfo=dt.UTC)
     except OverflowError:
         raise ValueError(f"{name} is beyond the calendar in UTC: {day}") from None
 
 
-def _shown(value: Any) -> str:
-    return f"{type(value).__name__} {repr(value)[:40]}"
+def as_ring(given: str | Ring) -> Ring:
+    """Return the ring, parsed if it is text."""
+    return given if isinstance(given, Ring) else parse_ring(text("ring", given))
+
+
+@lru_cache(maxsize=4096)
+def as_format(name: str) -> MatrixProduct:
+    """Return the format of that name."""
+    return parse_format(name)
+
+
+def names_of(given: str | Format) -> tuple[str, str]:
+    """Return a format's name, and the name it is tabulated under: its sides in order.
+
+    Raises
+    ------
+    UsageError
+        The text is no format.
+    """
+    instance("format", given, (str, Format), "a format or its name")
+    if isinstance(given, str):
+        if given.strip().startswith(TENSOR_PREFIX):
+            return given.strip(), given.strip()
+        given = as_format(given)
+    return given.name, given.sorted.name if isinstance(given, MatrixProduct) else given.name
+
+
+def run_key(run: Any) -> int | str:
+    """Return the number of a run, if it is given by number or by digits, or else its name."""
+    if isinstance(run, str):
+        return int(run) if run.isascii() and run.isdecimal() and len(run) < 1000 else run
+    return whole("run", run)

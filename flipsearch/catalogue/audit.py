@@ -13,56 +13,40 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.engine import Connection
 
 from flipsearch.algebra.cores import available_cores
 from flipsearch.algebra.processes import worker_pool
-from flipsearch.catalogue import arguments, lease, programs, schema, spool
-from flipsearch.catalogue.database import Database
-from flipsearch.catalogue.models import (
-    BoundTableRow,
-    FactorsRow,
-    ProgramsRow,
-    ProvenanceRow,
-    QuarantineRow,
-    RunRow,
-    SchemeRow,
-    TensorRow,
+from flipsearch.catalogue import arguments, lease, schema, spool
+from flipsearch.catalogue.codec import format_of, restored, unpack_programs
+from flipsearch.catalogue.columns import SCHEMES, measured
+from flipsearch.catalogue.connection import Database
+from flipsearch.catalogue.tables import (
+    BOUND_TABLES,
+    FACTORS,
+    PROGRAMS,
+    PROVENANCE,
+    QUARANTINE,
+    RUNS,
+    TENSORS,
 )
-from flipsearch.catalogue.queries import TENSOR_PREFIX, names_of
-from flipsearch.catalogue.reader import restored, tensor_of
-from flipsearch.catalogue.structure import measured_columns
-from flipsearch.catalogue.writing import growth_factor
 from flipsearch.errors import CatalogueError, FlipsearchError
-from flipsearch.formats import Format, parse_format
 from flipsearch.rings import Ring
 from flipsearch.verify import verify
 
 _BATCH = 64
 _FEW = 256
 LEAST_FREE_BYTES = 1 << 28
-
+_NOT_AUDITED = ("stored", "verified", "invariants", "workers", "survives")
 _COLUMNS = (
-    SchemeRow.id,
-    SchemeRow.hash,
-    SchemeRow.format,
-    SchemeRow.tabulated,
-    SchemeRow.ring,
-    SchemeRow.rank,
-    SchemeRow.nonzeros,
-    SchemeRow.additions,
-    SchemeRow.growth,
-    SchemeRow.omega,
-    SchemeRow.fewest,
-    SchemeRow.calls,
-    SchemeRow.gamma,
-    SchemeRow.denominator,
-    TensorRow.definition,
-    FactorsRow.data,
-    ProgramsRow.additions.label("shared"),
-    ProgramsRow.data.label("programs"),
+    *(column for column in SCHEMES.c if column.name not in _NOT_AUDITED),
+    TENSORS.c.definition,
+    FACTORS.c.data,
+    PROGRAMS.c.additions.label("shared"),
+    PROGRAMS.c.data.label("programs"),
 )
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -95,20 +79,17 @@ class Audit:
 def health(database: Database) -> Health:
     """Look at a catalogue: structure, sizes, spool files, who writes, free space."""
     place = database.place
-    tables = {
-        "schemes": SchemeRow,
-        "provenance": ProvenanceRow,
-        "runs": RunRow,
-        "quarantine": QuarantineRow,
-    }
+    tables = (SCHEMES, PROVENANCE, RUNS, QUARANTINE)
     with database.reading() as connection:
         revision = schema.revision_of(connection, place)
         counts = {
-            name: int(connection.execute(select(func.count()).select_from(model)).scalar_one())
-            for name, model in tables.items()
+            table.name: int(
+                connection.execute(select(func.count()).select_from(table)).scalar_one()
+            )
+            for table in tables
         }
         newest = connection.execute(
-            select(BoundTableRow.name).order_by(BoundTableRow.version.desc()).limit(1)
+            select(BOUND_TABLES.c.name).order_by(BOUND_TABLES.c.version.desc()).limit(1)
         ).scalar()
         problems = _structure(connection)
     free = None if place.path is None else shutil.disk_usage(place.path.parent).free
@@ -139,55 +120,42 @@ def _structure(connection: Connection) -> list[str]:
         problems += [f"row {row[1]} of {row[0]} refers to nothing" for row in broken[:10]]
     orphans = (
         select(func.count())
-        .select_from(SchemeRow)
-        .outerjoin(FactorsRow, FactorsRow.scheme_id == SchemeRow.id)
-        .where(FactorsRow.scheme_id.is_(None))
+        .select_from(SCHEMES)
+        .outerjoin(FACTORS, FACTORS.c.scheme_id == SCHEMES.c.id)
+        .where(FACTORS.c.scheme_id.is_(None))
     )
     if number := connection.execute(orphans).scalar_one():
         problems.append(f"{number} schemes have no factors")
     return problems
 
 
-def check_row(row: tuple[Any, ...]) -> str | None:
-    """Return why a row (`_COLUMNS`) is damaged, or None: hash, proof and every derived column."""
-    _, name, format_name, tabulated, ring, rank, nonzeros, additions, growth, omega = row[:10]
-    fewest, calls, gamma, denominator, definition, data, shared, kept = row[10:]
-    format_: Format
+def check_row(row: Row) -> str | None:
+    """Return why a row (`_COLUMNS`) is damaged, or None: hash, proof and every measured column."""
+    name, shared = row["hash"], row["shared"]
     try:
-        if format_name.startswith(TENSOR_PREFIX):
-            format_ = tensor_of(format_name, definition)
-        else:
-            format_ = parse_format(format_name)
-        scheme = restored(data, format_, Ring(ring), rank, name)
+        format_ = format_of(row["format"], row["definition"])
+        scheme = restored(row["data"], format_, Ring(row["ring"]), row["rank"], name)
         verify(scheme)
-        if kept is not None:
-            programs.unpack(kept, format_, name, shared)
+        if row["programs"] is not None:
+            unpack_programs(row["programs"], format_, name, shared)
     except (FlipsearchError, ValueError) as error:
         return str(error)
-    measured = measured_columns(scheme)
-    derived = {
-        "format": names_of(format_)[1] == tabulated,
-        "ring": scheme.natural_ring == ring,
-        "nonzeros": scheme.nonzeros == nonzeros,
-        "additions": scheme.additions == additions,
-        "fewest": fewest == min(additions, additions if shared is None else shared),
-        "calls": measured["calls"] == calls,
-        "gamma": _close(measured["gamma"], gamma),
-        "denominator": denominator in (None, measured["denominator"]),
-        "growth": _close(growth_factor(scheme), growth),
-        "omega": _close(scheme.omega, omega),
-    }
-    wrong = [column for column, holds in derived.items() if not holds]
+    expected = measured(scheme) | {"ring": scheme.natural_ring}
+    if shared is not None:
+        expected["fewest"] = min(shared, expected["fewest"])
+    if row["denominator"] is None:  # an older program could not measure it
+        del expected["denominator"]
+    wrong = [column for column, value in expected.items() if not _same(value, row[column])]
     return f"wrong in its row: {', '.join(wrong)}" if wrong else None
 
 
-def _close(expected: float | None, found: float | None) -> bool:
-    if expected is None or found is None:
-        return expected is found
-    return math.isclose(expected, found, rel_tol=1e-9)
+def _same(expected: Any, found: Any) -> bool:
+    if isinstance(expected, float) and isinstance(found, int | float):
+        return math.isclose(expected, found, rel_tol=1e-9)
+    return bool(expected == found)
 
 
-def _check_rows(rows: list[tuple[Any, ...]]) -> list[str | None]:
+def _check_rows(rows: list[Row]) -> list[str | None]:
     return [check_row(row) for row in rows]
 
 
@@ -223,9 +191,9 @@ def audit(
     checked = 0
     workers = available_cores() if workers is None else arguments.whole("workers", workers, 1)
     with database.reading() as connection:
-        total = int(connection.execute(select(func.count()).select_from(SchemeRow)).scalar_one())
+        total = int(connection.execute(select(func.count()).select_from(SCHEMES)).scalar_one())
         batches = _batches(connection)
-        done: Iterator[tuple[list[tuple[Any, ...]], list[str | None]]]
+        done: Iterator[tuple[list[Row], list[str | None]]]
         if workers == 1 or total <= _FEW:
             done = ((rows, _check_rows(rows)) for rows in batches)
         else:
@@ -233,36 +201,37 @@ def audit(
         for rows, reasons in done:
             for row, reason in zip(rows, reasons, strict=True):
                 if reason is None:
-                    result.sound.append(row[0])
+                    result.sound.append(row["id"])
                 else:
-                    result.damaged.append((row[1], reason))
+                    result.damaged.append((row["hash"], reason))
             checked += len(rows)
             if progress is not None:
                 progress(checked, total)
     return Audit(checked, result.damaged, result.sound)
 
 
-def _batches(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
+def _batches(connection: Connection) -> Iterator[list[Row]]:
+    number = SCHEMES.c.id
     statement = (
         select(*_COLUMNS)
-        .outerjoin(FactorsRow, FactorsRow.scheme_id == SchemeRow.id)
-        .outerjoin(TensorRow, TensorRow.name == SchemeRow.format)
-        .outerjoin(ProgramsRow, ProgramsRow.scheme_id == SchemeRow.id)
-        .order_by(SchemeRow.id)
+        .outerjoin(FACTORS, FACTORS.c.scheme_id == number)
+        .outerjoin(TENSORS, TENSORS.c.name == SCHEMES.c.format)
+        .outerjoin(PROGRAMS, PROGRAMS.c.scheme_id == number)
+        .order_by(number)
     )
     rows = connection.execution_options(yield_per=_BATCH).execute(statement)
-    for batch in rows.partitions():
-        yield [tuple(row) for row in batch]
+    for batch in rows.mappings().partitions():
+        yield [dict(row) for row in batch]
 
 
 def _in_processes(
-    batches: Iterator[list[tuple[Any, ...]]], workers: int
-) -> Iterator[tuple[list[tuple[Any, ...]], list[str | None]]]:
+    batches: Iterator[list[Row]], workers: int
+) -> Iterator[tuple[list[Row], list[str | None]]]:
     """Yield checked batches as they are ready, with at most four a worker in memory."""
     from concurrent.futures import FIRST_COMPLETED, Future, wait
     from concurrent.futures.process import BrokenProcessPool
 
-    running: dict[Future[list[str | None]], list[tuple[Any, ...]]] = {}
+    running: dict[Future[list[str | None]], list[Row]] = {}
     with worker_pool(workers) as pool:
         try:
             for rows in batches:
@@ -281,15 +250,13 @@ def _in_processes(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def record_verified(database: Database, sound: list[int]) -> None:
-    """Record that these schemes were proved again now."""
-    if not sound:
+def record_verified(database: Database, result: Audit) -> None:
+    """Record that the schemes an audit found sound were proved again now."""
+    if not result.sound:
         return
-    table = SchemeRow.__table__
-    assert isinstance(table, Table)
-    statement = table.update().where(table.c.id == bindparam("number"))
+    statement = update(SCHEMES).where(SCHEMES.c.id == bindparam("number"))
     with database.writing() as connection:
         connection.execute(
             statement.values(verified=dt.datetime.now(dt.UTC)),
-            [{"number": number} for number in sound],
+            [{"number": number} for number in result.sound],
         )

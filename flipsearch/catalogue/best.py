@@ -6,12 +6,12 @@ Invariant: reading only; witness and bound stand side by side and are never mixe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     Select,
     String,
     and_,
@@ -23,17 +23,11 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.engine import Connection
-from sqlalchemy.orm import aliased
 
-from flipsearch.catalogue.models import BoundRow, SchemeRow
-from flipsearch.catalogue.queries import (
-    INCLUDED,
-    TENSOR_PREFIX,
-    Filters,
-    names_of,
-    select_schemes,
-)
-from flipsearch.catalogue.records import Best
+from flipsearch.catalogue.arguments import TENSOR_PREFIX, names_of
+from flipsearch.catalogue.columns import SCHEMES, select_records
+from flipsearch.catalogue.filters import INCLUDED, Filters
+from flipsearch.catalogue.tables import BOUNDS
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 
@@ -48,32 +42,54 @@ Over F2 and F3 a scheme over Q counts where no denominator is divisible by the c
 """
 
 
+@dataclass(frozen=True)
+class Best:
+    """One cell of the table of formats by rings: what is stored, and what is known.
+
+    `format` is the tabulated one (sides in order); `rank` and `record` are None where nothing is
+    stored. `over` is the ring of the stored witness, which a smaller ring or, over F2 and F3,
+    reduction of a scheme over ZT, Z or Q may provide.
+    """
+
+    format: str
+    ring: Ring
+    rank: int | None
+    hash: str | None
+    over: Ring | None
+    known_bound: int | None
+
+    @property
+    def gap(self) -> int | None:
+        """Rank minus known bound, if both are there."""
+        if self.rank is None or self.known_bound is None:
+            return None
+        return self.rank - self.known_bound
+
+
 def _counting(ring: Ring) -> ColumnElement[bool]:
     """Return the condition that a stored scheme is one over a ring, or reduces to one."""
-    held = SchemeRow.ring.in_([other.value for other in IMPLIED[ring]])
+    held = SCHEMES.c.ring.in_([other.value for other in IMPLIED[ring]])
     p = ring.characteristic
     if not p:
         return held
-    return and_(held, or_(SchemeRow.ring != Ring.Q.value, SchemeRow.denominator % p != 0))
+    return and_(held, or_(SCHEMES.c.ring != Ring.Q.value, SCHEMES.c.denominator % p != 0))
 
 
-def best_row(
-    connection: Connection, format_: str | Format, ring: Ring, *, exact: bool
-) -> Row[Any] | None:
-    """Return the row of least rank; then the asked order of the sides, then fewest additions.
+def best_of(format_: str | Format, ring: Ring, *, exact: bool) -> Select[Any]:
+    """Return the statement for the record of least rank.
 
-    Over F2 and F3 what is stored over the field itself comes before what reduces to it.
+    Among equal ranks the asked order of the sides comes first, then the fewest additions; over F2
+    and F3 what is stored over the field itself comes before what reduces to it.
     """
     filters = Filters(format=format_, exact=exact)
-    as_asked = (SchemeRow.format != names_of(format_)[0]).asc()
-    native = [(SchemeRow.ring != ring.value).asc()] if ring.characteristic else []
-    statement = (
-        select_schemes()
-        .where(*filters.conditions(), _counting(ring))
-        .order_by(SchemeRow.rank, *native, as_asked, SchemeRow.fewest, SchemeRow.id)
+    as_asked = (SCHEMES.c.format != names_of(format_)[0]).asc()
+    native = [(SCHEMES.c.ring != ring.value).asc()] if ring.characteristic else []
+    return (
+        select_records()
+        .where(*filters.conditions, _counting(ring))
+        .order_by(SCHEMES.c.rank, *native, as_asked, SCHEMES.c.fewest, SCHEMES.c.id)
         .limit(1)
     )
-    return connection.execute(statement).first()
 
 
 def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> list[Best]:
@@ -87,7 +103,7 @@ def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> l
         if best is not None:
             number, _, name = best.partition(" ")
             ours.setdefault(tabulated, {})[ring, prime] = int(number), name
-    current = select(BoundRow.format, BoundRow.ring, BoundRow.value).where(BoundRow.current)
+    current = select(BOUNDS.c.format, BOUNDS.c.ring, BOUNDS.c.value).where(BOUNDS.c.current)
     known: dict[str, dict[str, int]] = {}
     for tabulated, ring, bound in connection.execute(current).all():
         known.setdefault(tabulated, {})[ring] = bound
@@ -126,10 +142,10 @@ def _best_of_each() -> Select[Any]:
     the number of schemes (but for schemes over Q that the prime excludes). Rank and hash come as
     one text, so that the index alone gives both.
     """
-    formats = select(func.min(SchemeRow.tabulated).label("name")).cte("formats", recursive=True)
+    formats = select(func.min(SCHEMES.c.tabulated).label("name")).cte("formats", recursive=True)
     following = (
-        select(func.min(SchemeRow.tabulated))
-        .where(SchemeRow.tabulated > formats.c.name)
+        select(func.min(SCHEMES.c.tabulated))
+        .where(SCHEMES.c.tabulated > formats.c.name)
         .correlate(formats)
         .scalar_subquery()
     )
@@ -140,7 +156,7 @@ def _best_of_each() -> Select[Any]:
             for ring, prime in sorted({_kind(held, r) for r in Ring for held in IMPLIED[r]})
         )
     ).cte("kinds")
-    first = aliased(SchemeRow)
+    first = SCHEMES.alias().c
     witness = (
         select(cast(first.rank, String) + " " + first.hash)
         .where(first.tabulated == formats.c.name, first.ring == kinds.c.ring)

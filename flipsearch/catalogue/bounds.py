@@ -12,18 +12,19 @@ import datetime as dt
 import hashlib
 import io
 import re
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
-from sqlalchemy.orm import aliased
 
-from flipsearch.catalogue.models import BoundRow, BoundTableRow
-from flipsearch.catalogue.records import Bound
+from flipsearch.catalogue.arguments import as_ring, names_of
+from flipsearch.catalogue.connection import Database
+from flipsearch.catalogue.tables import BOUND_TABLES, BOUNDS
 from flipsearch.errors import FlipsearchError, FormatError
-from flipsearch.formats import LARGEST_SIDE, MatrixProduct, parse_format
+from flipsearch.formats import LARGEST_SIDE, Format, MatrixProduct, parse_format
 from flipsearch.rings import Ring
 
 LARGEST_TABLE_BYTES = 1 << 24
@@ -169,9 +170,9 @@ def refresh(connection: Connection) -> None:
 
 
 def _newest(connection: Connection) -> Row[Any] | None:
-    columns = (BoundTableRow.version, BoundTableRow.name, BoundTableRow.sha256)
-    statement: Any = select(*columns).order_by(BoundTableRow.version.desc()).limit(1)
-    return connection.execute(statement).first()
+    columns = BOUND_TABLES.c
+    statement: Any = select(columns.version, columns.name, columns.sha256)
+    return connection.execute(statement.order_by(columns.version.desc()).limit(1)).first()
 
 
 def load(connection: Connection, name: str, sha256: str, entries: list[Entry]) -> int | None:
@@ -180,54 +181,90 @@ def load(connection: Connection, name: str, sha256: str, entries: list[Entry]) -
     if newest is not None and newest.sha256 == sha256:
         return None
     version = 1 if newest is None else 1 + newest.version
-    connection.execute(
-        insert(BoundTableRow).values(
-            version=version, name=name, sha256=sha256, loaded=dt.datetime.now(dt.UTC)
-        )
-    )
+    now = dt.datetime.now(dt.UTC)
+    loaded = {"version": version, "name": name, "sha256": sha256, "loaded": now}
+    connection.execute(insert(BOUND_TABLES).values(loaded))
     if entries:
-        connection.execute(
-            insert(BoundRow),
-            [
-                {
-                    "format": format_,
-                    "ring": ring.value,
-                    "version": version,
-                    "value": value,
-                    "source": source,
-                    "current": True,
-                }
-                for format_, ring, value, source in entries
-            ],
-        )
-    newer = aliased(BoundRow)
+        shared = {"version": version, "current": True}
+        rows = [
+            shared | {"format": format_, "ring": ring.value, "value": value, "source": source}
+            for format_, ring, value, source in entries
+        ]
+        connection.execute(insert(BOUNDS), rows)
+    newer = BOUNDS.alias().c
     covered = (
         select(newer.value)
         .where(newer.version == version)
-        .where(newer.format == BoundRow.format, newer.ring == BoundRow.ring)
+        .where(newer.format == BOUNDS.c.format, newer.ring == BOUNDS.c.ring)
         .exists()
     )
-    connection.execute(
-        update(BoundRow)
-        .where(BoundRow.version < version, BoundRow.current, covered)
-        .values(current=False)
-    )
+    older = update(BOUNDS).where(BOUNDS.c.version < version, BOUNDS.c.current, covered)
+    connection.execute(older.values(current=False))
     return version
 
 
-def current_bounds(
-    connection: Connection, tabulated: str | None = None
-) -> dict[tuple[str, Ring], Bound]:
-    """Return the bounds that count, of one tabulated format or of all."""
-    statement = (
-        select(BoundRow.format, BoundRow.ring, BoundRow.value, BoundRow.source, BoundTableRow.name)
-        .join(BoundTableRow, BoundTableRow.version == BoundRow.version)
-        .where(BoundRow.current)
-    )
-    if tabulated is not None:
-        statement = statement.where(BoundRow.format == tabulated)
-    rings = {ring.value: ring for ring in Ring}
-    return {
-        (format_, rings[ring]): Bound(format_, rings[ring], value, source, name)
-        for format_, ring, value, source, name in connection.execute(statement)
-    }
+@dataclass(frozen=True)
+class Bound:
+    """A known upper bound on the rank of a format over a ring, cited, not proved here."""
+
+    format: str
+    ring: Ring
+    value: int
+    source: str
+    version: str
+
+
+class Bounds:
+    """The known bounds of a catalogue: `flipsearch.catalogue.Catalogue.bounds`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def known(self, format_: str | Format, ring: str | Ring) -> Bound | None:
+        """Return the known bound of a format, in any order of its sides, or None."""
+        name, over = names_of(format_)[1], as_ring(ring)
+        return self._current(name).get((name, over))
+
+    def all(self) -> dict[tuple[str, Ring], Bound]:
+        """Return the bounds that count, by tabulated format (sides in order) and ring."""
+        return self._current()
+
+    def update(self, path: Path | None = None) -> int | None:
+        """Load a newer table of known bounds.
+
+        Parameters
+        ----------
+        path : Path, optional
+            A CSV file, see `parse_table`; None is the shipped table.
+
+        Returns
+        -------
+        int or None
+            How many bounds it holds, None if it is the newest table already.
+
+        Raises
+        ------
+        FormatError
+            It is no such table.
+        """
+        table = shipped_table() if path is None else read_table(Path(path))
+        with self._database.writing() as connection:
+            version = load(connection, *table)
+        return None if version is None else len(table[2])
+
+    def _current(self, tabulated: str | None = None) -> dict[tuple[str, Ring], Bound]:
+        """Return the bounds that count, of one tabulated format or of all."""
+        b = BOUNDS.c
+        statement = (
+            select(b.format, b.ring, b.value, b.source, BOUND_TABLES.c.name)
+            .join(BOUND_TABLES, BOUND_TABLES.c.version == b.version)
+            .where(b.current)
+        )
+        if tabulated is not None:
+            statement = statement.where(b.format == tabulated)
+        rings = {ring.value: ring for ring in Ring}
+        with self._database.reading() as connection:
+            return {
+                (name, rings[ring]): Bound(name, rings[ring], value, source, table)
+                for name, ring, value, source, table in connection.execute(statement)
+            }

@@ -48,6 +48,11 @@ class Place:
         return self.url.get_backend_name() == "sqlite"
 
     @property
+    def in_memory(self) -> bool:
+        """Whether it is an SQLite database in memory, which has one connection only."""
+        return self.is_sqlite and self.path is None
+
+    @property
     def label(self) -> str:
         """What messages call it: the path, or the URL without its password."""
         return str(self.path) if self.path else self.url.render_as_string(hide_password=True)

@@ -1,7 +1,6 @@
 """Programs with fewer additions, kept with the scheme they compute.
 
-A scheme has at most one set of programs: those with the fewest additions that were found. They
-are packed as JSON, deflated, relative to their own order of the products.
+A scheme has at most one set of programs: those with the fewest additions that were found.
 
 Invariant: programs go in and come out only after they were evaluated exactly and the scheme they
 make has the content hash of the row. A row that does not pass is damaged, never used.
@@ -10,78 +9,109 @@ make has the content hash of the row. A row that does not pass is damaged, never
 from __future__ import annotations
 
 import datetime as dt
-import json
-import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from flipsearch.catalogue.models import ProgramsRow, SchemeRow
-from flipsearch.errors import FormatError, InvalidSchemeError
-from flipsearch.formats import Format
-from flipsearch.programs import Reduction, reduction_from
-
-LARGEST_BYTES = 1 << 26
-
-
-def pack(reduction: Reduction) -> bytes:
-    """Return programs and denominators as bytes."""
-    text = json.dumps(reduction.to_dict(), separators=(",", ":"))
-    return zlib.compress(text.encode(), 6)
+from flipsearch.catalogue import arguments
+from flipsearch.catalogue.codec import pack_programs
+from flipsearch.catalogue.columns import SCHEMES
+from flipsearch.catalogue.connection import Database
+from flipsearch.catalogue.intake import Stored
+from flipsearch.catalogue.provenance import Provenance, checked
+from flipsearch.catalogue.schemes import Schemes
+from flipsearch.catalogue.tables import PROGRAMS
+from flipsearch.programs import Reduction
 
 
-def unpack(data: bytes, format_: Format, name: str, additions: int) -> Reduction:
-    """Return the reduction that was packed, its programs evaluated again.
+@dataclass(frozen=True)
+class StoredProgram:
+    """What became of programs that were handed to the writer.
 
     Parameters
     ----------
-    data : bytes
-        What `pack` returned.
-    format_ : Format
-        Of the scheme.
-    name : str
-        Content hash of the scheme they must compute.
+    scheme : Stored
+        Where their scheme is.
     additions : int
-        How many they must need.
-
-    Raises
-    ------
-    FormatError
-        The bytes are no programs, or those of another scheme.
+        How many they need.
+    kept : bool
+        Whether they are the ones kept now; False if others need no more additions.
     """
-    inflater = zlib.decompressobj()
-    try:
-        text = inflater.decompress(data, LARGEST_BYTES)
-        if not inflater.eof:
-            raise FormatError("programs are cut off or too large")
-        reduction = reduction_from(json.loads(text), format_)
-    except (zlib.error, ValueError, RecursionError, InvalidSchemeError) as error:
-        raise FormatError(f"programs cannot be used: {error}") from None
-    if reduction.scheme.content_hash != name:
-        raise FormatError("programs compute another scheme")
-    if reduction.additions != additions:
-        raise FormatError("programs need another number of additions than their row says")
-    return reduction
+
+    scheme: Stored
+    additions: int
+    kept: bool
 
 
-def keep(connection: Connection, scheme_id: int, reduction: Reduction, label: str) -> bool:
+class Programs:
+    """The programs of a catalogue: `flipsearch.catalogue.Catalogue.programs`."""
+
+    def __init__(self, database: Database, schemes: Schemes) -> None:
+        self._database = database
+        self._schemes = schemes
+
+    def add(self, reduction: Reduction, provenance: Provenance | None = None) -> StoredProgram:
+        """Prove a scheme's programs and keep them with it, if they need the fewest additions.
+
+        The scheme is stored too if it is not there.
+
+        Parameters
+        ----------
+        reduction : Reduction
+            Programs and the scheme they compute.
+        provenance : Provenance, optional
+            Where the programs came from; also the scheme's, if it is new.
+
+        Raises
+        ------
+        InvalidSchemeError
+            A program does not compute its factor, or the scheme is none; nothing is stored.
+        """
+        return self.add_many([(reduction, provenance)])[0]
+
+    def add_many(
+        self, items: Iterable[tuple[Reduction, Provenance | None]]
+    ) -> list[StoredProgram]:
+        """Do as `add` for many, in two durable commits."""
+        pairs = list(arguments.collection("items", items))
+        for reduction, origin in pairs:
+            arguments.instance("reduction", reduction, Reduction, "a Reduction").check()
+            checked(origin)
+        if not pairs:
+            return []
+        stored = self._schemes.add_many((reduction.scheme, origin) for reduction, origin in pairs)
+        with self._database.writing() as connection:
+            return [
+                StoredProgram(
+                    place, reduction.additions, _keep(connection, place.id, reduction, origin)
+                )
+                for place, (reduction, origin) in zip(stored, pairs, strict=True)
+            ]
+
+
+def _keep(
+    connection: Connection, scheme_id: int, reduction: Reduction, origin: Provenance | None
+) -> bool:
     """Keep programs if they need fewer additions than those that are kept; say whether."""
-    statement = select(ProgramsRow.additions).where(ProgramsRow.scheme_id == scheme_id)
-    held = connection.execute(statement).scalar()
+    theirs = PROGRAMS.c.scheme_id == scheme_id
+    held = connection.execute(select(PROGRAMS.c.additions).where(theirs)).scalar()
     if held is not None and held <= reduction.additions:
         return False
-    connection.execute(delete(ProgramsRow).where(ProgramsRow.scheme_id == scheme_id))
-    row = ProgramsRow.__table__.insert().values(  # type: ignore[attr-defined]
-        scheme_id=scheme_id,
-        additions=reduction.additions,
-        data=pack(reduction),
-        label=label,
-        stored=dt.datetime.now(dt.UTC),
-    )
-    connection.execute(row)
+    connection.execute(delete(PROGRAMS).where(theirs))
     connection.execute(
-        update(SchemeRow)
-        .where(SchemeRow.id == scheme_id, SchemeRow.fewest > reduction.additions)
+        insert(PROGRAMS).values(
+            scheme_id=scheme_id,
+            additions=reduction.additions,
+            data=pack_programs(reduction),
+            label="unknown" if origin is None else origin.describe(),
+            stored=dt.datetime.now(dt.UTC),
+        )
+    )
+    connection.execute(
+        update(SCHEMES)
+        .where(SCHEMES.c.id == scheme_id, SCHEMES.c.fewest > reduction.additions)
         .values(fewest=reduction.additions)
     )
     return True

@@ -1,16 +1,20 @@
-"""The record of searches: parameters, signs of life, checkpoints.
+"""The record of searches: parameters, signs of life, checkpoints, rejected results.
 
 A run is never marked as interrupted by anybody: that it is follows from its process being gone
 or its heartbeat being old, whenever somebody looks. So nothing needs cleaning up after a kill,
 and a jump of the clock is forgotten at the next heartbeat.
+
+Invariant: every call that records something commits durably, and counts as a sign of life.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,17 +22,347 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
 
-from flipsearch.catalogue.models import RunRow
-from flipsearch.catalogue.packing import pack_state, unpack_state
-from flipsearch.catalogue.queries import run_number, within_database
-from flipsearch.catalogue.records import Run
+from flipsearch.catalogue import arguments, intake
+from flipsearch.catalogue.arguments import as_ring, names_of, run_key, within_database
+from flipsearch.catalogue.codec import pack_state, unpack_state
+from flipsearch.catalogue.connection import Database
+from flipsearch.catalogue.tables import QUARANTINE, RUNS
 from flipsearch.errors import CatalogueError, FormatError, NotFoundError, UsageError
+from flipsearch.formats import Format
 from flipsearch.rings import Ring
 
 STALE_SECONDS = 60.0
 ENDINGS = ("done", "interrupted", "failed")
 
-_COLUMNS = [column for column in RunRow.__table__.columns if column.name != "checkpoint"]
+
+@dataclass(frozen=True)
+class Run:
+    """One search, as the catalogue knows it.
+
+    `status` is ``running``, ``interrupted``, ``done`` or ``failed``. A run whose process is gone,
+    or that gave no sign of life for `STALE_SECONDS`, is interrupted.
+    """
+
+    id: int
+    name: str | None
+    format: str
+    ring: Ring
+    strategy: str
+    seed: int | None
+    status: str
+    best_rank: int | None
+    flips: int
+    seconds: float
+    message: str | None
+    started: dt.datetime
+    heartbeat: dt.datetime
+    finished: dt.datetime | None
+    checkpointed: dt.datetime | None
+    parameters: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        names = {"id": "run", "best_rank": "rank"}
+        found = {}
+        for name in (field.name for field in dataclasses.fields(self)):
+            value = getattr(self, name)
+            if hasattr(value, "isoformat"):
+                value = value.isoformat(timespec="seconds")
+            found[names.get(name, name)] = value
+        return found | {"ring": self.ring.value}
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A result that was not accepted, kept with its reason and the task that produced it."""
+
+    id: int
+    reason: str
+    run: int | None
+    source: str | None
+    task: dict[str, Any] | None
+    payload: dict[str, Any] | None
+    recorded: dt.datetime
+
+
+class Runs:
+    """The searches of a catalogue: `flipsearch.catalogue.Catalogue.runs`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def start(
+        self,
+        format_: str | Format,
+        ring: str | Ring,
+        *,
+        strategy: str = "pool",
+        parameters: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> Run:
+        """Record a search that starts in this process.
+
+        Parameters
+        ----------
+        format_, ring, strategy, seed
+            The format and ring it searches, the strategy's name and seed.
+        parameters : mapping
+            Everything else that is needed to go on with it, as JSON values.
+        name : str, optional
+            A name of the user's, which no other run may have.
+        """
+        now = dt.datetime.now(dt.UTC)
+        values = {
+            "name": None if name is None else arguments.text("name", name),
+            "format": names_of(format_)[0],
+            "ring": as_ring(ring).value,
+            "strategy": arguments.text("strategy", strategy),
+            "seed": None if seed is None else str(arguments.whole("seed", seed)),
+            "parameters": arguments.mapping("parameters", parameters or {}),
+            "status": "running",
+            "started": now,
+            "heartbeat": now,
+            "flips": 0,
+            "seconds": 0.0,
+            "process": process_identity(),
+        }
+        if name is not None and (not name.strip() or name.isdecimal() or len(name) > 200):
+            raise UsageError("a run's name must be 1 to 200 characters and not a number")
+        with self._database.writing() as connection:
+            if name is not None and _find(connection, name) is not None:
+                raise UsageError(
+                    f"there is a run {name!r} already: resume it, or choose another name"
+                )
+            result = connection.execute(insert(RUNS).values(values))
+            return _require(connection, intake.inserted_key(result))
+
+    def resume(self, run: Run | int | str) -> Run:
+        """Take over a stopped run, so that this process goes on with it.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such run.
+        CatalogueError
+            It still runs elsewhere.
+        """
+        key = run.id if isinstance(run, Run) else run_key(run)
+        with self._database.writing() as connection:
+            found = _require(connection, key)
+            this = RUNS.c.id == found.id
+            # the row lock makes two resumers on a server take turns
+            locked = select(RUNS.c.process).where(this).with_for_update()
+            process = connection.execute(locked).scalar_one()
+            found = _require(connection, found.id)
+            if found.status == "running" and process != process_identity():
+                raise CatalogueError(_still_running(found, process))
+            values = {
+                "status": "running",
+                "heartbeat": dt.datetime.now(dt.UTC),
+                "finished": None,
+                "message": None,
+                "process": process_identity(),
+            }
+            connection.execute(update(RUNS).where(this).values(values))
+            return _require(connection, found.id)
+
+    def heartbeat(
+        self,
+        run: Run | int,
+        *,
+        flips: int | None = None,
+        seconds: float | None = None,
+        best_rank: int | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Give a sign of life, with totals so far; to be called at least every 30 seconds."""
+        self._report(run, flips=flips, seconds=seconds, best_rank=best_rank, message=message)
+
+    def checkpoint(
+        self,
+        run: Run | int,
+        state: Mapping[str, Any],
+        *,
+        flips: int | None = None,
+        seconds: float | None = None,
+        best_rank: int | None = None,
+    ) -> None:
+        """Keep the state a run can go on from, replacing the last one.
+
+        Parameters
+        ----------
+        run : Run or int
+            The run, or its number.
+        state : mapping
+            JSON values and NumPy arrays, nested as one likes; see
+            `flipsearch.catalogue.codec.pack_state`.
+        flips, seconds, best_rank
+            Totals so far.
+        """
+        self._report(run, flips=flips, seconds=seconds, best_rank=best_rank, state=state)
+
+    def finish(
+        self,
+        run: Run | int,
+        status: str = "done",
+        *,
+        flips: int | None = None,
+        seconds: float | None = None,
+        best_rank: int | None = None,
+        state: Mapping[str, Any] | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Record the end of a run: ``done``, ``interrupted`` or ``failed``, with a last state."""
+        if arguments.text("status", status) not in ENDINGS:
+            raise UsageError(f"status must be one of {', '.join(ENDINGS)}, not {status!r}")
+        totals = {"flips": flips, "seconds": seconds, "best_rank": best_rank}
+        self._report(run, **totals, state=state, status=status, message=message)
+
+    def _report(self, run: Run | int, **news: Any) -> None:
+        """Record a sign of life with what is new of a run, in a commit of its own."""
+        number, now = _number(run), dt.datetime.now(dt.UTC)
+        given = {name: value for name, value in news.items() if value is not None}
+        values = {name: _CHECKS[name](name, value) for name, value in given.items()}
+        values["heartbeat"] = now
+        if "state" in values:
+            values |= {"checkpoint": pack_state(values.pop("state")), "checkpointed": now}
+        if "status" in values:
+            values["finished"] = now
+        with self._database.writing() as connection:
+            this = RUNS.c.id == within_database(number)
+            if connection.execute(update(RUNS).where(this).values(values)).rowcount == 0:
+                raise _no_run(number)
+
+    def last_checkpoint(self, run: Run | int) -> dict[str, Any] | None:
+        """Return the last state of a run, or None if it has none.
+
+        Raises
+        ------
+        CatalogueError
+            It is damaged.
+        """
+        number = _number(run)
+        statement = select(RUNS.c.checkpoint).where(RUNS.c.id == within_database(number))
+        with self._database.reading() as connection:
+            data = connection.execute(statement).scalar()
+        try:
+            return None if data is None else unpack_state(data)
+        except FormatError as error:
+            raise CatalogueError(
+                f"the checkpoint of run {number} cannot be used: {error}"
+            ) from None
+
+    def get(self, run: int | str) -> Run:
+        """Return a run by number or name.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        """
+        key = run_key(run)
+        with self._database.reading() as connection:
+            return _require(connection, key)
+
+    def find(self, run: int | str) -> Run | None:
+        """Return a run by number or name, or None."""
+        key = run_key(run)
+        with self._database.reading() as connection:
+            return _find(connection, key)
+
+    def all(self, limit: int | None = None) -> list[Run]:
+        """Return the runs, latest first."""
+        statement = _SELECT.order_by(RUNS.c.id.desc())
+        if limit is not None:
+            statement = statement.limit(arguments.page("limit", limit))
+        now = dt.datetime.now(dt.UTC)
+        with self._database.reading() as connection:
+            return [_run_of(row, now) for row in connection.execute(statement)]
+
+    def quarantine(
+        self,
+        reason: str,
+        *,
+        run: int | Run | None = None,
+        source: str | None = None,
+        task: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Keep a rejected result with its reason, as JSON values; return its number."""
+        values: dict[str, Any] = {
+            "reason": arguments.text("reason", reason),
+            "run": None if run is None else _number(run),
+            "source": None if source is None else arguments.text("source", source),
+            "task": None if task is None else arguments.mapping("task", task),
+            "payload": None if payload is None else arguments.mapping("payload", payload),
+        }
+        with self._database.writing() as connection:
+            return intake.quarantine(connection, **values)
+
+    def quarantined(self, limit: int | None = None) -> list[Quarantined]:
+        """Return the rejected results, latest first."""
+        statement = select(QUARANTINE).order_by(QUARANTINE.c.id.desc())
+        if limit is not None:
+            statement = statement.limit(arguments.page("limit", limit))
+        with self._database.reading() as connection:
+            return [Quarantined(*row) for row in connection.execute(statement)]
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "flips": arguments.whole,
+    "seconds": arguments.real,
+    "best_rank": arguments.whole,
+    "message": arguments.text,
+    "state": arguments.mapping,
+    "status": arguments.text,
+}
+_SELECT = select(*(column for column in RUNS.c if column.name != "checkpoint"))
+
+
+def _number(run: Run | int) -> int:
+    return run.id if isinstance(run, Run) else arguments.whole("run", run)
+
+
+def _run_of(row: Row[Any], now: dt.datetime) -> Run:
+    """Return the run a row describes, as it stands at `now`."""
+    values = {field.name: getattr(row, field.name) for field in dataclasses.fields(Run)}
+    if row.status == "running":
+        silent = (now - row.heartbeat).total_seconds()
+        if silent > STALE_SECONDS or is_gone(row.process):
+            values["status"] = "interrupted"
+    seed = None if row.seed is None else int(row.seed)
+    return Run(**values | {"ring": Ring(row.ring), "seed": seed})
+
+
+def _find(connection: Connection, key: int | str) -> Run | None:
+    if isinstance(key, int):
+        statement = _SELECT.where(RUNS.c.id == within_database(key))
+    else:
+        statement = _SELECT.where(RUNS.c.name == key)
+    row = connection.execute(statement).first()
+    return None if row is None else _run_of(row, dt.datetime.now(dt.UTC))
+
+
+def _require(connection: Connection, key: int | str) -> Run:
+    found = _find(connection, key)
+    if found is None:
+        raise _no_run(key)
+    return found
+
+
+def _no_run(key: int | str) -> NotFoundError:
+    return NotFoundError(f"there is no run {key!r}: flipsearch runs lists them")
+
+
+def _still_running(run: Run, process: str | None) -> str:
+    if not process:
+        return f"run {run.id} is still running: stop it first"
+    host, *_, number, _ = process.split("/")
+    return (
+        f"run {run.id} is still running ({host}, process {number}): stop it first, or wait "
+        f"{STALE_SECONDS:.0f} s if it has just died"
+    )
 
 
 def process_identity(pid: int | None = None) -> str:
@@ -62,187 +396,3 @@ def is_gone(identity: str | None) -> bool:
     if machine != _machine() or not pid.isdecimal():
         return False
     return _started(int(pid)) != started
-
-
-def run_of(row: Row[Any], now: dt.datetime) -> Run:
-    """Return the run a row describes, as it stands at `now`."""
-    status = row.status
-    if status == "running":
-        silent = (now - row.heartbeat).total_seconds()
-        if silent > STALE_SECONDS or is_gone(row.process):
-            status = "interrupted"
-    return Run(
-        id=row.id,
-        name=row.name,
-        format=row.format,
-        ring=Ring(row.ring),
-        strategy=row.strategy,
-        seed=None if row.seed is None else int(row.seed),
-        parameters=row.parameters,
-        status=status,
-        started=row.started,
-        heartbeat=row.heartbeat,
-        finished=row.finished,
-        checkpointed=row.checkpointed,
-        flips=row.flips,
-        seconds=row.seconds,
-        best_rank=row.best_rank,
-        message=row.message,
-    )
-
-
-def find_run(connection: Connection, run: int | str) -> Run | None:
-    """Return a run by number or name, or None."""
-    statement = select(*_COLUMNS)
-    number = run_number(run)
-    if number is not None:
-        statement = statement.where(RunRow.id == within_database(number))
-    else:
-        statement = statement.where(RunRow.name == run)
-    row = connection.execute(statement).first()
-    return None if row is None else run_of(row, dt.datetime.now(dt.UTC))
-
-
-def all_runs(connection: Connection, limit: int | None = None) -> list[Run]:
-    """Return the runs, latest first."""
-    now = dt.datetime.now(dt.UTC)
-    statement = select(*_COLUMNS).order_by(RunRow.id.desc())
-    if limit is not None:
-        statement = statement.limit(within_database(limit))
-    return [run_of(row, now) for row in connection.execute(statement)]
-
-
-def start(
-    connection: Connection,
-    format_: str,
-    ring: Ring,
-    *,
-    strategy: str,
-    parameters: Mapping[str, Any],
-    seed: int | None,
-    name: str | None,
-) -> Run:
-    """Record a new run, running in this process."""
-    if name is not None:
-        if not name.strip() or name.isdecimal() or len(name) > 200:
-            raise UsageError("a run's name must be 1 to 200 characters and not a number")
-        if find_run(connection, name) is not None:
-            raise UsageError(f"there is a run {name!r} already: resume it, or choose another name")
-    now = dt.datetime.now(dt.UTC)
-    result = connection.execute(
-        insert(RunRow).values(
-            name=name,
-            format=format_,
-            ring=ring.value,
-            strategy=strategy,
-            seed=None if seed is None else str(seed),
-            parameters=dict(parameters),
-            status="running",
-            started=now,
-            heartbeat=now,
-            flips=0,
-            seconds=0.0,
-            process=process_identity(),
-        )
-    )
-    return require(connection, int(result.inserted_primary_key[0]))  # type: ignore[index]
-
-
-def require(connection: Connection, run: int | str) -> Run:
-    """Return a run by number or name.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such run.
-    """
-    found = find_run(connection, run)
-    if found is None:
-        raise NotFoundError(f"there is no run {run!r}: flipsearch runs lists them")
-    return found
-
-
-def take_over(connection: Connection, run: int | str) -> Run:
-    """Make a stopped run this process's own again.
-
-    Raises
-    ------
-    CatalogueError
-        It still runs elsewhere.
-    """
-    found = require(connection, run)
-    # the row lock makes two resumers on a server take turns
-    locked = (
-        select(RunRow.process, RunRow.heartbeat).where(RunRow.id == found.id).with_for_update()
-    )
-    process = connection.execute(locked).one().process
-    found = require(connection, found.id)
-    if found.status == "running" and process != process_identity():
-        raise CatalogueError(
-            f"run {found.id} is still running ({process.split('/')[0]}, process "
-            f"{process.split('/')[-2]}): stop it first, or wait {STALE_SECONDS:.0f} s if it "
-            "has just died"
-            if process
-            else f"run {found.id} is still running: stop it first"
-        )
-    now = dt.datetime.now(dt.UTC)
-    connection.execute(
-        update(RunRow)
-        .where(RunRow.id == found.id)
-        .values(
-            status="running",
-            heartbeat=now,
-            finished=None,
-            message=None,
-            process=process_identity(),
-        )
-    )
-    return require(connection, found.id)
-
-
-def report(
-    connection: Connection,
-    run: int,
-    *,
-    flips: int | None = None,
-    seconds: float | None = None,
-    best_rank: int | None = None,
-    state: Mapping[str, Any] | None = None,
-    status: str | None = None,
-    message: str | None = None,
-) -> None:
-    """Record a sign of life with what is new: counters so far, a checkpoint, the end."""
-    now = dt.datetime.now(dt.UTC)
-    given = {"flips": flips, "seconds": seconds, "best_rank": best_rank, "message": message}
-    values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    values["heartbeat"] = now
-    if state is not None:
-        values |= {"checkpoint": pack_state(state), "checkpointed": now}
-    if status is not None:
-        if status not in ENDINGS:
-            raise UsageError(f"status must be one of {', '.join(ENDINGS)}, not {status!r}")
-        values |= {"status": status, "finished": now}
-    result = connection.execute(
-        update(RunRow).where(RunRow.id == within_database(run)).values(**values)
-    )
-    if result.rowcount == 0:
-        raise NotFoundError(f"there is no run {run}: flipsearch runs lists them")
-
-
-def checkpoint_of(connection: Connection, run: int) -> dict[str, Any] | None:
-    """Return the state last checkpointed, or None if there is none.
-
-    Raises
-    ------
-    CatalogueError
-        It is damaged.
-    """
-    data = connection.execute(
-        select(RunRow.checkpoint).where(RunRow.id == within_database(run))
-    ).scalar()
-    if data is None:
-        return None
-    try:
-        return unpack_state(data)
-    except FormatError as error:
-        raise CatalogueError(f"the checkpoint of run {run} cannot be used: {error}") from None

@@ -11,18 +11,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, or_, select, text, update
 from sqlalchemy.engine import Connection
 
 import flipsearch
-from flipsearch.catalogue.models import VERSION_TABLE
+from flipsearch.catalogue import bounds, shipped
+from flipsearch.catalogue.arguments import TENSOR_PREFIX
+from flipsearch.catalogue.codec import format_of, unpack_scheme
+from flipsearch.catalogue.columns import SCHEMES, measured
+from flipsearch.catalogue.connection import Database
 from flipsearch.catalogue.places import Place, checkout
-from flipsearch.errors import CatalogueError
+from flipsearch.catalogue.tables import FACTORS, TENSORS, VERSION_TABLE
+from flipsearch.errors import CatalogueError, FlipsearchError
+from flipsearch.rings import Ring
 
 REVISIONS = ("0001", "0002", "0003", "0004")
 NEWEST = REVISIONS[-1]
 APPLICATION_ID = 0x666C6970
 MIGRATIONS = Path(__file__).with_name("migrations")
+_CREATION_SECONDS = 60.0
 
 
 def revision_of(connection: Connection, place: Place) -> str | None:
@@ -73,3 +80,78 @@ def migrate(connection: Connection, to: str = NEWEST) -> None:
     command.upgrade(config, to)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+
+
+def make_ready(database: Database) -> None:
+    """Bring the schema of a database to the newest one; usually that is one small query.
+
+    Raises
+    ------
+    CatalogueError
+        It cannot be made there, or is no catalogue of ours.
+    """
+    place = database.place
+    if place.path is not None and place.path.is_dir():
+        raise CatalogueError(f"{place.path} is a folder: give the path of a file with --db")
+    if place.path is not None and place.path.exists() and not place.path.is_file():
+        raise CatalogueError(f"{place.path} is no regular file: give another path with --db")
+    if place.path is None or (place.path.exists() and place.path.stat().st_size):
+        with database.reading() as connection:
+            if revision_of(connection, place) == NEWEST:
+                return
+    if place.path is not None:
+        try:
+            place.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CatalogueError(
+                f"cannot make the folder {place.path.parent}: {error.strerror or error}; choose "
+                "another catalogue with --db"
+            ) from None
+    if not database.read_only:
+        _make(database)
+        return
+    maker = Database(place, patience=database.patience)
+    try:
+        _make(maker)
+    finally:
+        maker.close()
+
+
+def _make(database: Database) -> None:
+    """Make or migrate the tables; a fresh one gets bounds and schemes in the same transaction."""
+    with database.writing(lease_seconds=_CREATION_SECONDS) as connection:
+        if not database.place.is_sqlite:
+            # two programs that open an empty database at once take turns
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})")
+        before = revision_of(connection, database.place)
+        if before == NEWEST:
+            return
+        migrate(connection)
+        if before is not None:
+            _fill_in(connection)
+        else:
+            bounds.load(connection, *bounds.shipped_table())
+            folder = shipped.shipped_folder()
+            if folder is not None:
+                shipped.take(connection, folder, shipped.stamp(folder))
+    database.release()
+
+
+def _fill_in(connection: Connection) -> None:
+    """Measure the columns that rows of an older schema lack: calls, gamma, denominators over Q."""
+    s = SCHEMES.c
+    structured = s.format.contains(":") & ~s.format.startswith(TENSOR_PREFIX)
+    statement = (
+        select(s.id, s.format, s.ring, s.rank, TENSORS.c.definition, FACTORS.c.data)
+        .join(FACTORS, FACTORS.c.scheme_id == s.id)
+        .outerjoin(TENSORS, TENSORS.c.name == s.format)
+        .where(or_(s.denominator.is_(None), structured & s.calls.is_(None)))
+    )
+    for number, name, ring, rank, definition, data in connection.execute(statement).all():
+        try:
+            scheme = unpack_scheme(data, format_of(name, definition), Ring(ring), rank)
+        except (FlipsearchError, ValueError):
+            continue  # damaged: flipsearch doctor tells
+        found = measured(scheme)
+        lacking = {key: found[key] for key in ("calls", "gamma", "denominator")}
+        connection.execute(update(SCHEMES).where(s.id == number).values(lacking))

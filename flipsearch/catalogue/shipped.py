@@ -2,7 +2,7 @@
 
 They are readable text in ``schemes/``, a folder a format: at the root of a checkout, inside the
 package once installed. A fresh catalogue gets all of them; one made by an earlier version gets
-what is new when it is opened for writing. The stamps of the sets it took in tell them apart. Newer
+what is new when it is opened for intake. The stamps of the sets it took in tell them apart. Newer
 known bounds come along, unless another table was loaded since.
 
 Invariant: a shipped scheme is proved like any other before it is stored.
@@ -22,9 +22,9 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 import flipsearch
-from flipsearch.catalogue import bounds, writing
-from flipsearch.catalogue.models import ShipmentRow
-from flipsearch.catalogue.records import Provenance
+from flipsearch.catalogue import bounds, intake
+from flipsearch.catalogue.provenance import Provenance
+from flipsearch.catalogue.tables import SHIPMENTS, insert_rows
 from flipsearch.errors import FlipsearchError
 from flipsearch.scheme import Scheme
 
@@ -60,18 +60,18 @@ def stamp(folder: Path) -> str:
 
 def is_taken(connection: Connection, mark: str) -> bool:
     """Whether the catalogue took in the shipped schemes of that stamp."""
-    statement = select(ShipmentRow.stamp).where(ShipmentRow.stamp == mark)
+    statement = select(SHIPMENTS.c.stamp).where(SHIPMENTS.c.stamp == mark)
     return connection.execute(statement).first() is not None
 
 
 def take(connection: Connection, folder: Path, mark: str) -> int:
     """Prove and store what ships and is not there; return how many schemes were new."""
     bounds.refresh(connection)
-    new = writing.insert_proved(
+    new = intake.insert_proved(
         connection, read_folder(folder, _unknown(connection, folder)), "shipped"
     )
     row = {"stamp": mark, "taken": dt.datetime.now(dt.UTC)}
-    writing.insert_rows(connection, ShipmentRow, [row])
+    insert_rows(connection, SHIPMENTS, [row])
     return new
 
 
@@ -85,7 +85,7 @@ def _unknown(connection: Connection, folder: Path) -> list[Path]:
         except OSError:
             match = None
         named[path] = match[1].decode() if match else ""
-    known = writing.identifiers(connection, set(named.values()))
+    known = intake.identifiers(connection, set(named.values()))
     return [path for path, name in named.items() if name not in known]
 
 

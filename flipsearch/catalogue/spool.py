@@ -1,4 +1,4 @@
-"""What could not be stored, kept as files until the catalogue can be written again.
+"""Keep schemes that could not be stored as files until the catalogue can be written again.
 
 When a commit fails (disk full, locked, read-only), its schemes go to a spool file: JSON lines, a
 scheme with its provenance on each. Opening the catalogue for writing takes them in, proved again
@@ -12,7 +12,6 @@ folder only a folder that belongs to this user and that nobody else may enter.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import stat
@@ -20,18 +19,12 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from flipsearch.catalogue.codec import scheme_from_json, scheme_to_json
 from flipsearch.catalogue.places import Place, open_regular, shared_folder
 from flipsearch.catalogue.portions import bytes_of
-from flipsearch.catalogue.queries import LARGEST_NUMBER
-from flipsearch.catalogue.records import Provenance
-from flipsearch.errors import CatalogueError, FlipsearchError, FormatError
-from flipsearch.formats import Format, parse_format
-from flipsearch.formats.tensors import SparseTensor, parse_tensor, tensor_text
-from flipsearch.rings import parse_ring
+from flipsearch.catalogue.provenance import Provenance
+from flipsearch.errors import CatalogueError, FormatError
 from flipsearch.scheme import Scheme
 
 LARGEST_LINE_BYTES = 1 << 26
@@ -43,66 +36,6 @@ class SpooledError(CatalogueError):
     def __init__(self, message: str, spool: Path | None) -> None:
         super().__init__(message)
         self.spool = spool
-
-
-def scheme_to_json(scheme: Scheme, provenance: Provenance | None = None) -> dict[str, Any]:
-    """Return a scheme and its provenance as JSON values."""
-    record: dict[str, Any] = {
-        "format": str(scheme.format),
-        "ring": scheme.ring.value,
-        "u": scheme.u.tolist(),
-        "v": scheme.v.tolist(),
-        "w": scheme.w.tolist(),
-    }
-    if isinstance(scheme.format, SparseTensor):
-        record["tensor"] = tensor_text(scheme.format)
-    if (scheme.denominators != 1).any():
-        record["denominators"] = scheme.denominators.tolist()
-    if provenance is not None:
-        record["provenance"] = {
-            key: value
-            for key, value in dataclasses.asdict(provenance).items()
-            if value is not None
-        }
-    return record
-
-
-def scheme_from_json(record: Any) -> tuple[Scheme, Provenance | None]:
-    """Return what `scheme_to_json` described.
-
-    Raises
-    ------
-    FormatError
-        It describes no scheme.
-    """
-    try:
-        u, v, w = (np.array(record[key]) for key in "uvw")
-        denominators = np.array(record.get("denominators", [1] * len(u)))
-        format_: Format
-        if "tensor" in record:
-            format_ = parse_tensor(record["tensor"])
-        else:
-            format_ = parse_format(record["format"])
-        scheme = Scheme(format_, parse_ring(record["ring"]), u, v, w, denominators)
-        provenance = _provenance(record.get("provenance"))
-    except FlipsearchError as error:
-        raise FormatError(str(error)) from None
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise FormatError(f"not a scheme ({error})") from None
-    return scheme, provenance
-
-
-def _provenance(given: Any) -> Provenance | None:
-    """Return what can be read of a provenance: a field of another version costs no scheme."""
-    if not isinstance(given, dict):
-        return None
-    kinds = {"run": int, "seed": int, "task": int, "details": dict}
-    names = [field.name for field in dataclasses.fields(Provenance)]
-    kept = {key: given[key] for key in names if isinstance(given.get(key), kinds.get(key, str))}
-    for key in ("run", "task"):
-        if not 0 <= kept.get(key, 0) <= LARGEST_NUMBER:
-            del kept[key]
-    return Provenance(**kept)
 
 
 def write_spool(place: Place, schemes: Iterable[tuple[Scheme, Provenance | None]]) -> Path | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flipsearch.catalogue import Best, Catalogue, Record
-from flipsearch.catalogue.queries import as_ring, names_of
+from flipsearch.catalogue.arguments import as_ring, names_of
 from flipsearch.cli.output import complain, print_table
 from flipsearch.errors import UsageError
 from flipsearch.rings import Ring
@@ -61,7 +61,7 @@ def print_best(
                 "and --offset: ask without --best"
             )
     rings = tuple(Ring) if arguments.ring is None else (as_ring(arguments.ring),)
-    cells = catalogue.best_table(rings)
+    cells = catalogue.schemes.best_table(rings)
     if arguments.format is not None:
         wanted = names_of(arguments.format)[1]
         cells = [cell for cell in cells if cell.format == wanted]
@@ -72,7 +72,7 @@ def print_best(
     chosen = set(formats)
     here = {(cell.format, cell.ring): cell for cell in cells if cell.format in chosen}
     if arguments.json or arguments.csv:
-        records = catalogue.by_hash(cell.hash for cell in here.values() if cell.hash)
+        records = catalogue.schemes.by_hash(cell.hash for cell in here.values() if cell.hash)
         listed = [cell for cell in here.values() if arguments.all or cell.rank is not None]
         found = [_object(cell, described(records.get(cell.hash or ""))) for cell in listed]
         names = dict.fromkeys([*described(None), "gap", "over"])

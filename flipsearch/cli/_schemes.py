@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from flipsearch import paranoid
 from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.catalogue.arguments import names_of
 from flipsearch.catalogue.portions import bytes_of, portions
-from flipsearch.catalogue.queries import names_of
 from flipsearch.cli.output import StatusLine, complain, print_json, print_table
 from flipsearch.errors import FlipsearchError, LiftError, NotFoundError, UsageError
 from flipsearch.files import Progress, Read, file_name, read_many, to_bytes, write_atomically
@@ -77,7 +77,7 @@ def _verified(arguments: argparse.Namespace) -> Iterator[tuple[str, Scheme | Non
                 yield read.source, read.scheme, read.reason
             continue
         with Catalogue.open(arguments.db, read_only=True) as catalogue:
-            scheme = catalogue.get(what).scheme
+            scheme = catalogue.schemes.get(what).scheme
         try:
             verify(scheme)
             yield what, scheme, ""
@@ -146,10 +146,10 @@ def _store(catalogue: Catalogue, batch: list[Read], tally: _Tally, source: str |
         else:
             chosen.append((read, read.scheme))
     items = [(scheme, _provenance(read, source)) for read, scheme in chosen]
-    for (read, _), stored in zip(chosen, catalogue.add_many(items), strict=True):
+    for (read, _), stored in zip(chosen, catalogue.schemes.add_many(items), strict=True):
         tally.add(read, "new" if stored.new else "duplicate")
     shared = [(read.reduction, _provenance(read, source)) for read, _ in chosen]
-    catalogue.add_programs((found, origin) for found, origin in shared if found is not None)
+    catalogue.programs.add_many((found, origin) for found, origin in shared if found is not None)
 
 
 def _provenance(read: Read, source: str | None) -> Provenance:
@@ -215,12 +215,12 @@ class _Tally:
 
     def is_equivalent(self, scheme: Scheme, catalogue: Catalogue) -> bool:
         """Whether it is another scheme of a class that is stored or was met before."""
-        if self.classes is None or scheme in catalogue:
+        if self.classes is None or scheme in catalogue.schemes:
             return False
         kind = (names_of(scheme.format)[1], scheme.ring.characteristic, scheme.rank)
         if kind not in self.known:
             self.known.add(kind)
-            for record in catalogue.records(format=scheme.format, rank=scheme.rank):
+            for record in catalogue.schemes.records(format=scheme.format, rank=scheme.rank):
                 if record.ring.characteristic == scheme.ring.characteristic:
                     self.classes.meet(record.scheme)
         answer = self.classes.meet(scheme)
@@ -301,7 +301,7 @@ def run_export(arguments: argparse.Namespace) -> int:
         output.mkdir(parents=True, exist_ok=True)
     with Catalogue.open(arguments.db, read_only=True) as catalogue:
         for name in ids:
-            record = catalogue.get(name)
+            record = catalogue.schemes.get(name)
             scheme = record.scheme
             shared = record.reduction if to == "reduced" else None
             data = to_bytes(scheme, to, {"source": record.source}, shared)
@@ -324,7 +324,7 @@ def run_lift(arguments: argparse.Namespace) -> int:
     failed = 0
     with Catalogue.open(arguments.db) as catalogue:
         for name in arguments.ids:
-            record = catalogue.get(name)
+            record = catalogue.schemes.get(name)
             try:
                 lifted = lift(record.scheme).scheme
             except LiftError as error:
@@ -335,7 +335,7 @@ def run_lift(arguments: argparse.Namespace) -> int:
                     complain(f"{record.short}: {error}")
                 continue
             provenance = Provenance(lifted_from=record.hash, method="Hensel lifting")
-            stored = catalogue.add(lifted, provenance)
+            stored = catalogue.schemes.add(lifted, provenance)
             if arguments.json:
                 print_json(
                     {"scheme": record.hash, "lifted": _described(lifted), "new": stored.new}

@@ -7,8 +7,8 @@ import dataclasses
 from typing import Any
 
 from flipsearch.catalogue import Catalogue, Record
-from flipsearch.catalogue.queries import as_ring
-from flipsearch.catalogue.structure import recursion_of
+from flipsearch.catalogue.arguments import as_ring
+from flipsearch.catalogue.columns import Measured
 from flipsearch.cli.output import print_json
 from flipsearch.errors import NotFoundError, UsageError
 from flipsearch.formats import parse_format
@@ -28,9 +28,9 @@ def run_show(arguments: argparse.Namespace) -> int:
             facts["reduces_to"] = wanted.value
         facts["provenance"] = [
             {key: value for key, value in dataclasses.asdict(p).items() if value is not None}
-            for p in catalogue.provenance(record)
+            for p in catalogue.schemes.provenance(record)
         ]
-        facts["invariants"] = catalogue.invariants(record)
+        facts["invariants"] = catalogue.schemes.invariants(record)
         facts["programs"] = _programs(record)
     facts["recursion"] = _recursion(scheme)
     if arguments.orbit:
@@ -53,7 +53,7 @@ def _found(catalogue: Catalogue, name: str, ring: str | None) -> Record:
     if "x" not in name:
         if ring is not None:
             raise UsageError("--ring goes with a format: a hash names one scheme already")
-        return catalogue.get(name)
+        return catalogue.schemes.get(name)
     format_ = parse_format(name)
     record = catalogue.best(format_, ring)
     if record is None:
@@ -73,7 +73,7 @@ def _programs(record: Record) -> dict[str, int] | None:
 
 def _recursion(scheme: Scheme) -> dict[str, Any] | None:
     """Return the recursive calls of a structured scheme."""
-    found = recursion_of(scheme)
+    found = Measured(scheme).recursion
     if found is None:
         return None
     return {

@@ -14,8 +14,7 @@ from flipsearch.cli.output import print_table
 from flipsearch.errors import FlipsearchError, UsageError
 
 if TYPE_CHECKING:
-    from flipsearch.catalogue import Catalogue
-    from flipsearch.catalogue.records import Run
+    from flipsearch.catalogue import Catalogue, Run
     from flipsearch.formats import MatrixProduct
     from flipsearch.rings import Ring
     from flipsearch.scheme import Scheme
@@ -71,7 +70,7 @@ def format_of(catalogue: Catalogue, run: Run) -> Any:
 
     if not run.format.startswith("tensor:"):
         return parse_format(run.format)
-    for record in catalogue.records(format=run.format, limit=1):
+    for record in catalogue.schemes.records(format=run.format, limit=1):
         return record.format
     raise UsageError(f"run {run.id} is on {run.format}, of which no scheme is stored: start again")
 
@@ -102,7 +101,7 @@ def held_starts(catalogue: Catalogue, within: str, ring: Ring) -> list[str]:
         record.hash
         for format_ in formats_of(within)
         for held in rings
-        for record in catalogue.records(
+        for record in catalogue.schemes.records(
             format=format_, ring=held, sort="rank", limit=STARTS_A_FORMAT
         )
     ]
@@ -141,10 +140,10 @@ def make_strategy(
     if within:
         from flipsearch.search.meta import MetaStrategy
 
-        known = catalogue.known_bounds()
+        known = catalogue.bounds.all()
         formats = formats_of(within)
         bounds = {str(f): known[str(f), ring].value for f in formats if (str(f), ring) in known}
-        found = catalogue.by_hash(starts)
+        found = catalogue.schemes.by_hash(starts)
         images = [_over(found[start].scheme, ring) for start in starts if start in found]
         return MetaStrategy(formats, ring, seed, bounds, [s for s in images if s is not None])
     assert format_ is not None
@@ -166,7 +165,7 @@ def make_strategy(
     from flipsearch.search.edges import fitted
     from flipsearch.search.pool import PoolStrategy
 
-    schemes = [fitted(catalogue.get(start).scheme.over(ring), format_) for start in starts]
+    schemes = [fitted(catalogue.schemes.get(start).scheme.over(ring), format_) for start in starts]
     return PoolStrategy(format_, ring, seed, schemes, target)
 
 

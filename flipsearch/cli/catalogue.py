@@ -184,7 +184,7 @@ def _date(text: str | None, name: str) -> dt.datetime | None:
 def run_list(arguments: argparse.Namespace) -> int:
     """Print a page of schemes, or with ``--best`` the table of formats by rings."""
     from flipsearch.catalogue import Catalogue
-    from flipsearch.catalogue.records import COLUMNS
+    from flipsearch.catalogue.columns import JSON_NAMES
 
     if arguments.all and not arguments.best:
         raise UsageError("--all goes with --best: without it every stored scheme is listed")
@@ -194,20 +194,20 @@ def run_list(arguments: argparse.Namespace) -> int:
         filters = _filters(arguments)
         for_people = not (arguments.json or arguments.csv)
         limit = PAGE if arguments.limit is None and for_people else arguments.limit
-        page = catalogue.records(
+        page = catalogue.schemes.records(
             filters, sort=arguments.sort or ORDER, limit=limit, offset=arguments.offset
         )
         if not for_people:
             full = arguments.command == "query"
             full = full or arguments.csv  # the columns of a table are the same in all rows
-            _print_objects((_object(record, full) for record in page), arguments.csv, COLUMNS)
+            _print_objects((_object(record, full) for record in page), arguments.csv, JSON_NAMES)
             return 0
         records = list(page)
         structured = any(record.calls is not None for record in records)
         columns = ["scheme", "format", "ring", "rank", "known", "gap", "additions", "shared"]
         columns += ["growth", *(("calls", "gamma") if structured else ()), "source"]
         print_table(columns, [_row(record, structured) for record in records])
-        beyond = catalogue.count(filters) - arguments.offset - len(records)
+        beyond = catalogue.schemes.count(filters) - arguments.offset - len(records)
         if beyond > 0:
             following = arguments.offset + len(records)
             complain(f"{beyond} more: --offset {following}, or --limit {following + beyond}")
@@ -288,7 +288,7 @@ def run_runs(arguments: argparse.Namespace) -> int:
     with Catalogue.open(arguments.db, read_only=True) as catalogue:
         if arguments.quarantine:
             return _print_quarantine(catalogue, arguments)
-        runs = catalogue.runs(arguments.limit)
+        runs = catalogue.runs.all(arguments.limit)
     if arguments.json:
         for run in runs:
             print_json(run.to_dict())
@@ -316,7 +316,7 @@ def run_runs(arguments: argparse.Namespace) -> int:
 
 
 def _print_quarantine(catalogue: Catalogue, arguments: argparse.Namespace) -> int:
-    for item in catalogue.quarantined(arguments.limit):
+    for item in catalogue.runs.quarantined(arguments.limit):
         if arguments.json:
             print_json(dataclasses.asdict(item))
         else:
@@ -330,7 +330,7 @@ def run_bounds_update(arguments: argparse.Namespace) -> int:
     from flipsearch.catalogue import Catalogue
 
     with Catalogue.open(arguments.db) as catalogue:
-        loaded = catalogue.update_bounds(None if arguments.file is None else Path(arguments.file))
+        loaded = catalogue.bounds.update(None if arguments.file is None else Path(arguments.file))
     if arguments.json:
         print_json({"bounds": loaded or 0, "changed": loaded is not None})
     elif loaded is None:
@@ -346,7 +346,7 @@ def run_bounds_list(arguments: argparse.Namespace) -> int:
     from flipsearch.rings import Ring
 
     with Catalogue.open(arguments.db, read_only=True) as catalogue:
-        found = [catalogue.known_bound(arguments.format, ring) for ring in Ring]
+        found = [catalogue.bounds.known(arguments.format, ring) for ring in Ring]
     known = [bound for bound in found if bound is not None]
     if not known:
         raise NotFoundError(f"no bound is known for {arguments.format}")

@@ -114,8 +114,8 @@ def store(union: FaultTolerantScheme, bases: list[Scheme], address: str | None, 
     contained = [scheme for scheme in bases if product_set(scheme.u, scheme.v) <= products]
     with Catalogue.open(address) as catalogue:
         for scheme in contained:
-            catalogue.add(scheme, provenance=Provenance(method="protected by a union"))
-        stored = catalogue.add(
+            catalogue.schemes.add(scheme, provenance=Provenance(method="protected by a union"))
+        stored = catalogue.schemes.add(
             union.as_scheme(),
             Provenance(
                 seed=seed,

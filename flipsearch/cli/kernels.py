@@ -96,9 +96,9 @@ def _run_fault_tolerant(arguments: argparse.Namespace) -> int:
     with Catalogue.open(arguments.db, read_only=True) as catalogue:
         if "x" in arguments.target:
             format_ = general(parse_format(arguments.target))
-            records = list(catalogue.records(format=str(format_), exact=True))
+            records = list(catalogue.schemes.records(format=str(format_), exact=True))
         else:
-            records = [catalogue.get(arguments.target)]
+            records = [catalogue.schemes.get(arguments.target)]
             format_ = general(records[0].scheme.format)
         unions = (record for record in records if record.survives is not None)
         enough = [union for union in unions if (union.survives or 0) >= arguments.faults]
@@ -269,7 +269,7 @@ def run_reduce(arguments: argparse.Namespace) -> int:
             parent=scheme.content_hash, method="reduce", seed=arguments.seed, details=details
         )
         with Catalogue.open(arguments.db) as catalogue:
-            stored = catalogue.add_program(found, provenance)
+            stored = catalogue.programs.add(found, provenance)
         record = {
             "format": str(best.format),
             "ring": best.ring.value,

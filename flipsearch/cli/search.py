@@ -19,8 +19,7 @@ from flipsearch.cli.output import complain, print_json, print_table
 from flipsearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from flipsearch.catalogue import Catalogue
-    from flipsearch.catalogue.records import Run
+    from flipsearch.catalogue import Catalogue, Run
     from flipsearch.executors import Executor
     from flipsearch.formats import MatrixProduct
     from flipsearch.rings import Ring
@@ -114,13 +113,13 @@ def search_command(arguments: argparse.Namespace) -> int:
     folder = _kernel_folder(arguments.kernel)
     wanted = None if arguments.run else _wanted(arguments)
     with Catalogue.open(arguments.db) as catalogue:
-        if arguments.run and (existing := catalogue.find_run(arguments.run)) is not None:
-            starts = [catalogue.get(start).hash for start in arguments.start]
+        if arguments.run and (existing := catalogue.runs.find(arguments.run)) is not None:
+            starts = [catalogue.schemes.get(start).hash for start in arguments.start]
             _refuse_changes(existing, arguments, starts)
             return _resume(catalogue, existing, arguments, budget, folder)
         name, format_, ring = wanted or _wanted(arguments)
         seed = arguments.seed if arguments.seed is not None else time.time_ns() % 2**32
-        starts = [catalogue.get(start).hash for start in arguments.start]
+        starts = [catalogue.schemes.get(start).hash for start in arguments.start]
         if arguments.within:
             starts = starts or held_starts(catalogue, arguments.within, ring)
         parameters = {
@@ -132,7 +131,7 @@ def search_command(arguments: argparse.Namespace) -> int:
         strategy = make_strategy(catalogue, name, format_, ring, seed, parameters)
 
         def begin() -> Run:
-            return catalogue.start_run(
+            return catalogue.runs.start(
                 str(strategy.format),
                 ring,
                 strategy=strategy.name,
@@ -225,7 +224,7 @@ def resume_command(arguments: argparse.Namespace) -> int:
     _check_executor(arguments)
     folder = _kernel_folder(arguments.kernel)
     with Catalogue.open(arguments.db) as catalogue:
-        return _resume(catalogue, catalogue.run(arguments.run), arguments, budget, folder)
+        return _resume(catalogue, catalogue.runs.get(arguments.run), arguments, budget, folder)
 
 
 def _resume(
@@ -239,10 +238,10 @@ def _resume(
     from flipsearch.search.checkpoint import outstanding_tasks
 
     if run.status == "running":
-        catalogue.resume_run(run)  # says where
+        catalogue.runs.resume(run)  # says where
     parameters = dict(run.parameters)
     format_ = None if parameters.get("within") else format_of(catalogue, run)
-    state = catalogue.load_checkpoint(run)
+    state = catalogue.runs.last_checkpoint(run)
     if format_ is None and state is not None:
         parameters["start"] = []  # what was made of them is in the state
     strategy = make_strategy(catalogue, run.strategy, format_, run.ring, run.seed or 0, parameters)
@@ -252,7 +251,7 @@ def _resume(
         outstanding = outstanding_tasks(state, strategy)
 
     def begin() -> Run:
-        taken = catalogue.resume_run(run)
+        taken = catalogue.runs.resume(run)
         if taken.checkpointed != run.checkpointed:
             raise UsageError(f"run {run.id} has gone on elsewhere meanwhile: resume it again")
         return taken
@@ -414,11 +413,11 @@ def _time_kernel(path: Path) -> None:
 def _summary(
     catalogue: Catalogue, strategy: Strategy, result: Result, kernel: Path | None
 ) -> dict[str, Any]:
-    bound = catalogue.known_bound(str(strategy.format), strategy.ring)
+    bound = catalogue.bounds.known(str(strategy.format), strategy.ring)
     progress, lifted, scheme = result.progress, result.lifted, result.scheme
     lifted_bound = None
     if lifted is not None:
-        lifted_bound = catalogue.known_bound(str(lifted.format), lifted.natural_ring)
+        lifted_bound = catalogue.bounds.known(str(lifted.format), lifted.natural_ring)
     return {
         "format": str(strategy.format),
         "ring": str(strategy.ring),

@@ -59,7 +59,7 @@ def find_scheme(
 
     with Catalogue.open(database, read_only=True) as catalogue:
         if "x" not in name:
-            return catalogue.get(name).scheme
+            return catalogue.schemes.get(name).scheme
         return fastest_scheme(catalogue, parse_format(name), cost)
 
 
@@ -70,7 +70,9 @@ def fastest_scheme(
 
     Schemes may be stored in any order of the sides; parameters and errors as in `find_scheme`.
     """
-    found = catalogue.records(format=format_, ring=Ring.Q, sort="rank,nonzeros", limit=CANDIDATES)
+    found = catalogue.schemes.records(
+        format=format_, ring=Ring.Q, sort="rank,nonzeros", limit=CANDIDATES
+    )
     schemes = [_turned(record.scheme, format_) for record in found if record.survives is None]
     known = builtin_scheme(format_)
     if known is not None:

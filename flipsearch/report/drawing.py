@@ -83,5 +83,5 @@ def write_plot(
 def _run(catalogue: Catalogue, what: str) -> Run | None:
     """Return the run of that number or name, None if there is none."""
     if what.isdecimal():
-        return catalogue.find_run(int(what)) if len(what) <= 18 else None
-    return catalogue.find_run(what)
+        return catalogue.runs.find(int(what)) if len(what) <= 18 else None
+    return catalogue.runs.find(what)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from flipsearch.catalogue import Catalogue, Run
-from flipsearch.catalogue.models import ProvenanceRow, SchemeRow
-from flipsearch.catalogue.queries import names_of
+from flipsearch.catalogue.arguments import names_of
+from flipsearch.catalogue.columns import SCHEMES
+from flipsearch.catalogue.tables import PROVENANCE
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ def best_over_time(catalogue: Catalogue, run: Run) -> list[Step]:
     Only schemes of the format and over the ring that it searched count.
     """
     statement = (
-        select(ProvenanceRow.recorded, SchemeRow.rank)
-        .join(SchemeRow, SchemeRow.id == ProvenanceRow.scheme_id)
+        select(PROVENANCE.c.recorded, SCHEMES.c.rank)
+        .join(SCHEMES, SCHEMES.c.id == PROVENANCE.c.scheme_id)
         .where(
-            ProvenanceRow.run_id == run.id,
-            SchemeRow.ring == run.ring.value,
-            SchemeRow.tabulated == names_of(run.format)[1],
+            PROVENANCE.c.run_id == run.id,
+            SCHEMES.c.ring == run.ring.value,
+            SCHEMES.c.tabulated == names_of(run.format)[1],
         )
-        .order_by(ProvenanceRow.recorded, SchemeRow.rank)
+        .order_by(PROVENANCE.c.recorded, SCHEMES.c.rank)
     )
     steps: list[Step] = []
     with catalogue.database.reading() as connection:

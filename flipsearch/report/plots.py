@@ -14,7 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from flipsearch.catalogue import Catalogue, Run
-from flipsearch.catalogue.queries import as_format, as_ring, names_of
+from flipsearch.catalogue.arguments import as_format, as_ring, names_of
 from flipsearch.errors import NotFoundError
 from flipsearch.formats import Format
 from flipsearch.report.canvas import axes_or_new, plain, whole_numbers
@@ -54,7 +54,7 @@ def rank_over_time(catalogue: Catalogue, run: Run | int | str, axes: Axes | None
     PlotError
         matplotlib is not installed.
     """
-    known = run if isinstance(run, Run) else catalogue.run(run)
+    known = run if isinstance(run, Run) else catalogue.runs.get(run)
     steps = best_over_time(catalogue, known)
     if not steps:
         raise NotFoundError(f"run {known.id} has stored no scheme: there is nothing to draw")
@@ -66,7 +66,7 @@ def rank_over_time(catalogue: Catalogue, run: Run | int | str, axes: Axes | None
     last = max(end.total_seconds() / unit, times[-1])
     axes.step([*times, last], [*ranks, ranks[-1]], where="post", color=COLOURS[known.ring])
     axes.plot(times, ranks, "o", color=COLOURS[known.ring], label=f"run {known.id}")
-    bound = catalogue.known_bound(known.format, known.ring)
+    bound = catalogue.bounds.known(known.format, known.ring)
     if bound is not None:
         axes.axhline(bound.value, color="#555", linestyle="--", label=f"known: {bound.value}")
     axes.set_xlim(left=0)
@@ -90,8 +90,8 @@ def gap_over_time(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
         matplotlib is not installed.
     """
     drawn = []
-    for run in catalogue.runs(20 * MOST_RUNS):
-        bound = catalogue.known_bound(run.format, run.ring)
+    for run in catalogue.runs.all(20 * MOST_RUNS):
+        bound = catalogue.bounds.known(run.format, run.ring)
         steps = best_over_time(catalogue, run) if bound is not None else []
         if bound is not None and steps:
             drawn.append((run, bound.value, steps))
@@ -151,7 +151,7 @@ def rank_histogram(
     """
     name = names_of(format_)[1]
     counts: dict[Ring, Counter[int]] = {}
-    for record in catalogue.records(format=format_, ring=ring):
+    for record in catalogue.schemes.records(format=format_, ring=ring):
         counts.setdefault(record.ring, Counter())[record.rank] += 1
     if not counts:
         over = "" if ring is None else f" over {as_ring(ring)}"
@@ -170,7 +170,7 @@ def rank_histogram(
         )
         below.update(counter)
     rings = [as_ring(ring)] if ring is not None else sorted(counts)
-    found = [catalogue.known_bound(format_, held) for held in rings]
+    found = [catalogue.bounds.known(format_, held) for held in rings]
     for value in sorted({bound.value for bound in found if bound is not None}):
         names = [held.ring for held in found if held is not None and held.value == value]
         label = f"known: {value} ({', '.join(sorted(set(names)))})"
@@ -197,7 +197,7 @@ def gap_histogram(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
         matplotlib is not installed.
     """
     counts = {ring: Counter[int]() for ring in Ring}
-    for cell in catalogue.best_table():
+    for cell in catalogue.schemes.best_table():
         if cell.gap is not None:
             counts[cell.ring][max(-3, min(cell.gap, 10))] += 1
     gaps = sorted({gap for counter in counts.values() for gap in counter})
@@ -245,7 +245,7 @@ def omega_by_format(
     """
     wanted = as_ring(ring)
     points = []
-    for cell in catalogue.best_table((wanted,)):
+    for cell in catalogue.schemes.best_table((wanted,)):
         if cell.format.startswith("tensor:") or ":" in cell.format or cell.rank is None:
             continue
         volume = math.prod(as_format(cell.format).sides)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from flipsearch.catalogue import Best, Bound, Catalogue, Provenance, Record
-from flipsearch.catalogue.queries import as_format, names_of
+from flipsearch.catalogue.arguments import as_format, names_of
 from flipsearch.errors import FormatError, NotFoundError, UsageError
 from flipsearch.files import SUFFIXES, file_name, to_bytes
 from flipsearch.formats import Format, MatrixProduct
@@ -182,14 +182,14 @@ class _Writer:
         self.catalogue, self.folder, self.kinds, self.title = catalogue, folder, kinds, title
         self.everything, self.progress = everything, progress
         self.rows: dict[str, dict[Ring, Best]] = {}
-        for cell in catalogue.best_table():
+        for cell in catalogue.schemes.best_table():
             self.rows.setdefault(cell.format, {})[cell.ring] = cell
         held = [cell for row in self.rows.values() for cell in row.values() if cell.hash]
         if everything:
-            self.present = {record.hash for record in catalogue.records(sort="scheme")}
+            self.present = {record.hash for record in catalogue.schemes.records(sort="scheme")}
         else:
             self.present = {cell.hash for cell in held if cell.hash}
-        self.counts = {cell.format: catalogue.count(format=cell.format) for cell in held}
+        self.counts = {cell.format: catalogue.schemes.count(format=cell.format) for cell in held}
         self.general: list[Picture] = []
         self.own: dict[str, Picture] = {}
         self.written: set[str] = set()
@@ -254,7 +254,7 @@ class _Writer:
 
     def write_schemes(self) -> None:
         """Write the pages of the schemes and, format by format, of the formats."""
-        known: dict[tuple[str, Ring], Bound] = self.catalogue.known_bounds()
+        known: dict[tuple[str, Ring], Bound] = self.catalogue.bounds.all()
         for name, records in groupby(self._records(), key=lambda one: names_of(one.format)[1]):
             address = f"formats/{pages.folder_name(name)}.html"
             heading = Markup("<bdi>{}</bdi>").format(name)
@@ -286,10 +286,10 @@ class _Writer:
         order = list(Ring)
         for name in self.counts:
             if self.everything:
-                found = self.catalogue.query(format=name, sort="rank,additions")
+                found = self.catalogue.schemes.query(format=name, sort="rank,additions")
             else:
                 hashes = {cell.hash for cell in self.rows[name].values() if cell.hash is not None}
-                found = list(self.catalogue.by_hash(hashes).values())
+                found = list(self.catalogue.schemes.by_hash(hashes).values())
             found = [record for record in found if record.hash in self.present]
             yield from sorted(
                 found, key=lambda one: (one.rank, order.index(one.ring), one.additions, one.id)
@@ -313,7 +313,7 @@ class _Writer:
             known=_facts(record),
             files=files,
             words=WORDS,
-            origins=[self._origin(entry) for entry in self.catalogue.provenance(record)],
+            origins=[self._origin(entry) for entry in self.catalogue.schemes.provenance(record)],
             rank=scheme.rank,
             over=scheme.ring if scheme.ring.characteristic else None,
             products=products(scheme),
@@ -349,7 +349,7 @@ class _Writer:
         cells = [cell for row in self.rows.values() for cell in row.values()]
         gaps = [cell.gap for cell in cells if cell.rank is not None and cell.gap is not None]
         counts = {
-            "schemes stored": len(self.catalogue),
+            "schemes stored": len(self.catalogue.schemes),
             "formats": len({cell.format for cell in cells if cell.rank is not None}),
             "format and ring pairs at the known bound": gaps.count(0),
             "pairs below it": sum(gap < 0 for gap in gaps),
@@ -364,7 +364,7 @@ class _Writer:
             written=self.written,
             general=self.general,
             note=note,
-            runs=self.catalogue.runs(MOST_RUNS),
+            runs=self.catalogue.runs.all(MOST_RUNS),
             most_runs=MOST_RUNS,
             now=dt.datetime.now(dt.UTC),
             sortable=True,

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from flipsearch.catalogue.packing import LARGEST_STATE_BYTES
+from flipsearch.catalogue.codec import LARGEST_STATE_BYTES
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.walk.kinds import decode, encode

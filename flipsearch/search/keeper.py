@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flipsearch.catalogue import Catalogue, Provenance, SpooledError
-from flipsearch.catalogue.records import Run
+from flipsearch.catalogue import Catalogue, Provenance, Run, SpooledError
 from flipsearch.errors import CatalogueError, FlipsearchError, InvalidSchemeError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import Ring, parse_ring
@@ -110,7 +109,7 @@ class Keeper:
         if worker is not None:
             about["worker"] = worker
         try:
-            self.catalogue.quarantine(reason, run=self.run.id, task=about)
+            self.catalogue.runs.quarantine(reason, run=self.run.id, task=about)
         except CatalogueError as error:
             logger.warning("task %d: %s; not recorded: %s", task, reason, error)
 
@@ -125,7 +124,7 @@ class Keeper:
         """Keep the state to go on from; if that fails, say so and go on."""
         self._beat = time.monotonic()
         try:
-            self.catalogue.checkpoint(self.run, trimmed(state), **self._totals())
+            self.catalogue.runs.checkpoint(self.run, trimmed(state), **self._totals())
         except CatalogueError as error:
             logger.warning("no checkpoint: %s", error)
 
@@ -136,12 +135,12 @@ class Keeper:
         """
         if self.later:
             with suppress(SpooledError):  # the first of them is told
-                self.catalogue.add_many(self.later, on_invalid="quarantine")
+                self.catalogue.schemes.add_many(self.later, on_invalid="quarantine")
         ended = failure or self.trouble
         status = "interrupted" if self.result.interrupted or ended else "done"
         try:
             message = None if ended is None else (str(ended) or type(ended).__name__)[:1000]
-            self.catalogue.finish_run(
+            self.catalogue.runs.finish(
                 self.run,
                 status,
                 state=None if state is None else trimmed(state),
@@ -175,7 +174,7 @@ class Keeper:
             if now - self._beat > HEARTBEAT_SECONDS:
                 self._beat = now
                 with suppress(CatalogueError):
-                    self.catalogue.heartbeat(self.run)
+                    self.catalogue.runs.heartbeat(self.run)
 
         each: Callable[..., Iterator[tuple[str, Any]]] = getattr(executor, "each", _each)
         at_once = 1 if each is _each else getattr(executor, "workers", 1)
@@ -297,7 +296,7 @@ class Keeper:
 
     def _store(self, scheme: Scheme, provenance: Provenance) -> None:
         verify(scheme)
-        stored = self.catalogue.add(scheme, provenance)
+        stored = self.catalogue.schemes.add(scheme, provenance)
         if stored.hash not in self.result.stored:
             self.result.stored.append(stored.hash)
 

@@ -19,8 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from flipsearch.catalogue import Catalogue
-from flipsearch.catalogue.records import Run
+from flipsearch.catalogue import Catalogue, Run
 from flipsearch.executors import Executor
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
@@ -161,7 +160,7 @@ def search(
     catalogue : Catalogue
         Open for writing.
     run : Run
-        The run's record, from `Catalogue.start_run` or `resume_run`.
+        The run's record, from `Catalogue.runs.start` or `resume_run`.
     budget : float
         Seconds of walking; what is running then is waited for, what is waiting is not walked.
         Lifting has a share of it on top, `LIFTING_SHARE`.

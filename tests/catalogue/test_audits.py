@@ -12,7 +12,7 @@ import pytest
 from catalogue_schemes import strassen, variant
 
 from flipsearch.catalogue import Catalogue
-from flipsearch.catalogue.packing import pack_scheme
+from flipsearch.catalogue.codec import pack_scheme
 from flipsearch.errors import CatalogueError
 from flipsearch.files.native import to_text
 from flipsearch.rings import Ring
@@ -24,7 +24,9 @@ from flipsearch.verify import verify
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "c.sqlite"
     with Catalogue.open(path) as catalogue:
-        catalogue.add_many([strassen(), strassen(Ring.F2), *(variant(k) for k in range(6))])
+        catalogue.schemes.add_many(
+            [strassen(), strassen(Ring.F2), *(variant(k) for k in range(6))]
+        )
     return path
 
 
@@ -84,8 +86,8 @@ def test_a_damaged_row_never_gives_a_scheme(path: Path) -> None:
     connection.close()
     with Catalogue.open(path) as catalogue:
         with pytest.raises(CatalogueError, match=r"damaged.*doctor"):
-            _ = catalogue.get(1).scheme
-        assert catalogue.get(2).scheme == strassen(Ring.F2)
+            _ = catalogue.schemes.get(1).scheme
+        assert catalogue.schemes.get(2).scheme == strassen(Ring.F2)
 
 
 def test_flipped_bytes_never_give_a_wrong_scheme(path: Path, tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_flipped_bytes_never_give_a_wrong_scheme(path: Path, tmp_path: Path) -> 
         other.write_bytes(raw)
         try:
             with Catalogue.open(other, read_only=True) as catalogue:
-                for record in catalogue.records():
+                for record in catalogue.schemes.records():
                     try:
                         scheme = record.scheme
                     except CatalogueError:
@@ -118,15 +120,15 @@ def test_flipped_bytes_never_give_a_wrong_scheme(path: Path, tmp_path: Path) -> 
 def test_an_audit_on_several_processes(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     with Catalogue.open(path) as catalogue:
-        catalogue.add_many([variant(k) for k in range(300)])
+        catalogue.schemes.add_many([variant(k) for k in range(300)])
         with catalogue.database.writing() as connection:
             connection.exec_driver_sql("UPDATE schemes SET rank = 9 WHERE id IN (7, 250)")
         seen: list[int] = []
         result = catalogue.audit(workers=2, progress=lambda done, _: seen.append(done))
         assert result.checked == 300
         assert {name for name, _ in result.damaged} == {
-            catalogue.get(7).hash,
-            catalogue.get(250).hash,
+            catalogue.schemes.get(7).hash,
+            catalogue.schemes.get(250).hash,
         }
         assert len(result.sound) == 298
         assert seen == sorted(seen)
@@ -136,7 +138,7 @@ def test_an_audit_on_several_processes(tmp_path: Path) -> None:
 def test_an_audit_and_an_import_need_no_main_guard(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     with Catalogue.open(path) as catalogue:
-        catalogue.add_many([variant(k) for k in range(260)])
+        catalogue.schemes.add_many([variant(k) for k in range(260)])
     script = tmp_path / "script.py"
     script.write_text(
         "from flipsearch.catalogue import Catalogue\n"

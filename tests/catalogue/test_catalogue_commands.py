@@ -16,7 +16,7 @@ from catalogue_schemes import strassen, variant, winograd
 
 from flipsearch import cli
 from flipsearch.catalogue import Catalogue, Provenance
-from flipsearch.catalogue.records import COLUMNS
+from flipsearch.catalogue.columns import JSON_NAMES
 from flipsearch.errors import NotFoundError
 from flipsearch.formats import parse_format
 from flipsearch.formats.recursion import Merits, pareto_front
@@ -31,13 +31,15 @@ KEYS = ["scheme", "format", "ring", "rank", "known_bound", "additions", "verifie
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "c.sqlite"
     with Catalogue.open(path) as catalogue:
-        run = catalogue.start_run("2x2x2", "ZT", name="night", seed=4)
-        catalogue.add(strassen(), Provenance(run=run.id, task=2))
-        catalogue.add(naive_scheme(parse_format("3x2x2"), Ring.F2), Provenance(source="naive"))
-        catalogue.add_many([variant(k) for k in range(3)], Provenance(source="made up"))
-        catalogue.heartbeat(run, flips=123456, seconds=2.0, best_rank=7)
-        catalogue.finish_run(run)
-        catalogue.quarantine("wrong", run=run, source="worker 3", task={"seed": 1})
+        run = catalogue.runs.start("2x2x2", "ZT", name="night", seed=4)
+        catalogue.schemes.add(strassen(), Provenance(run=run.id, task=2))
+        catalogue.schemes.add(
+            naive_scheme(parse_format("3x2x2"), Ring.F2), Provenance(source="naive")
+        )
+        catalogue.schemes.add_many([variant(k) for k in range(3)], Provenance(source="made up"))
+        catalogue.runs.heartbeat(run, flips=123456, seconds=2.0, best_rank=7)
+        catalogue.runs.finish(run)
+        catalogue.runs.quarantine("wrong", run=run, source="worker 3", task={"seed": 1})
     return path
 
 
@@ -71,8 +73,8 @@ def test_list_for_programs(run: Run) -> None:
     _, out, _ = run("list", "--csv", "--sort", "rank")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [row["scheme"] for row in rows] == [item["scheme"] for item in objects]
-    assert tuple(rows[0]) == COLUMNS
-    assert run("query", "--gap=..-9", "--csv")[1].strip() == ",".join(COLUMNS)
+    assert tuple(rows[0]) == JSON_NAMES
+    assert run("query", "--gap=..-9", "--csv")[1].strip() == ",".join(JSON_NAMES)
     assert run("list", "9x9x9", "--best", "--csv")[1].strip() == ",".join([*KEYS, "gap", "over"])
 
 
@@ -217,7 +219,7 @@ def test_show_tells_the_orbit(run: Run, path: Path) -> None:
     assert facts["automorphisms"].strip() == "36"
     assert "infinite" in facts["note"]
     with Catalogue.open(path) as catalogue:
-        stored = catalogue.add(strassen(Ring.F2))
+        stored = catalogue.schemes.add(strassen(Ring.F2))
     (item,) = _objects(run("show", stored.hash, "--orbit", "--json")[1])
     assert (item["orbit"]["automorphisms"], item["orbit"]["orbit_size"]) == (36, 36)
     assert len(item["orbit"]["class"]) == 64
@@ -225,7 +227,7 @@ def test_show_tells_the_orbit(run: Run, path: Path) -> None:
 
 def test_programs_are_listed_found_and_shown(run: Run, path: Path) -> None:
     with Catalogue.open(path) as catalogue:
-        kept = catalogue.add_program(winograd(), Provenance(method="reduce"))
+        kept = catalogue.programs.add(winograd(), Provenance(method="reduce"))
     name = kept.scheme.short
     _, out, _ = run("list", "2x2x2", "--sort", "rank,additions")
     first = out.splitlines()[1].split()
@@ -245,7 +247,7 @@ def test_programs_are_listed_found_and_shown(run: Run, path: Path) -> None:
 
 def test_structured_formats_show_their_recursive_calls(run: Run, path: Path) -> None:
     with Catalogue.open(path) as catalogue:
-        stored = catalogue.add(naive_scheme(parse_format("ug:2x2x2"), Ring.ZT))
+        stored = catalogue.schemes.add(naive_scheme(parse_format("ug:2x2x2"), Ring.ZT))
     _, out, _ = run("list", "ug:2x2x2")
     head, row = (line.split() for line in out.splitlines())
     assert head[-3:] == ["calls", "gamma", "source"]
@@ -266,9 +268,9 @@ def test_the_front_holds_what_nothing_beats(run: Run, path: Path) -> None:
     with Catalogue.open(path) as catalogue:
         merits = {
             record.hash: Merits(record.rank, (), record.fewest_additions)
-            for record in catalogue.records(format="2x2x2", ring="Z")
+            for record in catalogue.schemes.records(format="2x2x2", ring="Z")
         }
-        by_ring = {record.hash: record.ring for record in catalogue.records()}
+        by_ring = {record.hash: record.ring for record in catalogue.schemes.records()}
     expected = {
         name
         for ring in (Ring.ZT, Ring.Z)
@@ -281,14 +283,14 @@ def test_the_front_holds_what_nothing_beats(run: Run, path: Path) -> None:
 @pytest.mark.parametrize("number", [77, 2**63 - 1, 2**63, 10**30])
 def test_there_is_no_such_run(run: Run, path: Path, number: int) -> None:
     with Catalogue.open(path) as catalogue:
-        assert catalogue.find_run(number) is None
-        assert catalogue.find_run(str(number)) is None
-        for call in (catalogue.run, catalogue.resume_run, catalogue.heartbeat):
+        assert catalogue.runs.find(number) is None
+        assert catalogue.runs.find(str(number)) is None
+        for call in (catalogue.runs.get, catalogue.runs.resume, catalogue.runs.heartbeat):
             with pytest.raises(NotFoundError, match="there is no run"):
                 call(number)  # type: ignore[operator]
-        assert catalogue.load_checkpoint(number) is None
+        assert catalogue.runs.last_checkpoint(number) is None
         with pytest.raises(NotFoundError):
-            catalogue.get(number)
+            catalogue.schemes.get(number)
     assert run("query", "--run", str(number), "--json") == (0, "", "")
     assert run("query", "--rank", f"{number}-", "--json") == (0, "", "")
     assert run("query", "--gap", str(number), "--offset", str(number), "--json") == (0, "", "")
@@ -361,10 +363,10 @@ def test_a_mistyped_catalogue_is_not_made(run: Run, tmp_path: Path) -> None:
 
 def test_listings_suit_a_terminal_that_knows_only_ascii(path: Path) -> None:
     with Catalogue.open(path) as catalogue:
-        run = catalogue.start_run("2x2x2", "F2", name="Käse")
-        catalogue.add(variant(9), Provenance(run=run.id))
-        catalogue.add(variant(10), Provenance(source="Karatsuba–Ofman, Доклады"))
-        catalogue.quarantine("größer", source="Käse")
+        run = catalogue.runs.start("2x2x2", "F2", name="Käse")
+        catalogue.schemes.add(variant(9), Provenance(run=run.id))
+        catalogue.schemes.add(variant(10), Provenance(source="Karatsuba–Ofman, Доклады"))
+        catalogue.runs.quarantine("größer", source="Käse")
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     for words in (
         ["list"],

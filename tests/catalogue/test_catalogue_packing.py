@@ -6,7 +6,7 @@ from catalogue_schemes import strassen, variant
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flipsearch.catalogue.packing import (
+from flipsearch.catalogue.codec import (
     pack_scheme,
     pack_state,
     unpack_scheme,

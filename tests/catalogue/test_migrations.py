@@ -11,9 +11,10 @@ from sqlalchemy import inspect
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.catalogue import schema as schemas
-from flipsearch.catalogue.database import Database
-from flipsearch.catalogue.models import VERSION_TABLE, Base
+from flipsearch.catalogue.columns import SCHEMES
+from flipsearch.catalogue.connection import Database
 from flipsearch.catalogue.places import resolve
+from flipsearch.catalogue.tables import VERSION_TABLE
 from flipsearch.formats import parse_format
 from flipsearch.formats.tensors import polynomial_product
 from flipsearch.rings import Ring
@@ -40,13 +41,13 @@ def old(tmp_path: Path) -> Path:
 def test_schema_0001_is_upgraded(old: Path, read_only: bool) -> None:
     with Catalogue.open(old, read_only=read_only) as catalogue:
         assert catalogue.health().revision == schemas.NEWEST
-        assert {r.scheme for r in catalogue.records()} == {strassen(), strassen(Ring.F2)}
-        (provenance,) = catalogue.provenance(2)
+        assert {r.scheme for r in catalogue.schemes.records()} == {strassen(), strassen(Ring.F2)}
+        (provenance,) = catalogue.schemes.provenance(2)
         assert (provenance.run, provenance.seed) == (1, 12)
-        run = catalogue.run("night")
+        run = catalogue.runs.get("night")
         assert (run.status, run.flips, run.best_rank) == ("interrupted", 1000, 7)
-        assert catalogue.load_checkpoint(run) == {"level": 7}
-        bound = catalogue.known_bound("2x2x2", "F2")
+        assert catalogue.runs.last_checkpoint(run) == {"level": 7}
+        bound = catalogue.bounds.known("2x2x2", "F2")
         assert bound is not None
         assert (bound.value, bound.source, bound.version) == (7, "Winograd 1971", "an old table")
         assert catalogue.audit().damaged == []
@@ -56,15 +57,15 @@ def test_schema_0001_is_upgraded(old: Path, read_only: bool) -> None:
 def test_schema_0002_is_upgraded(tmp_path: Path) -> None:
     with Catalogue.open(written_by("0002", tmp_path)) as catalogue:
         assert catalogue.health().revision == schemas.NEWEST
-        records = list(catalogue.records(sort="scheme"))
+        records = list(catalogue.schemes.records(sort="scheme"))
         assert len(records) == 4
         assert all(r.fewest_additions == r.additions for r in records)
         assert all(r.reduction is None for r in records)
         structured = catalogue.best("ug:2x2x2")
         assert structured is not None
         assert (structured.rank, structured.calls, structured.gamma) == (6, 4, 2 / 3)
-        assert catalogue.invariants(1) == {"type": "6XYZ"}
-        assert catalogue.quarantined()[0].reason == "wrong"
+        assert catalogue.schemes.invariants(1) == {"type": "6XYZ"}
+        assert catalogue.runs.quarantined()[0].reason == "wrong"
         union = next(r for r in records if r.survives is not None)
         assert (union.workers, union.survives, union.rank) == (4, 0, 4)
         assert catalogue.audit().damaged == []
@@ -73,7 +74,7 @@ def test_schema_0002_is_upgraded(tmp_path: Path) -> None:
 def test_schema_0003_is_upgraded(tmp_path: Path) -> None:
     with Catalogue.open(written_by("0003", tmp_path)) as catalogue:
         assert catalogue.health().revision == schemas.NEWEST
-        kept = catalogue.get(winograd().scheme.content_hash)
+        kept = catalogue.schemes.get(winograd().scheme.content_hash)
         assert kept.reduction is not None
         assert (kept.additions, kept.fewest_additions) == (24, 15)
         line = naive_scheme(parse_format("1x1x2"), Ring.ZT)
@@ -89,14 +90,14 @@ def test_schema_0003_is_upgraded(tmp_path: Path) -> None:
 @pytest.mark.parametrize("revision", schemas.REVISIONS[:-1])
 def test_an_upgraded_catalogue_takes_everything_new(tmp_path: Path, revision: str) -> None:
     with Catalogue.open(written_by(revision, tmp_path)) as catalogue:
-        catalogue.add(variant(1))
-        kept = catalogue.add_program(winograd())
-        assert catalogue.get(kept.scheme.hash).fewest_additions == 15
-        catalogue.annotate(1, {"type": "a"})
-        catalogue.quarantine("why not", run=1)
-        assert catalogue.resume_run("night").status == "running"
-        assert catalogue.update_bounds() is not None
-        assert catalogue.known_bound("4x4x4", "Z").value == 49  # type: ignore[union-attr]
+        catalogue.schemes.add(variant(1))
+        kept = catalogue.programs.add(winograd())
+        assert catalogue.schemes.get(kept.scheme.hash).fewest_additions == 15
+        catalogue.schemes.annotate(1, {"type": "a"})
+        catalogue.runs.quarantine("why not", run=1)
+        assert catalogue.runs.resume("night").status == "running"
+        assert catalogue.bounds.update() is not None
+        assert catalogue.bounds.known("4x4x4", "Z").value == 49  # type: ignore[union-attr]
 
 
 def test_every_revision_is_known_and_in_order() -> None:
@@ -131,9 +132,9 @@ def test_migrations_and_models_agree(address: str) -> None:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
         )
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, SCHEMES.metadata) == []
         names = set(inspect(connection).get_table_names())
-        assert names == {*Base.metadata.tables, VERSION_TABLE}
+        assert names == {*SCHEMES.metadata.tables, VERSION_TABLE}
 
 
 def test_a_migration_that_fails_changes_nothing(

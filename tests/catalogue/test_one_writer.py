@@ -26,7 +26,7 @@ from flipsearch.catalogue import Catalogue, shipped
 shipped.shipped_folder = lambda: None
 with Catalogue.open({path!r}) as catalogue:
     for number in range({start}, {start} + 100000):
-        print(catalogue.add(variant(number)).hash, flush=True)
+        print(catalogue.schemes.add(variant(number)).hash, flush=True)
 """
 
 
@@ -49,17 +49,17 @@ def test_a_second_writer_is_refused_by_name(tmp_path: Path) -> None:
         first = process.stdout.readline().strip()
         start = time.monotonic()
         with pytest.raises(CatalogueError, match=f"written by process {process.pid} on"):
-            catalogue.start_run("2x2x2", "F2")
+            catalogue.runs.start("2x2x2", "F2")
         assert time.monotonic() - start < 30
-        assert catalogue.get(first).hash == first  # reading goes on
+        assert catalogue.schemes.get(first).hash == first  # reading goes on
         with pytest.raises(SpooledError) as caught:
-            catalogue.add(variant(10**6))
+            catalogue.schemes.add(variant(10**6))
         assert caught.value.spool is not None
         process.kill()
         process.wait()
-        assert catalogue.add(strassen()).new  # the lease went with its process
+        assert catalogue.schemes.add(strassen()).new  # the lease went with its process
     with Catalogue.open(path) as catalogue:
-        assert variant(10**6) in catalogue
+        assert variant(10**6) in catalogue.schemes
 
 
 def test_nothing_acknowledged_is_lost_by_kills(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_nothing_acknowledged_is_lost_by_kills(tmp_path: Path) -> None:
             os.kill(process.pid, signal.SIGKILL)
             acknowledged |= {line.strip() for line in process.stdout if len(line) == 65}
     with Catalogue.open(path) as catalogue:
-        assert acknowledged <= {record.hash for record in catalogue.records()}
+        assert acknowledged <= {record.hash for record in catalogue.schemes.records()}
         assert len(acknowledged) >= 5 + 12 + 19
         assert catalogue.health().problems == []
         assert catalogue.audit(workers=1).damaged == []
@@ -123,7 +123,7 @@ def test_two_programs_may_make_the_same_catalogue_at_once(tmp_path: Path) -> Non
     path = tmp_path / "c.sqlite"
     code = (
         "from flipsearch.catalogue import Catalogue\n"
-        f"with Catalogue.open({str(path)!r}) as c: print(len(c.known_bounds()))"
+        f"with Catalogue.open({str(path)!r}) as c: print(len(c.bounds.all()))"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -139,17 +139,17 @@ def test_a_run_whose_process_is_gone_is_interrupted(tmp_path: Path) -> None:
     code = (
         "import os; from flipsearch.catalogue import Catalogue\n"
         f"c = Catalogue.open({str(path)!r})\n"
-        "c.start_run('2x2x2', 'F2', name='night')\n"
-        "c.checkpoint(1, {'level': 8})\n"
+        "c.runs.start('2x2x2', 'F2', name='night')\n"
+        "c.runs.checkpoint(1, {'level': 8})\n"
         "os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
     with Catalogue.open(path) as catalogue:
-        assert catalogue.run("night").status == "interrupted"
-        taken = catalogue.resume_run("night")
+        assert catalogue.runs.get("night").status == "interrupted"
+        taken = catalogue.runs.resume("night")
         assert taken.status == "running"
-        assert catalogue.load_checkpoint(taken) == {"level": 8}
-        assert catalogue.run("night").status == "running"
+        assert catalogue.runs.last_checkpoint(taken) == {"level": 8}
+        assert catalogue.runs.get("night").status == "running"
 
 
 def test_a_silent_run_is_interrupted_and_a_live_one_is_not_taken(tmp_path: Path) -> None:
@@ -157,17 +157,17 @@ def test_a_silent_run_is_interrupted_and_a_live_one_is_not_taken(tmp_path: Path)
 
     from sqlalchemy import update
 
-    from flipsearch.catalogue.models import RunRow
+    from flipsearch.catalogue.tables import RUNS
 
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
-        run = catalogue.start_run("2x2x2", "F2")
+        run = catalogue.runs.start("2x2x2", "F2")
         elsewhere = {"process": "another-host/boot/12/34"}
         old = {"heartbeat": dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)}
         with catalogue.database.writing() as connection:
-            connection.execute(update(RunRow).values(**elsewhere))
+            connection.execute(update(RUNS).values(**elsewhere))
         with pytest.raises(CatalogueError, match="another-host, process 12"):
-            catalogue.resume_run(run)
+            catalogue.runs.resume(run)
         with catalogue.database.writing() as connection:
-            connection.execute(update(RunRow).values(**elsewhere, **old))
-        assert catalogue.run(run.id).status == "interrupted"
-        assert catalogue.resume_run(run).status == "running"
+            connection.execute(update(RUNS).values(**elsewhere, **old))
+        assert catalogue.runs.get(run.id).status == "interrupted"
+        assert catalogue.runs.resume(run).status == "running"

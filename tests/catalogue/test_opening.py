@@ -14,6 +14,20 @@ from catalogue_schemes import strassen, variant
 from flipsearch.catalogue import Catalogue
 from flipsearch.catalogue.places import checkout, resolve
 from flipsearch.errors import CatalogueError, NotFoundError, UsageError
+from flipsearch.formats.tensors import polynomial_product
+from flipsearch.rings import Ring
+from flipsearch.scheme import naive_scheme
+
+
+def test_records_in_memory_give_their_schemes_while_one_iterates() -> None:
+    tensor = naive_scheme(polynomial_product(2, 2), Ring.ZT)
+    with Catalogue.open("sqlite://") as catalogue:
+        catalogue.schemes.add_many([strassen(), variant(1), tensor])
+        with Catalogue.open("sqlite://") as empty:
+            for record in catalogue.schemes.records():
+                empty.schemes.add(record.scheme)
+                catalogue.schemes.annotate(record.id, {"seen": True})
+            assert len(empty.schemes) == 3
 
 
 def test_the_default_lies_in_the_checkout() -> None:
@@ -29,7 +43,7 @@ def test_installed_it_lies_in_the_data_folder(
     monkeypatch.setattr("flipsearch.catalogue.places.data_folder", lambda: tmp_path / "user")
     assert resolve().path == tmp_path / "user" / "catalogue.sqlite"
     with Catalogue.open() as catalogue:
-        assert len(catalogue) == 0
+        assert len(catalogue.schemes) == 0
 
 
 def test_the_environment_names_a_catalogue(
@@ -55,7 +69,7 @@ def test_addresses() -> None:
 
 def test_a_catalogue_in_memory() -> None:
     with Catalogue.open("sqlite://") as catalogue:
-        catalogue.add(strassen())
+        catalogue.schemes.add(strassen())
         assert catalogue.best("2x2x2").scheme == strassen()  # type: ignore[union-attr]
 
 
@@ -63,7 +77,7 @@ def test_strange_but_legal_paths(tmp_path: Path) -> None:
     path = tmp_path / "a folder, new" / "50% ?mode=rw#ü.sqlite"
     for expected in (True, False):
         with Catalogue.open(path) as catalogue:
-            assert catalogue.add(strassen()).new is expected
+            assert catalogue.schemes.add(strassen()).new is expected
     assert path.exists()
 
 
@@ -101,7 +115,7 @@ def test_only_the_usual_catalogue_is_made_by_reading(
     monkeypatch.setattr("flipsearch.catalogue.places.checkout", lambda: None)
     monkeypatch.setattr("flipsearch.catalogue.places.data_folder", lambda: tmp_path / "user")
     with Catalogue.open(read_only=True) as catalogue:
-        assert catalogue.known_bound("4x4x4", "Z").value == 49  # type: ignore[union-attr]
+        assert catalogue.bounds.known("4x4x4", "Z").value == 49  # type: ignore[union-attr]
 
 
 def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
@@ -148,7 +162,7 @@ def test_an_empty_file_becomes_a_catalogue(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     path.touch()
     with Catalogue.open(path) as catalogue:
-        assert len(catalogue) == 0
+        assert len(catalogue.schemes) == 0
 
 
 def test_an_unreachable_server() -> None:
@@ -161,8 +175,8 @@ def test_an_unreachable_server() -> None:
 
 def test_a_closed_catalogue_says_so(tmp_path: Path) -> None:
     catalogue = Catalogue.open(tmp_path / "c.sqlite")
-    stored = catalogue.add(strassen())
-    record = catalogue.get(stored.hash)
+    stored = catalogue.schemes.add(strassen())
+    record = catalogue.schemes.get(stored.hash)
     catalogue.close()
     catalogue.close()
     with pytest.raises(CatalogueError, match="closed"):
@@ -172,11 +186,11 @@ def test_a_closed_catalogue_says_so(tmp_path: Path) -> None:
 def test_opening_again_does_not_import_alembic(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     with Catalogue.open(path) as catalogue:
-        catalogue.add(strassen())
+        catalogue.schemes.add(strassen())
     code = (
         "import sys; from flipsearch.catalogue import Catalogue, shipped\n"
         "shipped.shipped_folder = lambda: None\n"
-        f"with Catalogue.open({str(path)!r}) as c: assert len(c) == 1\n"
+        f"with Catalogue.open({str(path)!r}) as c: assert len(c.schemes) == 1\n"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'alembic', 'mako', 'numba',"
         " 'galois', 'psycopg', 'ray', 'scipy'}))"
     )
@@ -198,12 +212,12 @@ def test_shipped_schemes_fill_a_fresh_catalogue(
     (folder / "2x2x2" / "notes.txt").write_text("not a scheme", "utf-8")
     monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: folder)
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
-        assert len(catalogue) == 2
-        record = catalogue.get(strassen().content_hash)
-        (provenance,) = catalogue.provenance(record)
+        assert len(catalogue.schemes) == 2
+        record = catalogue.schemes.get(strassen().content_hash)
+        (provenance,) = catalogue.schemes.provenance(record)
         assert provenance.source == "schemes/2x2x2/7.txt"
         assert (provenance.seed, provenance.method) == (12, "flip graph walk")
-        assert [s.new for s in catalogue.load_directory(folder)] == [False, False]
+        assert [s.new for s in catalogue.schemes.load_directory(folder)] == [False, False]
 
 
 def test_what_ships_later_is_taken_in_once(
@@ -217,7 +231,7 @@ def test_what_ships_later_is_taken_in_once(
     (folder / "7.txt").write_text(to_text(strassen()), "utf-8")
     monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: folder.parent)
     with Catalogue.open(path) as catalogue:
-        catalogue.add(variant(2))
+        catalogue.schemes.add(variant(2))
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE bound_tables SET sha256 = 'older'")
         connection.execute("UPDATE bounds SET value = 99 WHERE format = '2x2x2'")
@@ -225,41 +239,43 @@ def test_what_ships_later_is_taken_in_once(
     for number in (1, 2, 3):
         (folder / f"{number}.txt").write_text(to_text(variant(number)), "utf-8")
     with Catalogue.open(path, read_only=True) as catalogue:
-        assert len(catalogue) == 2
+        assert len(catalogue.schemes) == 2
     lock = os.open(tmp_path / "c.sqlite.lock", os.O_RDWR)  # as another process holds it
     fcntl.flock(lock, fcntl.LOCK_EX)
     with Catalogue.open(path) as catalogue:
-        assert len(catalogue) == 2
+        assert len(catalogue.schemes) == 2
     os.close(lock)
     with Catalogue.open(path) as catalogue:
-        assert len(catalogue) == 4
-        (provenance,) = catalogue.provenance(catalogue.get(variant(3).content_hash))
+        assert len(catalogue.schemes) == 4
+        (provenance,) = catalogue.schemes.provenance(
+            catalogue.schemes.get(variant(3).content_hash)
+        )
         assert provenance.source == "schemes/2x2x2/3.txt"
-        assert catalogue.provenance(catalogue.get(variant(2).content_hash)) == []
-        assert catalogue.quarantined() == []
-        assert catalogue.known_bound("2x2x2", "Z").value == 7  # type: ignore[union-attr]
+        assert catalogue.schemes.provenance(catalogue.schemes.get(variant(2).content_hash)) == []
+        assert catalogue.runs.quarantined() == []
+        assert catalogue.bounds.known("2x2x2", "Z").value == 7  # type: ignore[union-attr]
         table = tmp_path / "mine.csv"
         table.write_text("format,ZT,Z,Q,F2,F3,source\n2x2x2,,6,,,,me\n", "utf-8")
-        catalogue.update_bounds(table)
+        catalogue.bounds.update(table)
         with catalogue.database.writing() as connection:
             connection.exec_driver_sql("DELETE FROM shipments")
     with Catalogue.open(path) as catalogue:
-        assert len(catalogue) == 4
-        assert catalogue.known_bound("2x2x2", "Z").value == 6  # type: ignore[union-attr]
+        assert len(catalogue.schemes) == 4
+        assert catalogue.bounds.known("2x2x2", "Z").value == 6  # type: ignore[union-attr]
     monkeypatch.setattr(shipped, "take", None)
     with Catalogue.open(path) as catalogue:
-        assert len(catalogue) == 4
+        assert len(catalogue.schemes) == 4
 
 
 def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     with Catalogue.open(path) as catalogue:
-        catalogue.add_many([variant(k) for k in range(50)])
+        catalogue.schemes.add_many([variant(k) for k in range(50)])
     raw = bytearray(path.read_bytes())
     raw[4096:] = os.urandom(len(raw) - 4096)
     path.write_bytes(raw)
     with pytest.raises(CatalogueError) as caught, Catalogue.open(path) as catalogue:
-        list(catalogue.records())
+        list(catalogue.schemes.records())
     assert "\n" not in str(caught.value)
 
 
@@ -279,7 +295,7 @@ def test_a_link_to_a_catalogue_has_the_same_lock(tmp_path: Path) -> None:
 
 def test_health(tmp_path: Path) -> None:
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
-        catalogue.add(strassen())
+        catalogue.schemes.add(strassen())
         health = catalogue.health()
         assert health.counts == {"schemes": 1, "provenance": 0, "runs": 0, "quarantine": 0}
         assert str(os.getpid()) in (health.writer or "")

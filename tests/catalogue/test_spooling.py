@@ -13,14 +13,9 @@ import pytest
 from catalogue_schemes import strassen, variant
 
 from flipsearch.catalogue import Catalogue, Provenance, SpooledError
+from flipsearch.catalogue.codec import scheme_from_json, scheme_to_json
 from flipsearch.catalogue.places import Place, resolve, shared_folder
-from flipsearch.catalogue.spool import (
-    pending,
-    read_spool,
-    scheme_from_json,
-    scheme_to_json,
-    write_spool,
-)
+from flipsearch.catalogue.spool import pending, read_spool, write_spool
 from flipsearch.errors import CatalogueError, FormatError
 from flipsearch.formats import parse_format
 from flipsearch.formats.tensors import cyclic_convolution
@@ -39,21 +34,21 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     schemes = [variant(k) for k in range(400)]
     stored = 0
     with Catalogue.open(path) as catalogue:
-        run = catalogue.start_run("2x2x2", "Z")
+        run = catalogue.runs.start("2x2x2", "Z")
         _fill_up(catalogue)
         with pytest.raises(SpooledError, match="disk is full") as caught:  # noqa: PT012
             for scheme in schemes:
-                catalogue.add(scheme, Provenance(run=run.id, task=3))
+                catalogue.schemes.add(scheme, Provenance(run=run.id, task=3))
                 stored += 1
-        assert len(catalogue) == stored
+        assert len(catalogue.schemes) == stored
         assert caught.value.spool is not None
         assert caught.value.spool.parent == tmp_path
         with pytest.raises(SpooledError, match=r"kept in"):
-            catalogue.add_many(schemes[stored + 1 :], Provenance(run=run.id))
+            catalogue.schemes.add_many(schemes[stored + 1 :], Provenance(run=run.id))
     assert len(pending(resolve(path))) == 2
     with Catalogue.open(path) as catalogue:
-        assert len(catalogue) == len(schemes)
-        assert {r.hash for r in catalogue.records(run=run.id)} == {
+        assert len(catalogue.schemes) == len(schemes)
+        assert {r.hash for r in catalogue.schemes.records(run=run.id)} == {
             scheme.content_hash for scheme in schemes
         }
     assert pending(resolve(path)) == []
@@ -64,10 +59,10 @@ def test_readers_leave_spool_files_alone(tmp_path: Path) -> None:
     Catalogue.open(place.path).close()
     write_spool(place, [(strassen(), None)])
     with Catalogue.open(place.path, read_only=True) as catalogue:
-        assert len(catalogue) == 0
+        assert len(catalogue.schemes) == 0
         assert len(catalogue.health().spool_files) == 1
     with Catalogue.open(place.path) as catalogue:
-        assert len(catalogue) == 1
+        assert len(catalogue.schemes) == 1
 
 
 def test_a_lock_by_another_program_is_waited_out(tmp_path: Path) -> None:
@@ -76,7 +71,7 @@ def test_a_lock_by_another_program_is_waited_out(tmp_path: Path) -> None:
         other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         other.execute("BEGIN IMMEDIATE")
         threading.Timer(1.5, lambda: other.execute("ROLLBACK")).start()
-        assert catalogue.add(strassen()).new
+        assert catalogue.schemes.add(strassen()).new
         other.close()
 
 
@@ -86,13 +81,13 @@ def test_a_lock_that_does_not_go_spools(tmp_path: Path) -> None:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(SpooledError, match="locked by another program"):
-            catalogue.add(strassen())
+            catalogue.schemes.add(strassen())
         with pytest.raises(CatalogueError, match="locked by another program"):
-            catalogue.start_run("2x2x2", "F2")
+            catalogue.runs.start("2x2x2", "F2")
         other.execute("ROLLBACK")
         other.close()
-        assert catalogue.absorb() == 1
-        assert catalogue.get(strassen().content_hash).scheme == strassen()
+        assert catalogue.schemes.absorb() == 1
+        assert catalogue.schemes.get(strassen().content_hash).scheme == strassen()
 
 
 def test_spools_go_elsewhere_when_the_folder_is_full(tmp_path: Path) -> None:
@@ -148,7 +143,7 @@ def test_planted_pipes_and_links_do_not_hang_an_opening(tmp_path: Path) -> None:
     (tmp_path / "c.sqlite.spool-2.jsonl").mkdir()
     assert pending(place) == []
     with Catalogue.open(path) as catalogue:
-        assert len(catalogue) == 0
+        assert len(catalogue.schemes) == 0
     for number in (0, 1, 2):
         with pytest.raises(OSError, match=r"c\.sqlite\.spool"):
             next(read_spool(tmp_path / f"c.sqlite.spool-{number}.jsonl"))
@@ -166,10 +161,12 @@ def test_foreign_lines_in_a_spool_file_are_quarantined(tmp_path: Path) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write('{"format": "2x2x2"}\nnonsense\n[]\n{"a": ' + "[" * 5000 + "\n")
     with Catalogue.open(place.path) as catalogue:
-        assert len(catalogue) == 2
-        record = catalogue.get(strassen().content_hash)
-        assert catalogue.provenance(record) == [Provenance(source="x")]  # there is no run 77
-        reasons = sorted(item.reason for item in catalogue.quarantined())
+        assert len(catalogue.schemes) == 2
+        record = catalogue.schemes.get(strassen().content_hash)
+        assert catalogue.schemes.provenance(record) == [
+            Provenance(source="x")
+        ]  # there is no run 77
+        reasons = sorted(item.reason for item in catalogue.runs.quarantined())
         assert len(reasons) == 5
         assert any("not a scheme for 2x2x2" in reason for reason in reasons)
     assert not path.exists()

@@ -12,9 +12,8 @@ from catalogue_schemes import strassen, variant, winograd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flipsearch.catalogue import Catalogue, Provenance
-from flipsearch.catalogue import programs as stored_programs
-from flipsearch.catalogue.models import ProgramsRow
+from flipsearch.catalogue import Catalogue, Provenance, codec
+from flipsearch.catalogue.tables import PROGRAMS
 from flipsearch.errors import CatalogueError, FormatError, InvalidSchemeError
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.programs import Program, Reduction, chained, reduction_from, reduction_of
@@ -33,21 +32,21 @@ def plain(scheme: Scheme) -> Reduction:
 
 def test_the_fewest_additions_are_kept(catalogue: Catalogue) -> None:
     best = winograd()
-    first = catalogue.add_program(plain(best.scheme), Provenance(method="as written"))
+    first = catalogue.programs.add(plain(best.scheme), Provenance(method="as written"))
     assert (first.additions, first.kept, first.scheme.new) == (24, True, True)
-    second = catalogue.add_program(best, Provenance(method="by hand", source="Winograd 1971"))
+    second = catalogue.programs.add(best, Provenance(method="by hand", source="Winograd 1971"))
     assert (second.additions, second.kept, second.scheme.new) == (15, True, False)
-    assert not catalogue.add_program(plain(best.scheme)).kept
-    record = catalogue.get(best.scheme.content_hash)
+    assert not catalogue.programs.add(plain(best.scheme)).kept
+    record = catalogue.schemes.get(best.scheme.content_hash)
     assert (record.additions, record.fewest_additions) == (24, 15)
     assert record.reduction == best
     assert record.to_dict()["fewest_additions"] == 15
-    assert catalogue.count(additions=(None, 15)) == 1
-    catalogue.add(strassen())
+    assert catalogue.schemes.count(additions=(None, 15)) == 1
+    catalogue.schemes.add(strassen())
     found = catalogue.best("2x2x2")
     assert found is not None
     assert found.hash == record.hash  # 15 additions against 18
-    assert catalogue.get(strassen().content_hash).reduction is None
+    assert catalogue.schemes.get(strassen().content_hash).reduction is None
     assert catalogue.audit().damaged == []
 
 
@@ -56,8 +55,8 @@ def test_products_may_stand_in_another_order(catalogue: Catalogue) -> None:
     order = np.random.default_rng(1).permutation(base.rank)
     u, v, w = (matrix[order] for matrix in base.factors)
     turned = Scheme(base.format, Ring.Z, -u, v, -w)
-    stored = catalogue.add_program(plain(turned))
-    record = catalogue.get(stored.scheme.hash)
+    stored = catalogue.programs.add(plain(turned))
+    record = catalogue.schemes.get(stored.scheme.hash)
     assert record.hash == base.content_hash
     assert record.reduction is not None
     assert np.array_equal(record.reduction.scheme.u, -u)
@@ -69,8 +68,8 @@ def test_denominators_are_kept(catalogue: Catalogue) -> None:
     v = np.concatenate([naive.v, [[1, 1]], [[1, 1]]])
     w = np.concatenate([naive.w, [[1]], [[-1]]])
     scheme = Scheme(naive.format, Ring.Q, u, v, w, np.array([1, 1, 3, 6]))
-    stored = catalogue.add_program(plain(scheme))
-    found = catalogue.get(stored.scheme.hash).reduction
+    stored = catalogue.programs.add(plain(scheme))
+    found = catalogue.schemes.get(stored.scheme.hash).reduction
     assert found is not None
     assert found.scheme == scheme
     assert found.scheme.denominators.tolist() == [1, 1, 3, 6]
@@ -80,27 +79,27 @@ def test_programs_that_compute_something_else_are_refused(catalogue: Catalogue) 
     good = winograd()
     wrong = dataclasses.replace(good, left=dataclasses.replace(good.left, outputs=((1, 0),) * 7))
     with pytest.raises(InvalidSchemeError, match="left program"):
-        catalogue.add_program(wrong)
+        catalogue.programs.add(wrong)
     other = reduction_of(MatrixProduct(2, 2, 2), wrong.left, good.right, good.output)
     with pytest.raises(InvalidSchemeError):
-        catalogue.add_program(other)  # its programs fit its factors, which are no scheme
-    assert len(catalogue) == 0
+        catalogue.programs.add(other)  # its programs fit its factors, which are no scheme
+    assert len(catalogue.schemes) == 0
 
 
 def test_a_changed_row_is_damaged_not_used(catalogue: Catalogue) -> None:
-    stored = catalogue.add_program(winograd())
+    stored = catalogue.programs.add(winograd())
     value = winograd().to_dict()
     value["right"]["steps"][2][0] = -1
     for data, reason in (
         (zlib.compress(json.dumps(value).encode()), "compute another scheme"),
         (b"nonsense", "cannot be used"),
-        (stored_programs.pack(plain(winograd().scheme)), "number of additions"),
+        (codec.pack_programs(plain(winograd().scheme)), "number of additions"),
     ):
         with catalogue.database.writing() as connection:
-            connection.execute(ProgramsRow.__table__.update().values(data=data))  # type: ignore[attr-defined]
+            connection.execute(PROGRAMS.update().values(data=data))
         with pytest.raises(CatalogueError, match=reason):
-            _ = catalogue.get(stored.scheme.hash).reduction
-        assert catalogue.get(stored.scheme.hash).scheme == winograd().scheme
+            _ = catalogue.schemes.get(stored.scheme.hash).reduction
+        assert catalogue.schemes.get(stored.scheme.hash).scheme == winograd().scheme
         ((name, why),) = catalogue.audit().damaged
         assert name == stored.scheme.hash
         assert reason in why
@@ -139,14 +138,14 @@ def test_hostile_programs(path: tuple[str | int, ...], item: object) -> None:
     inner[path[-1]] = item  # type: ignore[index]
     data = zlib.compress(json.dumps(value).encode())
     with pytest.raises(FormatError):
-        stored_programs.unpack(data, MatrixProduct(2, 2, 2), winograd().scheme.content_hash, 15)
+        codec.unpack_programs(data, MatrixProduct(2, 2, 2), winograd().scheme.content_hash, 15)
 
 
 def test_nothing_inflates_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_programs, "LARGEST_BYTES", 1000)
+    monkeypatch.setattr(codec, "LARGEST_PROGRAM_BYTES", 1000)
     data = zlib.compress(b" " * 100_000)
     with pytest.raises(FormatError, match="too large"):
-        stored_programs.unpack(data, MatrixProduct(2, 2, 2), "", 0)
+        codec.unpack_programs(data, MatrixProduct(2, 2, 2), "", 0)
 
 
 @given(st.data())

@@ -28,8 +28,8 @@ FORMATS = ["1x3x2", "2x2x2", "3x2x4", "ug:3x3x3", "st:2x2x2", "gt:3x3x3c"]
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_goes_in_comes_out(catalogue: Catalogue, name: str, ring: Ring) -> None:
     scheme = naive_scheme(parse_format(name), ring)
-    stored = catalogue.add(scheme, Provenance(source="a paper"))
-    record = catalogue.get(stored.hash)
+    stored = catalogue.schemes.add(scheme, Provenance(source="a paper"))
+    record = catalogue.schemes.get(stored.hash)
     assert record.scheme == scheme
     assert record.format == scheme.format
     assert record.ring == scheme.natural_ring
@@ -51,61 +51,63 @@ def test_rational_schemes_keep_their_fractions(catalogue: Catalogue) -> None:
     v[1] = [Fraction(x, 2) for x in v[1]]
     split = rational_scheme(parse_format("2x2x2"), [*u, u[1]], [*v, v[1]], [*w, w[1]])
     assert split.ring is Ring.Q
-    record = catalogue.get(catalogue.add(split).hash)
+    record = catalogue.schemes.get(catalogue.schemes.add(split).hash)
     assert record.ring is Ring.Q
     assert record.scheme == split
 
 
 def test_formats_that_are_tensors(catalogue: Catalogue) -> None:
     scheme = naive_scheme(polynomial_product(2, 3), Ring.ZT)
-    stored = catalogue.add(scheme, Provenance(source="school"))
-    again = catalogue.add(naive_scheme(polynomial_product(2, 3), Ring.F2))
-    record = catalogue.get(stored.hash)
+    stored = catalogue.schemes.add(scheme, Provenance(source="school"))
+    again = catalogue.schemes.add(naive_scheme(polynomial_product(2, 3), Ring.F2))
+    record = catalogue.schemes.get(stored.hash)
     assert record.format == scheme.format
     assert record.scheme == scheme
     best = catalogue.best(scheme.format, "F2")
     assert best is not None
     assert best.hash == again.hash
-    assert catalogue.count(format=scheme.format.name) == 2
-    assert catalogue.known_bound(scheme.format, "Z") is None
-    cells = [cell for cell in catalogue.best_table() if cell.format == scheme.format.name]
+    assert catalogue.schemes.count(format=scheme.format.name) == 2
+    assert catalogue.bounds.known(scheme.format, "Z") is None
+    cells = [cell for cell in catalogue.schemes.best_table() if cell.format == scheme.format.name]
     assert [cell.rank for cell in cells] == [6] * 5
     assert catalogue.audit().damaged == []
 
 
 def test_unions_say_what_they_survive(catalogue: Catalogue) -> None:
     said = {"workers": "7", "survives": "0", "name": "Strassen alone"}
-    union = catalogue.get(catalogue.add(strassen(), Provenance(details=said)).id)
+    union = catalogue.schemes.get(catalogue.schemes.add(strassen(), Provenance(details=said)).id)
     assert (union.workers, union.survives) == (7, 0)
     for odd in ({"workers": "9", "survives": "1"}, {"workers": "many", "survives": ""}, {}):
-        other = catalogue.get(catalogue.add(variant(3), Provenance(details=odd)).id)
+        other = catalogue.schemes.get(
+            catalogue.schemes.add(variant(3), Provenance(details=odd)).id
+        )
         assert (other.workers, other.survives) == (None, None)
 
 
 def test_a_scheme_is_stored_once(catalogue: Catalogue) -> None:
-    first = catalogue.add(strassen(), Provenance(source="first"))
+    first = catalogue.schemes.add(strassen(), Provenance(source="first"))
     u, v, w = strassen().factors
     again = Scheme(strassen().format, Ring.Q, -u[::-1], v[::-1], -w[::-1])
-    second = catalogue.add(again, Provenance(source="second"))
+    second = catalogue.schemes.add(again, Provenance(source="second"))
     assert first.new
     assert not second.new
     assert first.hash == second.hash
     assert first.id == second.id
-    assert len(catalogue) == 1
-    assert [p.source for p in catalogue.provenance(first.id)] == ["first", "second"]
-    assert catalogue.get(first.hash).source == "first"
+    assert len(catalogue.schemes) == 1
+    assert [p.source for p in catalogue.schemes.provenance(first.id)] == ["first", "second"]
+    assert catalogue.schemes.get(first.hash).source == "first"
 
 
 def test_the_same_provenance_is_kept_once(catalogue: Catalogue) -> None:
-    run = catalogue.start_run("2x2x2", "ZT")
+    run = catalogue.runs.start("2x2x2", "ZT")
     for task in range(3):
-        catalogue.add(strassen(), Provenance(run=run.id, seed=2**100, task=task))
-    (found,) = catalogue.provenance(catalogue.get(strassen().content_hash))
+        catalogue.schemes.add(strassen(), Provenance(run=run.id, seed=2**100, task=task))
+    (found,) = catalogue.schemes.provenance(catalogue.schemes.get(strassen().content_hash))
     assert found == Provenance(run=run.id, seed=2**100, task=0)
 
 
 def test_every_field_of_a_provenance_comes_back(catalogue: Catalogue) -> None:
-    run = catalogue.start_run("2x2x2", "F2", seed=7)
+    run = catalogue.runs.start("2x2x2", "F2", seed=7)
     origin = Provenance(
         run=run.id,
         seed=7,
@@ -116,9 +118,9 @@ def test_every_field_of_a_provenance_comes_back(catalogue: Catalogue) -> None:
         method="hensel",
         details={"steps": 3},
     )
-    stored = catalogue.add(strassen(), origin)
-    assert catalogue.provenance(stored.id) == [origin]
-    assert "lifted from cdcdcdcdcdcd" in catalogue.get(stored.id).source
+    stored = catalogue.schemes.add(strassen(), origin)
+    assert catalogue.schemes.provenance(stored.id) == [origin]
+    assert "lifted from cdcdcdcdcdcd" in catalogue.schemes.get(stored.id).source
 
 
 def test_a_scheme_without_normal_form_is_set_aside(catalogue: Catalogue) -> None:
@@ -127,13 +129,13 @@ def test_a_scheme_without_normal_form_is_set_aside(catalogue: Catalogue) -> None
     u, v = (np.concatenate([matrix, extra]) for matrix in naive.factors[:2])
     scheme = Scheme(naive.format, Ring.Z, u, v, np.array([[1], [1], [-1]]))
     verify(scheme)
-    good, bad = catalogue.add_many([strassen(), scheme], on_invalid="quarantine")
+    good, bad = catalogue.schemes.add_many([strassen(), scheme], on_invalid="quarantine")
     assert good.new
     assert (bad.id, bad.hash) == (0, "")
     assert "2^62" in (bad.rejected or "")
     with pytest.raises(FormatError, match=r"2\^62"):
-        catalogue.add_many([variant(1), scheme])
-    assert len(catalogue) == 2
+        catalogue.schemes.add_many([variant(1), scheme])
+    assert len(catalogue.schemes) == 2
 
 
 def test_an_invalid_scheme_is_refused(catalogue: Catalogue) -> None:
@@ -142,40 +144,40 @@ def test_an_invalid_scheme_is_refused(catalogue: Catalogue) -> None:
     wrong[3, 2] += 1
     bad = Scheme(strassen().format, Ring.Z, u, v, wrong)
     with pytest.raises(InvalidSchemeError):
-        catalogue.add(bad)
-    assert len(catalogue) == 0
-    assert bad not in catalogue
+        catalogue.schemes.add(bad)
+    assert len(catalogue.schemes) == 0
+    assert bad not in catalogue.schemes
 
 
 def test_one_invalid_scheme_does_not_lose_the_others(catalogue: Catalogue) -> None:
     u, v, w = strassen().factors
     bad = Scheme(strassen().format, Ring.Z, u, v, -w)
     with pytest.raises(InvalidSchemeError):
-        catalogue.add_many([variant(1), bad, variant(2)])
-    assert variant(1) in catalogue
-    assert variant(2) in catalogue
+        catalogue.schemes.add_many([variant(1), bad, variant(2)])
+    assert variant(1) in catalogue.schemes
+    assert variant(2) in catalogue.schemes
 
 
 def test_invalid_schemes_can_be_quarantined(catalogue: Catalogue) -> None:
     u, v, w = strassen().factors
     bad = Scheme(strassen().format, Ring.Z, u, v, -w)
-    results = catalogue.add_many(
+    results = catalogue.schemes.add_many(
         [variant(1), bad], Provenance(source="worker 3"), on_invalid="quarantine"
     )
     assert results[0].new
     assert results[0].rejected is None
     assert results[1].rejected is not None
     assert "not a scheme" in results[1].rejected
-    (kept,) = catalogue.quarantined()
+    (kept,) = catalogue.runs.quarantined()
     assert kept.source == "worker 3"
     assert kept.payload is not None
     assert kept.payload["w"] == (-w).tolist()
 
 
 def test_quarantine_keeps_the_task(catalogue: Catalogue) -> None:
-    run = catalogue.start_run("2x2x2", "F2")
-    catalogue.quarantine("worker lied", run=run, task={"seed": 5, "flips": 10**12})
-    (kept,) = catalogue.quarantined()
+    run = catalogue.runs.start("2x2x2", "F2")
+    catalogue.runs.quarantine("worker lied", run=run, task={"seed": 5, "flips": 10**12})
+    (kept,) = catalogue.runs.quarantined()
     assert (kept.reason, kept.run, kept.task) == (
         "worker lied",
         run.id,
@@ -185,13 +187,13 @@ def test_quarantine_keeps_the_task(catalogue: Catalogue) -> None:
 
 def test_many_in_batches_with_duplicates(catalogue: Catalogue) -> None:
     schemes = [variant(k) for k in range(25)]
-    stored = catalogue.add_many([*schemes, *schemes[:5]], batch=7, workers=2)
+    stored = catalogue.schemes.add_many([*schemes, *schemes[:5]], batch=7, workers=2)
     assert [s.new for s in stored] == [True] * 25 + [False] * 5
     assert [s.hash for s in stored[:25]] == [s.content_hash for s in schemes]
     assert len({s.id for s in stored}) == 25
-    repeated = catalogue.add_many([variant(99), variant(99)])
+    repeated = catalogue.schemes.add_many([variant(99), variant(99)])
     assert [s.new for s in repeated] == [True, False]
-    assert len(catalogue) == 26
+    assert len(catalogue.schemes) == 26
 
 
 def test_a_long_stream_is_committed_by_bytes(
@@ -203,12 +205,12 @@ def test_a_long_stream_is_committed_by_bytes(
 
     def schemes() -> Iterator[Scheme]:
         for number in range(10):
-            held.append(len(catalogue))
+            held.append(len(catalogue.schemes))
             yield variant(number)
 
-    catalogue.add_many(schemes())
+    catalogue.schemes.add_many(schemes())
     assert held == [0, 0, 0, 3, 3, 3, 6, 6, 6, 9]
-    assert len(catalogue) == 10
+    assert len(catalogue.schemes) == 10
 
 
 def test_a_slow_stream_is_committed_by_seconds(
@@ -219,10 +221,10 @@ def test_a_slow_stream_is_committed_by_seconds(
 
     def schemes() -> Iterator[Scheme]:
         for number in range(3):
-            seen.append(len(catalogue))
+            seen.append(len(catalogue.schemes))
             yield variant(number)
 
-    catalogue.add_many(schemes())
+    catalogue.schemes.add_many(schemes())
     assert seen == [0, 1, 2]
 
 
@@ -236,36 +238,36 @@ def test_portions_keep_order_and_limits(weights: list[int], most: int) -> None:
 
 
 def test_growth_factors_are_those_of_the_literature(catalogue: Catalogue) -> None:
-    assert catalogue.get(catalogue.add(strassen()).id).growth == 12
-    assert catalogue.get(catalogue.add(strassen(Ring.F2)).id).growth is None
-    naive = catalogue.add(naive_scheme(parse_format("3x5x2"), Ring.ZT))
-    assert catalogue.get(naive.id).growth == 5
+    assert catalogue.schemes.get(catalogue.schemes.add(strassen()).id).growth == 12
+    assert catalogue.schemes.get(catalogue.schemes.add(strassen(Ring.F2)).id).growth is None
+    naive = catalogue.schemes.add(naive_scheme(parse_format("3x5x2"), Ring.ZT))
+    assert catalogue.schemes.get(naive.id).growth == 5
 
 
 def test_invariants_are_added(catalogue: Catalogue) -> None:
-    stored = catalogue.add(strassen())
-    assert catalogue.invariants(stored.id) is None
-    catalogue.annotate(stored.hash, {"type": [1, 2]})
-    catalogue.annotate(stored.hash, {"buds": 3})
-    assert catalogue.invariants(stored.id) == {"type": [1, 2], "buds": 3}
+    stored = catalogue.schemes.add(strassen())
+    assert catalogue.schemes.invariants(stored.id) is None
+    catalogue.schemes.annotate(stored.hash, {"type": [1, 2]})
+    catalogue.schemes.annotate(stored.hash, {"buds": 3})
+    assert catalogue.schemes.invariants(stored.id) == {"type": [1, 2], "buds": 3}
 
 
 def test_no_annotation_is_lost_to_another(tmp_path: Path) -> None:
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
-        stored = catalogue.add(strassen())
+        stored = catalogue.schemes.add(strassen())
 
         def annotate(thread: int) -> None:
             for number in range(5):
-                catalogue.annotate(stored.id, {f"{thread} {number}": True})
+                catalogue.schemes.annotate(stored.id, {f"{thread} {number}": True})
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(annotate, range(8)))
-        assert len(catalogue.invariants(stored.id) or {}) == 40
+        assert len(catalogue.schemes.invariants(stored.id) or {}) == 40
 
 
 def test_two_connections_see_each_others_commits(address: str) -> None:
     with Catalogue.open(address) as first, Catalogue.open(address, read_only=True) as second:
-        stored = first.add(strassen())
-        assert second.get(stored.hash).scheme == strassen()
+        stored = first.schemes.add(strassen())
+        assert second.schemes.get(stored.hash).scheme == strassen()
         with pytest.raises(UsageError, match="read-only"):
-            second.add(strassen())
+            second.schemes.add(strassen())

@@ -17,10 +17,10 @@ from flipsearch.catalogue import Catalogue, Provenance, shipped
 shipped.shipped_folder = lambda: None
 numbers = list(range(60)); random.Random({seed}).shuffle(numbers)
 with Catalogue.open({url!r}) as catalogue:
-    run = catalogue.start_run("2x2x2", "Z", seed={seed})
+    run = catalogue.runs.start("2x2x2", "Z", seed={seed})
     schemes = [variant(k) for k in numbers]
-    catalogue.add_many(schemes, Provenance(run=run.id, seed={seed}), batch=20)
-    catalogue.finish_run(run)
+    catalogue.schemes.add_many(schemes, Provenance(run=run.id, seed={seed}), batch=20)
+    catalogue.runs.finish(run)
 """
 
 
@@ -35,8 +35,8 @@ def test_several_runs_write_the_same_schemes(catalogue: Catalogue) -> None:
         for seed in range(3)
     ]
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
-    assert len(catalogue) == 60
-    assert [run.status for run in catalogue.runs()] == ["done"] * 3
-    for record in catalogue.records():
-        assert len(catalogue.provenance(record)) == 3
+    assert len(catalogue.schemes) == 60
+    assert [run.status for run in catalogue.runs.all()] == ["done"] * 3
+    for record in catalogue.schemes.records():
+        assert len(catalogue.schemes.provenance(record)) == 3
     assert catalogue.audit(workers=1).damaged == []

@@ -58,8 +58,8 @@ def stocked() -> Iterator[Catalogue]:
         patch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: None)
         catalogue = Catalogue.open("sqlite://")
     with catalogue:
-        catalogue.add(strassen())
-        catalogue.start_run("2x2x2", "ZT")
+        catalogue.schemes.add(strassen())
+        catalogue.runs.start("2x2x2", "ZT")
         yield catalogue
 
 
@@ -78,7 +78,12 @@ def test_every_filter_has_its_fitting_types() -> None:
 @given(data=st.data())
 def test_filters_name_what_is_wrong(stocked: Catalogue, name: str, data: st.DataObject) -> None:
     value = data.draw(_odd("none", *FITTING[name]))
-    for ask in (stocked.count, stocked.query, stocked.to_records, stocked.records):
+    for ask in (
+        stocked.schemes.count,
+        stocked.schemes.query,
+        stocked.schemes.to_records,
+        stocked.schemes.records,
+    ):
         with pytest.raises((TypeError, ValueError, UsageError)) as caught:
             ask(**{name: value})  # type: ignore[operator]
         assert name in str(caught.value)
@@ -101,54 +106,59 @@ def test_filters_take_what_fits(stocked: Catalogue, name: str) -> None:
         "front": True,
         "exact": False,
     }
-    found = stocked.count(**{name: values[name]})
+    found = stocked.schemes.count(**{name: values[name]})
     assert found == (0 if name in ("gamma", "run", "source", "until") else 1)
 
 
 METHODS: list[tuple[str, str, tuple[str, ...], Callable[[Catalogue, Any], Any]]] = [
-    ("get", "scheme", ("whole", "text"), lambda c, x: c.get(x)),
+    ("get", "scheme", ("whole", "text"), lambda c, x: c.schemes.get(x)),
     ("best", "format", (), lambda c, x: c.best(x)),
     ("best", "ring", ("none", "ring"), lambda c, x: c.best("2x2x2", x)),
     ("best", "exact", ("boolean",), lambda c, x: c.best("2x2x2", exact=x)),
-    ("best_table", "ring", (), lambda c, x: c.best_table(x)),
-    ("records", "filters", ("none",), lambda c, x: c.records(x)),
-    ("count", "filters", ("none",), lambda c, x: c.count(x)),
-    ("records", "sort", ("text",), lambda c, x: c.records(sort=x)),
-    ("records", "limit", ("none", "whole"), lambda c, x: c.records(limit=x)),
-    ("records", "offset", ("whole",), lambda c, x: c.records(offset=x)),
-    ("by_hash", "hashes", ("mapping", "pair of text"), lambda c, x: c.by_hash(x)),
-    ("contains", "scheme", ("text",), lambda c, x: x in c),
-    ("provenance", "record", ("whole",), lambda c, x: c.provenance(x)),
-    ("invariants", "record", ("whole",), lambda c, x: c.invariants(x)),
-    ("known_bound", "format", (), lambda c, x: c.known_bound(x, "Z")),
-    ("known_bound", "ring", ("ring",), lambda c, x: c.known_bound("2x2x2", x)),
-    ("quarantined", "limit", ("none", "whole"), lambda c, x: c.quarantined(x)),
-    ("add", "scheme", (), lambda c, x: c.add(x)),
-    ("add", "provenance", ("none",), lambda c, x: c.add(strassen(), x)),
-    ("add_many", "schemes", ("mapping",), lambda c, x: c.add_many(x)),
-    ("add_many", "batch", ("whole",), lambda c, x: c.add_many([], batch=x)),
-    ("add_many", "workers", ("whole",), lambda c, x: c.add_many([], workers=x)),
-    ("add_many", "on_invalid", (), lambda c, x: c.add_many([], on_invalid=x)),
-    ("add_program", "reduction", (), lambda c, x: c.add_program(x)),
-    ("quarantine", "reason", ("text",), lambda c, x: c.quarantine(x)),
-    ("quarantine", "run", ("none", "whole"), lambda c, x: c.quarantine("x", run=x)),
-    ("quarantine", "task", ("none", "mapping"), lambda c, x: c.quarantine("x", task=x)),
-    ("annotate", "scheme", ("whole", "text"), lambda c, x: c.annotate(x, {})),
-    ("annotate", "invariants", ("mapping",), lambda c, x: c.annotate(1, x)),
-    ("start_run", "format", (), lambda c, x: c.start_run(x, "F2")),
-    ("start_run", "ring", ("ring",), lambda c, x: c.start_run("2x2x2", x)),
-    ("start_run", "seed", ("none", "whole"), lambda c, x: c.start_run("2x2x2", "F2", seed=x)),
-    ("start_run", "name", ("none", "text"), lambda c, x: c.start_run("2x2x2", "F2", name=x)),
-    ("resume_run", "run", ("whole", "text"), lambda c, x: c.resume_run(x)),
-    ("heartbeat", "run", ("whole",), lambda c, x: c.heartbeat(x)),
-    ("heartbeat", "flips", ("none", "whole"), lambda c, x: c.heartbeat(1, flips=x)),
-    ("heartbeat", "seconds", ("none", "whole", "real"), lambda c, x: c.heartbeat(1, seconds=x)),
-    ("checkpoint", "state", ("none", "mapping"), lambda c, x: c.checkpoint(1, x)),
-    ("finish_run", "status", ("none",), lambda c, x: c.finish_run(1, x)),
-    ("load_checkpoint", "run", ("whole",), lambda c, x: c.load_checkpoint(x)),
-    ("run", "run", ("whole", "text"), lambda c, x: c.run(x)),
-    ("find_run", "run", ("whole", "text"), lambda c, x: c.find_run(x)),
-    ("runs", "limit", ("none", "whole"), lambda c, x: c.runs(x)),
+    ("best_table", "ring", (), lambda c, x: c.schemes.best_table(x)),
+    ("records", "filters", ("none",), lambda c, x: c.schemes.records(x)),
+    ("count", "filters", ("none",), lambda c, x: c.schemes.count(x)),
+    ("records", "sort", ("text",), lambda c, x: c.schemes.records(sort=x)),
+    ("records", "limit", ("none", "whole"), lambda c, x: c.schemes.records(limit=x)),
+    ("records", "offset", ("whole",), lambda c, x: c.schemes.records(offset=x)),
+    ("by_hash", "hashes", ("mapping", "pair of text"), lambda c, x: c.schemes.by_hash(x)),
+    ("contains", "scheme", ("text",), lambda c, x: x in c.schemes),
+    ("provenance", "record", ("whole",), lambda c, x: c.schemes.provenance(x)),
+    ("invariants", "record", ("whole",), lambda c, x: c.schemes.invariants(x)),
+    ("known_bound", "format", (), lambda c, x: c.bounds.known(x, "Z")),
+    ("known_bound", "ring", ("ring",), lambda c, x: c.bounds.known("2x2x2", x)),
+    ("quarantined", "limit", ("none", "whole"), lambda c, x: c.runs.quarantined(x)),
+    ("add", "scheme", (), lambda c, x: c.schemes.add(x)),
+    ("add", "provenance", ("none",), lambda c, x: c.schemes.add(strassen(), x)),
+    ("add_many", "schemes", ("mapping",), lambda c, x: c.schemes.add_many(x)),
+    ("add_many", "batch", ("whole",), lambda c, x: c.schemes.add_many([], batch=x)),
+    ("add_many", "workers", ("whole",), lambda c, x: c.schemes.add_many([], workers=x)),
+    ("add_many", "on_invalid", (), lambda c, x: c.schemes.add_many([], on_invalid=x)),
+    ("add_program", "reduction", (), lambda c, x: c.programs.add(x)),
+    ("quarantine", "reason", ("text",), lambda c, x: c.runs.quarantine(x)),
+    ("quarantine", "run", ("none", "whole"), lambda c, x: c.runs.quarantine("x", run=x)),
+    ("quarantine", "task", ("none", "mapping"), lambda c, x: c.runs.quarantine("x", task=x)),
+    ("annotate", "scheme", ("whole", "text"), lambda c, x: c.schemes.annotate(x, {})),
+    ("annotate", "invariants", ("mapping",), lambda c, x: c.schemes.annotate(1, x)),
+    ("start_run", "format", (), lambda c, x: c.runs.start(x, "F2")),
+    ("start_run", "ring", ("ring",), lambda c, x: c.runs.start("2x2x2", x)),
+    ("start_run", "seed", ("none", "whole"), lambda c, x: c.runs.start("2x2x2", "F2", seed=x)),
+    ("start_run", "name", ("none", "text"), lambda c, x: c.runs.start("2x2x2", "F2", name=x)),
+    ("resume_run", "run", ("whole", "text"), lambda c, x: c.runs.resume(x)),
+    ("heartbeat", "run", ("whole",), lambda c, x: c.runs.heartbeat(x)),
+    ("heartbeat", "flips", ("none", "whole"), lambda c, x: c.runs.heartbeat(1, flips=x)),
+    (
+        "heartbeat",
+        "seconds",
+        ("none", "whole", "real"),
+        lambda c, x: c.runs.heartbeat(1, seconds=x),
+    ),
+    ("checkpoint", "state", ("none", "mapping"), lambda c, x: c.runs.checkpoint(1, x)),
+    ("finish_run", "status", ("none",), lambda c, x: c.runs.finish(1, x)),
+    ("load_checkpoint", "run", ("whole",), lambda c, x: c.runs.last_checkpoint(x)),
+    ("run", "run", ("whole", "text"), lambda c, x: c.runs.get(x)),
+    ("find_run", "run", ("whole", "text"), lambda c, x: c.runs.find(x)),
+    ("runs", "limit", ("none", "whole"), lambda c, x: c.runs.all(x)),
     ("audit", "workers", ("none", "whole"), lambda c, x: c.audit(workers=x)),
 ]
 
@@ -174,14 +184,14 @@ def test_methods_name_what_is_wrong(
 
 
 def test_negative_pages_are_refused(stocked: Catalogue) -> None:
-    for call in (stocked.records, stocked.query, stocked.to_records):
+    for call in (stocked.schemes.records, stocked.schemes.query, stocked.schemes.to_records):
         for name in ("limit", "offset"):
             with pytest.raises(ValueError, match=f"{name} must be 0 or more"):
                 call(**{name: -1})  # type: ignore[operator]
 
 
 def test_filters_and_conditions_do_not_mix(stocked: Catalogue) -> None:
-    for ask in (stocked.count, stocked.query, stocked.records):
+    for ask in (stocked.schemes.count, stocked.schemes.query, stocked.schemes.records):
         with pytest.raises(TypeError, match="filters or the conditions rank"):
             ask(Filters(ring="ZT"), rank=7)  # type: ignore[operator]
         with pytest.raises(TypeError, match="colour"):
@@ -191,15 +201,15 @@ def test_filters_and_conditions_do_not_mix(stocked: Catalogue) -> None:
 def test_a_moment_beyond_the_calendar_is_named(stocked: Catalogue) -> None:
     first = dt.datetime.min.replace(tzinfo=dt.timezone(dt.timedelta(hours=14)))
     with pytest.raises(ValueError, match="since is beyond the calendar"):
-        stocked.count(since=first)
+        stocked.schemes.count(since=first)
 
 
 def test_a_damaged_row_is_still_told_as_damage(tmp_path: Path) -> None:
     from flipsearch.errors import CatalogueError
 
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
-        catalogue.add(strassen())
+        catalogue.schemes.add(strassen())
         with catalogue.database.writing() as connection:
             connection.exec_driver_sql("UPDATE schemes SET stored = 'long ago'")
         with pytest.raises(CatalogueError, match="damaged"):
-            catalogue.query()
+            catalogue.schemes.query()

@@ -19,7 +19,7 @@ def db(tmp_path: Path) -> Path:
     """Give a catalogue whose one scheme has a source outside ASCII."""
     path = tmp_path / "catalogue.sqlite"
     with Catalogue.open(path) as catalogue:
-        catalogue.add(strassen(), Provenance(source="Zoë × Noé"))
+        catalogue.schemes.add(strassen(), Provenance(source="Zoë × Noé"))
     return path
 
 

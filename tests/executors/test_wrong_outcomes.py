@@ -57,12 +57,12 @@ def test_a_wrong_outcome_poisons_nothing(kind: str, tmp_path: Path) -> None:
         Catalogue.open(tmp_path / "c.sqlite") as catalogue,
         ThreadExecutor(2, without_an_orbit) as executor,
     ):
-        run = catalogue.start_run(strategy.format, strategy.ring, seed=3)
+        run = catalogue.runs.start(strategy.format, strategy.ring, seed=3)
         result = search(strategy, executor, catalogue, run, budget=15.0, lift=False)
-        assert {entry.task["number"] for entry in catalogue.quarantined()} == {WRONG}
+        assert {entry.task["number"] for entry in catalogue.runs.quarantined()} == {WRONG}
         assert result.stored
         for digest in result.stored:
-            assert is_valid(catalogue.get(digest).scheme)
+            assert is_valid(catalogue.schemes.get(digest).scheme)
     assert result.scheme is not None
     assert result.progress.best_rank == result.scheme.rank == strategy.best_rank
     for state in strategy.best_states():

@@ -234,14 +234,18 @@ def test_the_command_prints_a_certificate_and_stores(
     assert "entangled polynomial code" in text
     union = read_union(out)
     with Catalogue.open(db) as catalogue:
-        record = catalogue.get(union.as_scheme().content_hash)
+        record = catalogue.schemes.get(union.as_scheme().content_hash)
         assert from_scheme(record.scheme).certificate().survives >= 3
-        details = [p.details for p in catalogue.provenance(record) if p.method == "protect"]
+        details = [
+            p.details for p in catalogue.schemes.provenance(record) if p.method == "protect"
+        ]
         assert details[0] is not None
         assert details[0]["survives"] == "3"
-        parent = next(p.parent for p in catalogue.provenance(record) if p.method == "protect")
+        parent = next(
+            p.parent for p in catalogue.schemes.provenance(record) if p.method == "protect"
+        )
         assert parent == strassen().content_hash
-        assert catalogue.get(parent).rank == 7
+        assert catalogue.schemes.get(parent).rank == 7
 
 
 def test_the_command_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -356,7 +360,7 @@ def test_an_interrupted_search_keeps_its_union(
     assert "survives any 1 lost" in out
     assert "interrupted" in err
     with Catalogue.open(db) as catalogue:
-        assert any(record.survives == 1 for record in catalogue.records(format="2x2x2"))
+        assert any(record.survives == 1 for record in catalogue.schemes.records(format="2x2x2"))
 
 
 @pytest.mark.parametrize("target", ["gt:4x4x4", "ug:2x2x2", "3x4x5", "2x2x2"])

@@ -14,6 +14,7 @@ from scheme_samples import changed_basis, samples, strassen
 
 from flipsearch.catalogue import Catalogue, portions
 from flipsearch.catalogue.portions import bytes_of
+from flipsearch.catalogue.schemes import Schemes
 from flipsearch.cli import schemes as group
 from flipsearch.cli._schemes import _provenance
 from flipsearch.cli.output import complain
@@ -79,9 +80,9 @@ def test_import_twice(files: Path, db: Path, capsys: pytest.CaptureFixture[str])
     *_, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert last["summary"] == {"read": 2, "new": 0, "duplicate": 2, "rejected": 0}
     with Catalogue.open(db) as catalogue:
-        record = catalogue.get(strassen().content_hash[:12])
+        record = catalogue.schemes.get(strassen().content_hash[:12])
         assert record.scheme == strassen()
-        assert any("0.json" in (p.source or "") for p in catalogue.provenance(record))
+        assert any("0.json" in (p.source or "") for p in catalogue.schemes.provenance(record))
 
 
 def test_import_by_equivalence(files: Path, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,7 +185,7 @@ def test_a_file_may_have_any_bytes_for_a_name(
     assert run("import", folder, "--rejects", rejects, "--db", db) == 1
     assert rejects.read_text().startswith(f"{folder}/?[2J.txt\t")
     with Catalogue.open(db, read_only=True) as catalogue:
-        origins = catalogue.provenance(catalogue.get(strassen().content_hash))
+        origins = catalogue.schemes.provenance(catalogue.schemes.get(strassen().content_hash))
     assert "?.json" in [origin.source for origin in origins]
     none = files / "none" / "r.tsv"
     assert run("import", folder, "--rejects", none, "--db", db) == 1
@@ -240,14 +241,14 @@ def test_an_import_commits_large_schemes_a_few_at_a_time(
     for number in range(7):
         (tmp_path / f"{number}.exp").write_bytes(to_bytes(large, "exp"))
     held: list[int] = []
-    add_many = Catalogue.add_many
+    add_many = Schemes.add_many
 
-    def counted(catalogue: Catalogue, items: Any, *rest: Any, **options: Any) -> Any:
+    def counted(schemes: Schemes, items: Any, *rest: Any, **options: Any) -> Any:
         chosen = list(items)
         held.append(sum(m.nbytes for scheme, _ in chosen for m in scheme.factors))
-        return add_many(catalogue, chosen, *rest, **options)
+        return add_many(schemes, chosen, *rest, **options)
 
-    monkeypatch.setattr(Catalogue, "add_many", counted)
+    monkeypatch.setattr(Schemes, "add_many", counted)
     monkeypatch.setattr(portions, "MOST_BYTES", 3 * nbytes)
     assert run("import", *sorted(tmp_path.glob("*.exp")), "--db", db) == 0
     assert [size for size in held if size] == [3 * nbytes, 3 * nbytes, nbytes]

@@ -29,8 +29,8 @@ from flipsearch.transform import permute
 def database(tmp_path):
     path = str(tmp_path / "catalogue.db")
     with Catalogue.open(path) as catalogue:
-        catalogue.add(strassen())
-        catalogue.add(permute(naive_scheme(parse_format("2x3x4"), Ring.Z), (2, 0, 1)))
+        catalogue.schemes.add(strassen())
+        catalogue.schemes.add(permute(naive_scheme(parse_format("2x3x4"), Ring.Z), (2, 0, 1)))
     return path
 
 
@@ -57,7 +57,7 @@ def test_the_fastest_stored_scheme_becomes_the_kernel(tmp_path, capsys):
     )  # fmt: skip
     with Catalogue.open(path) as catalogue:
         for scheme in (naive, halves, strassen()):
-            catalogue.add(scheme)
+            catalogue.schemes.add(scheme)
         # of one rank, Winograd's has more terms to read and write than Strassen's
         fastest = fastest_scheme(catalogue, strassen().format)
     assert (fastest.rank, fastest.nonzeros) == (7, strassen().nonzeros)
@@ -131,7 +131,7 @@ def test_a_fault_tolerant_kernel_needs_a_stored_union(tmp_path, database, capsys
     assert main(command) == 1
     assert "protect 2x2x2 --survive 9" in capsys.readouterr().err
     with Catalogue.open(database) as catalogue:
-        stored = {r.survives for r in catalogue.records(format="2x2x2") if r.survives}
+        stored = {r.survives for r in catalogue.schemes.records(format="2x2x2") if r.survives}
     command[-1] = str(min(stored))
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["survives"] >= min(stored)
@@ -176,7 +176,7 @@ def test_reduce_stores_a_scheme_with_fewer_additions(tmp_path, database, capsys)
     assert record["additions"] == 15
     assert record["from"] == before
     with Catalogue.open(database) as catalogue:
-        stored = catalogue.get(record["scheme"])
+        stored = catalogue.schemes.get(record["scheme"])
         assert stored.scheme.rank == 7
     programs = json.loads(path.read_text())["programs"]
     assert sum(len(program["steps"]) for program in programs.values()) == 15

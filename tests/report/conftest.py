@@ -25,20 +25,20 @@ TITLE = 'Schemes <of> ours & "others\'"'
 
 def fill(catalogue: Catalogue) -> None:
     """Store some of everything."""
-    run = catalogue.start_run("2x2x2", "F2", name=HOSTILE[:100] + FORMULA, seed=1)
+    run = catalogue.runs.start("2x2x2", "F2", name=HOSTILE[:100] + FORMULA, seed=1)
     naive = naive_scheme(parse_format("2x2x2"), Ring.F2)
-    catalogue.add(naive, Provenance(run=run.id, seed=1, task=0, method=HOSTILE))
-    found = catalogue.add(strassen(Ring.F2), Provenance(run=run.id, seed=1, task=7))
-    catalogue.finish_run(run, "done", flips=1234567, seconds=2.5, best_rank=7)
+    catalogue.schemes.add(naive, Provenance(run=run.id, seed=1, task=0, method=HOSTILE))
+    found = catalogue.schemes.add(strassen(Ring.F2), Provenance(run=run.id, seed=1, task=7))
+    catalogue.runs.finish(run, "done", flips=1234567, seconds=2.5, best_rank=7)
     details = {"file": "/home/somebody/secret/strassen.json", HOSTILE: HOSTILE}
     lifted = Provenance(source="https://example.org/a?b=1&c=2", lifted_from=found.hash)
-    catalogue.add(strassen(), lifted)
-    catalogue.add(strassen(), Provenance(source="javascript:alert(1)", details=details))
-    catalogue.add(changed_basis(strassen(Ring.Q), 5), Provenance(source=HOSTILE))
+    catalogue.schemes.add(strassen(), lifted)
+    catalogue.schemes.add(strassen(), Provenance(source="javascript:alert(1)", details=details))
+    catalogue.schemes.add(changed_basis(strassen(Ring.Q), 5), Provenance(source=HOSTILE))
     for name in ("2x3x2", "3x3x3", "2x2x10", *STRUCTURED):
         source = Provenance(source=f"/private/schemes/{name}\u202e.txt", parent="ab" * 32)
-        catalogue.add(naive_scheme(parse_format(name), Ring.ZT), source)
-    catalogue.add(naive_scheme(polynomial_product(2, 3), Ring.ZT))
+        catalogue.schemes.add(naive_scheme(parse_format(name), Ring.ZT), source)
+    catalogue.schemes.add(naive_scheme(polynomial_product(2, 3), Ring.ZT))
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def matplotlib() -> Any:
 
 
 def test_history_is_what_the_run_stored(catalogue: Catalogue) -> None:
-    steps = best_over_time(catalogue, catalogue.run(1))
+    steps = best_over_time(catalogue, catalogue.runs.get(1))
     assert [step.rank for step in steps] == [8, 7]
     assert 0 <= steps[0].seconds <= steps[1].seconds
 
@@ -43,14 +43,14 @@ def test_history_leaves_out_worse_other_and_lifted_schemes(
 ) -> None:
     monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: None)
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
-        catalogue.add(strassen(Ring.F2), Provenance(source="stored before the run"))
-        run = catalogue.start_run("2x2x2", "F2")
+        catalogue.schemes.add(strassen(Ring.F2), Provenance(source="stored before the run"))
+        run = catalogue.runs.start("2x2x2", "F2")
         origin = Provenance(run=run.id)
         assert best_over_time(catalogue, run) == []
-        catalogue.add(naive_scheme(parse_format("1x2x2"), Ring.F2), origin)
-        catalogue.add(strassen(), origin)
-        catalogue.add(strassen(Ring.F2), origin)
-        catalogue.add(naive_scheme(parse_format("2x2x2"), Ring.F2), origin)
+        catalogue.schemes.add(naive_scheme(parse_format("1x2x2"), Ring.F2), origin)
+        catalogue.schemes.add(strassen(), origin)
+        catalogue.schemes.add(strassen(Ring.F2), origin)
+        catalogue.schemes.add(naive_scheme(parse_format("2x2x2"), Ring.F2), origin)
         (step,) = best_over_time(catalogue, run)
     assert step.rank == 7
     assert step.moment >= run.started
@@ -70,17 +70,17 @@ def test_rank_histogram_counts_every_scheme_once(catalogue: Catalogue, matplotli
         rank = round(bar.get_x() + bar.get_width() / 2)
         bars[rank] = bars.get(rank, 0) + bar.get_height()
     expected: dict[int, float] = {}
-    for record in catalogue.records(format="2x2x2"):
+    for record in catalogue.schemes.records(format="2x2x2"):
         expected[record.rank] = expected.get(record.rank, 0) + 1
     assert bars == expected
-    assert sum(bars.values()) == catalogue.count(format="2x2x2")
+    assert sum(bars.values()) == catalogue.schemes.count(format="2x2x2")
     only = rank_histogram(catalogue, "2x2x2", ring="ZT")
     assert sum(bar.get_height() for bar in only.patches) == 1
 
 
 def test_gap_histogram_counts_the_cells(catalogue: Catalogue, matplotlib: Any) -> None:
     axes = gap_histogram(catalogue)
-    cells = [cell for cell in catalogue.best_table() if cell.gap is not None]
+    cells = [cell for cell in catalogue.schemes.best_table() if cell.gap is not None]
     assert sum(bar.get_height() for bar in axes.patches) == len(cells)
 
 
@@ -89,7 +89,7 @@ def test_omega_shows_general_formats_over_the_ring(catalogue: Catalogue, matplot
     points = [point for group in axes.collections for point in group.get_offsets()]
     held = {
         cell.format
-        for cell in catalogue.best_table((Ring.Q,))
+        for cell in catalogue.schemes.best_table((Ring.Q,))
         if cell.rank is not None and ":" not in cell.format
     }
     assert len(points) == len(held) == 4

@@ -125,17 +125,17 @@ def test_index_says_what_the_catalogue_says(site: Site, catalogue: Catalogue) ->
     for row in re.findall(r"<tr.*?</tr>", table)[1:]:
         name = re.sub("<[^>]*>", "", row[row.index("<th") : row.index("</th>")])
         rows[name] = re.findall(r'data-gap="(-?\d*)" data-rank="(\d*)"', row)
-    cells = catalogue.best_table()
+    cells = catalogue.schemes.best_table()
     assert len(rows) == len({cell.format for cell in cells})
     for cell in cells:
         shown = rows[cell.format][list(Ring).index(cell.ring)]
         expected = ("" if x is None else str(x) for x in (cell.gap, cell.rank))
         assert shown == tuple(expected)
-    assert site[1].schemes == len(catalogue)
+    assert site[1].schemes == len(catalogue.schemes)
 
 
 def test_downloads_read_back_as_the_scheme(site: Site, catalogue: Catalogue) -> None:
-    for record in catalogue.records():
+    for record in catalogue.schemes.records():
         folder = site[0] / "schemes" / record.hash[:16]
         files = [path for path in folder.iterdir() if path.name != "index.html"]
         general = record.format.name[0].isdigit()
@@ -156,9 +156,9 @@ def test_only_the_best_have_pages_unless_all_are_asked_for(
 ) -> None:
     folder = tmp_path / "new" / "site"
     report = write_report(catalogue, folder, plots=False, downloads="scheme")
-    best = {cell.hash for cell in catalogue.best_table() if cell.hash}
+    best = {cell.hash for cell in catalogue.schemes.best_table() if cell.hash}
     assert {path.name for path in (folder / "schemes").iterdir()} == {h[:16] for h in best}
-    assert report.schemes == report.downloads == len(best) < len(catalogue)
+    assert report.schemes == report.downloads == len(best) < len(catalogue.schemes)
     for page in folder.rglob("*.html"):
         for link in outline(page).all("a"):
             path = urlsplit(link.get("href")).path

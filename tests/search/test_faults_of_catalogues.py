@@ -35,7 +35,7 @@ def fill_up(catalogue: Catalogue) -> None:
     for size in (4000, 400, 40):
         with pytest.raises(CatalogueError, match="disk is full"):  # noqa: PT012
             while True:
-                catalogue.quarantine("x" * size)
+                catalogue.runs.quarantine("x" * size)
 
 
 def locked_for(database: Path, seconds: float) -> tuple[list[float], list[float]]:
@@ -85,7 +85,7 @@ def test_a_full_disk_ends_the_search_cleanly(
     with Catalogue.open(database) as catalogue, ThreadExecutor(1) as executor:
         acknowledged = recorded(catalogue)
         strategy = pool()
-        run = catalogue.start_run("3x3x3", "F2")
+        run = catalogue.runs.start("3x3x3", "F2")
         found: list[str] = []
         store = strategy.tell
 
@@ -104,8 +104,8 @@ def test_a_full_disk_ends_the_search_cleanly(
     lines = sum(len(path.read_text().splitlines()) for path in spooled)
     with Catalogue.open(database) as catalogue:
         assert pending(resolve(database)) == []
-        assert len(catalogue) >= len(set(found)) + 1
-        assert len(catalogue) <= len(set(found)) + lines
+        assert len(catalogue.schemes) >= len(set(found)) + 1
+        assert len(catalogue.schemes) <= len(set(found)) + lines
     assert_nothing_lost(database, found or acknowledged)
 
 
@@ -137,5 +137,5 @@ def test_jumps_of_the_clock_do_no_harm(
     assert_nothing_lost(database, acknowledged)
     monkeypatch.undo()
     with Catalogue.open(database) as catalogue:
-        assert catalogue.run(result.run.id).status == "interrupted"
-        assert catalogue.resume_run(result.run.id).status == "running"
+        assert catalogue.runs.get(result.run.id).status == "interrupted"
+        assert catalogue.runs.resume(result.run.id).status == "running"

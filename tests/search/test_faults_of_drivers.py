@@ -73,7 +73,7 @@ class Drivers:
     def status(self) -> Any:
         """Return the run as it is shown."""
         with Catalogue.open(self.database, read_only=True) as catalogue:
-            return catalogue.run("it")
+            return catalogue.runs.get("it")
 
 
 @pytest.fixture

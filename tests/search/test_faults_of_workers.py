@@ -69,7 +69,7 @@ def storm(
     assert result.progress.best_rank < 27
     assert_nothing_lost(database, acknowledged)
     with Catalogue.open(database) as catalogue:
-        assert not catalogue.quarantined()
+        assert not catalogue.runs.quarantined()
     return killed
 
 
@@ -109,7 +109,7 @@ def test_wrong_answers_are_quarantined_and_the_search_goes_on(
     assert 20 < result.progress.best_rank < 27
     assert_nothing_lost(database, acknowledged)
     with Catalogue.open(database) as catalogue:
-        kept = catalogue.quarantined()
+        kept = catalogue.runs.quarantined()
     rejected = [item for item in kept if "rejected" in item.reason]
     assert sorted(item.task["number"] for item in rejected) == [1, 2, 2, 2]
     assert all(item.run == result.run.id and item.task["worker"] for item in rejected)

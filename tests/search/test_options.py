@@ -78,13 +78,13 @@ def test_a_run_goes_on_as_it_is_or_not_at_all(
 ) -> None:
     assert search(database, "2x2x2", "--run", "it", "--seed", "7", "--target", "7") == 0
     with Catalogue.open(database) as catalogue:
-        before = catalogue.run("it")
+        before = catalogue.runs.get("it")
     capsys.readouterr()
     assert search(database, *changed, "--run", "it") == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("flipsearch: run it has")
     with Catalogue.open(database) as catalogue:
-        assert catalogue.run("it") == before
+        assert catalogue.runs.get("it") == before
     assert search(database, "2x2x2", "--run", "it", "--seed", "7", "--ring", "F2") == 0
     assert search(database, "--run", "it") == 0
 
@@ -97,13 +97,13 @@ def test_without_an_executor_no_run_is_recorded(
 
     assert search(database, "2x2x2", "--run", "it") == 0
     with Catalogue.open(database) as catalogue:
-        before = catalogue.runs()
+        before = catalogue.runs.all()
     monkeypatch.setattr("flipsearch.executors.device.local_executor", refused)
     assert search(database, "2x2x2") == 2
     assert search(database, "2x2x2", "--run", "other") == 2
     assert search(database, "2x2x2", "--run", "it") == 2
     with Catalogue.open(database) as catalogue:
-        assert catalogue.runs() == before
+        assert catalogue.runs.all() == before
 
 
 def test_ctrl_c_while_it_compiles_leaves_no_run(
@@ -116,24 +116,27 @@ def test_ctrl_c_while_it_compiles_leaves_no_run(
     assert search(database, "2x2x2") == 130
     assert capsys.readouterr().err.splitlines()[-1] == "flipsearch: interrupted"
     with Catalogue.open(database) as catalogue:
-        assert catalogue.runs() == []
+        assert catalogue.runs.all() == []
 
 
 def test_a_run_on_a_tensor_is_resumed(database: str, capsys: pytest.CaptureFixture[str]) -> None:
     tensor = polynomial_product(2, 2)
     parameters = {"target": 3, "start": [], "within": None, "mirrored": False}
     with Catalogue.open(database) as catalogue:
-        run = catalogue.start_run(tensor, "F2", parameters=parameters, seed=1, name="poly")
+        run = catalogue.runs.start(tensor, "F2", parameters=parameters, seed=1, name="poly")
         strategy = PoolStrategy(tensor, Ring.F2, 1, target=3)
-        catalogue.checkpoint(run, strategy.state())
-        catalogue.finish_run(run, "interrupted")
+        catalogue.runs.checkpoint(run, strategy.state())
+        catalogue.runs.finish(run, "interrupted")
     assert main(["resume", "poly", "--budget", "5s", "--db", database]) == 2
     assert "of which no scheme is stored" in capsys.readouterr().err
     with Catalogue.open(database) as catalogue:
-        catalogue.add(naive_scheme(tensor, Ring.F2))
+        catalogue.schemes.add(naive_scheme(tensor, Ring.F2))
     assert main(["resume", "poly", "--budget", "5s", "--db", database, "--gpu", "off"]) == 0
     with Catalogue.open(database) as catalogue:
-        assert (catalogue.run("poly").status, catalogue.run("poly").best_rank) == ("done", 3)
+        assert (catalogue.runs.get("poly").status, catalogue.runs.get("poly").best_rank) == (
+            "done",
+            3,
+        )
 
 
 @pytest.mark.parametrize("text", ["inf", "nan", "9" * 400, "99999d", "0", "-1", "1e3", ""])

@@ -12,7 +12,7 @@ import pytest
 from fault_support import assert_nothing_lost, pool, recorded
 
 from flipsearch.catalogue import Catalogue
-from flipsearch.catalogue.packing import pack_state, unpack_state
+from flipsearch.catalogue.codec import pack_state, unpack_state
 from flipsearch.cli import main
 from flipsearch.errors import CatalogueError, FormatError
 from flipsearch.executors.threads import ThreadExecutor
@@ -63,13 +63,13 @@ def go(
     """Start the run ``it`` or go on with it; None for a run that was cut off."""
     with Catalogue.open(database) as catalogue:
         acknowledged = recorded(catalogue)
-        run = catalogue.find_run("it")
+        run = catalogue.runs.find("it")
         outstanding: list[WalkTask] = []
         if run is None:
-            run = catalogue.start_run(strategy.format, strategy.ring, name="it", seed=7)
+            run = catalogue.runs.start(strategy.format, strategy.ring, name="it", seed=7)
         else:
-            run = catalogue.resume_run(run)
-            state = catalogue.load_checkpoint(run)
+            run = catalogue.runs.resume(run)
+            state = catalogue.runs.last_checkpoint(run)
             if state is not None:
                 strategy.restore(state)
                 outstanding = outstanding_tasks(state, strategy)
@@ -160,9 +160,9 @@ def test_outstanding_tasks_are_walked_alike_after_a_restore(make: Any, tmp_path:
         waiting.append(strategy.ask())
     saved = with_outstanding(strategy.state(), waiting)
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
-        run = catalogue.start_run("3x3x3", "F2")
-        catalogue.checkpoint(run, saved)
-        state = catalogue.load_checkpoint(run)
+        run = catalogue.runs.start("3x3x3", "F2")
+        catalogue.runs.checkpoint(run, saved)
+        state = catalogue.runs.last_checkpoint(run)
     assert state is not None
     again = make()
     again.restore(state)
@@ -222,10 +222,10 @@ def test_a_state_too_large_is_trimmed_and_can_be_read(
 def test_one_limit_for_packing_and_unpacking(monkeypatch: pytest.MonkeyPatch) -> None:
     state = {"levels": {"7": [np.arange(1000, dtype=np.uint64)] * 4}}
     exact = len(zlib.decompress(pack_state(state)[len(b"flipsearch state 1\n") :]))
-    monkeypatch.setattr("flipsearch.catalogue.packing.LARGEST_STATE_BYTES", exact)
+    monkeypatch.setattr("flipsearch.catalogue.codec.LARGEST_STATE_BYTES", exact)
     assert len(unpack_state(pack_state(state))["levels"]["7"]) == 4
     packed = pack_state(state)
-    monkeypatch.setattr("flipsearch.catalogue.packing.LARGEST_STATE_BYTES", exact - 1)
+    monkeypatch.setattr("flipsearch.catalogue.codec.LARGEST_STATE_BYTES", exact - 1)
     with pytest.raises(CatalogueError, match="too large"):
         pack_state(state)
     with pytest.raises(FormatError, match="too large"):
@@ -253,10 +253,10 @@ def test_a_run_that_fails_keeps_what_it_found(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         go(tmp_path / "c.sqlite", pool(7), ThreadExecutor(1, failing))
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
-        run = catalogue.run("it")
+        run = catalogue.runs.get("it")
         assert run.status == "interrupted"
         assert run.message == "a fault of the program"
-        assert catalogue.load_checkpoint(run) is not None
+        assert catalogue.runs.last_checkpoint(run) is not None
     result, _ = go(tmp_path / "c.sqlite", pool(7, TARGET))
     assert result is not None
     assert result.progress.best_rank <= TARGET
@@ -277,7 +277,7 @@ def test_the_same_command_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert first["run"] == second["run"] == third["run"]
     assert first["rank"] >= second["rank"] >= third["rank"] == 7
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
-        run = catalogue.run("it")
+        run = catalogue.runs.get("it")
         assert run.flips == first["flips"] + second["flips"] + third["flips"]
 
 
@@ -285,7 +285,7 @@ def test_at_most_an_interval_of_walking_is_lost(tmp_path: Path) -> None:
     ended, _ = go(tmp_path / "c.sqlite", cutting(pool(5), 60), ThreadExecutor(1))
     assert ended is None
     with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
-        state = catalogue.load_checkpoint(catalogue.run("it"))
+        state = catalogue.runs.last_checkpoint(catalogue.runs.get("it"))
     assert state is not None
     # a checkpoint follows every outcome here, so the one told last is there
     assert state["told"] == 60

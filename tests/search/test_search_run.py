@@ -30,7 +30,7 @@ def catalogue(tmp_path):
 
 
 def run_search(catalogue, strategy, walk=engine.walk, **options):
-    run = catalogue.start_run(strategy.format, strategy.ring, seed=strategy.seed)
+    run = catalogue.runs.start(strategy.format, strategy.ring, seed=strategy.seed)
     with ThreadExecutor(2, walk) as executor:
         return search(strategy, executor, catalogue, run, **{"budget": 20.0, **options})
 
@@ -43,10 +43,10 @@ def test_finds_lifts_and_stores(catalogue):
     assert result.lifted.ring.characteristic == 0
     verify(result.lifted)
     for digest in result.stored:
-        assert is_valid(catalogue.get(digest).scheme)
-    lifted = catalogue.get(result.lifted.content_hash)
-    assert catalogue.provenance(lifted)[0].lifted_from in result.stored
-    [run] = catalogue.runs()
+        assert is_valid(catalogue.schemes.get(digest).scheme)
+    lifted = catalogue.schemes.get(result.lifted.content_hash)
+    assert catalogue.schemes.provenance(lifted)[0].lifted_from in result.stored
+    [run] = catalogue.runs.all()
     assert (run.status, run.best_rank) == ("done", 15)
 
 
@@ -104,7 +104,7 @@ def test_deterministic_runs_are_equal(tmp_path):
     def outcome(name: str, workers: int) -> set[str]:
         strategy = PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=3, target=23, steps=100_000)
         with Catalogue.open(tmp_path / name) as catalogue:
-            run = catalogue.start_run("3x3x3", "F2", seed=3)
+            run = catalogue.runs.start("3x3x3", "F2", seed=3)
             with ThreadExecutor(workers) as executor:
                 search(
                     strategy, executor, catalogue, run, budget=60.0, deterministic=True, lift=False
@@ -138,9 +138,9 @@ def test_wrong_answers_are_quarantined_and_the_search_goes_on(catalogue):
     result = run_search(catalogue, strategy, faulty)
     assert strategy.best_rank == 11
     assert wrong
-    assert {entry.task["number"] for entry in catalogue.quarantined()} == wrong
+    assert {entry.task["number"] for entry in catalogue.runs.quarantined()} == wrong
     assert result.stored
-    assert all(is_valid(catalogue.get(digest).scheme) for digest in result.stored)
+    assert all(is_valid(catalogue.schemes.get(digest).scheme) for digest in result.stored)
     for states in strategy.levels.values():
         assert all(is_valid(unpack(strategy.format, Ring.F2, state)) for state in states)
 
@@ -152,7 +152,7 @@ def test_a_broken_walk_is_quarantined_with_its_task(catalogue):
 
     strategy = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=5, target=7, steps=1000)
     run_search(catalogue, strategy, broken)
-    assert {entry.task["number"] for entry in catalogue.quarantined()} == {0, 1, 2}
+    assert {entry.task["number"] for entry in catalogue.runs.quarantined()} == {0, 1, 2}
     assert strategy.best_rank == 7
 
 
@@ -176,9 +176,9 @@ def test_an_error_anywhere_ends_the_run_and_keeps_a_checkpoint(
     with pytest.raises(ZeroDivisionError):
         run_search(catalogue, strategy, deterministic=deterministic, checkpoint_seconds=0.0)
     monkeypatch.undo()
-    [run] = catalogue.runs()
+    [run] = catalogue.runs.all()
     assert (run.status, run.message) == ("interrupted", "a fault of the program")
-    state = catalogue.load_checkpoint(run)
+    state = catalogue.runs.last_checkpoint(run)
     assert state["asked"] > 0
     again = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=5, target=7)
     again.restore(state)
@@ -192,7 +192,7 @@ def test_ctrl_c_in_a_notebook_ends_the_run(catalogue):
     strategy = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=5)
     with pytest.raises(KeyboardInterrupt):
         run_search(catalogue, strategy, interrupted)
-    [run] = catalogue.runs()
+    [run] = catalogue.runs.all()
     assert (run.status, run.message) == ("interrupted", "KeyboardInterrupt")
 
 
@@ -216,7 +216,7 @@ def test_lifting_ends_at_its_share_of_the_budget(catalogue, monkeypatch):
     assert "0 s lifts" in result.lift_failure
     assert 0.3 <= result.lifting_seconds < 5
     assert "lifting, for 0 s at most" in messages
-    assert catalogue.runs()[0].status == "done"
+    assert catalogue.runs.all()[0].status == "done"
 
 
 def test_a_signal_during_a_lift_ends_it(catalogue, monkeypatch):
@@ -234,7 +234,7 @@ def test_a_signal_during_a_lift_ends_it(catalogue, monkeypatch):
     result = run_search(catalogue, strategy, stop=stop)
     assert time.monotonic() - began < 20
     assert result.interrupted
-    assert catalogue.runs()[0].status == "interrupted"
+    assert catalogue.runs.all()[0].status == "interrupted"
 
 
 def test_a_stop_drains_and_saves(catalogue):
@@ -248,9 +248,9 @@ def test_a_stop_drains_and_saves(catalogue):
     strategy = PoolStrategy(parse_format("4x4x4"), Ring.F2, seed=6, steps=50_000)
     result = run_search(catalogue, strategy, stopping, stop=stop)
     assert result.interrupted
-    [run] = catalogue.runs()
+    [run] = catalogue.runs.all()
     assert run.status == "interrupted"
     again = PoolStrategy(parse_format("4x4x4"), Ring.F2, seed=6, steps=50_000)
-    again.restore(catalogue.load_checkpoint(run))
+    again.restore(catalogue.runs.last_checkpoint(run))
     assert again.sizes == strategy.sizes
     assert again.asked == strategy.asked

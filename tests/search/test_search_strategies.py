@@ -31,7 +31,7 @@ def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_meta_search_starts_from_stored_schemes(catalogue: Catalogue) -> None:
-    stored = catalogue.add(naive_scheme(parse_format("2x2x3"), Ring.ZT))
+    stored = catalogue.schemes.add(naive_scheme(parse_format("2x2x3"), Ring.ZT))
     assert held_starts(catalogue, "2..3", Ring.ZT) == [stored.hash]
     assert held_starts(catalogue, "2..3", Ring.F2) == [stored.hash]
     assert held_starts(catalogue, "3..4", Ring.ZT) == []
@@ -58,13 +58,13 @@ def test_mirrored_reaches_the_strategy(catalogue: Catalogue) -> None:
 def test_a_search_starts_from_a_scheme_of_smaller_sides(
     catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = catalogue.add(naive_scheme(parse_format("st:2x2x2"), Ring.ZT))
+    small = catalogue.schemes.add(naive_scheme(parse_format("st:2x2x2"), Ring.ZT))
     format_ = parse_format("st:3x3x3")
     strategy = make_strategy(catalogue, "pool", format_, Ring.F3, 1, {"start": [small.hash]})
     assert isinstance(strategy, PoolStrategy)
     assert len(strategy.starts) == 1
     assert is_valid(unpack(format_, Ring.F3, strategy.starts[0]))
-    general = catalogue.add(naive_scheme(parse_format("2x2x3"), Ring.ZT))
+    general = catalogue.schemes.add(naive_scheme(parse_format("2x2x3"), Ring.ZT))
     catalogue.close()
     command = ["search", "2x4x2", "--from", general.hash, "--budget", "2s", "--target", "15"]
     assert main([*command, "--workers", "1", "--db", f"sqlite:///{tmp_path}/c.db", "--json"]) == 0

@@ -381,7 +381,7 @@ def test_progress_during_launches_and_an_interrupt_that_drains(tmp_path):
         Catalogue.open(tmp_path / "c.sqlite") as catalogue,
         DeviceExecutor(device, walkers=32) as executor,
     ):
-        run = catalogue.start_run("3x3x3", "F2")
+        run = catalogue.runs.start("3x3x3", "F2")
         result = search(
             strategy, executor, catalogue, run, budget=100, report=report, stop=stop, lift=False
         )

@@ -9,13 +9,14 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy.engine import Connection
 
-from flipsearch.catalogue.models import VERSION_TABLE, Base
+from flipsearch.catalogue.columns import SCHEMES
+from flipsearch.catalogue.tables import VERSION_TABLE
 
 
 def _run(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=SCHEMES.metadata,
         version_table=VERSION_TABLE,
         transactional_ddl=True,
         render_as_batch=True,
@@ -28,7 +29,7 @@ def _main() -> None:
     if given is not None:
         _run(given)
         return
-    from flipsearch.catalogue.database import Database
+    from flipsearch.catalogue.connection import Database
     from flipsearch.catalogue.places import resolve
 
     database = Database(resolve(context.get_x_argument(as_dictionary=True).get("db")))

@@ -14,7 +14,7 @@ _identifier = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Add the table and the columns; `flipsearch.catalogue.structure` fills in the calls."""
+    """Add the table and the columns; `flipsearch.catalogue.schema` fills in the calls."""
     op.create_table(
         "programs",
         sa.Column("scheme_id", _identifier, nullable=False),

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add table and column; `flipsearch.catalogue.structure` fills in the denominators over Q."""
+    """Add table and column; `flipsearch.catalogue.schema` fills in the denominators over Q."""
     op.create_table(
         "shipments",
         sa.Column("stamp", sa.String(64), nullable=False),

@@ -1,14 +1,14 @@
-"""Schemes and run states as compact bytes, without pickle.
+"""Schemes, programs and run states as bytes and as JSON, without pickle.
 
 A scheme's factors are packed at the width its coefficients need: one bit over F2, two bit planes
 (nonzero, negative) for ternary coefficients, the smallest signed integers otherwise, with the
-denominators behind them when there are any; then deflated where that helps. Everything else
-(format, ring, rank) stands in the columns of its row.
+denominators behind them when there are any; then deflated where that helps. Format, ring and rank
+stand in the columns of its row. Programs are JSON, deflated, relative to their own order of the
+products. A run's state is JSON in which NumPy arrays stand by reference to raw blocks behind it.
 
-A run's state is JSON in which NumPy arrays stand by reference to raw blocks behind it.
-
-Invariant: unpacking trusts nothing. Sizes are known beforehand from the row, inflating is bounded
-by them, and any mismatch is a `FormatError`.
+Invariant: unpacking trusts nothing. Sizes are known beforehand, inflating is bounded by them, and
+any mismatch is a `FormatError`. A scheme comes out with its content hash compared, programs after
+they were evaluated exactly.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flipsearch.errors import CatalogueError, FormatError
-from flipsearch.formats import Format
-from flipsearch.rings import IntArray, Ring
+from flipsearch.catalogue.arguments import TENSOR_PREFIX, as_format
+from flipsearch.catalogue.provenance import SHORT, Provenance
+from flipsearch.errors import CatalogueError, FlipsearchError, FormatError, InvalidSchemeError
+from flipsearch.formats import Format, parse_format
+from flipsearch.formats.tensors import SparseTensor, parse_tensor, tensor_text
+from flipsearch.programs import Reduction, reduction_from
+from flipsearch.rings import IntArray, Ring, parse_ring
 from flipsearch.scheme import Scheme
 
 _BITS, _TRITS, _FIRST_INTEGER = 0, 1, 2
@@ -32,11 +36,9 @@ _DEFLATED = 0x80
 _RATIONAL = 0x40
 _STATE_MAGIC = b"flipsearch state 1\n"
 LARGEST_STATE_BYTES = 1 << 30
+LARGEST_PROGRAM_BYTES = 1 << 26
 _STATE_DTYPES = frozenset(
-    f"{order}{kind}{size}"
-    for order, kind, size in [("|", "b", 1), ("|", "u", 1), ("|", "i", 1)]
-    + [("<", kind, size) for kind in "ui" for size in (2, 4, 8)]
-    + [("<", "f", size) for size in (4, 8)]
+    ["|b1", "|u1", "|i1", *(f"<{kind}{size}" for kind in "ui" for size in (2, 4, 8)), "<f4", "<f8"]
 )
 
 
@@ -46,7 +48,7 @@ def pack_scheme(scheme: Scheme) -> bytes:
     Parameters
     ----------
     scheme : Scheme
-        Any scheme; `flipsearch.catalogue` passes canonical ones.
+        Any; the catalogue packs canonical ones.
     """
     entries = np.concatenate([matrix.ravel() for matrix in scheme.factors])
     rational = bool((scheme.denominators != 1).any())
@@ -104,7 +106,7 @@ def unpack_scheme(data: bytes, format_: Format, ring: Ring, rank: int) -> Scheme
         raise FormatError(f"unknown packing {kind}")
     payload = data[1:]
     if data[0] & _DEFLATED:
-        payload = _inflate(payload, size)
+        payload = inflate(payload, size)
     if len(payload) != size:
         raise FormatError(f"{len(payload)} bytes of factors instead of {size}")
     entries = _entries(payload, kind, count, plane)
@@ -128,14 +130,21 @@ def _entries(payload: bytes, kind: int, count: int, plane: int) -> IntArray:
     return entries
 
 
-def _inflate(payload: bytes, size: int) -> bytes:
+def inflate(data: bytes, largest: int) -> bytes:
+    """Return the bytes that were deflated, at most `largest` of them.
+
+    Raises
+    ------
+    FormatError
+        They are damaged, cut off, followed by others, or more.
+    """
     inflater = zlib.decompressobj()
     try:
-        result = inflater.decompress(payload, size + 1)
+        result = inflater.decompress(data, largest + 1)
     except zlib.error as error:
-        raise FormatError(f"damaged factors ({error})") from None
-    if len(result) > size or not inflater.eof or inflater.unused_data:
-        raise FormatError("damaged factors (wrong length)")
+        raise FormatError(f"damaged ({error})") from None
+    if len(result) > largest or not inflater.eof or inflater.unused_data:
+        raise FormatError("damaged (wrong length), or too large")
     return result
 
 
@@ -194,12 +203,8 @@ def unpack_state(data: bytes) -> dict[str, Any]:
     """
     if not data.startswith(_STATE_MAGIC):
         raise FormatError("not a run's state")
-    inflater = zlib.decompressobj()
+    raw = inflate(data[len(_STATE_MAGIC) :], LARGEST_STATE_BYTES)
     try:
-        raw = inflater.decompress(data[len(_STATE_MAGIC) :], LARGEST_STATE_BYTES + 1)
-        whole = inflater.eof and not inflater.unused_data
-        if not whole or len(raw) > LARGEST_STATE_BYTES:
-            raise FormatError("a run's state is damaged or too large")
         head, _, rest = raw.partition(b"\n")
         length = int(head)
         tree = json.loads(rest[:length])
@@ -220,7 +225,7 @@ def unpack_state(data: bytes) -> dict[str, Any]:
             return array
 
         state = rich(tree)
-    except (zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"a run's state is damaged ({error})") from None
     if not isinstance(state, dict) or offset != len(rest):
         raise FormatError("a run's state is damaged (wrong length)")
@@ -237,3 +242,122 @@ def _array(rest: bytes, offset: int, dtype: str, shape: list[int]) -> tuple[npt.
     if end > len(rest):
         raise FormatError("a run's state is damaged (array too long)")
     return np.frombuffer(rest[offset:end], dtype).reshape(shape).copy(), end
+
+
+def pack_programs(reduction: Reduction) -> bytes:
+    """Return programs and denominators as bytes."""
+    text = json.dumps(reduction.to_dict(), separators=(",", ":"))
+    return zlib.compress(text.encode(), 6)
+
+
+def unpack_programs(data: bytes, format_: Format, name: str, additions: int) -> Reduction:
+    """Return the reduction that was packed, its programs evaluated again.
+
+    Parameters
+    ----------
+    data : bytes
+        From `pack_programs`.
+    format_ : Format
+        Of the scheme.
+    name : str
+        Content hash of the scheme they must compute.
+    additions : int
+        How many they must need.
+
+    Raises
+    ------
+    FormatError
+        The bytes are no programs, or those of another scheme.
+    """
+    try:
+        reduction = reduction_from(json.loads(inflate(data, LARGEST_PROGRAM_BYTES)), format_)
+    except (FormatError, ValueError, RecursionError, InvalidSchemeError) as error:
+        raise FormatError(f"programs cannot be used: {error}") from None
+    if reduction.scheme.content_hash != name:
+        raise FormatError("programs compute another scheme")
+    if reduction.additions != additions:
+        raise FormatError("programs need another number of additions than their row says")
+    return reduction
+
+
+def scheme_to_json(scheme: Scheme, provenance: Provenance | None = None) -> dict[str, Any]:
+    """Return a scheme and its provenance as JSON values."""
+    record: dict[str, Any] = {
+        "format": str(scheme.format),
+        "ring": scheme.ring.value,
+        "u": scheme.u.tolist(),
+        "v": scheme.v.tolist(),
+        "w": scheme.w.tolist(),
+    }
+    if isinstance(scheme.format, SparseTensor):
+        record["tensor"] = tensor_text(scheme.format)
+    if (scheme.denominators != 1).any():
+        record["denominators"] = scheme.denominators.tolist()
+    if provenance is not None:
+        record["provenance"] = provenance.to_dict()
+    return record
+
+
+def scheme_from_json(record: Any) -> tuple[Scheme, Provenance | None]:
+    """Return the scheme and provenance that `scheme_to_json` described.
+
+    Raises
+    ------
+    FormatError
+        It describes no scheme.
+    """
+    try:
+        u, v, w = (np.array(record[key]) for key in "uvw")
+        denominators = np.array(record.get("denominators", [1] * len(u)))
+        tensor = "tensor" in record
+        format_ = parse_tensor(record["tensor"]) if tensor else parse_format(record["format"])
+        scheme = Scheme(format_, parse_ring(record["ring"]), u, v, w, denominators)
+        return scheme, Provenance.of_dict(record.get("provenance"))
+    except FlipsearchError as error:
+        raise FormatError(str(error)) from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise FormatError(f"not a scheme ({error})") from None
+
+
+def format_of(name: str, definition: str | None) -> Format:
+    """Return the format of that name, from its definition if it is a tensor's.
+
+    Raises
+    ------
+    FormatError
+        A tensor without a definition, or with another tensor's.
+    UsageError
+        The name is no format.
+    """
+    if not name.startswith(TENSOR_PREFIX):
+        return as_format(name)
+    tensor = parse_tensor(definition or "")
+    if tensor.name != name:
+        raise FormatError(f"the definition of {name} is another tensor's")
+    return tensor
+
+
+def restored(data: bytes | None, format_: Format, ring: Ring, rank: int, name: str) -> Scheme:
+    """Return the scheme of a row, its hash checked.
+
+    Raises
+    ------
+    CatalogueError
+        The row is damaged.
+    """
+    try:
+        scheme = unpack_scheme(data or b"", format_, ring, rank)
+        if scheme.content_hash == name:
+            return scheme
+        reason = "its content has another hash"
+    except FormatError as error:
+        reason = str(error)
+    raise damaged(name, reason)
+
+
+def damaged(name: str, reason: str) -> CatalogueError:
+    """Return the error for a scheme whose row is damaged."""
+    return CatalogueError(
+        f"scheme {name[:SHORT]} is damaged in the catalogue ({reason}): run flipsearch doctor "
+        "--catalogue, then import it again or restore a backup"
+    )

@@ -9,31 +9,52 @@ Invariant: what comes out was proved when it went in, and its hash is checked on
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Self
 
 from flipsearch.catalogue import audit as auditing
-from flipsearch.catalogue import bounds, schema, shipped, spool, structure
-from flipsearch.catalogue.database import PATIENCE_SECONDS, Database
-from flipsearch.catalogue.places import resolve
-from flipsearch.catalogue.runlog import RunLog
-from flipsearch.catalogue.writer import Writer
+from flipsearch.catalogue import schema, shipped, spool
+from flipsearch.catalogue.bounds import Bounds
+from flipsearch.catalogue.columns import Record
+from flipsearch.catalogue.connection import PATIENCE_SECONDS, Database
+from flipsearch.catalogue.places import Place, resolve
+from flipsearch.catalogue.programs import Programs
+from flipsearch.catalogue.runs import Runs
+from flipsearch.catalogue.schemes import Schemes
 from flipsearch.errors import CatalogueError, NotFoundError
+from flipsearch.formats import Format
+from flipsearch.rings import Ring
 
-_CREATION_SECONDS = 60.0
+_log = logging.getLogger(__name__)
 
 
-class Catalogue(Writer, RunLog):
+class Catalogue:
     """An open catalogue; use it as a context manager, or `close` it.
 
-    Make one with `Catalogue.open`. What can be asked is in `Reader`, what can be stored in
-    `Writer`, what a search records in `RunLog`.
+    Make one with `Catalogue.open`.
+
+    Attributes
+    ----------
+    schemes : Schemes
+        The proved schemes.
+    runs : Runs
+        Searches and their checkpoints, and results that were rejected.
+    bounds : Bounds
+        Known bounds of the literature.
+    programs : Programs
+        Programs with fewer additions.
+    database : Database
+        Its connections.
     """
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._tensors = {}
+        self.schemes = Schemes(database)
+        self.runs = Runs(database)
+        self.bounds = Bounds(database)
+        self.programs = Programs(database, self.schemes)
 
     @classmethod
     def open(
@@ -64,28 +85,34 @@ class Catalogue(Writer, RunLog):
             It is not a catalogue, newer than this program, damaged, out of reach, ...
         """
         place = resolve(address)
-        if (
-            read_only
-            and place.path is not None
-            and not place.is_default
-            and not place.path.exists()
-        ):
+        path = None if place.is_default else place.path
+        if read_only and path is not None and not path.exists():
             raise NotFoundError(
                 f"there is no catalogue {place.label}: check --db and FLIPSEARCH_DB; "
                 "commands that store, such as search and import, make one"
             )
         database = Database(place, read_only=read_only, patience=patience)
         try:
-            _make_ready(database)
+            schema.make_ready(database)
             catalogue = cls(database)
             if not read_only:
-                if spool.pending(place):
-                    catalogue._absorb_if_free()
-                catalogue._restock_if_free()
+                catalogue._absorb()
+                catalogue._restock()
         except BaseException:
             database.close()
             raise
         return catalogue
+
+    def best(
+        self, format_: str | Format, ring: str | Ring | None = None, *, exact: bool = False
+    ) -> Record | None:
+        """Return the stored scheme of least rank for a format; short for `schemes.best`."""
+        return self.schemes.best(format_, ring, exact=exact)
+
+    @property
+    def place(self) -> Place:
+        """Where the catalogue lies."""
+        return self.database.place
 
     def close(self) -> None:
         """Close the connections and let other processes write; later calls do nothing."""
@@ -96,6 +123,9 @@ class Catalogue(Writer, RunLog):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return f"<Catalogue {self.place.label}>"
 
     def health(self) -> auditing.Health:
         """Look at structure, sizes, spool files, the writer and free space."""
@@ -112,56 +142,36 @@ class Catalogue(Writer, RunLog):
 
     def record_verified(self, result: auditing.Audit) -> None:
         """Record that the schemes an audit found sound were proved again now."""
-        auditing.record_verified(self.database, result.sound)
+        auditing.record_verified(self.database, result)
 
-    def __repr__(self) -> str:
-        return f"<Catalogue {self.place.label}>"
-
-
-def _make_ready(database: Database) -> None:
-    """Make the newest schema be there; the usual case is one small query."""
-    place = database.place
-    if place.path is not None and place.path.is_dir():
-        raise CatalogueError(f"{place.path} is a folder: give the path of a file with --db")
-    if place.path is not None and place.path.exists() and not place.path.is_file():
-        raise CatalogueError(f"{place.path} is no regular file: give another path with --db")
-    if place.path is None or (place.path.exists() and place.path.stat().st_size):
-        with database.reading() as connection:
-            if schema.revision_of(connection, place) == schema.NEWEST:
-                return
-    if place.path is not None:
-        try:
-            place.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CatalogueError(
-                f"cannot make the folder {place.path.parent}: {error.strerror or error}; choose "
-                "another catalogue with --db"
-            ) from None
-    if not database.read_only:
-        _make(database)
-        return
-    maker = Database(place, patience=database.patience)
-    try:
-        _make(maker)
-    finally:
-        maker.close()
-
-
-def _make(database: Database) -> None:
-    """Make or migrate the tables; a fresh one gets bounds and schemes in the same transaction."""
-    with database.writing(lease_seconds=_CREATION_SECONDS) as connection:
-        if not database.place.is_sqlite:
-            # two programs that open an empty database at once take turns
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({schema.APPLICATION_ID})")
-        before = schema.revision_of(connection, database.place)
-        if before == schema.NEWEST:
+    def _absorb(self) -> None:
+        """Take in spool files, unless another process is writing."""
+        if not spool.pending(self.place):
             return
-        schema.migrate(connection)
-        if before is not None:
-            structure.fill_in(connection)
-        else:
-            bounds.load(connection, *bounds.shipped_table())
-            folder = shipped.shipped_folder()
-            if folder is not None:
-                shipped.take(connection, folder, shipped.stamp(folder))
-    database.release()
+        try:
+            new = self.schemes.absorb()
+            _log.info("%d schemes taken in from spool files", new)
+        except (CatalogueError, OSError) as error:
+            _log.warning("spool files stay for later: %s", error)
+        finally:
+            self.database.release()
+
+    def _restock(self) -> None:
+        """Take in the shipped schemes that are newer than this catalogue, once."""
+        folder = shipped.shipped_folder()
+        if folder is None:
+            return
+        try:
+            mark = shipped.stamp(folder)
+            with self.database.reading() as connection:
+                if shipped.is_taken(connection, mark):
+                    return
+            with self.database.writing(lease_seconds=0.0) as connection:
+                if shipped.is_taken(connection, mark):
+                    return
+                new = shipped.take(connection, folder, mark)
+            _log.info("%d schemes taken in that ship with this version", new)
+        except (CatalogueError, OSError) as error:
+            _log.info("shipped schemes stay for later: %s", error)
+        finally:
+            self.database.release()

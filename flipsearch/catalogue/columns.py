@@ -1,0 +1,354 @@
+"""The columns of a scheme's record, each said once.
+
+A field of `Record` says how its column is stored or computed, what JSON and listings call it, by
+what name one sorts and filters, and how it is measured from a scheme. From that follow the table
+of the database, the rows that are stored, the audit, the order and filters of a query.
+
+Invariant: a measured column depends on nothing but the scheme in canonical form, so that an audit
+can compare it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, get_type_hints
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy import Double, Index, Integer, String, Table, func, select
+
+from flipsearch.catalogue import arguments
+from flipsearch.catalogue.provenance import SHORT
+from flipsearch.catalogue.tables import BOUNDS, IDENTIFIER, METADATA, PROVENANCE, VALUES, Moment
+from flipsearch.formats import Format, MatrixProduct
+from flipsearch.formats.recursion import Recursion, recursion
+from flipsearch.programs import Reduction
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+
+Condition = sa.ColumnElement[bool]
+Compare = Callable[[str, Any, Any], list[Condition]]
+
+
+class Measured:
+    """What is measured of a scheme in canonical form."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self.scheme = scheme
+
+    @cached_property
+    def recursion(self) -> Recursion | None:
+        """The recursive calls of a scheme, or None unless its format is structured."""
+        form = self.scheme.format
+        if not isinstance(form, MatrixProduct) or form.operands == "gg":
+            return None
+        return recursion(form, self.scheme.factors, self.scheme.ring.characteristic)
+
+    @property
+    def calls(self) -> int | None:
+        """How many products are recursive calls."""
+        return None if self.recursion is None else self.recursion.recursive_calls
+
+    @property
+    def gamma(self) -> float | None:
+        """The factor by which block recursion is cheaper than on a general product."""
+        gamma = None if self.recursion is None else self.recursion.gamma
+        return float(gamma) if gamma is not None and math.isfinite(gamma) else None
+
+    @property
+    def growth(self) -> float | None:
+        """The growth factor max_k sum_r |u_r|_1 |v_r|_1 |w_rk| / d_r; None over a finite field.
+
+        It bounds how one step of the scheme amplifies rounding errors (Bini and Lotti 1980,
+        "Stability of fast algorithms for matrix multiplication").
+        """
+        if self.scheme.ring.characteristic:
+            return None
+        u, v, w = (np.abs(matrix).astype(np.float64) for matrix in self.scheme.factors)
+        weights = u.sum(axis=1) * v.sum(axis=1) / self.scheme.denominators
+        return float((weights @ w).max(initial=0.0))
+
+    @property
+    def denominator(self) -> int:
+        """The product of those of 2 and 3 that divide a denominator: 1, 2, 3 or 6."""
+        return math.prod(p for p in (2, 3) if (self.scheme.denominators % p == 0).any())
+
+
+class Column:
+    """What a field of `Record` says of its column.
+
+    Parameters
+    ----------
+    type_ : SQLAlchemy type, optional
+        Its type in the table of schemes; without one, queries compute it.
+    name : str, optional
+        Its name in that table, if it is not the field's.
+    json, sort, ask : str
+        Its names in JSON, in orders and in `Filters`; empty if it has none.
+    compare : function
+        From (filter's name, value, SQL expression) to the conditions the filter means; it raises
+        a TypeError for a value of a wrong type.
+    measure : function
+        From `Measured` to its value.
+    compute : function
+        Gives the SQL expression of a column that is not stored.
+    options
+        Further arguments of its ``sqlalchemy.Column``.
+    """
+
+    def __init__(
+        self,
+        type_: Any = None,
+        *,
+        name: str = "",
+        json: str = "",
+        sort: str = "",
+        ask: str = "",
+        compare: Compare | None = None,
+        measure: Callable[[Measured], Any] | None = None,
+        compute: Callable[[], Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self.type, self.name, self.json, self.sort, self.ask = type_, name, json, sort, ask
+        self.compare, self.measure, self.compute = compare, measure, compute
+        self.options = {"nullable": False} | options
+
+
+def within(name: str, value: Any, column: Any) -> list[Condition]:
+    """Return the conditions of a filter by a number or a range."""
+    low, high = arguments.range_of(name, value)
+    ends = [] if low is None else [column >= arguments.within_database(low)]
+    return ends if high is None else [*ends, column <= arguments.within_database(high)]
+
+
+def at_most(name: str, value: Any, column: Any) -> list[Condition]:
+    """Return the condition of a filter by a largest value."""
+    return [column <= arguments.real(name, value)]
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One stored scheme.
+
+    `tabulated` is its format with the sides in order. `growth` is the growth factor of Bini and
+    Lotti 1980 (12 for Strassen, 18 for Winograd), None over finite fields. `known_bound` is the
+    cited bound for the format over the same ring, None if there is none; `gap` is the rank minus
+    it: negative is better than anything known. `additions` are those of the scheme as written,
+    `fewest_additions` those of its stored programs, which share sums, if they need fewer. `calls`
+    and `gamma` are the recursive calls of a structured format and the factor by which block
+    recursion on it is cheaper than on a general product; None where that has no meaning
+    (`flipsearch.formats.recursion`). `workers` and `survives` are set for fault-tolerant unions of
+    schemes: how many products there are, how many may be lost. `denominator` is the product of
+    those of 2 and 3 that divide a denominator: over these characteristics a scheme over Q has no
+    image. It is None in damaged rows of an older schema.
+
+    `scheme` and `reduction` are fetched and checked when they are asked for.
+    """
+
+    id: Annotated[int, Column(IDENTIFIER, primary_key=True)]
+    hash: Annotated[str, Column(String(64), unique=True, json="scheme", sort="scheme")]
+    format: Annotated[
+        Format,
+        Column(String(64), json="format", sort="format", measure=lambda m: m.scheme.format.name),
+    ]
+    tabulated: Annotated[
+        str, Column(String(64), measure=lambda m: arguments.names_of(m.scheme.format)[1])
+    ]
+    ring: Annotated[Ring, Column(String(2), json="ring", sort="ring")]
+    rank: Annotated[
+        int,
+        Column(
+            Integer, json="rank", sort="rank", ask="rank", compare=within,
+            measure=lambda m: m.scheme.rank,
+        ),
+    ]  # fmt: skip
+    known_bound: Annotated[int | None, Column(json="known_bound", compute=lambda: BOUND.c.value)]
+    gap: Annotated[
+        int | None,
+        Column(
+            json="gap", sort="gap", ask="gap", compare=within,
+            compute=lambda: SCHEMES.c.rank - BOUND.c.value,
+        ),
+    ]  # fmt: skip
+    additions: Annotated[
+        int,
+        Column(Integer, json="additions", sort="written", measure=lambda m: m.scheme.additions),
+    ]
+    fewest_additions: Annotated[
+        int,
+        Column(
+            Integer, name="fewest", server_default="0", json="fewest_additions", sort="additions",
+            ask="additions", compare=within, measure=lambda m: m.scheme.additions,
+        ),
+    ]  # fmt: skip
+    nonzeros: Annotated[
+        int, Column(Integer, json="nonzeros", sort="nonzeros", measure=lambda m: m.scheme.nonzeros)
+    ]
+    growth: Annotated[
+        float | None,
+        Column(
+            Double, nullable=True, json="growth", sort="growth", ask="growth", compare=at_most,
+            measure=lambda m: m.growth,
+        ),
+    ]  # fmt: skip
+    omega: Annotated[
+        float, Column(Double, json="omega", sort="omega", measure=lambda m: m.scheme.omega)
+    ]
+    calls: Annotated[
+        int | None,
+        Column(Integer, nullable=True, json="calls", sort="calls", measure=lambda m: m.calls),
+    ]
+    gamma: Annotated[
+        float | None,
+        Column(
+            Double, nullable=True, json="gamma", sort="gamma", ask="gamma", compare=at_most,
+            measure=lambda m: m.gamma,
+        ),
+    ]  # fmt: skip
+    stored: Annotated[dt.datetime, Column(Moment, json="stored", sort="stored")]
+    verified: Annotated[dt.datetime, Column(Moment, json="verified", sort="verified")]
+    source: Annotated[str, Column(json="source", compute=lambda: FIRST_LABEL)]
+    workers: Annotated[int | None, Column(Integer, nullable=True, json="workers")]
+    survives: Annotated[int | None, Column(Integer, nullable=True, json="survives")]
+    denominator: Annotated[
+        int | None, Column(Integer, nullable=True, measure=lambda m: m.denominator)
+    ]
+    _load: Callable[[Record], Scheme] = field(repr=False)
+    _load_reduction: Callable[[Record], Reduction | None] = field(repr=False)
+
+    @property
+    def short(self) -> str:
+        """The first 12 digits of the hash: an ID to type."""
+        return self.hash[:SHORT]
+
+    @cached_property
+    def scheme(self) -> Scheme:
+        """The scheme itself, its content hash checked.
+
+        Raises
+        ------
+        CatalogueError
+            The row is damaged, or the catalogue was closed.
+        """
+        return self._load(self)
+
+    @cached_property
+    def reduction(self) -> Reduction | None:
+        """Its stored programs with the fewest additions, evaluated and compared; None if none.
+
+        Raises
+        ------
+        CatalogueError
+            They do not compute this scheme, or the catalogue was closed.
+        """
+        return self._load_reduction(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every column under its JSON name, scalars only: a row of a data frame."""
+        return {name: _scalar(getattr(self, field)) for field, name in _JSON.items()}
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, Ring):
+        return value.value
+    return str(value) if isinstance(value, Format) else value
+
+
+def _columns() -> dict[str, Column]:
+    """Return what the fields of `Record` say, each with its name in the table."""
+    found = {}
+    for name, hint in get_type_hints(Record, globals(), include_extras=True).items():
+        if hasattr(hint, "__metadata__"):
+            (found[name],) = hint.__metadata__
+            found[name].name = found[name].name or name
+    return found
+
+
+COLUMNS = _columns()
+_JSON = {name: column.json for name, column in COLUMNS.items() if column.json}
+_FORMAT, _RING = list(COLUMNS).index("format"), list(COLUMNS).index("ring")
+JSON_NAMES = tuple(_JSON.values())
+"""The keys of `Record.to_dict`, in this order."""
+
+SCHEMES = Table(
+    "schemes",
+    METADATA,
+    *(
+        sa.Column(column.name, column.type, **column.options)
+        for column in COLUMNS.values()
+        if column.type is not None
+    ),
+    sa.Column("invariants", VALUES),
+    Index("ix_schemes_best", "tabulated", "ring", "rank", "fewest", "id", "hash", "denominator"),
+    Index("ix_schemes_stored", "stored"),
+)
+BOUND = BOUNDS.alias()
+"""The bound that counts for a scheme, joined to it by `select_records`."""
+
+FIRST_LABEL = func.coalesce(
+    select(PROVENANCE.c.label)
+    .where(PROVENANCE.c.scheme_id == SCHEMES.c.id)
+    .order_by(PROVENANCE.c.id)
+    .limit(1)
+    .correlate(SCHEMES)
+    .scalar_subquery(),
+    "unknown",
+)
+EXPRESSIONS: dict[str, Any] = {
+    name: column.compute() if column.compute else SCHEMES.c[column.name]
+    for name, column in COLUMNS.items()
+}
+"""What each column of a record is in SQL."""
+
+ORDERS: dict[str, tuple[Any, ...]] = {
+    column.sort: (EXPRESSIONS[name],) for name, column in COLUMNS.items() if column.sort
+} | {"format": (func.length(SCHEMES.c.tabulated), SCHEMES.c.tabulated, SCHEMES.c.format)}
+"""The columns that one may sort by."""
+
+FILTERED = {column.ask: name for name, column in COLUMNS.items() if column.ask}
+"""The columns of filters that compare numbers."""
+
+
+def measured(scheme: Scheme) -> dict[str, Any]:
+    """Return the measured columns of a scheme in canonical form, by their names in the table."""
+    known = Measured(scheme)
+    return {
+        column.name: column.measure(known)
+        for column in COLUMNS.values()
+        if column.measure is not None
+    }
+
+
+def with_bounds(statement: sa.Select[Any]) -> sa.Select[Any]:
+    """Join to the schemes of a statement the bounds that count for them."""
+    return statement.outerjoin(
+        BOUND,
+        sa.and_(
+            BOUND.c.format == SCHEMES.c.tabulated, BOUND.c.ring == SCHEMES.c.ring, BOUND.c.current
+        ),
+    )
+
+
+def select_records() -> sa.Select[Any]:
+    """Return the statement whose rows hold the columns of records, in the order of the fields."""
+    columns = (expression.label(name) for name, expression in EXPRESSIONS.items())
+    return with_bounds(select(*columns).select_from(SCHEMES))
+
+
+def record_of(
+    row: Any,
+    format_: Format,
+    ring: Ring,
+    load: Callable[[Record], Scheme],
+    load_reduction: Callable[[Record], Reduction | None],
+) -> Record:
+    """Return the record of a row of `select_records`, which fetches its scheme by `load`."""
+    values = [*row, load, load_reduction]
+    values[_FORMAT], values[_RING] = format_, ring
+    return Record(*values)

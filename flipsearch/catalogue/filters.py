@@ -1,0 +1,208 @@
+"""Filters of a query, as conditions in SQL.
+
+Invariant: general formats are looked up under their sides in order, so that a scheme stored as
+4x5x3 answers a question about 3x4x5; ZT counts as Z, and both as Q. A scheme that only reduces to
+F2 or F3 passes no filter by that ring: `flipsearch.catalogue.best` counts it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Select, func, or_, select
+
+from flipsearch.catalogue import arguments
+from flipsearch.catalogue.arguments import as_ring, names_of, run_key, within_database
+from flipsearch.catalogue.columns import (
+    COLUMNS,
+    EXPRESSIONS,
+    FILTERED,
+    ORDERS,
+    SCHEMES,
+    Condition,
+    with_bounds,
+)
+from flipsearch.catalogue.tables import PROVENANCE, RUNS
+from flipsearch.errors import UsageError
+from flipsearch.formats import Format
+from flipsearch.rings import Ring
+
+Range = int | tuple[int | None, int | None]
+
+INCLUDED = {
+    Ring.F2: (Ring.F2,),
+    Ring.F3: (Ring.F3,),
+    Ring.ZT: (Ring.ZT,),
+    Ring.Z: (Ring.ZT, Ring.Z),
+    Ring.Q: (Ring.ZT, Ring.Z, Ring.Q),
+}
+"""The stored rings that count as each ring, without changing a scheme."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Conditions on schemes; every one that is given must hold.
+
+    Parameters
+    ----------
+    format : str or Format
+        In any order of its sides, unless `exact`.
+    ring : str or Ring
+        Z includes ZT, and Q both.
+    rank, gap, additions : int or (low, high)
+        A value, or a range with either end None; gap is rank minus known bound, additions are
+        the fewest known: of the stored programs where there are any, else as written.
+    growth : float
+        Growth factor at most this; excludes finite fields, which have none.
+    gamma : float
+        Recursion factor at most this; only structured formats have one.
+    front : bool
+        Only Pareto-best schemes of each format and ring over rank, recursive calls and additions
+        (`flipsearch.formats.recursion.Merits`).
+    source : str
+        Any part of a source, whatever the case.
+    run : int or str
+        Number or name of a run that found it.
+    since, until : datetime or date
+        Stored on or after; before.
+    exact : bool
+        Only the order of the sides that `format` has.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A condition of a wrong type or value; the message names it.
+    UsageError
+        Unknown format or ring.
+    """
+
+    format: str | Format | None = None
+    ring: str | Ring | None = None
+    rank: Range | None = None
+    gap: Range | None = None
+    additions: Range | None = None
+    growth: float | None = None
+    gamma: float | None = None
+    front: bool = False
+    source: str | None = None
+    run: int | str | None = None
+    since: dt.date | None = None
+    until: dt.date | None = None
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        """Make the conditions, which checks their types."""
+        arguments.flag("exact", self.exact)
+        object.__setattr__(self, "_conditions", self._in_sql())
+
+    @classmethod
+    def of(cls, filters: Filters | None, conditions: Mapping[str, Any]) -> Filters:
+        """Return filters given as such or as keyword arguments; both at once is a TypeError."""
+        if filters is None:
+            return cls(**conditions)
+        if conditions:
+            raise TypeError(f"give filters or the conditions {', '.join(conditions)}, not both")
+        return arguments.instance("filters", filters, cls, "Filters")
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """The conditions in SQL."""
+        found: list[Condition] = self._conditions  # type: ignore[attr-defined]
+        return found
+
+    def _in_sql(self) -> list[Condition]:
+        found: list[Condition] = []
+        for name in (field.name for field in fields(self)):
+            value = getattr(self, name)
+            if value is None or name == "exact":
+                continue
+            if name in FILTERED:
+                column = FILTERED[name]
+                compare = COLUMNS[column].compare
+                assert compare is not None
+                found += compare(name, value, EXPRESSIONS[column])
+            else:
+                found += getattr(self, f"_by_{name}")(value)
+        return found
+
+    def _by_format(self, value: Any) -> list[Condition]:
+        name, tabulated = names_of(value)
+        return [SCHEMES.c.format == name if self.exact else SCHEMES.c.tabulated == tabulated]
+
+    def _by_ring(self, value: Any) -> list[Condition]:
+        return [SCHEMES.c.ring.in_([ring.value for ring in INCLUDED[as_ring(value)]])]
+
+    def _by_front(self, value: Any) -> list[Condition]:
+        return [~_beaten()] if arguments.flag("front", value) else []
+
+    def _by_source(self, value: Any) -> list[Condition]:
+        part = arguments.text("source", value)
+        return [_came_from(PROVENANCE.c.label.icontains(part, autoescape=True))]
+
+    def _by_run(self, value: Any) -> list[Condition]:
+        key = run_key(value)
+        if isinstance(key, int):
+            return [_came_from(PROVENANCE.c.run_id == within_database(key))]
+        named = select(RUNS.c.id).where(RUNS.c.name == key)
+        return [_came_from(PROVENANCE.c.run_id.in_(named))]
+
+    def _by_since(self, value: Any) -> list[Condition]:
+        return [SCHEMES.c.stored >= arguments.moment("since", value)]
+
+    def _by_until(self, value: Any) -> list[Condition]:
+        return [SCHEMES.c.stored < arguments.moment("until", value)]
+
+    def count(self) -> Select[Any]:
+        """Return the statement that counts the schemes that pass."""
+        statement = select(func.count()).select_from(SCHEMES)
+        return (statement if self.gap is None else with_bounds(statement)).where(*self.conditions)
+
+
+def _beaten() -> Condition:
+    """Return the condition that another scheme is nowhere worse, and better or there before."""
+    ours, other = SCHEMES.c, SCHEMES.alias().c
+    calls, theirs = func.coalesce(ours.calls, 0), func.coalesce(other.calls, 0)
+    return (
+        select(other.id)
+        .where(other.tabulated == ours.tabulated, other.ring == ours.ring)
+        .where(other.rank <= ours.rank, other.fewest <= ours.fewest, theirs >= calls)
+        .where(
+            or_(
+                other.rank < ours.rank,
+                other.fewest < ours.fewest,
+                theirs > calls,
+                other.id < ours.id,
+            )
+        )
+        .exists()
+    )
+
+
+def _came_from(condition: Condition) -> Condition:
+    statement = select(PROVENANCE.c.id).where(PROVENANCE.c.scheme_id == SCHEMES.c.id, condition)
+    return statement.exists()
+
+
+def order(sort: str | Sequence[str]) -> list[Any]:
+    """Return the SQL order for names such as ``rank,-additions``; ties go by row number.
+
+    A minus before a name, or ``:desc`` behind it, means descending; empty values come last.
+
+    Raises
+    ------
+    UsageError
+        Unknown column.
+    """
+    names = sort.split(",") if isinstance(sort, str) else arguments.collection("sort", sort)
+    columns: list[Any] = []
+    for name in names:
+        bare = arguments.text("sort", name).strip().removeprefix("-").removesuffix(":desc")
+        if bare not in ORDERS:
+            raise UsageError(f"cannot sort by {bare!r}: choose from {', '.join(ORDERS)}")
+        for column in ORDERS[bare]:
+            ordered = column.asc() if name.strip() == bare else column.desc()
+            columns.append(ordered.nulls_last())
+    return [*columns, SCHEMES.c.id]

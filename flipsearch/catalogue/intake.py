@@ -1,0 +1,224 @@
+"""The one way into the catalogue: prove, measure, pack, insert.
+
+Invariant: a row exists only for a scheme whose Brent equations `flipsearch.verify` evaluated in
+this process, under the hash of its content. Inserting the same scheme again changes nothing but
+may add a new provenance.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert as insert_into
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection
+
+from flipsearch.catalogue.codec import pack_scheme, scheme_to_json
+from flipsearch.catalogue.columns import SCHEMES, measured
+from flipsearch.catalogue.provenance import SHORT, Provenance
+from flipsearch.catalogue.tables import FACTORS, PROVENANCE, QUARANTINE, RUNS, TENSORS, insert_rows
+from flipsearch.errors import FlipsearchError, InvalidSchemeError, UsageError
+from flipsearch.formats import MatrixProduct
+from flipsearch.formats.tensors import SparseTensor, tensor_text
+from flipsearch.scheme import Scheme
+from flipsearch.verify import verify
+
+CHUNK = 500
+"""Values that a statement lists at most."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of a scheme that was handed to the writer.
+
+    Parameters
+    ----------
+    id : int
+        Row number; 0 if rejected.
+    hash : str
+        Content hash, 64 hex digits: the name of the scheme everywhere.
+    new : bool
+        Whether it was not in the catalogue before.
+    rejected : str, optional
+        Why it was quarantined instead of stored.
+    """
+
+    id: int
+    hash: str
+    new: bool
+    rejected: str | None = None
+
+    @property
+    def short(self) -> str:
+        """The first 12 digits of the hash, as listings show it."""
+        return self.hash[:SHORT]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A proved scheme with its columns and packed factors, ready to insert."""
+
+    scheme: Scheme
+    data: bytes
+    columns: dict[str, Any]
+    definition: str | None = None
+
+    @property
+    def hash(self) -> str:
+        """Content hash."""
+        return str(self.columns["hash"])
+
+
+def prepare(scheme: Scheme) -> Prepared:
+    """Prove a scheme and return its row and factors, in canonical form over its natural ring.
+
+    Raises
+    ------
+    InvalidSchemeError
+        A Brent equation fails.
+    UsageError
+        Its format has no name to store it under.
+    """
+    format_ = scheme.format
+    if not isinstance(format_, MatrixProduct | SparseTensor):
+        raise UsageError(f"{format_} has no name to keep it under in a catalogue")
+    verify(scheme)
+    now = dt.datetime.now(dt.UTC)
+    stored = scheme.canonical.over(scheme.natural_ring)
+    if stored.rank == 0:
+        raise InvalidSchemeError(f"a scheme for {format_} without products computes nothing")
+    columns = measured(stored) | {
+        "hash": scheme.content_hash,
+        "ring": stored.ring.value,
+        "stored": now,
+        "verified": now,
+    }
+    definition = tensor_text(format_) if isinstance(format_, SparseTensor) else None
+    return Prepared(stored, pack_scheme(stored), columns, definition)
+
+
+def prepare_many(schemes: Sequence[Scheme], workers: int = 1) -> list[Prepared | FlipsearchError]:
+    """Prove many, in threads, because NumPy proves them; an invalid one gives its error."""
+
+    def one(scheme: Scheme) -> Prepared | FlipsearchError:
+        try:
+            return prepare(scheme)
+        except FlipsearchError as error:
+            return error
+
+    if workers <= 1 or len(schemes) < 2 * workers:
+        return [one(scheme) for scheme in schemes]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(one, schemes))
+
+
+def insert(
+    connection: Connection, items: Iterable[tuple[Prepared, Provenance | None]]
+) -> list[Stored]:
+    """Insert proved schemes; return, in order, where each one is and whether it is new."""
+    items = list(items)
+    numbers = identifiers(connection, {prepared.hash for prepared, _ in items})
+    seen = set(numbers)
+    fresh = list({p.hash: p for p, _ in items if p.hash not in numbers}.values())
+    if fresh:
+        if connection.dialect.name != "sqlite":  # two writers never wait for each other in a ring
+            fresh.sort(key=lambda prepared: prepared.hash)
+        tensors = {p.columns["format"]: p.definition for p in fresh if p.definition is not None}
+        if tensors:
+            rows = [{"name": name, "definition": text} for name, text in sorted(tensors.items())]
+            insert_rows(connection, TENSORS, rows)
+        insert_rows(connection, SCHEMES, [prepared.columns for prepared in fresh])
+        numbers |= identifiers(connection, {prepared.hash for prepared in fresh})
+        factors = [{"scheme_id": numbers[p.hash], "data": p.data} for p in fresh]
+        insert_rows(connection, FACTORS, factors)
+    now = dt.datetime.now(dt.UTC)
+    origins = [
+        provenance.row(numbers[prepared.hash], now)
+        for prepared, provenance in items
+        if provenance is not None
+    ]
+    if origins:
+        insert_rows(connection, PROVENANCE, origins)
+        _note_unions(connection, origins)
+    result = []
+    for name in (prepared.hash for prepared, _ in items):
+        result.append(Stored(numbers[name], name, name not in seen))
+        seen.add(name)
+    return result
+
+
+def insert_proved(
+    connection: Connection, schemes: Iterable[tuple[Scheme, Provenance | None]], source: str
+) -> int:
+    """Prove and insert schemes, quarantine those that fail; return how many were new."""
+    good = []
+    for scheme, provenance in schemes:
+        try:
+            good.append((prepare(scheme), provenance))
+        except FlipsearchError as error:
+            origin = provenance.describe() if provenance else "unknown"
+            payload = scheme_to_json(scheme, provenance)
+            quarantine(connection, str(error), source=f"{source}: {origin}", payload=payload)
+    return sum(stored.new for stored in insert(connection, good))
+
+
+def quarantine(
+    connection: Connection,
+    reason: str,
+    *,
+    run: int | None = None,
+    source: str | None = None,
+    task: dict[str, Any] | None = None,
+    payload: dict[str, Any] | None = None,
+) -> int:
+    """Keep a rejected result with its reason; return its number."""
+    values = {
+        "reason": reason,
+        "run_id": run,
+        "source": source,
+        "task": task,
+        "payload": payload,
+        "recorded": dt.datetime.now(dt.UTC),
+    }
+    result = connection.execute(insert_into(QUARANTINE).values(values))
+    return inserted_key(result)
+
+
+def inserted_key(result: Any) -> int:
+    """Return the row number of the row that a statement inserted."""
+    return int(result.inserted_primary_key[0])
+
+
+def known_runs(connection: Connection, numbers: set[int]) -> set[int]:
+    """Return those of the run numbers that exist."""
+    return set(connection.execute(select(RUNS.c.id).where(RUNS.c.id.in_(numbers))).scalars())
+
+
+def _note_unions(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Note in the rows of fault-tolerant unions what their provenance says of them."""
+    for row in rows:
+        said = row["details"] or {}
+        claims = [str(said.get(key, "")) for key in ("workers", "survives")]
+        if all(claim.isdecimal() and len(claim) < 6 for claim in claims):
+            workers, survives = map(int, claims)
+            connection.execute(
+                update(SCHEMES)
+                .where(SCHEMES.c.id == row["scheme_id"], SCHEMES.c.rank == workers)
+                .values(workers=workers, survives=survives)
+            )
+
+
+def identifiers(connection: Connection, hashes: set[str]) -> dict[str, int]:
+    """Return the row numbers of those of the content hashes that are stored."""
+    found: dict[str, int] = {}
+    ordered = sorted(hashes)
+    for start in range(0, len(ordered), CHUNK):
+        chunk = ordered[start : start + CHUNK]
+        statement = select(SCHEMES.c.hash, SCHEMES.c.id).where(SCHEMES.c.hash.in_(chunk))
+        found.update((name, number) for name, number in connection.execute(statement))
+    return found

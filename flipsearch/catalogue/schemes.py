@@ -1,0 +1,417 @@
+"""The schemes of a catalogue: found, stored, with where they came from.
+
+Invariant: a scheme is acknowledged only after it was proved and durably committed; one that was
+proved but could not be committed is in a spool file. Reading takes no lock and changes nothing,
+and the hash of every scheme that comes out is checked.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, Select, select, update
+from sqlalchemy.engine import Connection
+
+from flipsearch.catalogue import arguments, best, intake, shipped, spool
+from flipsearch.catalogue.arguments import TENSOR_PREFIX, as_ring, within_database
+from flipsearch.catalogue.best import Best
+from flipsearch.catalogue.codec import (
+    damaged,
+    format_of,
+    restored,
+    scheme_to_json,
+    unpack_programs,
+)
+from flipsearch.catalogue.columns import SCHEMES, Condition, Record, record_of, select_records
+from flipsearch.catalogue.connection import Database
+from flipsearch.catalogue.filters import Filters, order
+from flipsearch.catalogue.intake import CHUNK, Prepared, Stored
+from flipsearch.catalogue.portions import MOST_SCHEMES, bytes_of, portions
+from flipsearch.catalogue.provenance import SHORT, Provenance, checked
+from flipsearch.catalogue.tables import FACTORS, PROGRAMS, PROVENANCE, TENSORS
+from flipsearch.errors import CatalogueError, FormatError, NotFoundError, UsageError
+from flipsearch.formats import Format
+from flipsearch.programs import Reduction
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+
+SHORTEST_PREFIX = 6
+_log = logging.getLogger(__name__)
+
+Item = Scheme | tuple[Scheme, Provenance | None]
+
+
+class Schemes:
+    """The schemes of a catalogue: `flipsearch.catalogue.Catalogue.schemes`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tensors: dict[str, Format] = {}
+
+    def get(self, scheme: str | int) -> Record:
+        """Return a stored scheme.
+
+        Parameters
+        ----------
+        scheme : str or int
+            The first 6 or more digits of its hash, or its row number.
+
+        Raises
+        ------
+        NotFoundError
+            There is none.
+        UsageError
+            No hash, too short, or the beginning of several.
+        """
+        if isinstance(scheme, str):
+            prefix = scheme.strip().lower()
+            if len(prefix) < SHORTEST_PREFIX or set(prefix) - set("0123456789abcdef"):
+                raise UsageError(
+                    f"scheme {scheme!r} is no ID: give {SHORTEST_PREFIX} or more hexadecimal "
+                    "digits of its hash, as flipsearch list shows them"
+                )
+            condition: Condition = SCHEMES.c.hash.between(prefix, prefix + "g")
+        else:
+            condition = SCHEMES.c.id == within_database(arguments.whole("scheme", scheme))
+        found = list(self._records(select_records().where(condition).limit(3)))
+        if not found:
+            place = self._database.place.label
+            raise NotFoundError(f"there is no scheme {scheme} in catalogue {place}")
+        if len(found) > 1:
+            names = ", ".join(record.hash[: len(str(scheme)) + SHORT] for record in found)
+            raise UsageError(f"{scheme} is the beginning of several schemes: {names}, ...")
+        return found[0]
+
+    def best(
+        self, format_: str | Format, ring: str | Ring | None = None, *, exact: bool = False
+    ) -> Record | None:
+        """Return the stored scheme of least rank for a format, or None.
+
+        Parameters
+        ----------
+        format_ : str or Format
+            In any order of its sides: a scheme stored for 4x5x3 is found for 3x4x5 (use
+            `flipsearch.transform` to turn it). Among equal ranks the asked order comes first,
+            then fewer additions.
+        ring : str or Ring, optional
+            Z includes ZT, and Q both; None is Q: whatever works on real numbers. F2 and F3
+            include what reduces to them, from Q where the denominators allow it: `Record.ring`
+            says over what it is stored, and ``record.scheme.over(ring)`` reduces it.
+        exact : bool
+            Only this order of the sides.
+        """
+        wanted = Ring.Q if ring is None else as_ring(ring)
+        found = list(self._records(best.best_of(format_, wanted, exact=exact)))
+        return found[0] if found else None
+
+    def best_table(self, rings: Iterable[str | Ring] = tuple(Ring)) -> list[Best]:
+        """Return ours and the known bound for every format and ring; see `best.best_table`."""
+        chosen = [as_ring(ring) for ring in arguments.collection("rings", rings)]
+        with self._database.reading() as connection:
+            return best.best_table(connection, chosen)
+
+    def records(
+        self,
+        filters: Filters | None = None,
+        *,
+        sort: str | Sequence[str] = "format,ring,rank,additions",
+        limit: int | None = None,
+        offset: int = 0,
+        **conditions: Any,
+    ) -> Iterator[Record]:
+        """Iterate over the schemes that pass the filters, in order.
+
+        Memory does not grow with their number.
+
+        Parameters
+        ----------
+        filters : Filters, optional
+            Or its fields as keyword arguments: ``records(format="4x5x6", ring="ZT", gap=0)``.
+        sort : str or sequence of str
+            Columns, a minus before one for descending; see `columns.ORDERS`.
+        limit, offset : int
+            A page.
+        """
+        passing = Filters.of(filters, conditions).conditions
+        statement = select_records().where(*passing).order_by(*order(sort))
+        start = arguments.page("offset", offset)
+        if limit is not None or start:  # SQLite knows no offset without a limit
+            most = arguments.LARGEST_NUMBER if limit is None else arguments.page("limit", limit)
+            statement = statement.limit(most).offset(start)
+        return self._records(statement)
+
+    def query(self, filters: Filters | None = None, **options: Any) -> list[Record]:
+        """Return the schemes that pass, as a list; takes the arguments of `records`."""
+        return list(self.records(filters, **options))
+
+    def to_records(self, filters: Filters | None = None, **options: Any) -> list[dict[str, Any]]:
+        """Return them as dictionaries of scalars, for ``pandas.DataFrame``."""
+        return [record.to_dict() for record in self.records(filters, **options)]
+
+    def by_hash(self, hashes: Iterable[str]) -> dict[str, Record]:
+        """Return the schemes of these content hashes, those that are stored."""
+        given = arguments.collection("hashes", hashes)
+        wanted = sorted({arguments.text("hashes", name) for name in given})
+        found: dict[str, Record] = {}
+        for start in range(0, len(wanted), CHUNK):
+            condition = SCHEMES.c.hash.in_(wanted[start : start + CHUNK])
+            found |= {r.hash: r for r in self._records(select_records().where(condition))}
+        return found
+
+    def count(self, filters: Filters | None = None, **conditions: Any) -> int:
+        """Return how many schemes pass the filters."""
+        statement = Filters.of(filters, conditions).count()
+        with self._database.reading() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __contains__(self, scheme: Scheme | str) -> bool:
+        if isinstance(scheme, Scheme):
+            scheme = scheme.content_hash
+        name = arguments.text("scheme", scheme)
+        statement = select(SCHEMES.c.id).where(SCHEMES.c.hash == name)
+        with self._database.reading() as connection:
+            return connection.execute(statement).first() is not None
+
+    def provenance(self, record: Record | int) -> list[Provenance]:
+        """Return every way in which a scheme came here, first one first."""
+        theirs = PROVENANCE.c.scheme_id == _number(record)
+        statement = select(PROVENANCE).where(theirs).order_by(PROVENANCE.c.id)
+        with self._database.reading() as connection:
+            return [Provenance.of_row(row) for row in connection.execute(statement)]
+
+    def invariants(self, record: Record | int) -> dict[str, Any] | None:
+        """Return what `annotate` added to a scheme, or None."""
+        statement = select(SCHEMES.c.invariants).where(SCHEMES.c.id == _number(record))
+        with self._database.reading() as connection:
+            return connection.execute(statement).scalar()
+
+    def annotate(self, scheme: str | int, invariants: Mapping[str, Any]) -> None:
+        """Add to the invariants of a stored scheme; JSON values, equal names replaced."""
+        added = arguments.mapping("invariants", invariants)
+        this = SCHEMES.c.id == self.get(scheme).id
+        with self._database.writing() as connection:
+            # read in the transaction that writes: no other update comes between
+            held = select(SCHEMES.c.invariants).where(this).with_for_update()
+            merged = {**(connection.execute(held).scalar() or {}), **added}
+            connection.execute(update(SCHEMES).where(this).values(invariants=merged))
+
+    def add(self, scheme: Scheme, provenance: Provenance | None = None) -> Stored:
+        """Prove a scheme and store it durably.
+
+        Returns
+        -------
+        Stored
+            Where it is, and whether it is new; a scheme that is there already is not stored
+            again.
+
+        Raises
+        ------
+        InvalidSchemeError
+            A Brent equation fails; nothing is stored.
+        SpooledError
+            It is valid but could not be stored; a spool file keeps it for the next start.
+        """
+        return self.add_many([(scheme, provenance)])[0]
+
+    def add_many(
+        self,
+        schemes: Iterable[Item],
+        provenance: Provenance | None = None,
+        *,
+        on_invalid: str = "raise",
+        batch: int = MOST_SCHEMES,
+        workers: int = 1,
+    ) -> list[Stored]:
+        """Prove many schemes and store them, a durable commit a batch.
+
+        A batch also ends after 32 MiB of factors or 5 seconds, so that memory stays flat and a
+        kill loses little.
+
+        Parameters
+        ----------
+        schemes : iterable of Scheme, or of (Scheme, Provenance)
+            To be stored.
+        provenance : Provenance, optional
+            Of those that bring none.
+        on_invalid : str
+            ``raise`` the first `InvalidSchemeError`, after storing the valid ones of its batch;
+            or ``quarantine`` the invalid ones with their reason and go on.
+        batch : int
+            Schemes a commit at most.
+        workers : int
+            Threads to prove them in.
+
+        Returns
+        -------
+        list of Stored
+            In the order given.
+        """
+        if arguments.text("on_invalid", on_invalid) not in ("raise", "quarantine"):
+            raise ValueError(f"on_invalid must be 'raise' or 'quarantine', not {on_invalid!r}")
+        checked(provenance)
+        workers = arguments.whole("workers", workers, 1)
+        most = arguments.whole("batch", batch, 1)
+        given = (_pair(item, provenance) for item in arguments.collection("schemes", schemes))
+        stored: list[Stored] = []
+        for pairs in portions(given, lambda pair: bytes_of(pair[0]), most=most):
+            proved = intake.prepare_many([scheme for scheme, _ in pairs], workers)
+            stored += self._commit(pairs, proved, quarantine=on_invalid == "quarantine")
+            failed = next((found for found in proved if isinstance(found, Exception)), None)
+            if failed is not None and on_invalid == "raise":
+                raise failed
+        return stored
+
+    def _commit(
+        self,
+        pairs: Sequence[tuple[Scheme, Provenance | None]],
+        proved: Sequence[Prepared | Exception],
+        *,
+        quarantine: bool,
+    ) -> list[Stored]:
+        """Store the schemes that were proved, in their order, with what became of the others."""
+        outcomes = [(*pair, found) for pair, found in zip(pairs, proved, strict=True)]
+        good = [(found, origin) for _, origin, found in outcomes if isinstance(found, Prepared)]
+        if not good and not (quarantine and outcomes):
+            return []
+        try:
+            with self._database.writing() as connection:
+                stored = iter(intake.insert(connection, good))
+                for scheme, origin, found in outcomes if quarantine else []:
+                    if not isinstance(found, Prepared):
+                        intake.quarantine(
+                            connection,
+                            str(found),
+                            run=origin.run if origin else None,
+                            source=origin.describe() if origin else None,
+                            payload=scheme_to_json(scheme, origin),
+                        )
+        except CatalogueError as error:
+            kept = [(found.scheme, origin) for found, origin in good]
+            raise self._spooled(error, kept) from error
+        return [
+            next(stored)
+            if isinstance(found, Prepared)
+            else Stored(0, _hash_of(scheme), False, str(found))
+            for scheme, _, found in outcomes
+        ]
+
+    def _spooled(
+        self, error: CatalogueError, items: list[tuple[Scheme, Provenance | None]]
+    ) -> spool.SpooledError:
+        path = spool.write_spool(self._database.place, items) if items else None
+        count = f"{len(items)} scheme{'s' if len(items) != 1 else ''}"
+        if path is None:
+            return spool.SpooledError(f"{error}; {count} could not be kept anywhere", None)
+        return spool.SpooledError(
+            f"{error}; {count} not stored are kept in {path} and go in when the catalogue is "
+            "next opened for writing",
+            path,
+        )
+
+    def absorb(self) -> int:
+        """Take in what spool files hold, prove it, remove them; return how many were new."""
+        new = 0
+        for path in spool.pending(self._database.place):
+            with suppress(FileNotFoundError):  # another process was quicker
+                new += self._absorb_file(path)
+        return new
+
+    def _absorb_file(self, path: Path) -> int:
+        new = 0
+        for portion in portions(spool.read_spool(path), spool.weight, most=CHUNK):
+            schemes = [item for item in portion if not isinstance(item, str)]
+            with self._database.writing() as connection:
+                for reason in (item for item in portion if isinstance(item, str)):
+                    intake.quarantine(connection, reason, source=str(path))
+                numbers = {p.run for _, p in schemes if p is not None and p.run is not None}
+                known = intake.known_runs(connection, numbers)
+                ours = [
+                    (s, p if p is None or p.run in known else replace(p, run=None))
+                    for s, p in schemes
+                ]
+                new += intake.insert_proved(connection, ours, str(path))
+        path.unlink()
+        return new
+
+    def load_directory(self, folder: Path) -> list[Stored]:
+        """Store the schemes in the readable text files under a folder such as ``schemes/``."""
+        return self.add_many(shipped.read_folder(Path(folder)), on_invalid="quarantine")
+
+    def _records(self, statement: Select[Any]) -> Iterator[Record]:
+        """Yield the records of a statement made by `select_records`."""
+        with self._database.reading() as connection:
+            rows = connection.execution_options(yield_per=1000).execute(statement)
+            found = (self._record(row, connection) for row in rows)
+            if not self._database.place.in_memory:
+                yield from found
+                return
+            kept = list(found)  # its one connection is free again for the caller
+        yield from kept
+
+    def _record(self, row: Row[Any], connection: Connection) -> Record:
+        try:
+            format_, ring = self._format(row.format, connection), Ring(row.ring)
+        except (UsageError, FormatError, ValueError) as error:
+            raise damaged(str(row.hash), str(error)) from None
+        return record_of(row, format_, ring, self._load, self._load_reduction)
+
+    def _format(self, name: str, connection: Connection) -> Format:
+        """Return the format of that name, from its definition if it is a tensor's."""
+        if not name.startswith(TENSOR_PREFIX):
+            return format_of(name, None)
+        if name not in self._tensors:
+            statement = select(TENSORS.c.definition).where(TENSORS.c.name == name)
+            self._tensors[name] = format_of(name, connection.execute(statement).scalar())
+        return self._tensors[name]
+
+    def _load(self, record: Record) -> Scheme:
+        """Return the scheme of a record, its hash checked."""
+        statement = select(FACTORS.c.data).where(FACTORS.c.scheme_id == record.id)
+        with self._database.reading() as connection:
+            data = connection.execute(statement).scalar()
+        return restored(data, record.format, record.ring, record.rank, record.hash)
+
+    def _load_reduction(self, record: Record) -> Reduction | None:
+        """Return the programs of a record, evaluated and compared with its hash; None if none."""
+        kept = select(PROGRAMS.c.data, PROGRAMS.c.additions)
+        with self._database.reading() as connection:
+            row = connection.execute(kept.where(PROGRAMS.c.scheme_id == record.id)).first()
+        if row is None:
+            return None
+        try:
+            return unpack_programs(row.data, record.format, record.hash, row.additions)
+        except FormatError as error:
+            raise damaged(record.hash, str(error)) from None
+
+
+def _number(record: Record | int) -> int:
+    """Return the row number of a record, or the number itself."""
+    if isinstance(record, Record):
+        return record.id
+    return within_database(arguments.whole("record", record))
+
+
+def _pair(item: Any, provenance: Provenance | None) -> tuple[Scheme, Provenance | None]:
+    """Return a scheme with its provenance, or with the one of those that bring none."""
+    if isinstance(item, Scheme):
+        return item, provenance
+    if not isinstance(item, tuple | list) or len(item) != 2 or not isinstance(item[0], Scheme):
+        raise TypeError(f"schemes must be Schemes or (Scheme, Provenance), not {item!r:.60}")
+    origin = checked(item[1])
+    return item[0], provenance if origin is None else origin
+
+
+def _hash_of(scheme: Scheme) -> str:
+    """Return the content hash; empty where the normal form needs coefficients beyond 2^62."""
+    try:
+        return scheme.content_hash
+    except FormatError:
+        return ""

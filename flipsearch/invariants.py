@@ -11,7 +11,6 @@ Invariant: exact ranks, over F2, F3 or Q as the scheme's ring says.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from flipsearch.algebra.exact import rank
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
@@ -89,7 +89,7 @@ def invariants(scheme: Scheme) -> Invariants:
     flips = 0
     for slot, factor in enumerate(scheme.factors):
         matrices = as_matrices(scheme, slot)
-        ranks.append([matrix_rank(matrix, p) for matrix in matrices])
+        ranks.append([rank(matrix, p) for matrix in matrices])
         sizes = Counter(map(_direction(p), factor.tolist())).values()
         shared.append(tuple(sorted((size for size in sizes if size > 1), reverse=True)))
         flips += sum(size * (size - 1) for size in sizes)
@@ -121,27 +121,6 @@ def as_matrices(scheme: Scheme, slot: int) -> IntArray:
             if entry is not None:
                 matrices[:, i, j] = entry[1] * factor[:, entry[0]]
     return matrices
-
-
-def matrix_rank(matrix: IntArray, p: int) -> int:
-    """Return the rank of an integer matrix mod p, or over Q if p is 0."""
-    rows = [[x % p if p else x for x in row] for row in matrix.tolist()]
-    rank = 0
-    for column in range(matrix.shape[1]):
-        pivot = next((r for r in range(rank, len(rows)) if rows[r][column]), None)
-        if pivot is None:
-            continue
-        rows[rank], rows[pivot] = rows[pivot], rows[rank]
-        top = rows[rank]
-        for r in range(rank + 1, len(rows)):
-            if rows[r][column]:
-                a, b = top[column], rows[r][column]
-                rows[r] = [a * x - b * y for x, y in zip(rows[r], top, strict=True)]
-                # over Q only the line matters: without its content a row stays short
-                content = math.gcd(*rows[r]) or 1
-                rows[r] = [x % p for x in rows[r]] if p else [x // content for x in rows[r]]
-        rank += 1
-    return rank
 
 
 def _direction(p: int) -> Any:

@@ -13,11 +13,11 @@ from __future__ import annotations
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 
+from flipsearch.algebra import IntArray
 from flipsearch.errors import UsageError
 
-IntArray = npt.NDArray[np.int64]
+__all__ = ["IntArray", "Ring", "parse_ring"]
 
 
 class Ring(StrEnum):

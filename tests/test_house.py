@@ -14,8 +14,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "flipsearch"
 
 FLOORS = [
-    {"algebra", "compiled", "cores", "data"},
-    {"errors", "formats", "rings"},
+    {"algebra", "compiled", "data", "errors"},
+    {"formats", "rings"},
     {"scheme", "verify", "paranoid", "programs", "invariants"},
     {"walk"},
     {"equivalence", "files", "lift", "transform"},

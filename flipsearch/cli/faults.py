@@ -137,7 +137,7 @@ def summary(found: Found, rank: int, stored: str | None, end: float) -> dict[str
     """
     import numpy as np
 
-    from flipsearch.faults.deadline import OutOfTimeError, deadline
+    from flipsearch.algebra.deadline import OutOfTimeError, deadline
     from flipsearch.faults.decoders import decoder
 
     union = found.union

@@ -13,13 +13,12 @@ mod 3, the answer is None.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from flipsearch.algebra.exact import determinant, relation_rows
 from flipsearch.equivalence.groups import inverted
 from flipsearch.equivalence.least import Least, Way, images, least
 from flipsearch.rings import IntArray, Ring
@@ -97,25 +96,7 @@ def _turns(found: Map, start: Way, end: Way) -> bool:
 
 
 def _is_unimodular(found: Map) -> bool:
-    return all(abs(_determinant(matrix)) == 1 for matrix in found)
-
-
-def _determinant(matrix: IntArray) -> int:
-    """Return the determinant, exactly."""
-    rows = [[Fraction(x) for x in row] for row in matrix.tolist()]
-    result = Fraction(1)
-    for column in range(len(rows)):
-        pivot = next((r for r in range(column, len(rows)) if rows[r][column]), None)
-        if pivot is None:
-            return 0
-        if pivot != column:
-            rows[column], rows[pivot] = rows[pivot], rows[column]
-            result = -result
-        result *= rows[column][column]
-        for r in range(column + 1, len(rows)):
-            factor = rows[r][column] / rows[column][column]
-            rows[r] = [x - factor * y for x, y in zip(rows[r], rows[column], strict=True)]
-    return int(result)
+    return all(abs(determinant(matrix)) == 1 for matrix in found)
 
 
 def _solved(start: Way, end: Way) -> Map | None:
@@ -123,51 +104,25 @@ def _solved(start: Way, end: Way) -> Map | None:
     sizes = [start[0].shape[1], start[1].shape[1], start[2].shape[1]]
     offsets = [0, sizes[0] ** 2, sizes[0] ** 2 + sizes[1] ** 2]
     unknowns = offsets[2] + sizes[2] ** 2
-    basis: dict[int, list[Fraction]] = {}
+    blocks = []
     for slot in range(3):
         left, right = slot, (slot + 1) % 3
-        n, m = sizes[left], sizes[right]
-        for x, y in zip(start[slot].tolist(), end[slot].tolist(), strict=True):
-            for i in range(n):
-                for j in range(m):
-                    row = [Fraction(0)] * unknowns
-                    for k in range(n):
-                        row[offsets[left] + i * n + k] += x[k][j]
-                    for k in range(m):
-                        row[offsets[right] + k * m + j] -= y[i][k]
-                    _include(basis, row)
-            if len(basis) == unknowns:
-                return None
-    if len(basis) != unknowns - 1:
+        (n, m), x, y = (sizes[left], sizes[right]), start[slot], end[slot]
+        block = np.zeros((len(x), n, m, unknowns), dtype=np.int64)
+        for i in range(n):
+            for j in range(m):
+                of_left = offsets[left] + i * n + np.arange(n)
+                of_right = offsets[right] + j + m * np.arange(m)
+                block[:, i, j, of_left] += x[:, :, j]
+                block[:, i, j, of_right] -= y[:, i, :]
+        blocks.append(block.reshape(-1, unknowns))
+    found = relation_rows(np.concatenate(blocks).T)
+    if len(found) != 1:
         return None
-    free = next(k for k in range(unknowns) if k not in basis)
-    solution = [Fraction(0)] * unknowns
-    solution[free] = Fraction(1)
-    for pivot in sorted(basis, reverse=True):
-        row = basis[pivot]
-        solution[pivot] = -sum(
-            (row[k] * solution[k] for k in range(pivot + 1, unknowns)), Fraction(0)
-        )
-    scale = Fraction(math.lcm(*(x.denominator for x in solution)))
-    whole = [int(x * scale) for x in solution]
-    content = math.gcd(*whole)
-    entries = [x // content for x in whole]
+    (entries,) = found
     kind: Any = np.int64 if max(map(abs, entries)) <= _LARGEST_ENTRY else object
     P, Q, R = (
         np.array(entries[at : at + size**2], dtype=kind).reshape(size, size)
         for at, size in zip(offsets, sizes, strict=True)
     )
     return (P, Q, R) if _is_unimodular((P, Q, R)) and _turns((P, Q, R), start, end) else None
-
-
-def _include(basis: dict[int, list[Fraction]], row: list[Fraction]) -> None:
-    """Reduce a row by the basis and add what is left; each row has a leading 1 at its key."""
-    for column in range(len(row)):
-        if not row[column]:
-            continue
-        if column not in basis:
-            factor = row[column]
-            basis[column] = [x / factor for x in row]
-            return
-        factor, known = row[column], basis[column]
-        row = [x - factor * y if y else x for x, y in zip(row, known, strict=True)]

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from fractions import Fraction
 
 import numpy as np
 
+from flipsearch.algebra.exact import determinant
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.kernels.builtin import strassen, winograd
@@ -21,7 +21,6 @@ from flipsearch.rings import IntArray
 
 __all__ = [
     "adjugate",
-    "determinant",
     "random_invertible",
     "sandwich",
     "small_matrices",
@@ -40,25 +39,6 @@ def adjugate(matrix: IntArray) -> IntArray:
             minor = np.delete(np.delete(matrix, i, 0), j, 1)
             out[j, i] = (-1) ** (i + j) * determinant(minor)
     return out
-
-
-def determinant(matrix: IntArray) -> int:
-    """Return the determinant of a small integer matrix, exactly."""
-    rows = [[Fraction(x) for x in row] for row in matrix.tolist()]
-    value = Fraction(1)
-    for column in range(len(rows)):
-        found = next((i for i in range(column, len(rows)) if rows[i][column]), None)
-        if found is None:
-            return 0
-        if found != column:
-            rows[column], rows[found] = rows[found], rows[column]
-            value = -value
-        value *= rows[column][column]
-        for row in rows[column + 1 :]:
-            factor = row[column] / rows[column][column]
-            for k in range(column, len(rows)):
-                row[k] -= factor * rows[column][k]
-    return int(value)
 
 
 def sandwich(

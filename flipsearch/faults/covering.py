@@ -21,9 +21,9 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from flipsearch.faults import exact
+from flipsearch.algebra import exact
+from flipsearch.algebra.deadline import OutOfTimeError, deadline, seconds_left, waiting
 from flipsearch.faults.checksums import checksum_products, directions_up_to
-from flipsearch.faults.deadline import OutOfTimeError, deadline, seconds_left, waiting
 from flipsearch.faults.patterns import fatal_counts, fatal_patterns
 from flipsearch.faults.union import FaultTolerantScheme, general, target_forms
 from flipsearch.formats import Format

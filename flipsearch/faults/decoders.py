@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linprog
 
+from flipsearch.algebra import exact
 from flipsearch.errors import InvalidSchemeError
-from flipsearch.faults import exact
 from flipsearch.faults.union import FaultTolerantScheme
 from flipsearch.rings import IntArray
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flipsearch.algebra.deadline import in_pieces
+from flipsearch.algebra.exact import primes, reduce_rows
 from flipsearch.algebra.jit import njit
-from flipsearch.faults.deadline import in_pieces
-from flipsearch.faults.exact import primes, reduce_rows
 from flipsearch.faults.union import target_forms
 from flipsearch.formats import Format
 from flipsearch.rings import IntArray

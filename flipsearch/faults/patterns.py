@@ -17,9 +17,9 @@ import math
 
 import numpy as np
 
+from flipsearch.algebra.deadline import in_pieces
+from flipsearch.algebra.exact import primes, residues
 from flipsearch.algebra.jit import njit
-from flipsearch.faults.deadline import in_pieces
-from flipsearch.faults.exact import primes, residues
 from flipsearch.rings import IntArray
 
 _PREFIXES = 4096  # undecodable sets that a walk hands over at a time
@@ -40,7 +40,7 @@ def fatal_counts(checks: IntArray, decoder: IntArray, largest: int | None = None
     Raises
     ------
     OutOfTimeError
-        The deadline passed; see `flipsearch.faults.deadline`.
+        The deadline passed; see `flipsearch.algebra.deadline`.
     """
     n = checks.shape[1]
     largest = n if largest is None else min(largest, n)

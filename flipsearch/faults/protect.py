@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flipsearch.algebra.deadline import OutOfTimeError, deadline
 from flipsearch.errors import InvalidSchemeError, NotFoundError, UsageError
 from flipsearch.faults.base import base_schemes
 from flipsearch.faults.checksums import improving_pairs
@@ -28,7 +29,6 @@ from flipsearch.faults.classics import (
     sandwich,
     two_by_two_orbit,
 )
-from flipsearch.faults.deadline import OutOfTimeError, deadline
 from flipsearch.faults.descent import Descent, ternary_vectors
 from flipsearch.faults.parity import with_parities
 from flipsearch.faults.presets import presets

@@ -22,8 +22,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from flipsearch.algebra import exact
 from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
-from flipsearch.faults import exact
 from flipsearch.faults.patterns import fatal_counts, fatal_patterns
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import IntArray, Ring

@@ -12,13 +12,12 @@ the reader is told the ring. Files appear under their name only when complete.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from flipsearch.algebra.atomic import write_whole
 from flipsearch.errors import FormatError, NotFoundError, UsageError
 from flipsearch.files.native import to_text
 from flipsearch.files.reduced import reduced_text
@@ -165,44 +164,11 @@ def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
         if special:
             path.write_bytes(data)
         else:
-            _write_atomically(path, data, force=force)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-
-
-def _write_atomically(path: Path, data: bytes, *, force: bool) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        if force:
-            os.replace(name, path)
-        else:
-            _link(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _link(name: str, path: Path) -> None:
-    """Give a finished file its name, unless another process took it meanwhile."""
-    try:
-        os.link(name, path)
+            write_whole(path, data, replace=force)
     except FileExistsError:
         raise UsageError(f"{path} exists already: add --force to replace it") from None
-    except OSError:  # no hard links on this file system
-        os.replace(name, path)
-        return
-    os.unlink(name)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def file_name(scheme: Scheme, to: str = "json") -> str:

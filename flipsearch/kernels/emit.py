@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import ast
 import os
-import tempfile
 from collections.abc import Iterable, Set
 from importlib import resources
 from pathlib import Path
 
 from flipsearch import __version__
+from flipsearch.algebra.atomic import write_whole
 from flipsearch.errors import FlipsearchError, UsageError
 from flipsearch.formats import OPERANDS, Format, MatrixProduct
 from flipsearch.kernels.plan import algorithm_of
@@ -134,18 +134,7 @@ def module_path(path: str | os.PathLike[str]) -> Path:
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
     """Write a text file whole or not at all, durably, and return its path."""
     path = Path(path)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp", delete=False, encoding="utf8"
-    ) as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    write_whole(path, text)
     return path
 
 

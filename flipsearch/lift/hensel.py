@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from flipsearch.lift.elimination import Elimination, Residues
+from flipsearch.algebra.elimination import Elimination, Residues
 from flipsearch.lift.jacobian import System
 from flipsearch.lift.trilinear import Factors, Frame, remainder
 from flipsearch.rings import IntArray

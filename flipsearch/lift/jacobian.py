@@ -27,15 +27,15 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from flipsearch.algebra.jit import njit
-from flipsearch.lift.elimination import (
+from flipsearch.algebra.elimination import (
     Residues,
     WordArray,
     aligned_words,
-    kernels_of,
     packed,
     strips_of,
 )
+from flipsearch.algebra.jit import njit
+from flipsearch.algebra.rows import mask_rows
 from flipsearch.lift.trilinear import Factors, FloatArray, Frame, pair_products, product_modulo
 from flipsearch.rings import IntArray
 
@@ -204,9 +204,7 @@ class WholeSystem:
         """See `System.packed_rows`."""
         count = max(1, len(self.reduction.others))
         out = aligned_words(self.p - 1, strips_of(self.columns), len(identifiers), 8)
-        kernels_of(self.p).mask_rows(
-            self._slab, identifiers % count, self._mask, identifiers // count, out
-        )
+        mask_rows(self._slab, identifiers % count, self._mask, identifiers // count, out)
         return out
 
     def right(self, defect: IntArray) -> Residues:

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flipsearch.algebra.elimination import Residues
+from flipsearch.algebra.reconstruction import height_bound
 from flipsearch.errors import LiftError
-from flipsearch.lift.elimination import Residues
 from flipsearch.lift.hensel import Steps
 from flipsearch.lift.jacobian import SelectedSystem, System, WholeSystem, support_first
-from flipsearch.lift.reconstruction import height_bound, scheme_of_residues
+from flipsearch.lift.reconstruction import scheme_of_residues
 from flipsearch.lift.signs import search_signs
 from flipsearch.lift.trilinear import LARGEST_MODULUS, Factors, Frame, balanced, frame_of
 from flipsearch.rings import IntArray, Ring

@@ -20,10 +20,10 @@ from typing import Literal
 
 import numpy as np
 
+from flipsearch.algebra.exact import dependency
 from flipsearch.formats import Format
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
-from flipsearch.transform.linear import dependency
 from flipsearch.transform.terms import (
     Term,
     Vector,

@@ -16,12 +16,12 @@ from fractions import Fraction
 
 import numpy as np
 
+from flipsearch.algebra.exact import integral, inverse, rank
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import Layout, MatrixProduct
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
 from flipsearch.transform.dimensions import matrix_format
-from flipsearch.transform.linear import integral, inverse
 from flipsearch.transform.symmetry import dual
 
 Matrix = Sequence[Sequence[int | Fraction]] | IntArray
@@ -54,7 +54,7 @@ def sandwich(scheme: Scheme, P: Matrix, Q: Matrix, R: Matrix) -> Scheme:
     format_ = matrix_format(scheme)
     p = scheme.ring.characteristic
     given = [_rows(matrix, side) for matrix, side in zip((P, Q, R), format_.sides, strict=True)]
-    inverses = [inverse(rows, p) for rows in given]
+    inverses = [_inverse(rows, p) for rows in given]
     maps, scale = _parameter_maps(format_, given, inverses, p)
     if not format_.is_general:
         _check_target(format_, maps, scale, p)
@@ -126,7 +126,7 @@ def structured_triple(
         return np.asarray(matrix + np.diag(signs), dtype=np.int64)
 
     def against(matrix: IntArray) -> IntArray:
-        inverted, _ = integral(inverse(matrix.tolist(), p))
+        inverted, _ = integral(_inverse(matrix.tolist(), p))
         return np.array(inverted, dtype=np.int64).T
 
     n, m, side_p = format_.sides
@@ -161,11 +161,8 @@ def random_invertible(side: int, p: int, generator: np.random.Generator) -> IntA
     """Return a uniformly random invertible matrix mod p, entries 0 to p - 1."""
     while True:
         matrix = generator.integers(0, p, (side, side), dtype=np.int64)
-        try:
-            inverse(matrix.tolist(), p)
-        except UsageError:
-            continue
-        return matrix
+        if rank(matrix, p) == side:
+            return matrix
 
 
 def random_unimodular(side: int, generator: np.random.Generator, steps: int) -> IntArray:
@@ -189,6 +186,15 @@ def _rows(matrix: Matrix, side: int) -> list[list[int | Fraction]]:
     if len(rows) != side or any(len(row) != side for row in rows):
         raise UsageError(f"a matrix of the sandwich must be {side}x{side}")
     return rows
+
+
+def _inverse(rows: list[list[int | Fraction]], p: int) -> list[list[Fraction]]:
+    if p and any(Fraction(x).denominator != 1 for row in rows for x in row):
+        raise UsageError(f"a matrix over F{p} has integer entries, not fractions")
+    found = inverse(rows, p)
+    if found is None:
+        raise UsageError("a matrix to transform by is singular: give an invertible one")
+    return found
 
 
 def _parameter_maps(

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flipsearch.algebra import exact
 from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
 from flipsearch.faults import (
     FaultTolerantScheme,
     baselines,
-    exact,
     target_forms,
     union_of,
     worst_growth,

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from flipsearch.algebra.exact import determinant
 from flipsearch.errors import InvalidSchemeError
-from flipsearch.faults import RowBook, decoder, exact, union_of
+from flipsearch.faults import RowBook, decoder, union_of
 from flipsearch.faults.classics import (
     adjugate,
-    determinant,
     sandwich,
     small_matrices,
     strassen,
@@ -27,55 +24,6 @@ from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.verify import is_valid, verify
 
 TWO = parse_format("2x2x2")
-matrices = st.integers(1, 6).flatmap(
-    lambda width: st.lists(
-        st.lists(st.integers(-4, 4), min_size=width, max_size=width), min_size=1, max_size=6
-    )
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(matrices)
-def test_relations_are_a_basis(rows: list[list[int]]) -> None:
-    matrix = np.array(rows, dtype=np.int64)
-    found = exact.relations(matrix)
-    assert not (found @ matrix).any()
-    assert exact.rank(matrix) == np.linalg.matrix_rank(matrix.astype(float))
-    if len(found):
-        assert np.linalg.matrix_rank(found.astype(float)) == len(found)
-
-
-@settings(max_examples=60, deadline=None)
-@given(matrices, st.data())
-def test_combinations_solve(rows: list[list[int]], data: st.DataObject) -> None:
-    matrix = np.array(rows, dtype=np.int64)
-    weights = np.array(
-        data.draw(st.lists(st.integers(-3, 3), min_size=len(rows), max_size=len(rows)))
-    )
-    target = (weights @ matrix)[None, :]
-    found = exact.combination(matrix, target)
-    assert found is not None
-    numerators, scales = found
-    assert (numerators @ matrix == scales[:, None] * target).all()
-
-
-def test_a_target_outside_the_span_is_none() -> None:
-    assert exact.combination(np.array([[1, 0], [2, 0]]), np.array([[0, 1]])) is None
-
-
-def test_entries_too_large_for_one_prime_fall_back_to_fractions() -> None:
-    matrix = np.array([[100_003, 99_991], [99_989, 100_019]], dtype=np.int64)
-    found = exact.combination(matrix, np.array([[1, 0]]))
-    assert found is not None
-    det = 100_003 * 100_019 - 99_991 * 99_989
-    assert Fraction(int(found[0][0, 0]), int(found[1][0])) == Fraction(100_019, det)
-
-
-def test_primes_are_primes_below_two_to_the_31() -> None:
-    found = exact.primes(4)
-    assert found[0] == 2**31 - 1
-    assert list(found) == sorted(found, reverse=True)
-    assert all(pow(3, p - 1, p) == 1 for p in found)
 
 
 def test_classics_are_valid() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flipsearch.algebra.deadline import OutOfTimeError, deadline
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import faults as command
 from flipsearch.cli import kernels as kernel_command
@@ -27,7 +28,6 @@ from flipsearch.faults.base import composed
 from flipsearch.faults.checksums import directions, with_checksums
 from flipsearch.faults.classics import strassen, winograd
 from flipsearch.faults.covering import FewestWorkers, fewest_workers
-from flipsearch.faults.deadline import OutOfTimeError, deadline
 from flipsearch.faults.descent import Descent, ternary_vectors
 from flipsearch.faults.parity import with_parities
 from flipsearch.faults.presets import is_union, preset_folder, presets, read_union, union_text

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flipsearch.algebra.exact import dependency
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.transform import random_sandwich, reduce_terms
-from flipsearch.transform.linear import dependency
 from flipsearch.transform.terms import from_normal_terms, normal_term, normal_terms
 from flipsearch.verify import is_valid
 

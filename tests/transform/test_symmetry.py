@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flipsearch.algebra.exact import inverse
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import OPERANDS, parse_format
 from flipsearch.rings import Ring
@@ -21,7 +22,6 @@ from flipsearch.transform import (
     sandwich,
     transpose,
 )
-from flipsearch.transform.linear import inverse
 from flipsearch.verify import is_valid
 
 SEARCH_RINGS = [Ring.F2, Ring.F3, Ring.ZT]

@@ -14,24 +14,18 @@ depends on the order of the columns alone, not on the order or choice of the row
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
-from flipsearch.lift import packed2, packed3
-from flipsearch.rings import IntArray
+from flipsearch.algebra import IntArray
+from flipsearch.algebra import rows as kernels
 
 WordArray = npt.NDArray[np.uint64]
 Residues = npt.NDArray[np.int8]
 
 STRIP = 512
 _CANDIDATES = 96
-
-
-def kernels_of(p: int) -> ModuleType:
-    """Return the compiled row operations mod p (2 or 3)."""
-    return {2: packed2, 3: packed3}[p]
 
 
 def strips_of(columns: int) -> int:
@@ -102,8 +96,7 @@ class Elimination:
     _blocks: list[_Block] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._kernels = kernels_of(self.p)
-        self._tables = aligned_words(self._kernels.TABLE_WORDS)
+        self._tables = aligned_words(kernels.TABLE_WORDS)
 
     @property
     def pivots(self) -> IntArray:
@@ -142,7 +135,7 @@ class Elimination:
         height = len(identifiers)
         planes = self.p - 1
         active = np.arange(height, dtype=np.int64)
-        capacity = len(self._blocks) + -(-height // packed2.BLOCK) + 1
+        capacity = len(self._blocks) + -(-height // kernels.BLOCK) + 1
         multipliers = np.zeros((planes, height, capacity), dtype=np.uint64)
         sides = self._forward(known)
         for index, block in enumerate(self._blocks):
@@ -150,7 +143,7 @@ class Elimination:
                 matrix, active, right, block, sides[:, index]
             )
         lead = np.zeros(height, dtype=np.int64)
-        self._kernels.leading_columns(matrix, active, lead, self.columns)
+        kernels.leading_columns(matrix, active, lead, self.columns)
         while True:
             ends = lead[active] >= self.columns
             wrong = active[ends & (right[active] != 0)]
@@ -173,7 +166,7 @@ class Elimination:
             )
             multipliers[:, active, count - 1] = here
             touched = active[here.any(axis=0)]
-            self._kernels.leading_columns(matrix, touched, lead, self.columns)
+            kernels.leading_columns(matrix, touched, lead, self.columns)
 
     def _factor(
         self,
@@ -200,10 +193,10 @@ class Elimination:
             planes, take, strips * 8
         )
         sides = right[candidates]
-        pivots = np.zeros(packed2.BLOCK, dtype=np.int64)
-        chosen = np.zeros(packed2.BLOCK, dtype=np.int64)
-        combination = np.zeros((planes, packed2.BLOCK), dtype=np.uint64)
-        k, scanned, bad = self._kernels.factor_block(rows, sides, pivots, chosen, combination)
+        pivots = np.zeros(kernels.BLOCK, dtype=np.int64)
+        chosen = np.zeros(kernels.BLOCK, dtype=np.int64)
+        combination = np.zeros((planes, kernels.BLOCK, 1), dtype=np.uint64)
+        k, scanned, bad = kernels.factor_block(rows, sides, pivots, chosen, combination)
         if bad >= 0:
             return candidates[:scanned], sides, int(identifiers[candidates[bad]])
         block_rows = aligned_words(planes, strips, k, 8)
@@ -215,7 +208,7 @@ class Elimination:
                 pivots[:k].copy(),
                 identifiers[which],
                 multipliers[:, which, : len(self._blocks)].copy(),
-                combination[:, :k, None].copy(),
+                combination[:, :k].copy(),
                 int(pivots[:k].min()) // STRIP,
             )
         )
@@ -234,12 +227,12 @@ class Elimination:
         multipliers = np.zeros((self.p - 1, len(active)), dtype=np.uint64)
         if not len(active) or not len(block.pivots):
             return multipliers
-        self._kernels.gather_multipliers(matrix, active, block.pivots, multipliers)
-        self._kernels.subtract_block(
+        kernels.gather_multipliers(matrix, active, block.pivots, multipliers)
+        kernels.subtract_block(
             matrix, active, multipliers, block.rows, block.first_strip, self._tables
         )
         here = right[active]
-        self._kernels.combine(multipliers[:, :, None], sides[:, None], here)
+        kernels.combine(multipliers[:, :, None], sides[:, None], here)
         right[active] = here
         return multipliers
 
@@ -261,9 +254,9 @@ class Elimination:
             k = len(block.pivots)
             side = right[start : start + k].astype(np.int8)
             start += k
-            self._kernels.combine(block.multipliers, out[:, :index], side)
+            kernels.combine(block.multipliers, out[:, :index], side)
             negated = np.zeros(k, dtype=np.int8)
-            self._kernels.combine(block.combination, packed_words(side, self.p), negated)
+            kernels.combine(block.combination, packed_words(side, self.p), negated)
             out[:, index] = packed_words((-negated) % self.p, self.p)[:, 0]
         return out
 
@@ -292,7 +285,7 @@ class Elimination:
             block = self._blocks[index]
             k = len(block.pivots)
             found = unpacked_words(sides[:, index : index + 1], k)
-            self._kernels.combine_strips(block.rows, vector, found)
+            kernels.combine_strips(block.rows, vector, found)
             values[block.pivots] = found
             columns = block.pivots.astype(np.uint64)
             for plane in range(self.p - 1):

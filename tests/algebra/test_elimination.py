@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flipsearch.lift.elimination import Elimination, packed, packed_words, unpacked_words
+from flipsearch.algebra.elimination import Elimination, packed, packed_words, unpacked_words
 
 FIELDS = {p: galois.GF(p) for p in (2, 3)}
 

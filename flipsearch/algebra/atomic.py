@@ -1,0 +1,51 @@
+"""Write a file whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_whole(path: Path, data: bytes | str, *, replace: bool = True) -> None:
+    """Write a file durably: its name stands for all of the data or for what was there before.
+
+    Parameters
+    ----------
+    path : Path
+        The file, in a folder that exists.
+    data : bytes or str
+        Its content; text is encoded as UTF-8.
+    replace : bool
+        Whether an existing file is replaced.
+
+    Raises
+    ------
+    FileExistsError
+        The file exists, or another process made it meanwhile, and `replace` is false.
+    OSError
+        It cannot be written. Nothing is left behind.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    part = path.parent / f".{path.name[:80]}.{os.urandom(4).hex()}"
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace or not _linked(part, path):
+            os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _linked(part: Path, path: Path) -> bool:
+    """Give a finished file a name that is still free; return False without hard links."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    part.unlink()
+    return True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -67,20 +69,33 @@ def test_a_state_the_driver_has_is_not_sent() -> None:
 
 
 TASK = dataclasses.replace(tasks(1)[0], steps=20_000)
-RECORD, WORDS = sealed(TASK)
+
+
+@cache
+def answer() -> tuple[Any, Any]:
+    """Return the sealed answer to `TASK`; compiling what walks it takes time."""
+    return sealed(TASK)
 
 
 @settings(max_examples=300)
-@given(st.integers(0, len(WORDS) - 1), st.integers(0, 63))
-def test_no_flipped_bit_gets_through(place: int, bit: int) -> None:
-    wrong = WORDS.copy()
-    wrong[place] ^= np.uint64(1 << bit)
+@given(st.data(), st.integers(0, 63))
+def test_no_flipped_bit_gets_through(data: st.DataObject, bit: int) -> None:
+    record, words = answer()
+    wrong = words.copy()
+    wrong[data.draw(st.integers(0, len(words) - 1))] ^= np.uint64(1 << bit)
     with pytest.raises(AnswerError):
-        open_answer(TASK, RECORD, wrong, SEED)
+        open_answer(TASK, record, wrong, SEED)
+
+
+def changed(field: int, value: Any) -> Any:
+    """Return the record of the answer with another value in a field."""
+    record, _ = answer()
+    return (*record[:field], value, *record[field + 1 :])
 
 
 def opened(record: Any) -> WalkOutcome:
-    return open_answer(TASK, record, WORDS[: words_needed(TASK, record)], SEED)
+    _, words = answer()
+    return open_answer(TASK, record, words[: words_needed(TASK, record)], SEED)
 
 
 JUNK = st.one_of(
@@ -95,8 +110,10 @@ JUNK = st.one_of(
 )
 
 
-PLACES = [TASK.start, *np.split(WORDS.reshape(-1, 3, 1), np.cumsum([n for (n,) in RECORD[5]]))]
-"""The states that a record may name; the last is empty."""
+def places() -> list[Any]:
+    """Return the states that a record may name; the last is empty."""
+    record, words = answer()
+    return [TASK.start, *np.split(words.reshape(-1, 3, 1), np.cumsum([n for (n,) in record[5]]))]
 
 
 @settings(max_examples=400)
@@ -104,12 +121,12 @@ PLACES = [TASK.start, *np.split(WORDS.reshape(-1, 3, 1), np.cumsum([n for (n,) i
 @example(4, 0)
 @example(0, "stuck")
 def test_junk_in_a_record_is_an_answer_error_unless_it_may_be_true(field: int, junk: Any) -> None:
-    record = (*RECORD[:field], junk, *RECORD[field + 1 :])
-    names_a_state = field == 4 and type(junk) is int and 0 <= junk < len(PLACES) - 1
+    record = changed(field, junk)
+    names_a_state = field == 4 and type(junk) is int and 0 <= junk < len(places()) - 1
     if names_a_state or (field == 0 and junk in ("stuck", "broken")):
-        outcome = open_answer(TASK, record, WORDS[: words_needed(TASK, record)], SEED)
-        assert outcome.reason == (junk if field == 0 else RECORD[0])
-        np.testing.assert_array_equal(outcome.final, PLACES[record[4]])
+        outcome = opened(record)
+        assert outcome.reason == (junk if field == 0 else answer()[0][0])
+        np.testing.assert_array_equal(outcome.final, places()[record[4]])
         return
     with pytest.raises(AnswerError):
         opened(record)
@@ -142,15 +159,24 @@ def test_junk_for_a_record_is_an_answer_error(junk: Any) -> None:
 )
 def test_claims_that_contradict_the_task(field: int, value: Any) -> None:
     with pytest.raises(AnswerError):
-        opened((*RECORD[:field], value, *RECORD[field + 1 :]))
+        opened(changed(field, value))
 
 
-@pytest.mark.parametrize(
-    "words", [None, b"", WORDS.astype(np.int64), WORDS[:-1], WORDS.reshape(-1, 3), WORDS.tolist()]
-)
-def test_words_of_another_kind(words: Any) -> None:
+WRONG_WORDS: dict[str, Callable[[Any], Any]] = {
+    "none": lambda words: None,
+    "bytes": lambda words: b"",
+    "signed": lambda words: words.astype(np.int64),
+    "short": lambda words: words[:-1],
+    "table": lambda words: words.reshape(-1, 3),
+    "list": lambda words: words.tolist(),
+}
+
+
+@pytest.mark.parametrize("how", WRONG_WORDS)
+def test_words_of_another_kind(how: str) -> None:
+    record, words = answer()
     with pytest.raises(AnswerError):
-        open_answer(TASK, RECORD, words, SEED)
+        open_answer(TASK, record, WRONG_WORDS[how](words), SEED)
 
 
 def test_a_task_given_up_says_so() -> None:

@@ -22,7 +22,9 @@ from flipsearch import __version__
 from flipsearch.cli.output import Terminated, adapt_streams, complain, terminable
 from flipsearch.errors import FlipsearchError
 
-GROUPS = ("search", "schemes", "catalogue", "kernels", "faults", "report", "doctor")
+GROUPS = (
+    "search", "schemes", "listing", "show", "catalogue", "kernels", "faults", "report", "doctor"
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:

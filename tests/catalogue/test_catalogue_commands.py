@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command against the catalogue; return exit code, output and errors."""
-    monkeypatch.setattr(cli, "GROUPS", ("catalogue", "doctor"))
+    monkeypatch.setattr(cli, "GROUPS", ("listing", "show", "catalogue", "doctor"))
 
     def call(*words: str, db: bool = True) -> tuple[int, str, str]:
         arguments = [*words, "--db", str(path)] if db else list(words)
@@ -141,6 +141,8 @@ def test_query_filters(run: Run) -> None:
         (("list", "--ring", "R"), 2, "unknown ring"),
         (("list", "--sort", "colour"), 2, "cannot sort by"),
         (("query", "--rank", "few"), 2, "--rank"),
+        (("query", "--rank", "49-47"), 2, "--rank 49-47 is empty"),
+        (("query", "--growth", "nan"), 2, "growth must be a number"),
         (("query", "--since", "yesterday"), 2, "--since"),
         (("query", "--until", "0001-01-01T00:00+14:00"), 2, "--until"),
         (("show", "strassen"), 2, "no ID"),

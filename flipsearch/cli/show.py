@@ -1,24 +1,48 @@
-"""What `show` does: everything about one scheme; imported only when it runs."""
+"""show: everything about one scheme."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flipsearch.catalogue import Catalogue, Record
-from flipsearch.catalogue.arguments import as_ring
-from flipsearch.catalogue.columns import Measured
+from flipsearch.cli import database_argument
 from flipsearch.cli.output import print_json
 from flipsearch.errors import NotFoundError, UsageError
-from flipsearch.formats import parse_format
-from flipsearch.scheme import Scheme
+
+if TYPE_CHECKING:
+    from flipsearch.catalogue import Catalogue, Record
+    from flipsearch.scheme import Scheme
 
 _WORDS = {"shared_u": "shared U", "shared_v": "shared V", "shared_w": "shared W"}
 
 
+def register(commands: Any) -> None:
+    """Add the parser of this group."""
+    show = commands.add_parser("show", help="everything about one scheme")
+    show.add_argument(
+        "scheme", metavar="ID", help="hash prefix, 6 digits or more; or a format: its best scheme"
+    )
+    show.add_argument(
+        "--ring",
+        help="with a format: best over this ring, by default ZT, Z or Q; over F2 and F3 also by "
+        "reduction",
+    )
+    show.add_argument("--products", action="store_true", help="write out its products")
+    show.add_argument(
+        "--orbit",
+        action="store_true",
+        help="its class under symmetry: exactly where feasible, invariants in any case",
+    )
+    show.add_argument("--json", action="store_true", help="one JSON object")
+    database_argument(show)
+    show.set_defaults(handler=run_show)
+
+
 def run_show(arguments: argparse.Namespace) -> int:
     """Print everything about one scheme."""
+    from flipsearch.catalogue import Catalogue
+    from flipsearch.catalogue.arguments import as_ring
+
     with Catalogue.open(arguments.db, read_only=True) as catalogue:
         record = _found(catalogue, arguments.scheme, arguments.ring)
         scheme = record.scheme  # its hash is checked whether or not the products are shown
@@ -26,10 +50,7 @@ def run_show(arguments: argparse.Namespace) -> int:
         wanted = None if arguments.ring is None else as_ring(arguments.ring)
         if wanted is not None and wanted.characteristic and record.ring is not wanted:
             facts["reduces_to"] = wanted.value
-        facts["provenance"] = [
-            {key: value for key, value in dataclasses.asdict(p).items() if value is not None}
-            for p in catalogue.schemes.provenance(record)
-        ]
+        facts["provenance"] = [p.to_dict() for p in catalogue.schemes.provenance(record)]
         facts["invariants"] = catalogue.schemes.invariants(record)
         facts["programs"] = _programs(record)
     facts["recursion"] = _recursion(scheme)
@@ -54,6 +75,8 @@ def _found(catalogue: Catalogue, name: str, ring: str | None) -> Record:
         if ring is not None:
             raise UsageError("--ring goes with a format: a hash names one scheme already")
         return catalogue.schemes.get(name)
+    from flipsearch.formats import parse_format
+
     format_ = parse_format(name)
     record = catalogue.best(format_, ring)
     if record is None:
@@ -73,6 +96,8 @@ def _programs(record: Record) -> dict[str, int] | None:
 
 def _recursion(scheme: Scheme) -> dict[str, Any] | None:
     """Return the recursive calls of a structured scheme."""
+    from flipsearch.catalogue.columns import Measured
+
     found = Measured(scheme).recursion
     if found is None:
         return None

@@ -1,19 +1,22 @@
-"""A second, independent proof checker: plain Python, standard library only.
+"""Prove exported schemes a second time, independently: plain Python, standard library only.
 
     python paranoid.py FILE.json...
 
 Anyone can check an exported scheme with this one file, without installing anything and without
-trusting the rest of the program: it imports nothing of it, works out the target tensor itself by
-multiplying symbolic matrices, and adds up every term in Python's integers and fractions. It is
-slow and short on purpose. `flipsearch verify --paranoid` runs it after the fast verifier.
+trusting the rest of the program. It imports nothing of it. It works out the target tensor itself
+by multiplying symbolic matrices, or reads the tensor that the file defines. It adds up every term
+in Python's integers and fractions. It is slow and short on purpose. `flipsearch verify --paranoid`
+runs it after the fast verifier.
 
-What it proves: sum_r u_r (x) v_r (x) w_r equals the tensor of the product that the file names,
-over the ring that the file names. Conventions: W holds the output transposed; the free entries
-of structured operands are numbered along the upper triangle, row by row.
+It proves that sum_r u_r (x) v_r (x) w_r equals the tensor of the product that the file names, over
+the ring that the file names. Conventions: W holds the output transposed; the free entries of
+structured operands are numbered along the upper triangle, row by row. The name of a tensor ends
+with a digest of its dimensions and entries, which is checked.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -94,6 +97,33 @@ def target(name: str) -> tuple[tuple[int, int, int], Tensor]:
     return dimensions, tensor
 
 
+def given_tensor(name: str, text: Any) -> tuple[tuple[int, int, int], Tensor]:
+    """Return the dimensions and the entries of a tensor file: lines ``a b c value`` from 1."""
+    if not isinstance(text, str):
+        raise NotAScheme(f"the document does not define {name}")
+    sizes: list[int] = []
+    tensor: Tensor = {}
+    for line in text.splitlines():
+        row, _, comment = line.partition("#")
+        key, _, value = comment.partition(":")
+        if key.strip() == "dimensions":
+            sizes = [int(size) for size in value.split()]
+        if row.strip():
+            a, b, c, entry = (int(number) for number in row.split())
+            place = a - 1, b - 1, c - 1
+            tensor[place] = tensor.get(place, 0) + entry
+    tensor = {place: entry for place, entry in sorted(tensor.items()) if entry}
+    inside = all(0 <= x < size for place in tensor for x, size in zip(place, sizes, strict=False))
+    if len(sizes) != 3 or not inside:
+        raise NotAScheme(f"the definition of {name} has no dimensions, or entries outside them")
+    dimensions = sizes[0], sizes[1], sizes[2]
+    entries = tuple((*place, entry) for place, entry in tensor.items())
+    text = f"flipsearch tensor 1\n{(dimensions, entries)!r}"
+    if name.rpartition(":")[2] != hashlib.sha256(text.encode()).hexdigest()[:12]:
+        raise NotAScheme(f"the document defines another tensor than {name}")
+    return dimensions, tensor
+
+
 def _parameters(matrix: list[list[Polynomial]]) -> int:
     return len({x for row in matrix for entry in row for x in entry})
 
@@ -117,7 +147,10 @@ def check(document: Any) -> None:
     ring = document.get("ring") or ("F2" if document.get("z2") is True else "Q")
     if ring not in ("F2", "F3", "ZT", "Z", "Q"):
         raise NotAScheme(f"unknown ring {ring!r}")
-    dimensions, tensor = target(str(name))
+    if str(name).startswith("tensor:"):
+        dimensions, tensor = given_tensor(str(name), document.get("tensor"))
+    else:
+        dimensions, tensor = target(str(name))
     factors = [
         _factor(document.get(key), size, str(ring), key)
         for key, size in zip("uvw", dimensions, strict=True)

@@ -13,6 +13,7 @@ from scheme_samples import corrupted, product, samples, strassen
 from flipsearch import paranoid
 from flipsearch.files import to_bytes
 from flipsearch.formats import parse_format
+from flipsearch.formats.tensors import cyclic_convolution, polynomial_product, tensor_text
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.verify import is_valid
@@ -83,6 +84,34 @@ def test_derives_the_same_target_as_the_format(name: str) -> None:
     assert dimensions == form.dimensions
     nonzero = {place: value for place, value in tensor.items() if value}
     assert nonzero == {(a, b, c): value for a, b, c, value in form.target.tolist()}
+
+
+TENSOR = polynomial_product(2, 3)
+
+
+def test_proves_schemes_of_tensors() -> None:
+    assert proved(naive_scheme(TENSOR, Ring.Z))
+    generator = np.random.default_rng(3)
+    for ring in (Ring.F2, Ring.F3, Ring.ZT):
+        assert not proved(corrupted(naive_scheme(TENSOR, ring), generator))
+
+
+@pytest.mark.parametrize(
+    ("definition", "message"),
+    [
+        (None, "does not define"),
+        ("1 1 1 1\n", "no dimensions"),
+        ("# dimensions: 2 3 4\n3 1 1 1\n", "outside"),
+        (tensor_text(cyclic_convolution(3)), "another tensor"),
+        ("# dimensions: 2 x 4\n1 1 1 1\n", "cannot be read"),
+        ("# dimensions: 2 3 4\n1 1 1\n", "cannot be read"),
+    ],
+)
+def test_refuses_tensors_that_are_not_what_they_are_called(definition, message) -> None:
+    document = json.loads(to_bytes(naive_scheme(TENSOR, Ring.Z), "json"))
+    document["tensor"] = definition
+    with pytest.raises(paranoid.NotAScheme, match=message):
+        paranoid.check_text(json.dumps(document))
 
 
 def test_coefficients_beyond_64_bits_are_exact() -> None:

@@ -1,0 +1,78 @@
+"""Tensors by name: ``toy:3`` is made from the text ``3`` by what is registered as ``toy``.
+
+A tensor of another package is found by `register_tensor`, or by an entry point of the group
+``flipsearch.tensors`` whose name is the tensor's and whose object makes it.
+
+Invariant: the label of a tensor that is made is its name with ``-`` for ``:``. A stored name such
+as ``tensor:toy-3:0123456789ab`` therefore reads back, and its digest proves the definition.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+from flipsearch.errors import UsageError
+from flipsearch.formats.format import Format, parse_format
+from flipsearch.formats.tensors import SparseTensor
+
+GROUP = "flipsearch.tensors"
+Maker = Callable[[str], SparseTensor]
+
+_NAME = re.compile(r"[a-z][a-z0-9]{2,19}")
+_registered: dict[str, Maker] = {}
+
+
+def register_tensor(name: str, maker: Maker) -> None:
+    """Make a family of tensors known by a name.
+
+    Parameters
+    ----------
+    name : str
+        3 to 20 lower-case letters and digits.
+    maker : function
+        From the text after the colon to the tensor. It raises a `UsageError` for a text that
+        means none.
+
+    Raises
+    ------
+    UsageError
+        The name is not of that form, or another family has it.
+    """
+    if not _NAME.fullmatch(name) or _registered.get(name, maker) is not maker:
+        raise UsageError(f"{name!r} cannot name a tensor, or names one already")
+    _registered[name] = maker
+
+
+def named_format(text: str) -> Format:
+    """Return the format of any name: a matrix product, ``toy:3``, or a tensor's stored name.
+
+    Raises
+    ------
+    UsageError
+        There is no such format, or it is not the one that was stored.
+    """
+    plain = text.strip().lower()
+    family, colon, rest = plain.partition(":")
+    if family == "tensor":
+        family, _, rest = rest.partition(":")[0].partition("-")
+    maker = _maker(family) if colon and _NAME.fullmatch(family) else None
+    if maker is None:
+        if plain.startswith("tensor:"):
+            raise UsageError(f"{plain}: nobody here makes tensors called {family!r}")
+        return parse_format(text)
+    tensor = maker(rest)
+    if tensor.label != f"{family}-{rest.replace(':', '-')}":
+        raise UsageError(f"the tensor {family}:{rest} calls itself {tensor.label}")
+    if plain.startswith("tensor:") and tensor.name != plain:
+        raise UsageError(f"{plain} is stored, but {family}:{rest} is now {tensor.name}")
+    return tensor
+
+
+def _maker(family: str) -> Maker | None:
+    if family not in _registered:
+        for point in entry_points(group=GROUP, name=family):
+            maker: Maker = point.load()
+            return maker
+    return _registered.get(family)

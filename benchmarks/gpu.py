@@ -37,9 +37,9 @@ from flipsearch.search.levels import can_flip
 from flipsearch.search.pool import PoolStrategy, task_seed
 from flipsearch.transform import product
 from flipsearch.walk import engine
-from flipsearch.walk.gpu import Device, shape_for
-from flipsearch.walk.gpu_batch import Batch, walk_many
-from flipsearch.walk.gpu_presence import availability
+from flipsearch.walk.gpu.batch import Batch, walk_many
+from flipsearch.walk.gpu.device import Device, shape_for
+from flipsearch.walk.gpu.presence import availability
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack, unpack
 
 RATES = [("F2", "4x4x4", 49), ("F3", "4x4x4", 49), ("ZT", "4x4x4", 49), ("F2", "8x8x8", 343)]
@@ -50,7 +50,7 @@ CHECK_LIMIT, RATE_LIMIT = 75.0, 60.0
 START_SECONDS = 20.0
 """To start a process and compile what it needs."""
 ALL_SECONDS = 465.0
-CUDA = "flipsearch.walk.gpu:CudaDevice"
+CUDA = "flipsearch.walk.gpu.device:CudaDevice"
 SEARCH_STEPS = 1_000_000
 SLICES = 5
 FIELDS = ("number", "steps", "flips", "reductions", "escapes", "history", "reason", "rank")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from flipsearch.executors.walker import private_folder
-from flipsearch.walk import gpu
+from flipsearch.walk.gpu import device as gpu
 
 SHIM = Path(__file__).parent / "host" / "walk_on_host.cpp"
 COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")

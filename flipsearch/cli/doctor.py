@@ -87,7 +87,7 @@ def _version(name: str) -> str | None:
 
 def _gpu() -> dict[str, Any]:
     """Return the CUDA devices, as cupy sees them or else as the driver lists them."""
-    from flipsearch.walk.gpu_presence import availability
+    from flipsearch.walk.gpu.presence import availability
 
     cupy = next(
         (d.version for d in importlib.metadata.distributions() if _is_cupy(d.metadata["Name"])),

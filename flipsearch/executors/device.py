@@ -25,9 +25,9 @@ from flipsearch.executors import Executor
 from flipsearch.executors.queues import QueueExecutor
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.walk import engine
-from flipsearch.walk.gpu import CudaDevice, Device
-from flipsearch.walk.gpu_batch import Engine
-from flipsearch.walk.gpu_presence import availability
+from flipsearch.walk.gpu.batch import Engine
+from flipsearch.walk.gpu.device import CudaDevice, Device
+from flipsearch.walk.gpu.presence import availability
 from flipsearch.walk.kinds import kind_of
 from flipsearch.walk.task import WalkOutcome, WalkTask
 

@@ -32,7 +32,7 @@ from flipsearch.executors.answers import (
 from flipsearch.executors.ray_cluster import ClusterError, Metrics, Starts, connect, gist
 from flipsearch.executors.ray_crew import Entry, Worker, crew_on
 from flipsearch.executors.walker import machine
-from flipsearch.walk.gpu import Device
+from flipsearch.walk.gpu.device import Device
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 logger = logging.getLogger("flipsearch.ray")

@@ -27,7 +27,7 @@ DEVICE_SECONDS = 2.0
 
 if TYPE_CHECKING:
     from flipsearch.executors import Executor
-    from flipsearch.walk.gpu import Device
+    from flipsearch.walk.gpu.device import Device
     from flipsearch.walk.task import WalkOutcome, WalkTask
 
 

@@ -21,7 +21,7 @@ from flipsearch.rings import Ring
 from flipsearch.search.descent import naive_start
 from flipsearch.search.levels import Archived, Pools
 from flipsearch.search.pool import plain, task_seed
-from flipsearch.walk.diagonal import DiagonalTask, diagonal
+from flipsearch.walk.diagonal.task import DiagonalTask, diagonal
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words
 
 STEPS = 3_000_000

@@ -25,7 +25,7 @@ from flipsearch.formats import MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.search.levels import Archived, Pools
 from flipsearch.search.pool import plain, task_seed
-from flipsearch.walk.rotation import RotationTask, naive_orbits, orders
+from flipsearch.walk.rotation.task import RotationTask, naive_orbits, orders
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask
 
 STEPS = 3_000_000

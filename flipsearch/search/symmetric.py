@@ -30,7 +30,7 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.search.orbits import OrbitPool, Parts, Schedules, State, default_parts, loaded
 from flipsearch.search.pool import plain, task_seed
-from flipsearch.walk.quotient import (
+from flipsearch.walk.quotient.task import (
     QuotientOutcome,
     QuotientTask,
     naive_orbits,

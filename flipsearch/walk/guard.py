@@ -20,33 +20,12 @@ from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
-from flipsearch.walk.flips import normalise
-from flipsearch.walk.index import ONE, THREE, TWO, ZERO, U
+from flipsearch.walk.plain.index import ONE, THREE, TWO, ZERO, U
 from flipsearch.walk.task import Words, words_of
 
 PRIME = U(2**31 - 1)
 F3_POINTS, PRIME_POINTS = U(128), U(2)
 _LANES = 4
-
-
-@njit
-def normalise_rows(at, rows, signs, rank):
-    """Bring packed rows into normal form, their signs into `signs`."""
-    for row in range(rank):
-        signs[row] = ZERO
-        if at.ring != TWO:
-            for slot in range(THREE):
-                signs[row] ^= normalise(at, rows, (row * THREE + slot) * at.key)
-
-
-@njit
-def restore_signs(at, rows, signs, rank):
-    """Put the signs of rows back into their third factors."""
-    if at.ring != TWO:
-        for row in range(rank):
-            x = (row * THREE + TWO) * at.key
-            for t in range(at.words):
-                rows[x + at.words + t] ^= rows[x + t] & (ZERO - signs[row])
 
 
 @functools.lru_cache(maxsize=64)

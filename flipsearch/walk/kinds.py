@@ -20,10 +20,17 @@ import numpy as np
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format, parse_format
 from flipsearch.rings import Ring, parse_ring
-from flipsearch.walk import cpu, reference
-from flipsearch.walk.diagonal import DiagonalTask, diagonal_walk
-from flipsearch.walk.quotient import QuotientOutcome, QuotientTask, symmetric_walk, written
-from flipsearch.walk.rotation import RotationTask, rotation_walk
+from flipsearch.walk.diagonal import kernel as diagonal
+from flipsearch.walk.diagonal import reference as plain_diagonal
+from flipsearch.walk.diagonal.task import DiagonalTask
+from flipsearch.walk.plain import kernel as plain
+from flipsearch.walk.plain import reference
+from flipsearch.walk.quotient import kernel as quotient
+from flipsearch.walk.quotient import reference as plain_quotient
+from flipsearch.walk.quotient.task import QuotientOutcome, QuotientTask, written
+from flipsearch.walk.rotation import kernel as rotation
+from flipsearch.walk.rotation import reference as plain_rotation
+from flipsearch.walk.rotation.task import RotationTask
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words
 
 
@@ -206,14 +213,14 @@ def decode(saved: Mapping[str, Any], format_: Format, ring: Ring) -> WalkTask:
 
 register(
     Kind(
-        *("plain", WalkTask, cpu.walk, reference.walk),
+        *("plain", WalkTask, plain.walk, reference.walk),
         policies={"plus_since": ("best",)},
         on_device=True,
     )
 )
 register(
     Kind(
-        *("quotient", QuotientTask, symmetric_walk, reference.none, QuotientOutcome),
+        *("quotient", QuotientTask, quotient.walk, plain_quotient.walk, QuotientOutcome),
         policies={"collect": (1,), "merge": (False,), "plus_since": ("best",)},
         parts={"start": "orbits", "cubes": "cubes"},
         write_out=written,
@@ -221,13 +228,13 @@ register(
 )
 register(
     Kind(
-        *("rotation", RotationTask, rotation_walk, reference.none),
+        *("rotation", RotationTask, rotation.walk, plain_rotation.walk),
         policies={"collect": (1,), "merge": (False,), "plus_since": ("lower",)},
     )
 )
 register(
     Kind(
-        *("diagonal", DiagonalTask, diagonal_walk, reference.none),
+        *("diagonal", DiagonalTask, diagonal.walk, plain_diagonal.walk),
         policies={"collect": (1,), "plus_since": ("lower",)},
     )
 )

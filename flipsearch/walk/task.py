@@ -12,6 +12,7 @@ plane of signs, 1 for -1 (K = 2W). Entry e is bit e % 64 of word e // 64.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,9 @@ from flipsearch.scheme import Scheme
 
 Words = npt.NDArray[np.uint64]
 LARGEST_RANK = 4096
+HISTORY = 1024
+"""New best ranks that an outcome names at most; further ones are not recorded."""
+REASONS = ("budget", "reached", "stuck", "broken")
 STUCK_TIMES = 16
 """A walk ends when it has been without any flip more often than this since its best rank."""
 
@@ -146,6 +150,29 @@ class WalkOutcome:
     def rank(self) -> int:
         """The lowest rank reached."""
         return len(self.best[0])
+
+
+def counted(task: WalkTask, history: Words, counts: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the fields of an outcome that hold no state.
+
+    Parameters
+    ----------
+    task : WalkTask
+    history : uint64 array, shape (H, 2)
+        Steps and ranks.
+    counts : tuple of six numbers
+        Steps, flips, reductions, escapes, entries of the history, place in `REASONS`.
+    """
+    steps, flips, reductions, escapes, entries, reason = map(int, counts)
+    return {
+        "number": task.number,
+        "history": tuple((int(step), int(rank)) for step, rank in history[:entries]),
+        "steps": steps,
+        "flips": flips,
+        "reductions": reductions,
+        "escapes": escapes,
+        "reason": REASONS[reason],
+    }
 
 
 def blocks_for(rows: int) -> int:

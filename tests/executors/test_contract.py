@@ -79,7 +79,7 @@ def make(
             executor = ThreadExecutor(workers, **options)
         else:
             if "walk" in options:  # which is for tasks that the device does not take
-                monkeypatch.setattr("flipsearch.walk.gpu_batch.shape_for", too_large)
+                monkeypatch.setattr("flipsearch.walk.gpu.batch.shape_for", too_large)
             walkers = None if workers is None else 32 * workers
             executor = DeviceExecutor(HostDevice(), walkers, **options)
             if kind == "together":

@@ -19,7 +19,7 @@ from flipsearch.search.run import search
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.verify import is_valid
 from flipsearch.walk import engine
-from flipsearch.walk.quotient import QuotientOutcome, QuotientTask, write_out
+from flipsearch.walk.quotient.task import QuotientOutcome, QuotientTask, write_out
 from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
 
 WRONG = 0

@@ -11,7 +11,7 @@ from flipsearch.rings import Ring
 from flipsearch.search.diagonal import DiagonalStrategy
 from flipsearch.verify import is_valid, verify
 from flipsearch.walk import engine
-from flipsearch.walk.diagonal import DiagonalTask
+from flipsearch.walk.diagonal.task import DiagonalTask
 from flipsearch.walk.task import unpack
 
 

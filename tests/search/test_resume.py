@@ -27,8 +27,8 @@ from flipsearch.search.rotation import RotationStrategy
 from flipsearch.search.run import Result, search
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.walk import engine
-from flipsearch.walk.quotient import QuotientTask
-from flipsearch.walk.rotation import RotationTask
+from flipsearch.walk.quotient.task import QuotientTask
+from flipsearch.walk.rotation.task import RotationTask
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 TARGET = 24

@@ -10,7 +10,7 @@ from flipsearch.rings import Ring
 from flipsearch.search.rotation import BEGINNING, PATIENCE, RotationStrategy
 from flipsearch.verify import is_valid, verify
 from flipsearch.walk import engine
-from flipsearch.walk.rotation import RotationTask
+from flipsearch.walk.rotation.task import RotationTask
 from flipsearch.walk.task import unpack
 
 

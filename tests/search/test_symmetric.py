@@ -8,7 +8,7 @@ from flipsearch.search.orbits import PATIENCE, Schedule
 from flipsearch.search.symmetric import SymmetricStrategy
 from flipsearch.verify import is_valid
 from flipsearch.walk.engine import walk
-from flipsearch.walk.quotient import QuotientTask, symmetric_walk, write_out
+from flipsearch.walk.quotient.task import QuotientTask, write_out
 from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
 
 QUICK = (Schedule(20_000, 2_000, 9), Schedule(50_000, 5_000, 6, 2))
@@ -20,7 +20,7 @@ def strategy(n: int = 3, seed: int = 1, **options: object) -> SymmetricStrategy:
 
 
 def run(task: WalkTask) -> WalkOutcome:
-    return symmetric_walk(task) if isinstance(task, QuotientTask) else walk(task)
+    return walk(task)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -52,7 +52,7 @@ def test_a_course_goes_on_from_where_its_last_task_ended() -> None:
     for _ in range(4):
         length, end = 0, None
         while True:
-            outcome = symmetric_walk(task)
+            outcome = walk(task)
             search.tell(outcome)
             length, end = length + 1, outcome.final_orbits
             task = search.ask()

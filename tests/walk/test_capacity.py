@@ -3,26 +3,22 @@
 import numpy as np
 import pytest
 from host_device import HostDevice, needs_compiler
+from test_same_outcome import assert_same
 
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.search.descent import naive_start
-from flipsearch.walk import engine, quotient, rotation
-from flipsearch.walk.diagonal import DiagonalTask
-from flipsearch.walk.gpu_batch import walk_many
+from flipsearch.walk import engine
+from flipsearch.walk.diagonal.task import DiagonalTask
+from flipsearch.walk.gpu.batch import walk_many
+from flipsearch.walk.quotient import task as quotient
+from flipsearch.walk.rotation import task as rotation
 from flipsearch.walk.task import LARGEST_RANK, Policy, WalkTask, pack
 
 POLICY = Policy(plus_after=1, band=3, merge=False)
 FULL = [("4x4x4", 64), ("4x4x8", 128), ("3x3x7", 63), ("4x5x6", 120), ("2x4x8", 64)]
-
-
-def assert_same(ours, theirs):
-    for name in ("reason", "steps", "flips", "reductions", "escapes", "history"):
-        assert getattr(ours, name) == getattr(theirs, name), name
-    for mine, other in zip((*ours.best, ours.final), (*theirs.best, theirs.final), strict=True):
-        assert np.array_equal(mine, other)
 
 
 def full(name, ring=Ring.F2, steps=8, policy=POLICY):

@@ -10,7 +10,7 @@ import pytest
 from host_device import HostDevice, needs_compiler
 
 from flipsearch.rings import Ring
-from flipsearch.walk.gpu_presence import availability
+from flipsearch.walk.gpu.presence import availability
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))  # benchmarks are not part of the package
@@ -119,6 +119,6 @@ def test_without_a_gpu_one_line_and_exit_code_one():
 @pytest.mark.gpu
 @pytest.mark.skipif(availability() is not None, reason="needs a GPU")
 def test_on_the_gpu_itself():
-    from flipsearch.walk.gpu import CudaDevice
+    from flipsearch.walk.gpu.device import CudaDevice
 
     assert all(gpu.check(CudaDevice(), False, ring, 0.1) for ring in gpu.CHECKED)

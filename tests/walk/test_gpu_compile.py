@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flipsearch.rings import Ring
-from flipsearch.walk.gpu import Shape, source
+from flipsearch.walk.gpu.device import Shape, source
 
 ARCHITECTURES = ["sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90"]
 SHAPES = [

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import test_same_outcome
 from host_device import HostDevice, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,9 +25,11 @@ from flipsearch.search.orbits import Schedule
 from flipsearch.search.pool import PoolStrategy
 from flipsearch.search.run import Stop, search
 from flipsearch.search.symmetric import SymmetricStrategy
-from flipsearch.walk import engine, gpu, gpu_batch
-from flipsearch.walk.gpu_batch import Engine, walk_many
-from flipsearch.walk.gpu_presence import availability
+from flipsearch.walk import engine
+from flipsearch.walk.gpu import batch as gpu_batch
+from flipsearch.walk.gpu import device as gpu
+from flipsearch.walk.gpu.batch import Engine, walk_many
+from flipsearch.walk.gpu.presence import availability
 from flipsearch.walk.task import Policy, WalkTask, pack, words_of
 
 
@@ -38,13 +41,7 @@ def tasks(count, name="3x3x3", ring=Ring.F2, steps=2000, policy=None):
 
 
 def assert_same(ours, task):
-    expected = engine.walk(task)
-    for name in ("number", "reason", "steps", "flips", "reductions", "escapes", "history"):
-        assert getattr(ours, name) == getattr(expected, name), name
-    for mine, theirs in zip(
-        (*ours.best, ours.final), (*expected.best, expected.final), strict=True
-    ):
-        assert np.array_equal(mine, theirs)
+    test_same_outcome.assert_same(ours, engine.walk(task))
 
 
 def collect(executor, count):

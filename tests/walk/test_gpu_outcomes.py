@@ -4,34 +4,26 @@ import itertools
 
 import numpy as np
 import pytest
+import test_same_outcome
 from host_device import COMPILER, HostDevice
 
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.walk import engine
-from flipsearch.walk.gpu_batch import walk_many
+from flipsearch.walk.gpu.batch import walk_many
 from flipsearch.walk.task import Policy, WalkTask, pack
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
 
 RINGS = [Ring.F2, Ring.F3, Ring.ZT]
-FIELDS = ("number", "reason", "steps", "flips", "reductions", "escapes", "history", "rank")
 
 
 def assert_same(tasks, plain=engine.reference, team=None, walkers=None):
     for task, ours in zip(
         tasks, walk_many(HostDevice(), tasks, team=team, walkers=walkers), strict=True
     ):
-        expected = plain(task)
-        for name in FIELDS:
-            assert getattr(ours, name) == getattr(expected, name), (name, task.number)
-        assert len(ours.best) == len(expected.best)
-        for mine, theirs in zip(
-            (*ours.best, ours.final), (*expected.best, expected.final), strict=True
-        ):
-            assert mine.dtype == theirs.dtype
-            assert np.array_equal(mine, theirs)
+        test_same_outcome.assert_same(ours, plain(task))
 
 
 def tasks_from(name, ring, steps, policies, first_seed=0):

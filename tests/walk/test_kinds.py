@@ -13,9 +13,11 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.walk import engine, quotient, rotation
-from flipsearch.walk.diagonal import DiagonalTask
+from flipsearch.walk import engine
+from flipsearch.walk.diagonal.task import DiagonalTask
 from flipsearch.walk.kinds import Kind, decode, encode, kind_named, kind_of, register
+from flipsearch.walk.quotient import task as quotient
+from flipsearch.walk.rotation import task as rotation
 from flipsearch.walk.task import Policy, WalkTask, pack
 
 SQUARE, SKEW, UPPER = (parse_format(name) for name in ("3x3x3", "sw:4x4x4", "us:3x3x3"))

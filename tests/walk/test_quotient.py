@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
+from test_same_outcome import assert_same
 
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
@@ -12,15 +14,11 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.transform import cyclic
 from flipsearch.verify import is_valid
-from flipsearch.walk.index import THREE, Layout, U, allocate, layout
-from flipsearch.walk.quotient import (
-    QuotientTask,
-    mirror,
-    naive_orbits,
-    symmetric_walk,
-    write_out,
-)
-from flipsearch.walk.quotient_kernel import (
+from flipsearch.walk import engine
+from flipsearch.walk.plain.index import THREE, Layout, U, allocate, layout
+from flipsearch.walk.quotient import kernel as quotient_kernel
+from flipsearch.walk.quotient import reference as quotient_reference
+from flipsearch.walk.quotient.kernel import (
     _build,
     _exceeds,
     _next,
@@ -29,6 +27,13 @@ from flipsearch.walk.quotient_kernel import (
     _reverse,
     _set,
     _tidy,
+)
+from flipsearch.walk.quotient.reference import matrix_rank
+from flipsearch.walk.quotient.task import (
+    QuotientTask,
+    mirror,
+    naive_orbits,
+    write_out,
 )
 from flipsearch.walk.task import Policy, unpack
 
@@ -70,7 +75,7 @@ def task(n: int, mirrored: bool, seed: int, steps: int, **policy: int) -> Quotie
         orbits,
         seed,
         steps,
-        Policy(**policy),
+        Policy(**policy, merge=False),
         cubes=cubes,
         mirrored=mirrored,
     )
@@ -111,12 +116,11 @@ def exceeds(word, bound):  # type: ignore[no-untyped-def]
     return _exceeds(word, bound)
 
 
-def matrix_rank(word: int, n: int) -> int:
+def space_rank(word: int, n: int) -> int:
     """Return the rank over F2 of an n x n matrix, by its row space: 2^rank vectors."""
-    rows = [word >> n * i & (1 << n) - 1 for i in range(n)]
     space = {0}
-    for row in rows:
-        space |= {row ^ other for other in space}
+    for i in range(n):
+        space |= {word >> n * i & (1 << n) - 1 ^ other for other in space}
     return len(space).bit_length() - 1
 
 
@@ -131,6 +135,7 @@ def test_largest_matrix_rank(data: st.DataObject, n: int, largest: int) -> None:
             word ^= (column >> i & 1) * row << n * i
     first = sum(1 << n * i for i in range(n))
     found = exceeds(U(word), (U(n), U(first), U(largest)))
+    assert matrix_rank(word, n) == space_rank(word, n)
     assert found == (0 < largest < matrix_rank(word, n))
 
 
@@ -139,14 +144,14 @@ def test_a_walk_keeps_to_its_largest_rank(mirrored: bool) -> None:
     orbits, cubes = naive_orbits(4, PARTS[4], mirrored)
     ranks = {}
     for largest in (0, 1, 2):
-        outcome = symmetric_walk(
+        outcome = engine.walk(
             QuotientTask(
                 parse_format("4x4x4"),
                 Ring.F2,
                 orbits,
                 1,
                 50_000,
-                Policy(500, 12),
+                Policy(500, 12, merge=False),
                 cubes=cubes,
                 mirrored=mirrored,
                 largest_rank=largest,
@@ -181,7 +186,7 @@ def test_every_state_is_a_symmetric_scheme(
     n: int, mirrored: bool, seed: int, steps: int, plus_after: int
 ) -> None:
     walked = task(n, mirrored, seed, steps, plus_after=plus_after, band=15)
-    outcome = symmetric_walk(walked)
+    outcome = engine.walk(walked)
     for orbits, cubes, rank in (
         (outcome.best_orbits, outcome.best_cubes, outcome.rank),
         (outcome.final_orbits, outcome.final_cubes, len(outcome.final)),
@@ -193,28 +198,68 @@ def test_every_state_is_a_symmetric_scheme(
     assert outcome.rank <= walked.rank
     assert outcome.steps <= steps
     assert outcome.flips <= outcome.steps
-    again = symmetric_walk(walked)
+    again = engine.walk(walked)
     assert np.array_equal(again.final, outcome.final)
     assert again.history == outcome.history
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("n", [2, 3, 4])
+@given(
+    seed=st.integers(0, 2**64 - 1),
+    plus_after=st.sampled_from([0, 20, 150]),
+    band=st.sampled_from([4, 13]),
+    stop_rank=st.sampled_from([0, 24]),
+    plus_below=st.sampled_from([0, 40]),
+    largest_rank=st.sampled_from([0, 0, 1, 2]),
+)
+@settings(max_examples=8, deadline=None)
+def test_the_plain_engine_walks_alike(
+    n: int,
+    mirrored: bool,
+    seed: int,
+    plus_after: int,
+    band: int,
+    stop_rank: int,
+    plus_below: int,
+    largest_rank: int,
+) -> None:
+    one = task(n, mirrored, seed, 700, plus_after=plus_after, band=band, stop_rank=stop_rank)
+    one = dataclasses.replace(one, plus_below=plus_below, largest_rank=largest_rank)
+    ours, plain = engine.walk(one), engine.reference(one)
+    assert_same(ours, plain)
+    for name in ("best_orbits", "best_cubes", "final_orbits", "final_cubes"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(plain, name))
+
+
+def test_a_walk_without_flips_is_stuck_in_both_engines() -> None:
+    found = task(2, False, 5, 4_000, plus_after=300, band=6, stop_rank=7)
+    low = engine.walk(found)
+    still = dataclasses.replace(
+        found, start=low.best_orbits[:1], cubes=low.best_cubes, policy=Policy(merge=False)
+    )
+    ours = quotient_kernel.walk(still)
+    assert ours.reason == "stuck"
+    assert_same(ours, quotient_reference.walk(still))
+
+
 def test_a_walk_reaches_23() -> None:
-    outcome = symmetric_walk(task(3, False, 0, 400_000, plus_after=5_000, band=6, stop_rank=23))
+    outcome = engine.walk(task(3, False, 0, 400_000, plus_after=5_000, band=6, stop_rank=23))
     assert outcome.reason == "reached"
     assert outcome.rank == 23
     assert outcome.history[-1] == (outcome.steps, 23)
 
 
 def test_a_walk_goes_on_from_where_another_stopped() -> None:
-    first = symmetric_walk(task(4, False, 5, 20_000, plus_after=2_000, band=9))
-    second = symmetric_walk(
+    first = engine.walk(task(4, False, 5, 20_000, plus_after=2_000, band=9))
+    second = engine.walk(
         QuotientTask(
             parse_format("4x4x4"),
             Ring.F2,
             first.final_orbits,
             6,
             20_000,
-            Policy(2_000, 9),
+            Policy(2_000, 9, merge=False),
             cubes=first.final_cubes,
         )
     )
@@ -224,9 +269,11 @@ def test_a_walk_goes_on_from_where_another_stopped() -> None:
 def test_refused_formats() -> None:
     orbits, cubes = naive_orbits(2, ())
     for name in ("2x2x3", "ss:2x2x2"):
-        wrong = QuotientTask(parse_format(name), Ring.F2, orbits, 0, 1, cubes=cubes)
+        wrong = QuotientTask(
+            parse_format(name), Ring.F2, orbits, 0, 1, Policy(merge=False), cubes=cubes
+        )
         with pytest.raises(UsageError, match="n x n x n"):
-            symmetric_walk(wrong)
+            engine.walk(wrong)
 
 
 def tidied(

@@ -7,22 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
-from plain_walks import LOW, Term, Vector, draw, same
+from test_same_outcome import assert_same
 
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.formats.format import OPERANDS
 from flipsearch.rings import Ring
 from flipsearch.verify import is_valid
-from flipsearch.walk import engine, rotation_kernel
-from flipsearch.walk.rotation import (
+from flipsearch.walk import engine
+from flipsearch.walk.rotation import kernel as rotation_kernel
+from flipsearch.walk.rotation.reference import Row, Vector
+from flipsearch.walk.rotation.task import (
     OPERANDS as ROTATED,
 )
-from flipsearch.walk.rotation import (
+from flipsearch.walk.rotation.task import (
     RotationTask,
     naive_orbits,
     orders,
-    rotation_walk,
 )
 from flipsearch.walk.task import Policy, WalkOutcome, Words, unpack
 
@@ -38,11 +39,11 @@ def form(a, s):  # type: ignore[no-untyped-def]
     return rotation_kernel.form(a, s)
 
 
-def balanced(x: int, integral: bool) -> int:
-    return x if integral else (x + 1) % 3 - 1
+def balanced(x: int) -> int:
+    return (x + 1) % 3 - 1
 
 
-def vectors(state: Words, entries: int) -> list[Term]:
+def vectors(state: Words, entries: int) -> list[Row]:
     """Return the factors of packed rows as tuples of -1, 0, 1."""
     return [
         [
@@ -54,111 +55,6 @@ def vectors(state: Words, entries: int) -> list[Term]:
         ]
         for row in state
     ]
-
-
-def plus(x: Vector, y: Vector, scale: int, integral: bool) -> Vector:
-    return tuple(balanced(p + scale * q, integral) for p, q in zip(x, y, strict=True))
-
-
-class Plain:
-    """The walk, on lists of tuples."""
-
-    def __init__(self, task: RotationTask) -> None:
-        self.task = task
-        self.rows = vectors(task.start, max(task.format.dimensions))
-        self.integral = task.integral or task.ring is Ring.ZT
-        self.counter = 1
-        self.reductions = 0
-
-    def draw(self) -> int:
-        z = draw(self.task.seed, self.counter)
-        self.counter += 1
-        return z
-
-    def images(self, row: int) -> list[int]:
-        d = self.task.order
-        return [row - row % d + (row + t) % d for t in range(d)]
-
-    def fits(self, *made: Vector) -> bool:
-        return not self.integral or all(abs(e) <= 1 for vector in made for e in vector)
-
-    def flip(self) -> bool:
-        rows, d = self.rows, self.task.order
-        z, choice = self.draw(), self.draw()
-        row, start = (z >> 32) * len(rows) >> 32, (z & LOW) * len(rows) >> 32
-        slot, turn = (choice & LOW) * 3 >> 32, 1 + (choice >> 63)
-        c = -1 if choice >> 62 & 1 else 1
-        candidates = [(start + k) % len(rows) for k in range(len(rows))]
-        others = [
-            x
-            for x in candidates
-            if x // d != row // d and same(rows[row][slot], rows[x][slot]) != 0
-        ]
-        if not others:
-            return False
-        other, b, e = others[0], (slot + turn) % 3, (slot - turn) % 3
-        sign = same(rows[row][slot], rows[other][slot])
-        first = plus(rows[row][b], rows[other][b], c, self.integral)
-        second = plus(rows[other][e], rows[row][e], -c * sign, self.integral)
-        if not self.fits(first, second):
-            return False
-        for x, y in zip(self.images(row), self.images(other), strict=True):
-            rows[x][b] = plus(rows[x][b], rows[y][b], c, self.integral)
-            rows[y][e] = plus(rows[y][e], rows[x][e], -c * sign, self.integral)
-        for orbit in sorted({row // d, other // d}, reverse=True):
-            if any(not any(factor) for factor in rows[orbit * d]):
-                rows[orbit * d : orbit * d + d] = rows[-d:]
-                del rows[-d:]
-                self.reductions += 1
-        return True
-
-    def plus(self) -> bool:
-        rows = self.rows
-        if len(rows) < 2 * self.task.order:
-            return False
-        for _ in range(64):
-            z, choice = self.draw(), self.draw()
-            p, q = (z >> 32) * len(rows) >> 32, (z & LOW) * len(rows) >> 32
-            a, turn = (choice & LOW) * 3 >> 32, 1 + (choice >> 63)
-            b, c = (a + turn) % 3, (a - turn) % 3
-            if p // self.task.order == q // self.task.order:
-                continue
-            if any(same(x, y) for x, y in zip(rows[p], rows[q], strict=True)):
-                continue
-            made = [
-                plus(rows[p][b], rows[q][b], 1, self.integral),
-                plus(rows[q][c], rows[p][c], -1, self.integral),
-                plus(rows[q][a], rows[p][a], -1, self.integral),
-            ]
-            if not self.fits(*made):
-                continue
-            for x, y in zip(self.images(p), self.images(q), strict=True):
-                new: Term = [(), (), ()]
-                new[a], new[b] = rows[x][a], rows[y][b]
-                new[c] = plus(rows[y][c], rows[x][c], -1, self.integral)
-                rows[x][b] = plus(rows[x][b], rows[y][b], 1, self.integral)
-                rows[y][a] = plus(rows[y][a], rows[x][a], -1, self.integral)
-                rows.append(new)
-            return True
-        return False
-
-    def walk(self) -> tuple[list[Term], int, int, int]:
-        """Return the first rows of the lowest rank, steps, flips and plus transitions."""
-        policy = self.task.policy
-        best = [list(row) for row in self.rows]
-        since, last, step, flips, escapes = len(best), 0, 0, 0, 0
-        while step < self.task.steps and len(best) > policy.stop_rank:
-            step += 1
-            flips += self.flip()
-            if len(self.rows) < since:
-                since, last = len(self.rows), step
-            if len(self.rows) < len(best):
-                best = [list(row) for row in self.rows]
-            if policy.plus_after and step - last > policy.plus_after:
-                if len(self.rows) + self.task.order <= len(best) + policy.band:
-                    escapes += self.plus()
-                since, last = len(self.rows), step
-        return best, step, flips, escapes
 
 
 def task(
@@ -223,14 +119,9 @@ def test_the_plain_engine_walks_alike(
     name: str, ring: Ring, order: int, integral: bool, seed: int
 ) -> None:
     one = task(name, ring, seed, 1500, order, integral)
-    outcome, plain = rotation_walk(one), Plain(one)
-    best, steps, flips, escapes = plain.walk()
-    entries = max(one.format.dimensions)
-    assert vectors(outcome.best[0], entries) == best
-    assert vectors(outcome.final, entries) == plain.rows
-    assert (outcome.steps, outcome.flips, outcome.escapes) == (steps, flips, escapes)
-    assert escapes > 0
-    assert outcome.reductions == plain.reductions
+    outcome = engine.walk(one)
+    assert_same(outcome, engine.reference(one))
+    assert outcome.escapes > 0
     assert outcome.reductions > 0 or not (integral and name == "ss:3x3x3")
 
 
@@ -247,7 +138,7 @@ def test_every_state_is_a_scheme_in_orbits(
 ) -> None:
     n, order = shape
     one = task(f"{operands}:{n}x{n}x{n}", ring, seed, 4000, order, integral)
-    outcome = rotation_walk(one)
+    outcome = rotation_kernel.walk(one)
     assert outcome.reason == "budget"
     for state in (*outcome.best, outcome.final):
         assert len(state) % order == 0
@@ -270,7 +161,7 @@ def test_sums_and_forms(x: int, y: int) -> None:
     ]
     a, s = total(*packed)
     (result,) = vectors(np.array([[[a, s]]], np.uint64), 6)
-    assert list(result[0]) == [balanced(p + q, False) for p, q in zip(one, two, strict=True)]
+    assert list(result[0]) == [balanced(p + q) for p, q in zip(one, two, strict=True)]
     (shaped,) = vectors(np.array([[[packed[0], form(*packed[:2])]]], np.uint64), 6)
     first = next((c for c in one if c), 1)
     assert list(shaped[0]) == [first * c for c in one]
@@ -289,11 +180,11 @@ def test_naive_orbits(operands: str, n: int) -> None:
 
 def test_the_walk_stops_where_it_is_told() -> None:
     one = task("ss:3x3x3", Ring.F3, 1, 100_000, 3)
-    outcome = rotation_walk(RotationTask(*_values(one, Policy(50, 6, 24)), order=3))
+    outcome = rotation_kernel.walk(RotationTask(*_values(one, Policy(50, 6, 24)), order=3))
     assert outcome.reason == "reached"
     assert outcome.rank == 24 == outcome.history[-1][1]
     assert outcome.steps == outcome.history[-1][0]
-    still = rotation_walk(RotationTask(*_values(one, Policy(0, 6, 27)), order=3))
+    still = rotation_kernel.walk(RotationTask(*_values(one, Policy(0, 6, 27)), order=3))
     assert (still.steps, still.rank, still.escapes) == (0, 27, 0)
 
 
@@ -326,6 +217,10 @@ def test_refusals() -> None:
         naive_orbits(parse_format("3x3x3"), 2)
     one = task("ss:3x3x3", Ring.F3, 1, 100, 3)
     with pytest.raises(UsageError, match="not in orbits"):
-        rotation_walk(RotationTask(one.format, one.ring, one.start[:4], 1, 100, Policy(), order=3))
+        rotation_kernel.walk(
+            RotationTask(one.format, one.ring, one.start[:4], 1, 100, Policy(), order=3)
+        )
     with pytest.raises(UsageError, match="by rotations of order 2"):
-        rotation_walk(RotationTask(one.format, one.ring, one.start, 1, 100, Policy(), order=2))
+        rotation_kernel.walk(
+            RotationTask(one.format, one.ring, one.start, 1, 100, Policy(), order=2)
+        )

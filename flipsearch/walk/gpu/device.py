@@ -4,8 +4,8 @@ The kernel is `walk.cu` with its three headers, compiled when first used for a `
 `CudaDevice` is the only part that needs cupy and a GPU; it is as thin as can be, so that all the
 rest runs in tests against the same source compiled for the host.
 
-Invariant: `flipsearch.walk.gpu_batch.walk_many` gives for each task what
-`flipsearch.walk.reference.walk` gives, bit for bit.
+Invariant: `flipsearch.walk.gpu.batch.walk_many` gives for each task what
+`flipsearch.walk.plain.reference.walk` gives, bit for bit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from flipsearch.errors import UsageError
 from flipsearch.rings import Ring
-from flipsearch.walk.gpu_presence import availability
+from flipsearch.walk.gpu.presence import availability
 from flipsearch.walk.task import WalkTask, Words, words_of
 
 Words32 = npt.NDArray[np.uint32]

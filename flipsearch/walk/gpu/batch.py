@@ -22,9 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flipsearch.errors import UsageError
-from flipsearch.walk.cpu import HISTORY
 from flipsearch.walk.engine import check
-from flipsearch.walk.gpu import (
+from flipsearch.walk.gpu.device import (
     BUDGET,
     FIELDS,
     FRESH,
@@ -39,7 +38,7 @@ from flipsearch.walk.gpu import (
     encode,
     shape_for,
 )
-from flipsearch.walk.task import WalkOutcome, WalkTask
+from flipsearch.walk.task import HISTORY, WalkOutcome, WalkTask
 
 logger = logging.getLogger("flipsearch.walk")
 

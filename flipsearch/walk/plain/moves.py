@@ -18,8 +18,8 @@ import numpy as np
 
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
-from flipsearch.walk.flips import HALF, LOW32, add, normalise, overflow
-from flipsearch.walk.index import ONE, THREE, TWO, ZERO, U
+from flipsearch.walk.plain.flips import HALF, LOW32, add, normalise, overflow
+from flipsearch.walk.plain.index import ONE, THREE, TWO, ZERO, U
 
 TRIES = U(64)
 ORDERS = np.array([0, 1, 2, 0, 2, 1, 1, 0, 2, 1, 2, 0, 2, 0, 1, 2, 1, 0], dtype=np.uint64)
@@ -43,6 +43,26 @@ PLUS = np.array(
     ],
     dtype=np.uint64,
 )
+
+
+@njit
+def normalise_rows(at, rows, signs, rank):
+    """Bring packed rows into normal form, their signs into `signs`."""
+    for row in range(rank):
+        signs[row] = ZERO
+        if at.ring != TWO:
+            for slot in range(THREE):
+                signs[row] ^= normalise(at, rows, (row * THREE + slot) * at.key)
+
+
+@njit
+def restore_signs(at, rows, signs, rank):
+    """Put the signs of rows back into their third factors."""
+    if at.ring != TWO:
+        for row in range(rank):
+            x = (row * THREE + TWO) * at.key
+            for t in range(at.words):
+                rows[x + at.words + t] ^= rows[x + t] & (ZERO - signs[row])
 
 
 @njit

@@ -15,13 +15,11 @@ from __future__ import annotations
 from collections import Counter
 from itertools import combinations, permutations
 
-from flipsearch.algebra.draws import FIRST, GOLDEN, SECOND
-from flipsearch.errors import UsageError
+from flipsearch.algebra.draws import plain_draw
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.walk.task import (
-    LARGEST_RANK,
     STUCK_TIMES,
     WalkOutcome,
     WalkTask,
@@ -31,7 +29,6 @@ from flipsearch.walk.task import (
 )
 
 Factor = tuple[int, ...]
-WORD = 2**64 - 1
 TRIES = 64
 ORDERS = list(permutations(range(3)))
 
@@ -77,17 +74,12 @@ class Walker:
         rows = zip(*(matrix.tolist() for matrix in scheme.factors), strict=True)
         self.terms = [Term(task.ring, [tuple(row) for row in term]) for term in rows]
         self.seed, self.counter, self.merge = task.seed, 0, task.policy.merge
-        self.capacity = 64
-        while self.capacity < min(task.rank + task.policy.band + 1, LARGEST_RANK):
-            self.capacity *= 2
+        self.capacity = task.capacity
 
     def draw(self) -> int:
         """Return the next 64-bit number."""
         self.counter += 1
-        z = (self.seed + self.counter * GOLDEN) & WORD
-        z = ((z ^ (z >> 30)) * FIRST) & WORD
-        z = ((z ^ (z >> 27)) * SECOND) & WORD
-        return z ^ (z >> 31)
+        return plain_draw(self.seed, self.counter)
 
     def choose(self) -> tuple[int, int, int, int] | None:
         """Return a drawn (slot, row, partner, lambda), or None if nothing can be flipped."""
@@ -268,7 +260,7 @@ class Walker:
 
 
 def walk(task: WalkTask) -> WalkOutcome:
-    """Carry out a walk, plainly; see `flipsearch.walk.cpu.walk`."""
+    """Carry out a walk, plainly; see `flipsearch.walk.plain.kernel.walk`."""
     walker, policy = Walker(task), task.policy
     step = last = flips = reductions = escapes = stuck = 0
     best = len(walker.terms)
@@ -328,8 +320,3 @@ def walk(task: WalkTask) -> WalkOutcome:
         escapes=escapes,
         reason=reason,
     )
-
-
-def none(task: WalkTask) -> WalkOutcome:
-    """Refuse a task that has no plain engine yet."""
-    raise UsageError(f"walks of {type(task).__name__} have no plain engine")

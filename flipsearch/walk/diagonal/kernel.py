@@ -1,8 +1,8 @@
 # mypy: allow-untyped-defs
-"""The jitted loop of the walks modulo diagonal terms: see `flipsearch.walk.diagonal`.
+"""The jitted loop of the walks modulo diagonal terms: see `flipsearch.walk.diagonal.task`.
 
 At most 64 rows, so that the rows that share a factor with a row are one word, kept up to date: a
-flip takes a random bit of it. Factors are as in `flipsearch.walk.rotation_kernel`, whose plus
+flip takes a random bit of it. Factors are as in `flipsearch.walk.rotation.kernel`, whose plus
 transitions these are, with orbits of one row.
 
 Beside flips there are the moves that a free term a x * x c allows, where a and c are single
@@ -20,12 +20,17 @@ is in the word of row y exactly when their factors agree up to sign.
 
 from __future__ import annotations
 
+import numpy as np
+
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.words import kth_set_bit, popcount, trailing_zeros
-from flipsearch.walk.flips import HALF, LOW32, flag
-from flipsearch.walk.index import ONE, THREE, TWO, ZERO, U
-from flipsearch.walk.rotation_kernel import BUDGET, REACHED, form, plus, total
+from flipsearch.errors import UsageError
+from flipsearch.walk.diagonal.task import DiagonalTask, always, completed, diagonal, without
+from flipsearch.walk.plain.flips import HALF, LOW32, flag
+from flipsearch.walk.plain.index import ONE, THREE, TWO, ZERO, U
+from flipsearch.walk.rotation.kernel import BUDGET, REACHED, form, plus, total
+from flipsearch.walk.task import HISTORY, WalkOutcome, Words, counted, pack, unpack
 
 ROWS = U(64)
 SIGNS, FORMS, SHARED, MATES = U(3 * 64), U(6 * 64), U(9 * 64), U(12 * 64)
@@ -262,3 +267,45 @@ def run(table, best, count, limits, history):
             since, last = count, step
     reason = REACHED if lowest <= stop else BUDGET
     return count, lowest, step, flips, reductions, escapes, records, reason
+
+
+def walk(task: DiagonalTask) -> WalkOutcome:
+    """Carry out a walk modulo diagonal terms; the same task gives the same outcome.
+
+    Ranks, in the policy and in the outcome, are those with the free terms.
+
+    Raises
+    ------
+    UsageError
+        The format or ring is not for such walks.
+    """
+    free, policy = diagonal(task.format, task.ring), task.policy
+    start = pack(without(free, unpack(task.format, task.ring, task.start)))
+    most = task.capacity - (policy.plus_after > 0)
+    if len(start) > most:
+        raise UsageError(
+            f"{len(start)} terms of {task.format} to walk on, {most} at most: start from a "
+            "scheme of lower rank"
+        )
+    table = np.zeros(TABLE, dtype=np.uint64)
+    planes = table[: 6 * task.capacity].reshape(2, 3, -1)
+    planes[:, :, : len(start)] = start.transpose(2, 1, 0)
+    mates = table[-2 * task.capacity :]
+    for a, c in free.pairs:
+        mates[a], mates[task.capacity + c] = 1 << c, 1 << a
+    best = np.zeros_like(planes)
+    history = np.zeros((HISTORY, 2), dtype=np.uint64)
+    beside = always(free)
+    limits = [task.seed, task.steps, policy.plus_after, policy.band]
+    limits += [max(0, policy.stop_rank - beside), policy.merge]
+    count, lowest, *counts = run(
+        *(table, best.reshape(-1), U(len(start)), np.array(limits, dtype=np.uint64), history)
+    )
+    history[:, 1] += U(beside)
+
+    def whole(planes: Words, rank: int) -> Words:
+        state = np.ascontiguousarray(planes[:, :, :rank].transpose(2, 1, 0))
+        return pack(completed(free, unpack(task.format, task.ring, state)))
+
+    low, final = whole(best, int(lowest)), whole(planes, int(count))
+    return WalkOutcome(best=(low,), final=final, **counted(task, history, tuple(counts)))

@@ -11,7 +11,7 @@ and each of the n outputs of that row needs one. So it is left out too. Of ``us:
 remain to begin with and 15 in the end, rank 28, where walks term by term begin with 40 rows and
 end at 29.
 
-A free term may be used for more at no cost: see `flipsearch.walk.diagonal_kernel`. Outside a state
+A free term may be used for more at no cost: see `flipsearch.walk.diagonal.kernel`. Outside a state
 is a scheme like any other; what is left out here is put back afterwards.
 
 Invariant: outside the free pairs the rows sum to the target of the rows of U before the last; with
@@ -20,6 +20,7 @@ what was left out they are a scheme.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,12 +30,11 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
-from flipsearch.walk.diagonal_kernel import ROWS, TABLE, run
-from flipsearch.walk.task import WalkOutcome, WalkTask, Words, pack, unpack
+from flipsearch.walk.task import WalkTask, Words, unpack
 
 LARGEST_SIDE = 5
-HISTORY = 1024
-REASONS = ("budget", "reached")
+ROWS = 64
+"""Rows that a walk holds at most, the free terms not counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,13 @@ class DiagonalTask(WalkTask):
     @property
     def capacity(self) -> int:
         """Rows that the walk may rise to, the free terms not counted, whatever the band."""
-        return int(ROWS)
+        return ROWS
+
+    @functools.cached_property
+    def rank(self) -> int:
+        """Terms of the start with the free terms, as it is walked from."""
+        free = diagonal(self.format, self.ring)
+        return without(free, unpack(self.format, self.ring, self.start)).rank + always(free)
 
 
 class Diagonal(NamedTuple):
@@ -56,10 +62,13 @@ class Diagonal(NamedTuple):
         Entries of the first and of the third slot; no entry is in two pairs.
     kept : three tuples of int
         The entries of each slot that occur in the terms walked on.
+    last : int
+        Outputs of the last row.
     """
 
     pairs: tuple[tuple[int, int], ...]
     kept: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+    last: int
 
 
 def diagonal(format_: Format, ring: Ring = Ring.F3) -> Diagonal:
@@ -87,7 +96,8 @@ def diagonal(format_: Format, ring: Ring = Ring.F3) -> Diagonal:
     pairs = tuple((t[0], t[2]) for t in rest if len({*format_.right.position(t[1])}) == 1)
     kept = tuple(tuple(sorted({t[slot] for t in rest})) for slot in range(3))
     diagonal_ = {e for e in kept[1] if len({*format_.right.position(e)}) == 1}
-    return Diagonal(pairs, (kept[0], tuple(e for e in kept[1] if e not in diagonal_), kept[2]))
+    walked = (kept[0], tuple(e for e in kept[1] if e not in diagonal_), kept[2])
+    return Diagonal(pairs, walked, format_.dimensions[2] - len(kept[2]))
 
 
 def without(free: Diagonal, scheme: Scheme) -> Scheme:
@@ -103,6 +113,11 @@ def without(free: Diagonal, scheme: Scheme) -> Scheme:
         and _single(factors[0][row], factors[2][row]) not in free.pairs
     ]
     return Scheme(scheme.format, scheme.ring, *(matrix[rows] for matrix in factors))
+
+
+def always(free: Diagonal) -> int:
+    """Return how many terms a scheme has beside those walked on: free ones, and the last row's."""
+    return len(free.pairs) + free.last
 
 
 def completed(free: Diagonal, rest: Scheme) -> Scheme:
@@ -123,58 +138,6 @@ def completed(free: Diagonal, rest: Scheme) -> Scheme:
     v = (v + 1) % 3 - 1
     factors = (np.vstack(pair) for pair in zip(rest.factors, (u, v, w), strict=True))
     return Scheme(rest.format, rest.ring, *factors)
-
-
-def diagonal_walk(task: WalkTask) -> WalkOutcome:
-    """Carry out a walk modulo diagonal terms; the same task gives the same outcome.
-
-    Ranks, in the policy and in the outcome, are those with the free terms.
-
-    Raises
-    ------
-    UsageError
-        The format or ring is not for such walks.
-    """
-    free, policy = diagonal(task.format, task.ring), task.policy
-    start = pack(without(free, unpack(task.format, task.ring, task.start)))
-    always = len(free.pairs) + task.format.dimensions[2] - len(free.kept[2])
-    most = int(ROWS) - (policy.plus_after > 0)
-    if len(start) > most:
-        raise UsageError(
-            f"{len(start)} terms of {task.format} to walk on, {most} at most: start from a "
-            "scheme of lower rank"
-        )
-    rows = int(ROWS)
-    table = np.zeros(TABLE, dtype=np.uint64)
-    planes = table[: 6 * rows].reshape(2, 3, rows)
-    planes[:, :, : len(start)] = start.transpose(2, 1, 0)
-    mates = table[-2 * rows :]
-    for a, c in free.pairs:
-        mates[a], mates[rows + c] = 1 << c, 1 << a
-    best = np.zeros_like(planes)
-    history = np.zeros((HISTORY, 2), dtype=np.uint64)
-    stop = max(0, policy.stop_rank - always)
-    limits = (task.seed, task.steps, policy.plus_after, policy.band, stop, policy.merge)
-    numbers = np.array(limits, dtype=np.uint64)
-    result = run(table, best.reshape(-1), np.uint64(len(start)), numbers, history)
-    count, lowest, steps, flips, reductions, escapes, records, reason = map(int, result)
-
-    def whole(planes: Words, rank: int) -> Words:
-        state = np.ascontiguousarray(planes[:, :, :rank].transpose(2, 1, 0))
-        return pack(completed(free, unpack(task.format, task.ring, state)))
-
-    low, final = whole(best, lowest), whole(planes, count)
-    return WalkOutcome(
-        number=task.number,
-        best=(low,),
-        final=final,
-        history=tuple((int(s), int(r) + always) for s, r in history[:records]),
-        steps=steps,
-        flips=flips,
-        reductions=reductions,
-        escapes=escapes,
-        reason=REASONS[reason],
-    )
 
 
 def _single(first: Words, second: Words) -> tuple[int, int] | None:

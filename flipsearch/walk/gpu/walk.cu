@@ -1,6 +1,6 @@
 // The walk on a GPU: many walkers at once, each with its whole state on the chip.
 //
-// The meaning of a walk is fixed by flipsearch/walk/reference.py, bit for bit: which row is drawn,
+// The meaning of a walk is fixed by flipsearch/walk/plain/reference.py, bit for bit: which row is drawn,
 // which partner, where rows go in a reduction. Here a walker has no index. It scans its rows for
 // equal factors, because that needs no branch and so little memory that hundreds of walkers fit
 // on one multiprocessor. docs/gpu.md has the count that decided it.

@@ -6,7 +6,7 @@ One compiled function serves a ring, a width of 1, 2 or 4 words and a number of 
 numba keeps it on disk. Small walks are the quicker ones, so a walk begins in as few blocks as hold
 its start, and begins again in more should it ever want to rise beyond them.
 
-Invariant: `walk(task)` equals `flipsearch.walk.reference.walk(task)`, bit for bit.
+Invariant: `walk(task)` equals `flipsearch.walk.plain.reference.walk(task)`, bit for bit.
 """
 
 from __future__ import annotations
@@ -21,23 +21,30 @@ import numpy as np
 
 from flipsearch.algebra.jit import njit
 from flipsearch.errors import UsageError
-from flipsearch.walk import guard
-from flipsearch.walk.flips import EVENT, STUCK, flips
-from flipsearch.walk.index import ONE, ZERO, Layout, U, allocate, build, extract, layout
-from flipsearch.walk.moves import apply_flip, plus, reduce, split
+from flipsearch.walk.plain.flips import EVENT, STUCK, flips
+from flipsearch.walk.plain.index import ONE, ZERO, Layout, U, allocate, build, extract, layout
+from flipsearch.walk.plain.moves import (
+    apply_flip,
+    normalise_rows,
+    plus,
+    reduce,
+    restore_signs,
+    split,
+)
 from flipsearch.walk.task import (
+    HISTORY,
     LARGEST_RANK,
     STUCK_TIMES,
     WalkOutcome,
     WalkTask,
+    Words,
     blocks_for,
+    counted,
     words_of,
 )
 
 logger = logging.getLogger("flipsearch.walk")
 
-REASONS = ("budget", "reached", "stuck")
-HISTORY = 1024
 STUCK_LIMIT = U(STUCK_TIMES)
 _BUDGET, _REACHED, _STUCK, _OVERFULL = U(0), U(1), U(2), U(3)
 _compiling = threading.Lock()
@@ -57,32 +64,16 @@ def _escape(at, rows, signs, rank, seed, counter):
 def make_walk(at: Layout) -> Any:
     """Return the jitted walk for one layout.
 
-    The function takes rows, signs, rank, seed, steps, plus_after, band, stop_rank, capacity,
-    collect_every, merge, the two arrays of an index, snapshots (collect, rows * 3 * key),
-    snapshot_signs (collect, rows) and history (HISTORY, 2), and returns nine numbers: final rank,
-    best rank, snapshots taken, history entries, steps, flips, reductions, escapes, reason. The
-    last is 3 where the walk wants more rows than the layout has and the capacity allows them.
+    Its parameters are rows, signs, limits (uint64: rank, seed, steps, plus_after, band, stop_rank,
+    capacity, collect_every, merge), the two arrays of an index, snapshots (collect, rows * 3 *
+    key), snapshot_signs (collect, rows) and history (HISTORY, 2). It returns nine numbers: final
+    rank, best rank, snapshots taken, steps, flips, reductions, escapes, history entries, reason.
+    The last is 3 where the walk wants more rows than the layout has and the capacity allows them.
     """
 
     @njit
-    def run(
-        rows,
-        signs,
-        rank,
-        seed,
-        steps,
-        plus_after,
-        band,
-        stop_rank,
-        capacity,
-        collect_every,
-        merge,
-        wide,
-        narrow,
-        snapshots,
-        snapshot_signs,
-        history,
-    ):
+    def run(rows, signs, limits, wide, narrow, snapshots, snapshot_signs, history):
+        rank, seed, steps, plus_after, band, stop_rank, capacity, collect_every, merge = limits
         wanted = U(snapshots.shape[0])
         move = np.zeros(4, np.uint64)
         counter, step, last = ZERO, ZERO, ZERO
@@ -95,7 +86,7 @@ def make_walk(at: Layout) -> Any:
         reason = _BUDGET
         build(at, rows, signs, rank, wide, narrow)
         if rank <= stop_rank and wanted == ONE:
-            return rank, best, taken, entries, step, made, reductions, escapes, _REACHED
+            return rank, best, taken, step, made, reductions, escapes, entries, _REACHED
         while step < steps:
             until = steps
             if plus_after != ZERO:
@@ -171,7 +162,7 @@ def make_walk(at: Layout) -> Any:
                 build(at, rows, signs, rank, wide, narrow)
         if reason == _BUDGET:
             extract(at, wide, narrow, rank, rows, signs)
-        return rank, best, taken, entries, step, made, reductions, escapes, reason
+        return rank, best, taken, step, made, reductions, escapes, entries, reason
 
     return run
 
@@ -191,7 +182,7 @@ def _compile(at: Layout) -> None:
     rows, signs = np.zeros(size, np.uint64), np.zeros(int(at.rows), np.uint64)
     wide, narrow = allocate(at)
     arrays = (wide, narrow, np.zeros((1, size), np.uint64), np.zeros((1, len(signs)), np.uint64))
-    make_walk(at)(rows, signs, *[ZERO] * 9, *arrays, np.zeros((HISTORY, 2), np.uint64))
+    make_walk(at)(rows, signs, np.zeros(9, np.uint64), *arrays, np.zeros((HISTORY, 2), np.uint64))
     if (seconds := time.perf_counter() - started) > 2:
         ring = {2: "F2", 3: "F3", 0: "ZT"}[int(at.ring)]
         logger.info(
@@ -224,34 +215,27 @@ def _walk(task: WalkTask, at: Layout) -> WalkOutcome | None:
     rows = np.zeros(size * 3 * key, dtype=np.uint64)
     signs = np.zeros(size, dtype=np.uint64)
     rows[: rank * 3 * key] = task.start.reshape(-1)
-    guard.normalise_rows(at, rows, signs, U(rank))
+    normalise_rows(at, rows, signs, U(rank))
     snapshots = np.zeros((policy.collect, size * 3 * key), dtype=np.uint64)
     snapshot_signs = np.zeros((policy.collect, size), dtype=np.uint64)
     history = np.zeros((HISTORY, 2), dtype=np.uint64)
     wide, narrow = allocate(at)
-    numbers = (rank, task.seed, task.steps, policy.plus_after, policy.band, policy.stop_rank)
-    result = make_walk(at)(
-        *(rows, signs, *(U(number) for number in numbers), U(task.capacity)),
-        *(U(policy.collect_every), U(policy.merge)),
+    limits = [rank, task.seed, task.steps, policy.plus_after, policy.band, policy.stop_rank]
+    limits += [task.capacity, policy.collect_every, policy.merge]
+    final, best, taken, *counts = make_walk(at)(
+        *(rows, signs, np.array(limits, dtype=np.uint64)),
         *(wide, narrow, snapshots, snapshot_signs, history),
     )
-    final, best, taken, entries, steps, made, reductions, escapes, reason = map(int, result)
-    if reason == _OVERFULL:
+    if counts[-1] == _OVERFULL:
         return None
 
-    def packed(source: Any, source_signs: Any, count: int) -> Any:
+    def packed(source: Words, source_signs: Words, count: int) -> Words:
         state = source[: count * 3 * key].copy()
-        guard.restore_signs(at, state, source_signs, U(count))
+        restore_signs(at, state, source_signs, U(count))
         return state.reshape(count, 3, key)
 
     return WalkOutcome(
-        number=task.number,
-        best=tuple(packed(snapshots[k], snapshot_signs[k], best) for k in range(taken)),
-        final=packed(rows, signs, final),
-        history=tuple((int(s), int(r)) for s, r in history[:entries]),
-        steps=steps,
-        flips=made,
-        reductions=reductions,
-        escapes=escapes,
-        reason=REASONS[reason],
+        best=tuple(packed(snapshots[k], snapshot_signs[k], int(best)) for k in range(int(taken))),
+        final=packed(rows, signs, int(final)),
+        **counted(task, history, tuple(counts)),
     )

@@ -24,14 +24,11 @@ import numpy as np
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import Ring
-from flipsearch.walk.rotation_kernel import run
-from flipsearch.walk.task import WalkOutcome, WalkTask, Words
+from flipsearch.walk.task import WalkTask, Words
 
 OPERANDS = ("gg", "sg", "kg", "wg", "ss", "sk", "sw", "kk", "ww")
 """What the rotation fixes: no triangular operands, no packed outputs."""
 LARGEST_SIDE = 8
-HISTORY = 1024
-REASONS = ("budget", "reached")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,44 +108,3 @@ def naive_orbits(format_: MatrixProduct, order: int) -> Words:
         for slot, (entry, sign) in enumerate(row):
             state[number, slot] = 1 << entry, (sign < 0) << entry
     return state
-
-
-def rotation_walk(task: RotationTask) -> WalkOutcome:
-    """Carry out a walk by rotated orbits; the same task gives the same outcome.
-
-    Raises
-    ------
-    UsageError
-        The format or ring is not for such walks, or the start is not in orbits of the order.
-    """
-    order, policy = task.order, task.policy
-    if order not in orders(task.format, task.ring) or task.start.shape[1:] != (3, 2):
-        raise UsageError(
-            f"{task.format} has no walk over {task.ring} by rotations of order {order}"
-        )
-    if task.rank == 0 or task.rank % order:
-        raise UsageError(f"{task.rank} rows are not in orbits of {order}")
-    table = np.zeros((3, 3, task.capacity), dtype=np.uint64)  # nonzeros, signs, forms; slots; rows
-    table[:2, :, : task.rank] = task.start.T
-    best = np.zeros_like(table[:2])
-    history = np.zeros((HISTORY, 2), dtype=np.uint64)
-    integral = task.integral or task.ring is Ring.ZT
-    limits = (order, integral, task.seed, task.steps, policy.plus_after, policy.band)
-    numbers = np.array([*limits, policy.stop_rank], dtype=np.uint64)
-    result = run(table.reshape(-1), best.reshape(-1), np.uint64(task.rank), numbers, history)
-    count, lowest, steps, flips, reductions, escapes, records, reason = map(int, result)
-    final, low = (
-        np.ascontiguousarray(planes[:2, :, :rows].T)
-        for planes, rows in ((table, count), (best, lowest))
-    )
-    return WalkOutcome(
-        number=task.number,
-        best=(low,),
-        final=final,
-        history=tuple((int(s), int(r)) for s, r in history[:records]),
-        steps=steps,
-        flips=flips,
-        reductions=reductions,
-        escapes=escapes,
-        reason=REASONS[reason],
-    )

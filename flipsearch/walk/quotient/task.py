@@ -25,17 +25,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from flipsearch.errors import UsageError
-from flipsearch.formats import MatrixProduct
-from flipsearch.rings import Ring
-from flipsearch.walk.index import allocate, layout
-from flipsearch.walk.quotient_kernel import make_walk
 from flipsearch.walk.task import WalkOutcome, WalkTask, Words, blocks_for
 
 LARGEST_PLACES = 1024
 SPARE = 24
 """Places left free for plus transitions, at least."""
-HISTORY = 1024
-REASONS = ("budget", "reached", "stuck")
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,72 +170,3 @@ def written(task: QuotientTask, parts: tuple[Words, ...]) -> Words:
     """Return the packed state of the orbits and cubes of a task's walk."""
     orbits, cubes = parts
     return write_out(orbits, cubes, round(task.format.dimensions[0] ** 0.5), task.mirrored)
-
-
-def symmetric_walk(task: QuotientTask) -> QuotientOutcome:
-    """Carry out a symmetric walk; the same task gives the same outcome.
-
-    Raises
-    ------
-    UsageError
-        The format is not square and general with side at most 8, or the ring is not F2.
-    """
-    format_ = task.format
-    if (
-        not isinstance(format_, MatrixProduct)
-        or not format_.is_general
-        or len(set(format_.sides)) != 1
-        or format_.n > 8
-        or task.ring is not Ring.F2
-    ):
-        raise UsageError("symmetric walks take n x n x n, n at most 8, over F2")
-    n, places, capacity = format_.n, task.start.size, task.capacity
-    if capacity > LARGEST_PLACES:
-        raise UsageError(
-            f"a symmetric walk holds {LARGEST_PLACES} vectors at most, not {places} and a band "
-            f"of {task.policy.band}"
-        )
-    at = layout(2, 2 if task.mirrored else 1, capacity // 64)
-    vectors = np.zeros(capacity, dtype=np.uint64)
-    vectors[:places] = task.start.reshape(-1)
-    # every orbit may become a cube (two with Z2), beside those there are
-    cubes = np.zeros(len(task.cubes) + capacity, dtype=np.uint64)
-    cubes[: len(task.cubes)] = task.cubes
-    numbers = np.array([places, len(task.cubes)], dtype=np.uint64)
-    best = np.zeros_like(vectors), np.zeros_like(cubes), np.zeros_like(numbers)
-    history = np.zeros((HISTORY, 2), dtype=np.uint64)
-    wide, narrow = allocate(at)
-    policy = task.policy
-    limits = (n * n, task.seed, task.steps, policy.plus_after, policy.band, policy.stop_rank)
-    result = make_walk(at)(
-        *(vectors, cubes, numbers, best),
-        *(
-            np.array([*limits, task.plus_below, n, task.largest_rank], dtype=np.uint64),
-            wide,
-            narrow,
-        ),
-        history,
-    )
-    steps, made, reductions, escapes, records, reason = map(int, result)
-
-    def state(v: Words, c: Words, count: Words) -> tuple[Words, Words]:
-        orbits = v[: int(count[0])].reshape(-1, 3, 1).copy()
-        return orbits, c[: int(count[1])].copy()
-
-    best_orbits, best_cubes = state(*best)
-    final_orbits, final_cubes = state(vectors, cubes, numbers)
-    return QuotientOutcome(
-        number=task.number,
-        best=(write_out(best_orbits, best_cubes, n, task.mirrored),),
-        final=write_out(final_orbits, final_cubes, n, task.mirrored),
-        history=tuple((int(s), int(r)) for s, r in history[:records]),
-        steps=steps,
-        flips=made,
-        reductions=reductions,
-        escapes=escapes,
-        reason=REASONS[reason],
-        best_orbits=best_orbits,
-        best_cubes=best_cubes,
-        final_orbits=final_orbits,
-        final_cubes=final_cubes,
-    )

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs
-"""The jitted loop of the walks by rotated orbits: see `flipsearch.walk.rotation`.
+"""The jitted loop of the walks by rotated orbits: see `flipsearch.walk.rotation.task`.
 
 A factor is one word of nonzeros and one of signs, so sums are a dozen instructions, and a scheme
 has at most a few hundred rows: a row that shares a factor is found by looking through the words of
@@ -14,10 +14,16 @@ agree up to sign exactly when nonzeros and forms agree.
 
 from __future__ import annotations
 
+import numpy as np
+
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
-from flipsearch.walk.flips import HALF, LOW32, flag
-from flipsearch.walk.index import ONE, SIX, THREE, TWO, ZERO, U
+from flipsearch.errors import UsageError
+from flipsearch.rings import Ring
+from flipsearch.walk.plain.flips import HALF, LOW32, flag
+from flipsearch.walk.plain.index import ONE, SIX, THREE, TWO, ZERO, U
+from flipsearch.walk.rotation.task import RotationTask, orders
+from flipsearch.walk.task import HISTORY, WalkOutcome, counted
 
 BUDGET, REACHED = U(0), U(1)
 NINE, PLUS_TRIES = U(9), U(64)
@@ -244,3 +250,35 @@ def run(table, best, count, limits, history):
             since, last = count, step
     reason = REACHED if lowest <= stop else BUDGET
     return count, lowest, step, flips, reductions, escapes, records, reason
+
+
+def walk(task: RotationTask) -> WalkOutcome:
+    """Carry out a walk by rotated orbits; the same task gives the same outcome.
+
+    Raises
+    ------
+    UsageError
+        The format or ring is not for such walks, or the start is not in orbits of the order.
+    """
+    order, policy = task.order, task.policy
+    if order not in orders(task.format, task.ring) or task.start.shape[1:] != (3, 2):
+        raise UsageError(
+            f"{task.format} has no walk over {task.ring} by rotations of order {order}"
+        )
+    if task.rank == 0 or task.rank % order:
+        raise UsageError(f"{task.rank} rows are not in orbits of {order}")
+    table = np.zeros((3, 3, task.capacity), dtype=np.uint64)  # nonzeros, signs, forms; slots; rows
+    table[:2, :, : task.rank] = task.start.T
+    best = np.zeros_like(table[:2])
+    history = np.zeros((HISTORY, 2), dtype=np.uint64)
+    integral = task.integral or task.ring is Ring.ZT
+    limits = (order, integral, task.seed, task.steps, policy.plus_after, policy.band)
+    count, lowest, *counts = run(
+        *(table.reshape(-1), best.reshape(-1), U(task.rank)),
+        *(np.array([*limits, policy.stop_rank], dtype=np.uint64), history),
+    )
+    final, low = (
+        np.ascontiguousarray(planes[:2, :, : int(rows)].T)
+        for planes, rows in ((table, count), (best, lowest))
+    )
+    return WalkOutcome(best=(low,), final=final, **counted(task, history, tuple(counts)))

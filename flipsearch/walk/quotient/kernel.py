@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs
-"""The jitted loop of the symmetric walks: see `flipsearch.walk.quotient` for what it does.
+"""The jitted loop of the symmetric walks: see `flipsearch.walk.quotient.task` for what it does.
 
 Places are the vectors of all orbits, numbered 3 an orbit; they are the rows of slot 0 of the
 walk's index, so that a flip costs a constant number of table look-ups. With Z2 an orbit is kept
@@ -22,8 +22,24 @@ import numpy as np
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.words import leading_zeros, trailing_zeros
-from flipsearch.walk.flips import HALF, LOW32, find, flag, move_row, select
-from flipsearch.walk.index import LOW6, ONE, SIX, THREE, TWO, ZERO, Layout, U
+from flipsearch.errors import UsageError
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import Ring
+from flipsearch.walk.plain.flips import HALF, LOW32, find, flag, move_row, select
+from flipsearch.walk.plain.index import (
+    LOW6,
+    ONE,
+    SIX,
+    THREE,
+    TWO,
+    ZERO,
+    Layout,
+    U,
+    allocate,
+    layout,
+)
+from flipsearch.walk.quotient.task import LARGEST_PLACES, QuotientOutcome, QuotientTask, written
+from flipsearch.walk.task import HISTORY, counted
 
 REFUSALS = U(4096)
 """Draws in a row that found no flip to make, after which the walk counts as stuck."""
@@ -341,3 +357,55 @@ def make_walk(at: Layout) -> Any:
         return step, made, reductions, escapes, records, reason
 
     return run
+
+
+def walk(task: QuotientTask) -> QuotientOutcome:
+    """Carry out a symmetric walk; the same task gives the same outcome.
+
+    Raises
+    ------
+    UsageError
+        The format is not square and general with side at most 8, or the ring is not F2.
+    """
+    format_ = task.format
+    if (
+        not isinstance(format_, MatrixProduct)
+        or not format_.is_general
+        or len(set(format_.sides)) != 1
+        or format_.n > 8
+        or task.ring is not Ring.F2
+    ):
+        raise UsageError("symmetric walks take n x n x n, n at most 8, over F2")
+    n, places, capacity = format_.n, task.start.size, task.capacity
+    if capacity > LARGEST_PLACES:
+        raise UsageError(
+            f"a symmetric walk holds {LARGEST_PLACES} vectors at most, not {places} and a band "
+            f"of {task.policy.band}"
+        )
+    at = layout(2, 2 if task.mirrored else 1, capacity // 64)
+    vectors = np.zeros(capacity, dtype=np.uint64)
+    vectors[:places] = task.start.reshape(-1)
+    # every orbit may become a cube (two with Z2), beside those there are
+    cubes = np.zeros(len(task.cubes) + capacity, dtype=np.uint64)
+    cubes[: len(task.cubes)] = task.cubes
+    places_and_cubes = np.array([places, len(task.cubes)], dtype=np.uint64)
+    best = np.zeros_like(vectors), np.zeros_like(cubes), np.zeros_like(places_and_cubes)
+    history = np.zeros((HISTORY, 2), dtype=np.uint64)
+    policy = task.policy
+    limits = [n * n, task.seed, task.steps, policy.plus_after, policy.band, policy.stop_rank]
+    limits += [task.plus_below, n, task.largest_rank]
+    counts = make_walk(at)(
+        *(vectors, cubes, places_and_cubes, best, np.array(limits, dtype=np.uint64)),
+        *(*allocate(at), history),
+    )
+    parts: dict[str, Any] = {}
+    ends = (("best", best), ("final", (vectors, cubes, places_and_cubes)))
+    for which, (v, c, count) in ends:
+        parts[f"{which}_orbits"] = v[: int(count[0])].reshape(-1, 3, 1).copy()
+        parts[f"{which}_cubes"] = c[: int(count[1])].copy()
+    return QuotientOutcome(
+        best=(written(task, (parts["best_orbits"], parts["best_cubes"])),),
+        final=written(task, (parts["final_orbits"], parts["final_cubes"])),
+        **parts,
+        **counted(task, history, counts),
+    )

@@ -12,7 +12,7 @@ signs give every neighbour. Over ZT a sign that leaves {-1, 0, 1} is replaced by
 both do, the step is spent and nothing moves.
 
 The loop returns at the first step whose flip would make a factor zero, or make two rows agree in
-two factors: that step is not carried out here but handed to `flipsearch.walk.moves`, as is
+two factors: that step is not carried out here but handed to `flipsearch.walk.plain.moves`, as is
 everything else that happens once in thousands of steps. So there is one unpredictable branch in
 the loop over ZT (refusal) and none over F2 and F3, and no work that grows with the rank.
 
@@ -26,7 +26,7 @@ import numpy as np
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.words import kth_set_bit, popcount
-from flipsearch.walk.index import LOW6, ONE, SIX, THREE, TWO, ZERO, U, hash_key
+from flipsearch.walk.plain.index import LOW6, ONE, SIX, THREE, TWO, ZERO, U, hash_key
 
 DONE, STUCK, EVENT = U(0), U(1), U(2)
 LOW32, EIGHT, HALF, PART = U(0xFFFFFFFF), U(8), U(32), U(24)

@@ -1,0 +1,191 @@
+"""The plain engine of walks modulo diagonal terms: rows are lists of tuples of -1, 0, 1.
+
+Invariant: no code in common with `flipsearch.walk.diagonal.kernel` but the draws, the layout of
+states, and what is left out of a scheme and put back.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flipsearch.algebra.draws import plain_draw
+from flipsearch.scheme import Scheme
+from flipsearch.walk.diagonal.task import DiagonalTask, always, completed, diagonal, without
+from flipsearch.walk.rotation.reference import LOW, TRIES, Row, Vector, rows_of, same
+from flipsearch.walk.task import WalkOutcome, Words, pack, unpack
+
+
+def total(x: Vector, y: Vector, scale: int) -> Vector:
+    """Return x + scale * y modulo 3."""
+    return tuple((p + scale * q + 1) % 3 - 1 for p, q in zip(x, y, strict=True))
+
+
+def single(x: Vector) -> int | None:
+    """Return the entry of a factor that has one, else None."""
+    entries = [e for e, value in enumerate(x) if value]
+    return entries[0] if len(entries) == 1 else None
+
+
+class Walker:
+    """The state of one walk: the rows walked on."""
+
+    def __init__(self, task: DiagonalTask) -> None:
+        self.task, self.free = task, diagonal(task.format, task.ring)
+        self.rows = rows_of(without(self.free, unpack(task.format, task.ring, task.start)))
+        self.counter = 0
+
+    def draw(self) -> int:
+        """Return the next 64-bit number."""
+        self.counter += 1
+        return plain_draw(self.task.seed, self.counter)
+
+    def mate(self, entry: int | None, side: int) -> int | None:
+        """Return the entry that one of slot 0 (side 0) or 2 (side 1) is paired with."""
+        found = [pair[1 - side] for pair in self.free.pairs if pair[side] == entry]
+        return found[0] if found else None
+
+    def vanishes(self, row: int) -> bool:
+        """Whether a factor is zero, or the row is free."""
+        u, v, w = self.rows[row]
+        mate = self.mate(single(u), 0)
+        return not (any(u) and any(v) and any(w)) or (mate is not None and single(w) == mate)
+
+    def settle(self) -> int:
+        """Remove the rows that vanish; return how many."""
+        row, before = 0, len(self.rows)
+        while row < len(self.rows):
+            if self.vanishes(row):
+                last = self.rows.pop()
+                if row < len(self.rows):
+                    self.rows[row] = last
+            else:
+                row += 1
+        return before - len(self.rows)
+
+    def unit(self, slot: int, entry: int) -> Vector:
+        """Return the factor with one entry."""
+        return tuple(int(e == entry) for e in range(self.task.format.dimensions[slot]))
+
+    def free_move(self, z: int) -> list[int]:
+        """Add what a free term allows; return the row that changed."""
+        row, side = (z >> 32) * len(self.rows) >> 32, z & 1
+        mate = self.mate(single(self.rows[row][2 * side]), side)
+        if mate is None:
+            return []
+        to = 2 * (1 - side)
+        self.rows[row][to] = total(self.rows[row][to], self.unit(to, mate), 1 - (z & 2))
+        return [row]
+
+    def flip(self, z: int, choice: int) -> list[int]:
+        """Flip two rows that share a factor; return them."""
+        rows = self.rows
+        slot, turn = (choice & LOW) * 3 >> 32, 1 + (choice >> 63)
+        first = (z >> 32) * len(rows) >> 32
+        for row in (*range(first, len(rows)), *range(first)):
+            factor = rows[row][slot]
+            others = [x for x, r in enumerate(rows) if x != row and same(factor, r[slot])]
+            if others:
+                break
+        else:
+            return []
+        other = others[(z & LOW) * len(others) >> 32]
+        scale = -1 if choice >> 62 & 1 else 1
+        b, c = (slot + turn) % 3, (slot - turn) % 3
+        sign = same(rows[row][slot], rows[other][slot])
+        rows[row][b] = total(rows[row][b], rows[other][b], scale)
+        rows[other][c] = total(rows[other][c], rows[row][c], -scale * sign)
+        return [row, other]
+
+    def merge(self, row: int) -> bool:
+        """Merge a row with one that agrees in two factors; that one's first becomes zero."""
+        rows = self.rows
+        for slot in range(3):
+            b, c = (slot + 1) % 3, (slot + 2) % 3
+            for other in range(len(rows)):
+                sign = same(rows[row][b], rows[other][b]) * same(rows[row][c], rows[other][c])
+                if other != row and sign:
+                    rows[row][slot] = total(rows[row][slot], rows[other][slot], sign)
+                    rows[other][0] = (0,) * len(rows[other][0])
+                    return True
+        return False
+
+    def free_row(self) -> None:
+        """Bring a free term in and flip it with a row."""
+        z = self.draw()
+        row, paired = (z >> 32) * len(self.rows) >> 32, sorted(self.free.pairs)
+        entry, mate = paired[(z & LOW) * len(paired) >> 32]
+        u, v, w = self.rows[row]
+        self.rows.append([self.unit(0, entry), v, total(self.unit(2, mate), w, -1)])
+        self.rows[row][0] = total(u, self.unit(0, entry), 1)
+        self.settle()
+
+    def plus(self) -> None:
+        """Turn two rows into three, if a pair is found."""
+        rows = self.rows
+        for _ in range(TRIES if len(rows) > 1 else 0):
+            z, choice = self.draw(), self.draw()
+            p, q = (z >> 32) * len(rows) >> 32, (z & LOW) * len(rows) >> 32
+            a, turn = (choice & LOW) * 3 >> 32, 1 + (choice >> 63)
+            b, c = (a + turn) % 3, (a - turn) % 3
+            if p == q or any(map(same, rows[p], rows[q])):
+                continue
+            new: Row = [(), (), ()]
+            new[a], new[b] = rows[p][a], rows[q][b]
+            new[c] = total(rows[q][c], rows[p][c], -1)
+            rows[p][b] = total(rows[p][b], rows[q][b], 1)
+            rows[q][a] = total(rows[q][a], rows[p][a], -1)
+            rows.append(new)
+            return
+
+    def packed(self) -> Words:
+        """Return the packed scheme of the rows and the free terms."""
+        factors = (
+            np.array([row[slot] for row in self.rows], np.int64).reshape(-1, dimension)
+            for slot, dimension in enumerate(self.task.format.dimensions)
+        )
+        return pack(completed(self.free, Scheme(self.task.format, self.task.ring, *factors)))
+
+
+def walk(task: DiagonalTask) -> WalkOutcome:
+    """Carry out a walk modulo diagonal terms plainly; see `flipsearch.walk.diagonal.kernel`."""
+    walker, policy = Walker(task), task.policy
+    stop, beside = max(0, policy.stop_rank - always(walker.free)), always(walker.free)
+    lowest = since = len(walker.rows)
+    best, history = walker.packed(), []
+    last = step = flips = reductions = escapes = 0
+    while step < task.steps and lowest > stop:
+        step += 1
+        z, choice = walker.draw(), walker.draw()
+        changed = walker.free_move(z) if choice % 2 == 0 else walker.flip(z, choice)
+        flips += bool(changed)
+        lower = any(walker.vanishes(row) for row in changed)
+        if policy.merge and not lower:
+            lower = any(walker.merge(row) for row in changed)
+        if lower:
+            reductions += walker.settle()
+            rows = len(walker.rows)
+            if rows < since:
+                since, last = rows, step
+            if rows < lowest:
+                lowest, best = rows, walker.packed()
+                history.append((step, lowest + beside))
+        if policy.plus_after and step - last > policy.plus_after:
+            rows = len(walker.rows)
+            if 0 < rows < min(lowest + policy.band, task.capacity):
+                if (z >> 32) % 4 == 0:
+                    walker.free_row()
+                else:
+                    walker.plus()
+                escapes += len(walker.rows) > rows
+            since, last = len(walker.rows), step
+    return WalkOutcome(
+        number=task.number,
+        best=(best,),
+        final=walker.packed(),
+        history=tuple(history),
+        steps=step,
+        flips=flips,
+        reductions=reductions,
+        escapes=escapes,
+        reason="reached" if lowest <= stop else "budget",
+    )

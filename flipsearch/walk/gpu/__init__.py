@@ -1,0 +1,1 @@
+"""Plain walks on a GPU, thousands at once."""

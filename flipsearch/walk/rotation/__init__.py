@@ -1,0 +1,1 @@
+"""Walks by orbits of the rotation of the indices, over F3 and ZT."""

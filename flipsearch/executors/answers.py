@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,15 +34,6 @@ class AnswerError(FlipsearchError):
 
 class WalkFailedError(FlipsearchError):
     """A task raised the same error wherever it was sent."""
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """An answer that was not accepted: the task's number, the reason, the worker's host."""
-
-    number: int
-    reason: str
-    worker: str
 
 
 def seal(task: WalkTask, outcome: WalkOutcome) -> tuple[Record, list[Words]]:

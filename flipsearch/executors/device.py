@@ -17,12 +17,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from flipsearch.errors import UsageError
-from flipsearch.executors import Executor
-from flipsearch.executors.queues import QueueExecutor
+from flipsearch.executors.base import Executor, QueueExecutor
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.walk import engine
 from flipsearch.walk.gpu.batch import Engine
@@ -155,7 +152,7 @@ class DeviceExecutor(QueueExecutor):
             self._outcomes.put(error)
 
 
-class Together:
+class Together(Executor):
     """Several executors as one: a task goes to the one with the most room for its size.
 
     Parameters
@@ -165,20 +162,23 @@ class Together:
     """
 
     name = "together"
+    workers = 0
 
     def __init__(self, *executors: Executor) -> None:
+        super().__init__()
         if not executors:
             raise UsageError("at least one executor is needed")
         self.executors = executors
+        self.workers = sum(executor.workers for executor in executors)
 
     @property
     def capacity(self) -> int:
-        """How many tasks all want to hold at once."""
+        """Return how many tasks all want to hold at once."""
         return sum(executor.capacity for executor in self.executors)
 
     @property
     def pending(self) -> int:
-        """Tasks submitted whose outcomes have not been handed back."""
+        """Return how many submitted tasks have outcomes that were not handed back."""
         return sum(executor.pending for executor in self.executors)
 
     def submit(self, task: WalkTask) -> None:
@@ -210,19 +210,13 @@ class Together:
         for executor in self.executors:
             executor.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def local_executor(workers: int | None = None, gpu: str = "auto") -> Executor:
+def local_executor(
+    workers: int | None = None,
+    gpu: str = "auto",
+    address: str | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Executor:
     """Return the executor for this machine.
 
     Parameters
@@ -232,21 +226,30 @@ def local_executor(workers: int | None = None, gpu: str = "auto") -> Executor:
     gpu : str
         ``auto``: threads, and the GPU if there is one, without a word if there is none.
         ``off``: threads alone. ``only``: the GPU alone.
+    address : str, optional
+        Of a cluster: refused.
+    announce : function, optional
+        Has nothing to hear.
 
     Raises
     ------
     UsageError
-        ``only`` without a GPU: one line says why there is none.
+        ``only`` without a GPU: one line says why there is none. An address, or workers for the
+        GPU alone.
     """
     if gpu not in ("auto", "off", "only"):
         raise UsageError("gpu is auto, off or only")
+    if address is not None:
+        raise UsageError("--address is a cluster's: it goes with --executor ray")
     if gpu == "only":
+        if workers is not None:
+            raise UsageError("--workers is for cores: leave it out with --gpu only")
         return DeviceExecutor()
     threads = ThreadExecutor(workers)
     if gpu == "off" or availability() is not None:
         return threads
     try:
         return Together(threads, DeviceExecutor())
-    except Exception as error:  # whatever a broken driver does, cores can walk
+    except Exception as error:  # a broken driver fails in many ways, and cores can walk
         logger.debug("no GPU: %s", error)
         return threads

@@ -18,17 +18,17 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self
+from typing import Any
 
 from flipsearch.errors import UsageError
 from flipsearch.executors.answers import (
     AnswerError,
-    Rejection,
     WalkFailedError,
     broken,
     open_answer,
     words_needed,
 )
+from flipsearch.executors.base import Executor, Rejection
 from flipsearch.executors.ray_cluster import ClusterError, Metrics, Starts, connect, gist
 from flipsearch.executors.ray_crew import Entry, Worker, crew_on
 from flipsearch.executors.walker import machine
@@ -45,7 +45,7 @@ DEATHS = 20
 """Deaths of workers during a task after which it is taken for their cause."""
 
 
-class RayExecutor:
+class RayExecutor(Executor):
     """Walks on a Ray cluster.
 
     Parameters
@@ -94,7 +94,7 @@ class RayExecutor:
             raise UsageError("at least one worker is needed")
         if gpu not in ("auto", "off", "only"):
             raise UsageError("gpu is auto, off or only")
-        self.rejections: list[Rejection] = []
+        super().__init__()
         self._chunk_seconds = chunk_seconds
         self._queue: deque[Entry] = deque()
         self._jobs: deque[Entry] = deque()
@@ -116,6 +116,11 @@ class RayExecutor:
     def workers(self) -> int:
         """Walkers asked for, whether or not they have started."""
         return len(self._crew.workers)
+
+    @property
+    def jobs(self) -> int:
+        """Return how many items `each` works on at once."""
+        return self.workers
 
     @property
     def deaths(self) -> int:
@@ -161,14 +166,7 @@ class RayExecutor:
         items: Iterable[Any],
         idle: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[str, Any]]:
-        """Apply a pure function of an importable module to items on the workers, in order.
-
-        `idle` is called about once a second while waiting.
-
-        Yields
-        ------
-        ("value", what the function returned: untrusted) or ("error", text)
-        """
+        """Apply a pure function to items on the workers; see `Executor.each`."""
         entries = [self._entry(None, (function, item)) for item in items]
         self._jobs.extend(entries)
         try:
@@ -206,12 +204,6 @@ class RayExecutor:
             self._crew.disband()
             if self._owned:
                 self._ray.shutdown()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def _entry(
         self, task: WalkTask | None, job: tuple[Callable[[Any], Any], Any] | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from flipsearch.algebra.cores import available_cores
 from flipsearch.errors import UsageError
-from flipsearch.executors.queues import QueueExecutor
+from flipsearch.executors.base import QueueExecutor
 from flipsearch.walk import engine
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
@@ -27,6 +27,7 @@ class ThreadExecutor(QueueExecutor):
     """
 
     name = "threads"
+    workers = 0
 
     def __init__(
         self, workers: int | None = None, walk: Callable[[WalkTask], WalkOutcome] = engine.walk

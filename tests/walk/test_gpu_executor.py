@@ -429,7 +429,7 @@ def test_one_line_says_why_there_is_no_gpu_and_auto_goes_without(
     assert capsys.readouterr() == ("", "")
     assert caplog.text == ""
     with pytest.raises(UsageError, match="no GPU"):
-        local_executor(1, "only")
+        local_executor(None, "only")
     report = {"flipsearch": "", "python": "", "system": "", "cores": 1, "packages": {}}
     doctor._print_installation({**report, "gpu": doctor._gpu()})
     assert capsys.readouterr().out.splitlines().count(line) == 1

@@ -1,0 +1,240 @@
+"""The protocol of executors, and their registry.
+
+An executor only runs: it takes tasks and hands back outcomes. Every member that the driver of a
+search reads is declared here, so a new executor is one subclass of `Executor` and one
+registration; the contract suite of the tests runs over all that are registered.
+"""
+
+from __future__ import annotations
+
+import importlib
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, Self
+
+from flipsearch.errors import FlipsearchError, UsageError
+from flipsearch.walk.task import WalkOutcome, WalkTask
+
+GROUP = "flipsearch.executors"
+"""Entry points by which other packages name their executors."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """An answer that an executor did not accept.
+
+    Parameters
+    ----------
+    number : int
+        The task's.
+    reason : str
+    worker : str
+        Host and process that sent it.
+    """
+
+    number: int
+    reason: str
+    worker: str
+
+
+class Executor:
+    """A place where walks run; closed when the ``with`` statement ends.
+
+    Attributes
+    ----------
+    name : str
+    checks_answers : bool
+        Whether outcomes have passed `flipsearch.walk.engine.flaw` with a secret seed already.
+    rejections : list of Rejection
+        Answers not accepted since the reader last emptied the list.
+    """
+
+    name: ClassVar[str] = "executor"
+    checks_answers: ClassVar[bool] = False
+    rejections: list[Rejection]
+
+    def __init__(self) -> None:
+        self.rejections = []
+
+    @property
+    def workers(self) -> int:
+        """Return how many walkers it has: threads, actors, or one device."""
+        return 1
+
+    @property
+    def capacity(self) -> int:
+        """Return how many tasks it wants to hold at once, running and waiting."""
+        raise NotImplementedError
+
+    @property
+    def pending(self) -> int:
+        """Return how many submitted tasks have outcomes that were not handed back."""
+        raise NotImplementedError
+
+    def submit(self, task: WalkTask) -> None:
+        """Take a task; outcomes come back in any order."""
+        raise NotImplementedError
+
+    def next_outcome(self, timeout: float) -> WalkOutcome | None:
+        """Return an outcome, or None if none comes within `timeout` seconds.
+
+        Raises the error of a walk where its outcome would have come.
+        """
+        raise NotImplementedError
+
+    def hurry(self) -> None:
+        """Drop tasks that wait; end walks on a device where they are.
+
+        Tasks that are still `pending` afterwards come back; a dropped one never does.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Drop tasks that wait, let those that run end, free everything."""
+        raise NotImplementedError
+
+    @property
+    def jobs(self) -> int:
+        """Return how many items `each` works on at once."""
+        return 1
+
+    def each(
+        self,
+        function: Callable[[Any], Any],
+        items: Iterable[Any],
+        idle: Callable[[], None] = lambda: None,
+    ) -> Iterator[tuple[str, Any]]:
+        """Apply a pure function of an importable module to items, in order.
+
+        Parameters
+        ----------
+        function : function
+        items : iterable
+        idle : function
+            Called between items, or about once a second; an error of its ends the work.
+
+        Yields
+        ------
+        ("value", result) or ("error", text)
+            A result of workers elsewhere is untrusted.
+        """
+        for item in items:
+            idle()
+            try:
+                yield "value", function(item)
+            except FlipsearchError as error:
+                yield "error", str(error)
+
+    def publish(self, flips_per_second: float, best_rank: int, sizes: dict[int, int]) -> None:
+        """Show a run's progress to whom it may concern: flips/s, best rank, pool size by rank."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class QueueExecutor(Executor):
+    """An executor with threads of its own, a queue of tasks to them and one of outcomes back.
+
+    What threads put among the outcomes: an outcome, an error, or the number of tasks that they
+    dropped.
+
+    Invariant: `pending` counts the tasks whose outcomes are still to come.
+    """
+
+    pending = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tasks: queue.SimpleQueue[WalkTask | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[WalkOutcome | BaseException | int] = queue.SimpleQueue()
+
+    def submit(self, task: WalkTask) -> None:
+        """Queue a task."""
+        self.pending += 1
+        self._tasks.put(task)
+
+    def next_outcome(self, timeout: float) -> WalkOutcome | None:
+        """Return an outcome, or None after `timeout` seconds; raise the error of a walk."""
+        try:
+            outcome = self._outcomes.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if isinstance(outcome, int):
+            self.pending -= outcome
+            return None
+        self.pending -= 1
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def hurry(self) -> None:
+        """Drop tasks that wait."""
+        self.pending -= self._drop_waiting()
+
+    def close(self) -> None:
+        """Drop tasks that wait, let those that run end."""
+        self._drop_waiting()
+
+    def _drop_waiting(self) -> int:
+        dropped = 0
+        try:
+            while True:
+                dropped += self._tasks.get_nowait() is not None
+        except queue.Empty:
+            return dropped
+
+
+Factory = Callable[..., Executor]
+"""Makes an executor of keywords: ``workers`` (int or None), ``gpu`` (auto, off or only),
+``address`` (str or None) and ``announce`` (told in a line of text what takes a while). It raises
+a `UsageError` for one that it would ignore."""
+
+_PLACES = {
+    "threads": "flipsearch.executors.device:local_executor",
+    "ray": "flipsearch.executors.ray:RayExecutor",
+}
+_registered: dict[str, Factory] = {}
+
+
+def register_executor(name: str, factory: Factory) -> None:
+    """Make an executor known by a name.
+
+    Raises
+    ------
+    UsageError
+        Another executor has the name.
+    """
+    if name in _PLACES or _registered.get(name, factory) is not factory:
+        raise UsageError(f"there is an executor {name!r} already")
+    _registered[name] = factory
+
+
+def executor_names() -> list[str]:
+    """Return the names of all executors, those of other packages included."""
+    return [*_PLACES, *sorted({*_registered, *entry_points(group=GROUP).names})]
+
+
+def executor_named(name: str) -> Factory:
+    """Return what makes the executor of that name.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    if name in _registered:
+        return _registered[name]
+    factory: Factory
+    if name in _PLACES:
+        module, _, attribute = _PLACES[name].partition(":")
+        factory = getattr(importlib.import_module(module), attribute)
+        return factory
+    for point in entry_points(group=GROUP, name=name):
+        factory = point.load()
+        return factory
+    raise UsageError(f"no executor {name!r}: there are {', '.join(executor_names())}")

@@ -128,7 +128,7 @@ class Executor:
                 yield "error", str(error)
 
     def publish(self, flips_per_second: float, best_rank: int, sizes: dict[int, int]) -> None:
-        """Show a run's progress to whom it may concern: flips/s, best rank, pool size by rank."""
+        """Show a run's progress: flips a second, best rank, pool size by rank."""
 
     def __enter__(self) -> Self:
         return self

@@ -36,7 +36,7 @@ LOOK_SECONDS = 0.02
 
 
 class DeviceExecutor(QueueExecutor):
-    """Walks on a device.
+    """Walk on a device, such as a GPU.
 
     Parameters
     ----------
@@ -71,16 +71,16 @@ class DeviceExecutor(QueueExecutor):
 
     @property
     def capacity(self) -> int:
-        """Walkers on the device, and a share of tasks that wait."""
+        """Return the walkers on the device and a share of waiting tasks."""
         return int(self._engine.capacity * (1 + SPARE)) + 1
 
     def hurry(self) -> None:
-        """Drop what waits; walks on the device end where they are after the launch that runs."""
+        """Drop tasks that wait; end walks on the device after the running launch."""
         super().hurry()
         self._tasks.put(None)
 
     def close(self) -> None:
-        """Drop what waits, and end after the launch that runs."""
+        """Drop tasks that wait, and end after the running launch."""
         self._closing.set()
         super().close()
         self._tasks.put(None)
@@ -125,7 +125,7 @@ class DeviceExecutor(QueueExecutor):
         return True
 
     def _take_tasks(self, device_works: bool) -> None:
-        """Move submitted tasks on; waits for one only while nothing is to be done."""
+        """Hand submitted tasks on; wait for one only if there is nothing else to do."""
         idle = not self._engine.pending
         timeout = LOOK_SECONDS if self._core.pending else 1.0
         with contextlib.suppress(queue.Empty):
@@ -182,11 +182,11 @@ class Together(Executor):
         return sum(executor.pending for executor in self.executors)
 
     def submit(self, task: WalkTask) -> None:
-        """Queue a task where the least is waiting for what there is."""
+        """Queue a task where the least waits for the room there is."""
         min(self.executors, key=lambda e: e.pending / max(1, e.capacity)).submit(task)
 
     def next_outcome(self, timeout: float) -> WalkOutcome | None:
-        """Return an outcome, or None after `timeout` seconds; raises what a walk raised."""
+        """Return an outcome, or None after `timeout` seconds; raise the error of a walk."""
         deadline = time.monotonic() + timeout
         while True:
             for executor in self.executors:
@@ -201,7 +201,7 @@ class Together(Executor):
                 return outcome
 
     def hurry(self) -> None:
-        """Let all drop what waits."""
+        """Let each drop the tasks that wait."""
         for executor in self.executors:
             executor.hurry()
 

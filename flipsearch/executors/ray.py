@@ -46,7 +46,7 @@ DEATHS = 20
 
 
 class RayExecutor(Executor):
-    """Walks on a Ray cluster.
+    """Walk on a Ray cluster.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class RayExecutor(Executor):
 
     @property
     def workers(self) -> int:
-        """Walkers asked for, whether or not they have started."""
+        """Return the number of walkers asked for, started or not."""
         return len(self._crew.workers)
 
     @property
@@ -124,18 +124,18 @@ class RayExecutor(Executor):
 
     @property
     def deaths(self) -> int:
-        """Workers lost or killed so far."""
+        """Return how many workers were lost or killed so far."""
         return self._crew.deaths
 
     @property
     def capacity(self) -> int:
-        """What devices hold, and two calls for each core, of as many tasks as one takes now."""
+        """Return the room of the devices, and of two calls for each core."""
         rooms = (w.room if w.device else IN_FLIGHT * self._batch for w in self._crew.workers)
         return max(IN_FLIGHT, sum(rooms))
 
     @property
     def pending(self) -> int:
-        """Tasks submitted whose outcomes have not been handed back."""
+        """Return how many submitted tasks have outcomes that were not handed back."""
         return len(self._pending) + len(self._outcomes)
 
     def submit(self, task: WalkTask) -> None:
@@ -188,7 +188,7 @@ class RayExecutor(Executor):
         self._metrics.publish((flips_per_second, best_rank, self.workers, self.deaths), sizes)
 
     def hurry(self) -> None:
-        """Drop what waits; devices end their walks where they are."""
+        """Drop tasks that wait; let devices end their walks where they are."""
         for entry in self._queue:
             self._pending.pop(entry.ticket, None)
         self._queue.clear()
@@ -232,7 +232,7 @@ class RayExecutor(Executor):
             self._outcomes.append(broken(entry.task))
 
     def _reject(self, entry: Entry, reason: str, worker: Worker) -> None:
-        """Note a wrong answer; send the task again, elsewhere if there is an elsewhere."""
+        """Record a wrong answer, and send its task again."""
         assert entry.task is not None
         entry.attempts += 1
         logger.warning("task %d: %s (worker %s)", entry.task.number, reason, worker.name)
@@ -243,7 +243,7 @@ class RayExecutor(Executor):
             self._queue.append(entry)
 
     def _dispatch(self) -> None:
-        """Send what is queued to workers with room, the idle first, in even shares."""
+        """Send queued tasks to workers with room, the idle first, in even shares."""
         for slot in range(IN_FLIGHT):
             free = self._crew.with_room(slot)
             for place, worker in enumerate(free):
@@ -275,7 +275,7 @@ class RayExecutor(Executor):
         worker.calls[call] = entries
 
     def _look(self, timeout: float) -> None:
-        """Send what can be sent, take what has come, see to workers in trouble."""
+        """Send queued tasks, take answers, see to workers in trouble."""
         try:
             self._dispatch()
             owners = self._crew.references()
@@ -300,7 +300,7 @@ class RayExecutor(Executor):
             ) from None
 
     def _take(self, worker: Worker, reference: Any) -> None:
-        """Take in what a call brought: outcomes, or its worker's death."""
+        """Take in the answer to a call: outcomes, or its worker's death."""
         entries = worker.calls.pop(reference)
         exceptions = self._ray.exceptions
         try:
@@ -366,7 +366,7 @@ class RayExecutor(Executor):
         self._crew.replace(worker)
 
     def _unfinished(self, entry: Entry, record: tuple[Any, ...], worker: Worker) -> None:
-        """Take in that a task is on a device still, was dropped there, or raised an error."""
+        """Record that a task is still on a device, was dropped there, or raised an error."""
         assert entry.task is not None
         if worker.device and record[0] in ("running", "dropped"):
             worker.hold(entry, record[0] == "running")

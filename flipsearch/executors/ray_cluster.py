@@ -43,7 +43,7 @@ class ClusterError(FlipsearchError):
 
 
 class Metrics:
-    """What a run shows among Ray's metrics, each under ``flipsearch_`` and its name."""
+    """The figures of a run among Ray's metrics, each under ``flipsearch_`` and its name."""
 
     NAMES = (
         ("flips_per_second", "flips of all workers a second", ()),
@@ -114,7 +114,7 @@ class Starts:
 
 
 def actor_options() -> dict[str, Any]:
-    """Return how walker actors are made: a core each, restarted for ever, one thread each."""
+    """Return Ray's options for walker actors: one core, one thread, restarted for ever."""
     threads = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {
         "num_cpus": 1,
@@ -134,7 +134,7 @@ def gist(error: BaseException) -> str:
 
 
 def settle_environment() -> None:
-    """Set what Ray reads from the environment when it connects, where the user has not."""
+    """Set the environment variables that Ray reads on connecting, unless the user has."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 

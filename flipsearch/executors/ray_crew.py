@@ -37,7 +37,7 @@ class Entry:
     attempts: int = 0
     deaths: int = 0
     there: bool = False
-    """Whether the device it is for has it already."""
+    """Return whether the device it is for has it already."""
 
 
 @dataclass(eq=False)
@@ -81,17 +81,17 @@ class Worker:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it may be sent something."""
+        """Return whether it may be sent something."""
         return self.starting is None and not self.retry_at
 
     def hold(self, entry: Entry, there: bool) -> None:
-        """Take in whether a task is still on the device."""
+        """Record whether a task is still on the device."""
         entry.there = there
         if there:
             self.held.append(entry)
 
     def space(self, batch: int) -> int:
-        """Return how many tasks may be sent now: a batch to a core, what is free on a device."""
+        """Return how many tasks may be sent now: a batch to a core, the free room to a device."""
         return self.room - len(self.held) if self.device else batch
 
 
@@ -134,7 +134,7 @@ class Crew:
         self.grow()
 
     def grow(self) -> None:
-        """Ask for the workers that are wanted and not there."""
+        """Start the workers that are wanted and missing."""
         self._grown = time.monotonic()
         wanted = self.wanted or max(1, int(self.ray.cluster_resources().get("CPU", 1)))
         devices = int(self.ray.cluster_resources().get("GPU", 0)) if self.gpu != "off" else 0
@@ -148,7 +148,7 @@ class Crew:
                 self.workers.append(Worker(handle, handle.ready.remote(), device=device))
 
     def references(self) -> dict[Any, Worker]:
-        """Return what to wait for, and whose it is."""
+        """Return the references to wait for, each with its worker."""
         owners = {w.starting: w for w in self.workers if w.starting is not None}
         return owners | {call: worker for worker in self.workers for call in worker.calls}
 
@@ -164,7 +164,7 @@ class Crew:
         ]
 
     def has_started(self, worker: Worker) -> None:
-        """Take in that a worker is ready, or could not start."""
+        """Record that a worker is ready, or that it could not start."""
         reference, worker.starting = worker.starting, None
         try:
             version, host, process, worker.room = self.ray.get(reference, timeout=10)
@@ -205,7 +205,7 @@ class Crew:
         self.lost(worker)
 
     def tend(self) -> None:
-        """Kill who hangs, make anew who could not start, ask for more where there is more."""
+        """Kill workers that hang, replace those that could not start, add some for new cores."""
         now = time.monotonic()
         for worker in self.workers:
             if worker.calls and now - worker.since > self.hang_seconds:
@@ -243,7 +243,7 @@ class Crew:
 
 
 def crew_on(ray: Any, owned: bool, *arguments: Any) -> Crew:
-    """Return a `Crew` on Ray; if none can be made, a Ray that is ours does not stay behind."""
+    """Return a `Crew`; if none can be made, stop a Ray that this process started."""
     try:
         return Crew(ray, *arguments)
     except BaseException:

@@ -16,7 +16,7 @@ from flipsearch.walk.task import WalkOutcome, WalkTask
 
 
 class ThreadExecutor(QueueExecutor):
-    """Walks on threads of this process.
+    """Walk on threads of this process.
 
     Parameters
     ----------
@@ -46,11 +46,11 @@ class ThreadExecutor(QueueExecutor):
 
     @property
     def capacity(self) -> int:
-        """One task running and one waiting for each worker."""
+        """Return room for one running and one waiting task of each worker."""
         return 2 * self.workers
 
     def close(self) -> None:
-        """Drop what waits and let what runs end."""
+        """Drop tasks that wait, let those that run end."""
         super().close()
         for _ in self._threads:
             self._tasks.put(None)

@@ -125,7 +125,7 @@ class Walker:
     def walk_on_device(
         self, tasks: Sequence[tuple[int, WalkTask | None, int]], hurry: bool, *starts: Any
     ) -> tuple[list[Any], Any, float]:
-        """Hand tasks to the device; return what is finished after some seconds, of these tasks.
+        """Hand tasks to the device; return those of them that are finished after some seconds.
 
         A walk on a device may last minutes. So a task that is not finished stays there, is asked
         for again by later calls, and its worker is not taken for one that hangs.
@@ -187,7 +187,7 @@ class Walker:
             return "error", str(error)[:1000]
 
     def _warm_up(self, task: WalkTask) -> None:
-        """Compile what a task needs, one process of this node at a time; others load it."""
+        """Compile the walk of a task, one process of this node at a time; others load it."""
         from flipsearch.walk import engine
         from flipsearch.walk import task as tasks
 

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs
-"""Whether a scheme has a term too many: linear dependence between products of two factors.
+"""Return whether a scheme has a term too many: linear dependence between products of two factors.
 
 If the matrices v_r (x) w_r are linearly dependent, one of them is a combination of the others, and
 its term can be distributed over theirs: rank minus one. That contains the zero factor, the pair

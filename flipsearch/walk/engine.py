@@ -48,7 +48,7 @@ def walk(task: WalkTask) -> WalkOutcome:
 
 
 def reference(task: WalkTask) -> WalkOutcome:
-    """Carry out a walk of any kind plainly: some thousand times slower, the same outcome."""
+    """Carry out a walk of any kind by its plain engine, about a thousand times slower."""
     kind = kind_of(task)
     kind.refuse(task.policy)
     return kind.reference(task)
@@ -62,7 +62,7 @@ def warm_up(format_: Format, ring: Ring, state: Words) -> float:
 
 
 def check(task: WalkTask, outcome: WalkOutcome, seed: int) -> WalkOutcome:
-    """Return an outcome, its reason ``broken`` where it cannot be that of its task.
+    """Return an outcome, with the reason ``broken`` if it cannot belong to its task.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def check(task: WalkTask, outcome: WalkOutcome, seed: int) -> WalkOutcome:
 
 
 def flaw(task: WalkTask, outcome: WalkOutcome, seed: int) -> str | None:
-    """Return why an outcome cannot be that of its task, or None; parameters as for `check`."""
+    """Return why an outcome cannot belong to its task, or None; parameters as for `check`."""
     kind = kind_of(task)
     if type(outcome) is not kind.outcome or outcome.number != task.number:
         return "it is the outcome of another task"

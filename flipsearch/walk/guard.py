@@ -34,7 +34,7 @@ def _target(format_: Format) -> npt.NDArray[np.int64]:
 
 
 def holds(format_: Format, ring: Ring, state: Words, seed: int) -> bool:
-    """Whether the identity of a packed state holds at random points drawn from `seed`."""
+    """Return whether the identity of a packed state holds at random points drawn from `seed`."""
     target = _target(format_)
     dimensions = np.array(format_.dimensions, dtype=np.uint64)
     flat = np.ascontiguousarray(state).reshape(-1)

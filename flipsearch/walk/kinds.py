@@ -73,7 +73,7 @@ class Kind:
     write_out: Callable[[Any, tuple[Words, ...]], Words] | None = None
 
     def refuse(self, policy: Policy) -> None:
-        """Raise a `UsageError` for a policy that this kind would not follow."""
+        """Raise a `UsageError` if this kind would not follow the policy."""
         for name, taken in self.policies.items():
             if (value := getattr(policy, name)) not in taken:
                 raise UsageError(
@@ -115,7 +115,7 @@ class Kind:
         return values | plain | {"policy": asdict(task.policy)}
 
     def decode(self, saved: Mapping[str, Any]) -> WalkTask:
-        """Return the task that `encode` made a mapping of."""
+        """Return the task that was encoded."""
         values: dict[str, Any] = {}
         for f in fields(self.task):
             if f.name in _READ:
@@ -197,7 +197,7 @@ def encode(task: WalkTask) -> dict[str, Any]:
 
 
 def decode(saved: Mapping[str, Any], format_: Format, ring: Ring) -> WalkTask:
-    """Return the task that `encode` made a mapping of.
+    """Return the task that was encoded.
 
     Checkpoints of older versions do not name the kind, nor the ring and at first the format,
     which are those of the search; the policy of all kinds had the fields of a plain one.

@@ -25,15 +25,17 @@ from flipsearch.scheme import Scheme
 Words = npt.NDArray[np.uint64]
 LARGEST_RANK = 4096
 HISTORY = 1024
-"""New best ranks that an outcome names at most; further ones are not recorded."""
+"""Largest number of new best ranks that an outcome lists."""
 REASONS = ("budget", "reached", "stuck", "broken")
 STUCK_TIMES = 16
-"""A walk ends when it has been without any flip more often than this since its best rank."""
+"""A walk ends after it has had no possible flip more than this many times since its best rank."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How a walk behaves between flips: the same in every kind, or the kind refuses it.
+    """Rules that a walk follows between flips.
+
+    A field means the same in every kind of walk, or the kind refuses it.
 
     Parameters
     ----------
@@ -106,18 +108,18 @@ class WalkTask:
 
     @property
     def rank(self) -> int:
-        """Rank of the start."""
+        """Return the rank of the start."""
         return len(self.start)
 
     @property
     def capacity(self) -> int:
-        """Rows that the walk may rise to: rank + band + 1 at least, up to `LARGEST_RANK`."""
+        """Return the most rows the walk may reach: rank + band + 1 at least, or `LARGEST_RANK`."""
         return 64 * blocks_for(self.rank + self.policy.band + 1)
 
 
 @dataclass(frozen=True, eq=False)
 class WalkOutcome:
-    """What a walk brings back.
+    """The result of a walk.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ class WalkOutcome:
 
     @property
     def rank(self) -> int:
-        """The lowest rank reached."""
+        """Return the lowest rank reached."""
         return len(self.best[0])
 
 

@@ -160,7 +160,14 @@ def test_symmetric_walks_come_back_as_such(make: Make) -> None:
 
 def test_there_is_room_for_running_and_waiting_tasks(make: Make) -> None:
     executor = make(2)
-    assert executor.capacity >= 4
+    assert executor.pending == 0
+    room = executor.capacity
+    assert room > executor.workers
+    some = tasks(room)
+    for task in some:
+        executor.submit(dataclasses.replace(task, steps=50))
+    assert executor.pending == room
+    assert len(collect(executor, room)) == room
     assert executor.pending == 0
 
 
@@ -169,7 +176,7 @@ def test_waiting_for_nothing_ends_in_time(make: Make) -> None:
     collect(executor, 1, 0.01)
     start = time.monotonic()
     assert executor.next_outcome(0.2) is None
-    assert time.monotonic() - start < 10
+    assert 0.15 < time.monotonic() - start < 10  # neither at once nor for ever
 
 
 def test_in_a_hurry_what_waits_is_dropped_and_what_comes_is_sound(make: Make) -> None:

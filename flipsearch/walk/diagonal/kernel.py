@@ -94,7 +94,7 @@ def _rebuild(table, count):
 
 @njit(inline="always")
 def _vanishes(table, row):
-    """Whether a factor of the row is zero, or the row is free."""
+    """Return whether a factor of the row is zero, or the row is free."""
     first, third = table[row], table[TWO * ROWS + row]
     if (first == ZERO) | (third == ZERO) | (table[ROWS + row] == ZERO):
         return True
@@ -162,7 +162,7 @@ def _merge(table, row, count):
 
 @njit
 def _free_move(table, count, z):
-    """Add to a factor what a free term allows; return the row that changed, or count."""
+    """Change a factor as a free term allows; return the row that changed, or count."""
     row, side = ((z >> HALF) * count) >> HALF, z & ONE
     mate = _mate(table, table[side * TWO * ROWS + row], side)
     if mate == ZERO:
@@ -196,7 +196,7 @@ def _free_row(table, count, z):
 
 @njit
 def _plus(table, count, seed, counter):
-    """Two rows become three; return the rows and the next counter."""
+    """Turn two rows into three; return the number of rows and the next counter."""
     done, counter = plus(table, ROWS, count, ONE, False, seed, counter)
     if done:
         count += ONE

@@ -45,7 +45,7 @@ class Walker:
         return found[0] if found else None
 
     def vanishes(self, row: int) -> bool:
-        """Whether a factor is zero, or the row is free."""
+        """Return whether a factor is zero, or the row is free."""
         u, v, w = self.rows[row]
         mate = self.mate(single(u), 0)
         return not (any(u) and any(v) and any(w)) or (mate is not None and single(w) == mate)
@@ -67,7 +67,7 @@ class Walker:
         return tuple(int(e == entry) for e in range(self.task.format.dimensions[slot]))
 
     def free_move(self, z: int) -> list[int]:
-        """Add what a free term allows; return the row that changed."""
+        """Change a factor as a free term allows; return the row that changed."""
         row, side = (z >> 32) * len(self.rows) >> 32, z & 1
         mate = self.mate(single(self.rows[row][2 * side]), side)
         if mate is None:
@@ -147,7 +147,7 @@ class Walker:
 
 
 def walk(task: DiagonalTask) -> WalkOutcome:
-    """Carry out a walk modulo diagonal terms plainly; see `flipsearch.walk.diagonal.kernel`."""
+    """Carry out a walk by the plain engine; see `flipsearch.walk.diagonal.kernel.walk`."""
     walker, policy = Walker(task), task.policy
     stop, beside = max(0, policy.stop_rank - always(walker.free)), always(walker.free)
     lowest = since = len(walker.rows)

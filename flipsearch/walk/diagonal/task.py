@@ -43,18 +43,18 @@ class DiagonalTask(WalkTask):
 
     @property
     def capacity(self) -> int:
-        """Rows that the walk may rise to, the free terms not counted, whatever the band."""
+        """Return the most rows the walk may reach, whatever the band; free terms do not count."""
         return ROWS
 
     @functools.cached_property
     def rank(self) -> int:
-        """Terms of the start with the free terms, as it is walked from."""
+        """Return the rank of the start with its free terms put in."""
         free = diagonal(self.format, self.ring)
         return without(free, unpack(self.format, self.ring, self.start)).rank + always(free)
 
 
 class Diagonal(NamedTuple):
-    """What is free in a format.
+    """The free terms of a format.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Diagonal(NamedTuple):
 
 
 def diagonal(format_: Format, ring: Ring = Ring.F3) -> Diagonal:
-    """Return what is free in a format.
+    """Return the free terms of a format.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def without(free: Diagonal, scheme: Scheme) -> Scheme:
 
 
 def always(free: Diagonal) -> int:
-    """Return how many terms a scheme has beside those walked on: free ones, and the last row's."""
+    """Return the number of terms of a scheme that are not walked on: free ones, the last row's."""
     return len(free.pairs) + free.last
 
 

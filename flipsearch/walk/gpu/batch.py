@@ -99,7 +99,7 @@ class Batch:
 
     @property
     def free(self) -> int:
-        """Walkers without a task."""
+        """Return the number of walkers without a task."""
         return len(self._free)
 
     def load(self, tasks: Sequence[WalkTask]) -> None:
@@ -184,7 +184,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class _Ended:
-    """What is left of a finished walker."""
+    """The numbers and states of a finished walker."""
 
     numbers: npt.NDArray[np.int64]
     final: npt.NDArray[np.uint32]
@@ -232,7 +232,7 @@ def _numbers(tasks: Sequence[WalkTask], rank: int) -> npt.NDArray[np.uint64]:
 
 @dataclass
 class _Queue:
-    """What waits for one shape and room, and the batch that serves it."""
+    """The tasks that wait for one shape and room, and the batch that serves them."""
 
     waiting: deque[WalkTask] = field(default_factory=deque)
     batch: Batch | None = None
@@ -354,7 +354,7 @@ class Engine:
         return tasks + [t for q in queues if q.batch is not None for t in q.batch.tasks.values()]
 
     def _drop_idle(self) -> None:
-        """Give the memory of batches that nothing waits for back."""
+        """Free the memory of batches that no task waits for."""
         for at in [at for at, queue in self._queues.items() if not (queue.waiting or queue.busy)]:
             del self._queues[at]
 

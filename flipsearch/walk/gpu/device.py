@@ -59,7 +59,7 @@ REASONS = {BUDGET: "budget", REACHED: "reached", STUCK: "stuck"}
 
 @dataclass(frozen=True)
 class Shape:
-    """What a kernel is compiled for.
+    """The constants that a kernel is compiled with.
 
     Parameters
     ----------
@@ -79,42 +79,42 @@ class Shape:
 
     @property
     def plane(self) -> int:
-        """32-bit words of a plane."""
+        """Return the 32-bit words of a plane."""
         return max(1, self.bits // 32)
 
     @property
     def halves(self) -> bool:
-        """Whether a word holds two rows."""
+        """Return whether a word holds two rows."""
         return self.ring is Ring.F2 and self.bits == 16
 
     @property
     def twins(self) -> bool:
-        """Whether a word holds two planes."""
+        """Return whether a word holds two planes."""
         return self.ring is not Ring.F2 and self.bits == 16
 
     @property
     def key(self) -> int:
-        """Words of a factor."""
+        """Return the words of a factor."""
         return self.plane if self.ring is Ring.F2 or self.twins else 2 * self.plane
 
     @property
     def masks(self) -> int:
-        """Words of a bitmap of rows."""
+        """Return the words of a bitmap of rows."""
         return -(-self.rows // 32)
 
     @property
     def signs(self) -> int:
-        """Words before the bitmap of signs."""
+        """Return the number of words before the bitmap of signs."""
         return 3 * self.rows // 2 if self.halves else 3 * self.rows * self.key
 
     @property
     def saved(self) -> int:
-        """Words of a state."""
+        """Return the words of a state."""
         return self.signs + (0 if self.ring is Ring.F2 else self.masks)
 
     @property
     def words(self) -> int:
-        """Words of a walker."""
+        """Return the words of a walker."""
         words = self.saved + 3 * self.masks + 3
         if self.team == 1:
             return words
@@ -124,17 +124,17 @@ class Shape:
 
     @property
     def stride(self) -> int:
-        """Walkers whose words are interleaved."""
+        """Return how many walkers have their words interleaved."""
         return LANES // self.team
 
     @property
     def shared(self) -> int:
-        """Bytes of shared memory a block of 32 threads uses."""
+        """Return the bytes of shared memory of a block of 32 threads."""
         return 4 * self.words * self.stride
 
     @property
     def macros(self) -> tuple[str, ...]:
-        """Compiler options that define this shape."""
+        """Return the compiler options that define this shape."""
         numbers = self.ring.characteristic, self.bits, self.rows, self.team
         names = "RING", "BITS", "ROWS", "TEAM"
         return tuple(f"-D{name}={n}" for name, n in zip(names, numbers, strict=True))
@@ -171,7 +171,7 @@ def shape_for(task: WalkTask, rows: int = 0, team: int | None = None) -> Shape:
 
 
 def encode(shape: Shape, starts: Words) -> Words32:
-    """Return packed states as the kernel wants them, signs still in the factors.
+    """Return packed states in the layout of the kernel, signs still in the factors.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ Kernel = Callable[[Any, Any, Any, Any, int, int, int, int], None]
 
 
 class Device(Protocol):
-    """What a batch needs of a device."""
+    """The members of a device that a batch uses."""
 
     name: str
     arrays: Any

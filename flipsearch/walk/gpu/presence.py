@@ -1,4 +1,4 @@
-"""Whether walks can run on a GPU of this machine, and if not, why not, in one line.
+"""Return whether walks can run on a GPU of this machine, and if not, why not, in one line.
 
 Imports nothing of the walk, so that `doctor` can ask at no cost.
 """

@@ -53,7 +53,7 @@ _ready: set[Layout] = set()
 
 @njit
 def _escape(at, rows, signs, rank, seed, counter):
-    """Go up by one: a plus transition, or a split where no pair of rows allows one."""
+    """Add a row: by a plus transition, or by a split if no pair of rows allows one."""
     higher, counter = plus(at, rows, signs, rank, seed, counter)
     if higher == rank:
         higher, counter = split(at, rows, signs, rank, seed, counter)

@@ -94,7 +94,7 @@ def _place(at, row, slot):
 
 @njit
 def _fits(at, rows, x, y, minus):
-    """Whether rows[x] + rows[y] (minus: -) stays in the ring's coefficients."""
+    """Return whether rows[x] + rows[y] (minus: -) stays in the ring's coefficients."""
     if at.ring != ZERO:
         return True
     plus, less = overflow(at, rows, x, y)
@@ -188,7 +188,7 @@ def _turn(at, words, x, minus):
 
 @njit
 def plus(at, rows, signs, rank, seed, counter):
-    """Plus transition (Arai, Ichikawa and Hukushima): two rows become three.
+    """Turn two rows into three: the plus transition of Arai, Ichikawa and Hukushima.
 
     Two rows that differ in every factor are drawn, an order a, b, c of the slots, signs for two
     factors of the second row, and one of the variants of `PLUS`; over ZT the next variants are

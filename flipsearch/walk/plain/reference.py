@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections import Counter
 from itertools import combinations, permutations
 
+import numpy as np
+
 from flipsearch.algebra.draws import plain_draw
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
@@ -145,7 +147,7 @@ class Walker:
         return False
 
     def is_reducible(self, row: int, slot: int) -> bool:
-        """Whether a row's new factor is zero, or makes it agree with another row in two."""
+        """Return whether a row's new factor is zero, or makes it agree with another row in two."""
         here = self.terms[row].factors
         if not any(here[slot]):
             return True
@@ -158,7 +160,7 @@ class Walker:
         return False
 
     def plus(self) -> bool:
-        """Plus transition; returns whether a pair was found."""
+        """Make a plus transition; return whether a pair was found."""
         rank = len(self.terms)
         if rank < 2:
             return False
@@ -225,7 +227,7 @@ class Walker:
         return terms
 
     def split(self) -> bool:
-        """Split a row along a factor of another; returns whether one was found."""
+        """Split a row along a factor of another; return whether one was found."""
         rank = len(self.terms)
         for _ in range(TRIES):
             z = self.draw()
@@ -249,18 +251,16 @@ class Walker:
 
     def packed(self, format_: Format) -> Words:
         """Return the packed state."""
-        u, v = ([term.factors[slot] for term in self.terms] for slot in (0, 1))
-        w = [
-            term.factors[2]
-            if self.ring is Ring.F2
-            else tuple(term.sign * x for x in term.factors[2])
-            for term in self.terms
-        ]
-        return pack(Scheme(format_, self.ring, u, v, w))  # type: ignore[arg-type]
+        rows = [list(term.factors) for term in self.terms]
+        if self.ring is not Ring.F2:
+            for row, term in zip(rows, self.terms, strict=True):
+                row[2] = tuple(term.sign * x for x in row[2])
+        factors = (np.array([row[slot] for row in rows], np.int64) for slot in range(3))
+        return pack(Scheme(format_, self.ring, *factors))
 
 
 def walk(task: WalkTask) -> WalkOutcome:
-    """Carry out a walk, plainly; see `flipsearch.walk.plain.kernel.walk`."""
+    """Carry out a walk by the plain engine; see `flipsearch.walk.plain.kernel.walk`."""
     walker, policy = Walker(task), task.policy
     step = last = flips = reductions = escapes = stuck = 0
     best = len(walker.terms)

@@ -59,7 +59,7 @@ def _reverse(word, entries):
 
 @njit(inline="always")
 def _exceeds(word, bound):
-    """Return whether the matrix of a vector has a rank above the bound's, unless that is 0.
+    """Return whether the matrix of a vector has a higher rank than the bound allows.
 
     `bound` is (side, the first entry of every row set, largest rank). Each turn clears the
     row and the column of the lowest entry, by adding its row to all that have an entry in its
@@ -211,7 +211,7 @@ def _tidy(vectors, cubes, numbers, entries, mirrored):
 
 @njit
 def _plus(vectors, numbers, entries, mirrored, bound, seed, counter):
-    """Two orbits become three; returns (whether it was done, counter).
+    """Turn two orbits into three; return (whether it was done, counter).
 
     With p = (a, b, c) and q = (d, e, f) read from any places of two orbits, forwards or backwards,
     with Z2 q as it is or mirrored: a b c + d e f = a (b + e) c + a e (c + f) + (a + d) e f.

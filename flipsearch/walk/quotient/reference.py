@@ -40,7 +40,7 @@ class Walker:
 
     @property
     def rank(self) -> int:
-        """Terms written out."""
+        """Return the number of terms, orbits written out."""
         return len(self.vectors) * (1 + self.task.mirrored) + len(self.cubes)
 
     def draw(self) -> int:
@@ -53,11 +53,11 @@ class Walker:
         return int(f"{x:0{self.n**2}b}"[::-1], 2)
 
     def key(self, x: int) -> int:
-        """Return what vectors share that can be flipped with each other."""
+        """Return the key of a vector: vectors with equal keys can be flipped with each other."""
         return min(x, self.image(x)) if self.task.mirrored else x
 
     def refused(self, *made: int) -> bool:
-        """Whether a vector is a matrix of too high a rank."""
+        """Return whether a vector is a matrix of too high a rank."""
         largest = self.task.largest_rank
         return largest > 0 and any(matrix_rank(x, self.n) > largest for x in made)
 
@@ -152,7 +152,7 @@ def before_(place: int) -> int:
 
 
 def walk(task: QuotientTask) -> QuotientOutcome:
-    """Carry out a symmetric walk plainly; see `flipsearch.walk.quotient.kernel.walk`."""
+    """Carry out a walk by the plain engine; see `flipsearch.walk.quotient.kernel.walk`."""
     walker, policy = Walker(task), task.policy
     step = last = idle = flips = reductions = escapes = 0
     best, low = walker.rank, walker.parts()

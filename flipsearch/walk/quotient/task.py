@@ -59,19 +59,19 @@ class QuotientTask(WalkTask):
 
     @property
     def rank(self) -> int:
-        """Terms of the start written out."""
+        """Return the number of terms of the start, orbits written out."""
         return len(self.start) * (6 if self.mirrored else 3) + len(self.cubes)
 
     @property
     def capacity(self) -> int:
-        """Vectors of orbits that the walk may rise to: more than rank + band + 1 rows hold."""
+        """Return the most vectors the walk may reach: those of rank + band + 1 or more."""
         room = max(SPARE, len(self.cubes) + self.policy.band + 3)
         return 64 * blocks_for(self.start.size + room)
 
 
 @dataclass(frozen=True, eq=False)
 class QuotientOutcome(WalkOutcome):
-    """What a symmetric walk brings back: `best` and `final` written out, and as orbits.
+    """The result of a symmetric walk: `best` and `final` as packed rows, and as orbits.
 
     Parameters
     ----------

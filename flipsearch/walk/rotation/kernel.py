@@ -79,7 +79,7 @@ def _next(row, first, order):
 
 @njit
 def _shares(table, stride, base, row, first, order, count):
-    """Whether a row of another orbit has the row's factor: without branches, several at once."""
+    """Return whether a row of another orbit has the same factor, without branches."""
     wanted, signs, some = table[base + row], table[TWO * stride + base + row], ZERO
     for other in range(count):
         same = (table[base + other] ^ wanted) | (table[TWO * stride + base + other] ^ signs)
@@ -116,7 +116,7 @@ def _drop(table, capacity, first, count, order):
 
 @njit
 def plus(table, capacity, count, order, integral, seed, counter):
-    """Two orbits become three; return (whether it was done, counter).
+    """Turn two orbits into three; return (whether it was done, counter).
 
     a b c + d e f = a (b + e) c + a e (f - c) + (d - a) e f, the slots in a random order.
     """

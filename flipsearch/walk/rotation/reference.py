@@ -128,7 +128,7 @@ def packed(task: WalkTask, rows: list[Row]) -> Words:
 
 
 def walk(task: RotationTask) -> WalkOutcome:
-    """Carry out a walk by rotated orbits plainly; see `flipsearch.walk.rotation.kernel.walk`."""
+    """Carry out a walk by the plain engine; see `flipsearch.walk.rotation.kernel.walk`."""
     walker, policy = Walker(task), task.policy
     lowest = since = len(walker.rows)
     best, history = packed(task, walker.rows), []

@@ -52,7 +52,7 @@ class RotationTask(WalkTask):
 
     @property
     def capacity(self) -> int:
-        """Rows that the walk may rise to: an orbit more than the highest below the band."""
+        """Return the most rows the walk may reach: an orbit more than best rank + band."""
         return self.rank + self.policy.band + self.order
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flipsearch.algebra.jit import njit
+from flipsearch.algebra.planes import add_modulo_3
 from flipsearch.algebra.words import kth_set_bit
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
@@ -73,11 +74,8 @@ def _has_dependent_row(nonzero, sign, ternary):
             alike = ONE ^ (((sign[i, word] ^ sign[j, word]) >> bit) & ONE)
             turn = ZERO - alike
             for t in range(word, words):
-                nx, ny = nonzero[j, t], nonzero[i, t]
-                sx, sy = sign[j, t], sign[i, t] ^ (ny & turn)
-                both, differ = nx & ny, sx ^ sy
-                nonzero[j, t] = (nx | ny) & ~(both & differ)
-                sign[j, t] = (differ ^ (both & ~sx)) & nonzero[j, t]
+                nx, sx = nonzero[i, t], sign[i, t] ^ (nonzero[i, t] & turn)
+                nonzero[j, t], sign[j, t] = add_modulo_3(nonzero[j, t], sign[j, t], nx, sx)
     return False
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numba import njit
 from test_same_outcome import assert_same
 
+from flipsearch.algebra.planes import add_modulo_3
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.formats.format import OPERANDS
@@ -30,8 +31,8 @@ from flipsearch.walk.task import Policy, WalkOutcome, Words, unpack
 
 @njit
 def total(a, s, b, t):  # type: ignore[no-untyped-def]
-    """Compile `total`, which is only ever inlined."""
-    return rotation_kernel.total(a, s, b, t)
+    """Compile `add_modulo_3`, which is only ever inlined."""
+    return add_modulo_3(a, s, b, t)
 
 
 @njit

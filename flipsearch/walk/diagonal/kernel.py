@@ -24,12 +24,13 @@ import numpy as np
 
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
+from flipsearch.algebra.planes import add_modulo_3
 from flipsearch.algebra.words import kth_set_bit, popcount, trailing_zeros
 from flipsearch.errors import UsageError
 from flipsearch.walk.diagonal.task import DiagonalTask, always, completed, diagonal, without
 from flipsearch.walk.plain.flips import HALF, LOW32, flag
 from flipsearch.walk.plain.index import ONE, THREE, TWO, ZERO, U
-from flipsearch.walk.rotation.kernel import BUDGET, REACHED, form, plus, total
+from flipsearch.walk.rotation.kernel import BUDGET, REACHED, form, plus
 from flipsearch.walk.task import HISTORY, WalkOutcome, Words, counted, pack, unpack
 
 ROWS = U(64)
@@ -79,7 +80,7 @@ def _put(table, place, count, nonzeros, signs):
 def _add(table, to, place, count, negate):
     """Add the factor at `place`, or its negative, to the one at `to`."""
     other = table[SIGNS + place] ^ (table[place] & (ZERO - negate))
-    a, s = total(table[to], table[SIGNS + to], table[place], other)
+    a, s = add_modulo_3(table[to], table[SIGNS + to], table[place], other)
     _put(table, to, count, a, s)
 
 
@@ -169,7 +170,7 @@ def _free_move(table, count, z):
         return count
     to = (ONE - side) * TWO * ROWS + row
     sign = mate & (ZERO - ((z >> ONE) & ONE))
-    a, s = total(table[to], table[SIGNS + to], mate, sign)
+    a, s = add_modulo_3(table[to], table[SIGNS + to], mate, sign)
     _put(table, to, count, a, s)
     return row
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
+from flipsearch.algebra.planes import add_modulo_3, add_ternary, leaves_ternary
 from flipsearch.algebra.words import kth_set_bit, popcount
 from flipsearch.walk.plain.index import LOW6, ONE, SIX, THREE, TWO, ZERO, U, hash_key
 
@@ -57,13 +58,10 @@ def add(at, words, to, x, y, minus):
     for t in range(at.words):
         nx, ny = words[x + t], words[y + t]
         sx, sy = words[x + at.words + t], words[y + at.words + t] ^ (ny & turn)
-        both, differ = nx & ny, sx ^ sy
         if at.ring == THREE:
-            nonzero = (nx | ny) & ~(both & differ)
-            sign = (differ ^ (both & ~sx)) & nonzero
+            nonzero, sign = add_modulo_3(nx, sx, ny, sy)
         else:
-            nonzero = nx ^ ny
-            sign = differ & nonzero
+            nonzero, sign = add_ternary(nx, sx, ny, sy)
         words[to + t] = nonzero
         words[to + at.words + t] = sign
         some |= nonzero
@@ -75,10 +73,10 @@ def overflow(at, words, x, y):
     """Return (where x + y leaves ZT, where x - y does), each zero or not."""
     plus, minus = ZERO, ZERO
     for t in range(at.words):
-        both = words[x + t] & words[y + t]
-        differ = words[x + at.words + t] ^ words[y + at.words + t]
-        plus |= both & ~differ
-        minus |= both & differ
+        sx, sy = words[x + at.words + t], words[y + at.words + t]
+        leaves, leaves_minus = leaves_ternary(words[x + t], sx, words[y + t], sy)
+        plus |= leaves
+        minus |= leaves_minus
     return plus, minus
 
 

@@ -4,7 +4,7 @@
 `walk` packs a task into flat arrays and runs the jitted walk for its ring, factor width and rank.
 One compiled function serves a ring, a width of 1, 2 or 4 words and a number of blocks of 64 rows;
 numba keeps it on disk. Small walks are the quicker ones, so a walk begins in as few blocks as hold
-its start, and begins again in more should it ever want to rise beyond them.
+its start, and begins again in as many as its capacity should it ever want to rise beyond them.
 
 Invariant: `walk(task)` equals `flipsearch.walk.plain.reference.walk(task)`, bit for bit.
 """
@@ -201,15 +201,17 @@ def walk(task: WalkTask) -> WalkOutcome:
     """
     if task.rank > LARGEST_RANK:
         raise UsageError(f"{task.rank} rows to walk on, {LARGEST_RANK} at most")
-    words, blocks = words_of(task.format), blocks_for(task.rank)
-    while (outcome := _walk(task, layout(task.ring.characteristic, words, blocks))) is None:
-        blocks *= 2
-    return outcome
+    layouts = [
+        layout(task.ring.characteristic, words_of(task.format), blocks)
+        for blocks in sorted({blocks_for(task.rank), task.capacity // 64})
+    ]
+    for at in layouts:  # all of them now, so that no walk stops in its middle to compile
+        _prepare(at)
+    return next(outcome for at in layouts if (outcome := _walk(task, at)) is not None)
 
 
 def _walk(task: WalkTask, at: Layout) -> WalkOutcome | None:
-    """Walk in a layout; None if it has too few rows."""
-    _prepare(at)
+    """Walk in a layout; return None if it has too few rows."""
     key, size = int(at.key), int(at.rows)
     rank, policy = task.rank, task.policy
     rows = np.zeros(size * 3 * key, dtype=np.uint64)

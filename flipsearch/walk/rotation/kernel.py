@@ -18,6 +18,7 @@ import numpy as np
 
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
+from flipsearch.algebra.planes import add_modulo_3, leaves_ternary
 from flipsearch.errors import UsageError
 from flipsearch.rings import Ring
 from flipsearch.walk.plain.flips import HALF, LOW32, flag
@@ -37,19 +38,6 @@ def form(nonzeros, signs):
 
 
 @njit(inline="always")
-def carry(a, s, b, t):
-    """Return the entries at which (a, s) and (b, t) have the same sign: a sum leaves -1, 0, 1."""
-    return a & b & ~(s ^ t)
-
-
-@njit(inline="always")
-def total(a, s, b, t):
-    """Return nonzeros and signs of (a, s) + (b, t) modulo 3."""
-    same = carry(a, s, b, t)
-    return (a ^ b) | same, ((s ^ t) & (a ^ b)) | (same & ~s)
-
-
-@njit(inline="always")
 def _put(table, stride, place, nonzeros, signs):
     """Store a factor, three words at its place."""
     table[place], table[stride + place] = nonzeros, signs
@@ -60,14 +48,15 @@ def _put(table, stride, place, nonzeros, signs):
 def _add(table, stride, to, place, negate):
     """Add the factor at `place`, or its negative, to the one at `to`."""
     other = table[stride + place] ^ (table[place] & (ZERO - negate))
-    a, s = total(table[to], table[stride + to], table[place], other)
+    a, s = add_modulo_3(table[to], table[stride + to], table[place], other)
     _put(table, stride, to, a, s)
 
 
 @njit(inline="always")
 def _overflows(table, stride, to, place, negate):
     other = table[stride + place] ^ (table[place] & (ZERO - negate))
-    return carry(table[to], table[stride + to], table[place], other) != ZERO
+    leaves, _ = leaves_ternary(table[to], table[stride + to], table[place], other)
+    return leaves != ZERO
 
 
 @njit(inline="always")

@@ -189,9 +189,8 @@ class Walker:
     def _warm_up(self, task: WalkTask) -> None:
         """Compile the walk of a task, one process of this node at a time; others load it."""
         from flipsearch.walk import engine
-        from flipsearch.walk import task as tasks
 
-        key = (type(task).__name__, task.ring, task.start.shape[2], tasks.blocks_for(task.rank))
+        key = (type(task).__name__, task.ring, task.start.shape[2], task.capacity // 64)
         if key in self._warm:
             return
         with locked(self.folder / "warm.lock"):

@@ -16,6 +16,7 @@ from host_device import HostDevice, needs_compiler
 from odd_walks import refuse_odd, stand_still
 
 from flipsearch.errors import FlipsearchError, UsageError
+from flipsearch.executors import executor_named
 from flipsearch.executors.device import DeviceExecutor, Together
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
@@ -64,19 +65,19 @@ def make(
         if kind == "ray":
             from ray_support import shared_cluster
 
-            from flipsearch.executors.ray import RayExecutor
-
             own = own or not workers or bool(options)
             while own and workers and shared:  # the cluster has two cores
                 shared.pop().close()
             if own or not shared:
-                executor: Any = RayExecutor(workers, address=shared_cluster().address, **options)
+                address = shared_cluster().address
+                executor: Any = executor_named("ray")(workers, address=address, **options)
             if not own:
                 shared[:] = shared or [executor]
                 assert shared[0].pending == 0
                 return shared[0]
         elif kind == "threads":
-            executor = ThreadExecutor(workers, **options)
+            make_threads = ThreadExecutor if options else executor_named("threads")
+            executor = make_threads(workers, **(options or {"gpu": "off"}))
         else:
             if "walk" in options:  # which is for tasks that the device does not take
                 monkeypatch.setattr("flipsearch.walk.gpu.batch.shape_for", too_large)

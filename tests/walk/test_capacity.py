@@ -46,7 +46,7 @@ def test_a_device_rises_from_a_full_block(name, team):
 
 
 def test_a_wide_band_is_reached():
-    task = full("4x4x4", Ring.F3, 400, Policy(plus_after=1, band=80, merge=False))
+    task = full("4x4x4", Ring.F2, 400, Policy(plus_after=1, band=80, merge=False))
     outcome = engine.walk(task)
     assert len(outcome.final) > 128
     assert outcome.escapes > 64

@@ -1,7 +1,7 @@
-"""Is a catalogue sound? Every row's hash and proof again, on all cores.
+"""Check whether a catalogue is sound: every row's hash and proof again, on all cores.
 
-Invariant: an audit repairs nothing. What it finds is a list of reasons; what it may write, when
-asked, is the date on which sound schemes were proved again.
+Invariant: an audit repairs nothing. It returns reasons; on request, the date on which sound
+schemes were proved again is written.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Health:
-    """What a quick look at a catalogue tells; `problems` is empty when it is sound.
+    """Findings of a quick look at a catalogue; `problems` is empty when it is sound.
 
     `warnings` concern the machine, not the catalogue: a disk that is nearly full.
     """
@@ -69,7 +69,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Audit:
-    """What a complete audit found: schemes checked, and (hash, reason) for each damaged one."""
+    """Findings of a complete audit: (hash, reason) of damaged rows, numbers of sound ones."""
 
     checked: int
     damaged: list[tuple[str, str]] = field(default_factory=list)
@@ -111,7 +111,7 @@ def health(database: Database) -> Health:
 
 
 def _structure(connection: Connection) -> list[str]:
-    """Return what the database says about its own structure."""
+    """Return the faults that the database finds in its own structure."""
     problems = []
     if connection.dialect.name == "sqlite":
         found = list(connection.exec_driver_sql("PRAGMA quick_check(10)").scalars())

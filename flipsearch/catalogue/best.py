@@ -44,7 +44,7 @@ Over F2 and F3 a scheme over Q counts where no denominator is divisible by the c
 
 @dataclass(frozen=True)
 class Best:
-    """One cell of the table of formats by rings: what is stored, and what is known.
+    """One cell of the table of formats by rings: our best rank, and the known bound.
 
     `format` is the tabulated one (sides in order); `rank` and `record` are None where nothing is
     stored. `over` is the ring of the stored witness, which a smaller ring or, over F2 and F3,
@@ -79,7 +79,7 @@ def best_of(format_: str | Format, ring: Ring, *, exact: bool) -> Select[Any]:
     """Return the statement for the record of least rank.
 
     Among equal ranks the asked order of the sides comes first, then the fewest additions; over F2
-    and F3 what is stored over the field itself comes before what reduces to it.
+    and F3 schemes over the field itself come before schemes that reduce to it.
     """
     filters = Filters(format=format_, exact=exact)
     as_asked = (SCHEMES.c.format != names_of(format_)[0]).asc()

@@ -1,10 +1,10 @@
 """Catalogue: the door to everything that is stored.
 
-Opening finds the database, makes or migrates it, and, for writing, takes in what an earlier
-failure left in spool files and what the program ships that is new. Reading never takes a lock; the
-first write takes the lease of the one writer, which is held until the catalogue is closed.
+Opening finds the database and makes or migrates it. Opening for writing also takes in spool files
+of an earlier failure and newly shipped schemes. Reading never takes a lock; the first write takes
+the lease of the one writer, which is held until the catalogue is closed.
 
-Invariant: what comes out was proved when it went in, and its hash is checked on the way out.
+Invariant: a scheme was proved when it went in, and its hash is checked when it comes out.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def unpack_scheme(data: bytes, format_: Format, ring: Ring, rank: int) -> Scheme
     Parameters
     ----------
     data : bytes
-        What `pack_scheme` returned.
+        From `pack_scheme`.
     format_, ring, rank
         Of the scheme, from the columns of its row.
 

@@ -1,11 +1,11 @@
 """The columns of a scheme's record, each said once.
 
-A field of `Record` says how its column is stored or computed, what JSON and listings call it, by
-what name one sorts and filters, and how it is measured from a scheme. From that follow the table
-of the database, the rows that are stored, the audit, the order and filters of a query.
+A field of `Record` says how its column is stored or computed, its names in JSON, in orders and in
+filters, and how it is measured from a scheme. The table of the database, stored rows, the audit,
+orders and filters follow from that.
 
-Invariant: a measured column depends on nothing but the scheme in canonical form, so that an audit
-can compare it.
+Invariant: a measured column depends on nothing but the scheme in canonical form; an audit measures
+it again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
 Condition = sa.ColumnElement[bool]
-Compare = Callable[[str, Any, Any], list[Condition]]
+NULLABLE = {"nullable": True}
 
 
 class Measured:
@@ -78,44 +78,26 @@ class Measured:
         return math.prod(p for p in (2, 3) if (self.scheme.denominators % p == 0).any())
 
 
+@dataclass
 class Column:
-    """What a field of `Record` says of its column.
+    """A column of a record, said in the annotation of its field.
 
-    Parameters
-    ----------
-    type_ : SQLAlchemy type, optional
-        Its type in the table of schemes; without one, queries compute it.
-    name : str, optional
-        Its name in that table, if it is not the field's.
-    json, sort, ask : str
-        Its names in JSON, in orders and in `Filters`; empty if it has none.
-    compare : function
-        From (filter's name, value, SQL expression) to the conditions the filter means; it raises
-        a TypeError for a value of a wrong type.
-    measure : function
-        From `Measured` to its value.
-    compute : function
-        Gives the SQL expression of a column that is not stored.
-    options
-        Further arguments of its ``sqlalchemy.Column``.
+    It is stored with `type`, or computed by the SQL expression that `compute` gives. `name` is its
+    name in the table, if it is not the field's; `json`, `sort` and `ask` are its names in JSON, in
+    orders and in `Filters`, empty if it has none. `compare` turns (filter's name, value, SQL
+    expression) into conditions and raises a TypeError for a value of a wrong type. `measure` gives
+    its value from `Measured`.
     """
 
-    def __init__(
-        self,
-        type_: Any = None,
-        *,
-        name: str = "",
-        json: str = "",
-        sort: str = "",
-        ask: str = "",
-        compare: Compare | None = None,
-        measure: Callable[[Measured], Any] | None = None,
-        compute: Callable[[], Any] | None = None,
-        **options: Any,
-    ) -> None:
-        self.type, self.name, self.json, self.sort, self.ask = type_, name, json, sort, ask
-        self.compare, self.measure, self.compute = compare, measure, compute
-        self.options = {"nullable": False} | options
+    type: Any = None
+    name: str = ""
+    json: str = ""
+    sort: str = ""
+    ask: str = ""
+    compare: Callable[[str, Any, Any], list[Condition]] | None = None
+    measure: Callable[[Measured], Any] | None = None
+    compute: Callable[[], Any] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def within(name: str, value: Any, column: Any) -> list[Condition]:
@@ -149,8 +131,10 @@ class Record:
     `scheme` and `reduction` are fetched and checked when they are asked for.
     """
 
-    id: Annotated[int, Column(IDENTIFIER, primary_key=True)]
-    hash: Annotated[str, Column(String(64), unique=True, json="scheme", sort="scheme")]
+    id: Annotated[int, Column(IDENTIFIER, options={"primary_key": True})]
+    hash: Annotated[
+        str, Column(String(64), json="scheme", sort="scheme", options={"unique": True})
+    ]
     format: Annotated[
         Format,
         Column(String(64), json="format", sort="format", measure=lambda m: m.scheme.format.name),
@@ -181,8 +165,8 @@ class Record:
     fewest_additions: Annotated[
         int,
         Column(
-            Integer, name="fewest", server_default="0", json="fewest_additions", sort="additions",
-            ask="additions", compare=within, measure=lambda m: m.scheme.additions,
+            Integer, "fewest", "fewest_additions", sort="additions", ask="additions",
+            compare=within, measure=lambda m: m.scheme.additions, options={"server_default": "0"},
         ),
     ]  # fmt: skip
     nonzeros: Annotated[
@@ -191,8 +175,8 @@ class Record:
     growth: Annotated[
         float | None,
         Column(
-            Double, nullable=True, json="growth", sort="growth", ask="growth", compare=at_most,
-            measure=lambda m: m.growth,
+            Double, json="growth", sort="growth", ask="growth", compare=at_most,
+            measure=lambda m: m.growth, options=NULLABLE,
         ),
     ]  # fmt: skip
     omega: Annotated[
@@ -200,22 +184,22 @@ class Record:
     ]
     calls: Annotated[
         int | None,
-        Column(Integer, nullable=True, json="calls", sort="calls", measure=lambda m: m.calls),
+        Column(Integer, json="calls", sort="calls", measure=lambda m: m.calls, options=NULLABLE),
     ]
     gamma: Annotated[
         float | None,
         Column(
-            Double, nullable=True, json="gamma", sort="gamma", ask="gamma", compare=at_most,
-            measure=lambda m: m.gamma,
+            Double, json="gamma", sort="gamma", ask="gamma", compare=at_most,
+            measure=lambda m: m.gamma, options=NULLABLE,
         ),
     ]  # fmt: skip
     stored: Annotated[dt.datetime, Column(Moment, json="stored", sort="stored")]
     verified: Annotated[dt.datetime, Column(Moment, json="verified", sort="verified")]
     source: Annotated[str, Column(json="source", compute=lambda: FIRST_LABEL)]
-    workers: Annotated[int | None, Column(Integer, nullable=True, json="workers")]
-    survives: Annotated[int | None, Column(Integer, nullable=True, json="survives")]
+    workers: Annotated[int | None, Column(Integer, json="workers", options=NULLABLE)]
+    survives: Annotated[int | None, Column(Integer, json="survives", options=NULLABLE)]
     denominator: Annotated[
-        int | None, Column(Integer, nullable=True, measure=lambda m: m.denominator)
+        int | None, Column(Integer, measure=lambda m: m.denominator, options=NULLABLE)
     ]
     _load: Callable[[Record], Scheme] = field(repr=False)
     _load_reduction: Callable[[Record], Reduction | None] = field(repr=False)
@@ -280,7 +264,7 @@ SCHEMES = Table(
     "schemes",
     METADATA,
     *(
-        sa.Column(column.name, column.type, **column.options)
+        sa.Column(column.name, column.type, **{"nullable": False} | column.options)
         for column in COLUMNS.values()
         if column.type is not None
     ),

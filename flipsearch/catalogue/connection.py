@@ -36,14 +36,8 @@ _READER_PATIENCE_SECONDS = 30.0
 class Database:
     """The connections of one catalogue; threads may share it.
 
-    Parameters
-    ----------
-    place : Place
-        Where the catalogue lies.
-    read_only : bool
-        Refuse to write.
-    patience : float
-        Seconds to wait when another program holds the database itself locked.
+    With `read_only` it refuses to write; `patience` is how many seconds it waits while another
+    program holds the database itself locked.
     """
 
     def __init__(
@@ -89,8 +83,8 @@ class Database:
             raise UsageError(f"catalogue {self.place.label} was opened read-only")
         with self._turn:
             if self._lease is None and self.place.lock is not None:
-                what = f"catalogue {self.place.label}"
-                self._lease = Lease(self.place.lock, what, min(lease_seconds, self.patience))
+                name = f"catalogue {self.place.label}"
+                self._lease = Lease(self.place.lock, name, min(lease_seconds, self.patience))
             if self._writer is None:
                 self._writer = self._make_writer()
             with self.translating(), self._writer.begin() as connection:
@@ -121,10 +115,10 @@ class Database:
                 self._lease = None
 
     def release(self) -> None:
-        """Give the lease back until the next write, so that another process may write."""
+        """Give the lease back until the next write; another process may write meanwhile."""
         with self._turn:
             if self._lease is not None:
-                if self._writer is not None and self.place.path is not None:
+                if self._writer is not None:
                     self._writer.dispose()
                     self._writer = None
                 self._lease.release()
@@ -192,7 +186,7 @@ def _begin_immediate(engine: Engine, patience: float) -> None:
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 return
-            except OperationalError as error:  # in steps, so that Ctrl-C is heard between them
+            except OperationalError as error:  # in steps: Ctrl-C is heard between them
                 if "locked" not in str(error.orig) or time.monotonic() >= deadline:
                     raise
 
@@ -220,33 +214,22 @@ def _server_engine(place: Place) -> Engine:
 
 
 def explain(error: DBAPIError, place: Place) -> str:
-    """Return one sentence for a failure of the database: what happened and what to do."""
+    """Return one sentence for a failure of the database: the cause and a remedy."""
     text = " ".join(str(error.orig).split())
-    where = f"catalogue {place.label}"
-    if not place.is_sqlite:
-        return f"{where}: {text[:300]}"
-    for sign, sentence in _SENTENCES:
-        if sign in text:
-            return f"{where} {sentence}"
-    return f"{where}: {text[:300]}"
+    if place.is_sqlite:
+        for sign, sentence in _SENTENCES.items():
+            if sign in text:
+                return f"catalogue {place.label} {sentence}"
+    return f"catalogue {place.label}: {text[:300]}"
 
 
-_SENTENCES: list[tuple[str, str]] = [
-    ("disk is full", "cannot grow: the disk is full; free some space and run the command again"),
-    ("readonly", "cannot be written: the file or its folder is read-only; choose another: --db"),
-    (
-        "locked",
-        "is locked by another program: close it (a database browser, a backup) and try again",
-    ),
-    (
-        "unable to open",
-        "cannot be opened: check its path and permissions, or choose another: --db",
-    ),
-    ("not a database", "is not an SQLite database: choose another with --db"),
-    (
-        "malformed",
-        "is damaged: run flipsearch doctor, restore a backup, or start a new one with --db and "
-        "import what this one still exports",
-    ),
-    ("disk I/O error", "cannot be read or written: the disk reports an error"),
-]
+_SENTENCES = {
+    "disk is full": "cannot grow: the disk is full; free some space and run the command again",
+    "readonly": "cannot be written: the file or its folder is read-only; choose another: --db",
+    "locked": "is locked by another program: close it (a browser, a backup) and try again",
+    "unable to open": "cannot be opened: check its path and permissions, or choose another: --db",
+    "not a database": "is not an SQLite database: choose another with --db",
+    "malformed": "is damaged: run flipsearch doctor, restore a backup, or start a new one with "
+    "--db and import the schemes that this one still exports",
+    "disk I/O error": "cannot be read or written: the disk reports an error",
+}

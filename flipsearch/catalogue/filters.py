@@ -1,8 +1,8 @@
 """Filters of a query, as conditions in SQL.
 
-Invariant: general formats are looked up under their sides in order, so that a scheme stored as
-4x5x3 answers a question about 3x4x5; ZT counts as Z, and both as Q. A scheme that only reduces to
-F2 or F3 passes no filter by that ring: `flipsearch.catalogue.best` counts it.
+Invariant: general formats are looked up under their sides in order: a scheme stored as 4x5x3
+answers a question about 3x4x5. ZT counts as Z, and both as Q. A scheme that only reduces to F2 or
+F3 passes no filter by that ring: `flipsearch.catalogue.best` counts it.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class Stored:
-    """What became of a scheme that was handed to the writer.
+    """The outcome for a scheme that was handed to the writer.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def known_runs(connection: Connection, numbers: set[int]) -> set[int]:
 
 
 def _note_unions(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Note in the rows of fault-tolerant unions what their provenance says of them."""
+    """Note in the rows of fault-tolerant unions the workers and losses of their provenance."""
     for row in rows:
         said = row["details"] or {}
         claims = [str(said.get(key, "")) for key in ("workers", "survives")]

@@ -1,9 +1,9 @@
 """One writer: the lease a process takes before it writes to an SQLite catalogue.
 
-SQLite would let two programs write in turn, each waiting for the other; long searches then fail
-at some random commit. Here the second one is refused at its first write, by name. The lease is a
-lock of the operating system on a file beside the database, so it goes when its process does,
-however it ends.
+SQLite would let two programs write in turn, each waiting for the other; long searches would then
+fail at some random commit. Here the second program is refused at its first write, and told who
+holds the lease. It is a lock of the operating system on a file next to the database: it goes when
+its process does, however that ends.
 
 Invariant: at most one process holds the lease of a path. Within a process it is shared and
 counted; SQLite's own transactions keep its threads apart.
@@ -56,7 +56,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _forget_in_child() -> None:
-    """Give up what a forked child inherited: the lease stays with its parent."""
+    """Close the lock files that a forked child inherited: the lease stays with its parent."""
     global _guard
     _guard = threading.Lock()
     for held in _held.values():
@@ -74,14 +74,14 @@ def _located(path: Path) -> Path:
 
 
 class Lease:
-    """The right to write to the database beside `path`, until `release`.
+    """The right to write to a database, until `release`.
 
     Parameters
     ----------
     path : Path
         The lock file; made if it is not there.
-    what : str
-        What is being written, for the message.
+    name : str
+        The database's name in messages.
     wait : float
         Seconds to wait for another process to finish.
 
@@ -91,7 +91,7 @@ class Lease:
         Another process holds it, or the folder cannot be written.
     """
 
-    def __init__(self, path: Path, what: str, wait: float = 5.0) -> None:
+    def __init__(self, path: Path, name: str, wait: float = 5.0) -> None:
         self.path = _located(path)
         self._released = False
         deadline = time.monotonic() + wait
@@ -101,7 +101,7 @@ class Lease:
                     return
             if time.monotonic() >= deadline:
                 raise CatalogueError(
-                    f"{what} is being written by {holder(self.path) or 'another process'}: wait "
+                    f"{name} is being written by {holder(self.path) or 'another process'}: wait "
                     "until it ends, or choose another catalogue with --db (several writers at "
                     "once need PostgreSQL)"
                 )
@@ -141,18 +141,15 @@ class Lease:
 
 
 def _sign(descriptor: int) -> None:
-    command = " ".join([Path(sys.argv[0] or "python").name, *sys.argv[1:]])[:120]
-    text = json.dumps(
-        {
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "command": command,
-            "since": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        }
-    )
+    signature = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "command": " ".join([Path(sys.argv[0] or "python").name, *sys.argv[1:]])[:120],
+        "since": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+    }
     os.ftruncate(descriptor, 0)
     os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(descriptor, text.encode())
+    os.write(descriptor, json.dumps(signature).encode())
 
 
 def holder(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Where a catalogue lies: from what a user types to a database address.
+"""Find where a catalogue lies: from an address that a user types to the database.
 
 A path is an SQLite file. Without anything the catalogue is ``db/catalogue.sqlite`` of the
 checkout the package runs from, or, once installed, a file in the user's data folder. Other
@@ -54,7 +54,7 @@ class Place:
 
     @property
     def label(self) -> str:
-        """What messages call it: the path, or the URL without its password."""
+        """Its name in messages: the path, or the URL without its password."""
         return str(self.path) if self.path else self.url.render_as_string(hide_password=True)
 
     @property
@@ -67,9 +67,9 @@ class Place:
 
     @property
     def spools(self) -> list[tuple[Path, str]]:
-        """Folders, and the beginning of file names there, for what cannot be stored.
+        """Folders for spool files, and the beginnings of their names, in order of preference.
 
-        In order of preference: beside the database, the user's data folder, the temporary one.
+        They are the database's own, the user's data folder and the temporary one.
         """
         digest = hashlib.sha256(self.label.encode()).hexdigest()[:12]
         name = f"flipsearch-{digest}.spool-"

@@ -28,7 +28,7 @@ from flipsearch.programs import Reduction
 
 @dataclass(frozen=True)
 class StoredProgram:
-    """What became of programs that were handed to the writer.
+    """The outcome for programs that were handed to the writer.
 
     Parameters
     ----------

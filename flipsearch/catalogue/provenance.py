@@ -97,7 +97,7 @@ class Provenance:
 
     @classmethod
     def of_dict(cls, given: Any) -> Provenance | None:
-        """Return what can be read of JSON: a field of another version costs no scheme."""
+        """Return the readable fields of JSON: a field of another version costs no scheme."""
         if not isinstance(given, dict):
             return None
         kinds = {"run": int, "seed": int, "task": int, "details": dict}

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
@@ -83,6 +83,15 @@ class Quarantined:
     task: dict[str, Any] | None
     payload: dict[str, Any] | None
     recorded: dt.datetime
+
+
+class News(TypedDict, total=False):
+    """Totals of a run so far, and a message; None means nothing new."""
+
+    flips: int | None
+    seconds: float | None
+    best_rank: int | None
+    message: str | None
 
 
 class Runs:
@@ -167,62 +176,36 @@ class Runs:
             connection.execute(update(RUNS).where(this).values(values))
             return _require(connection, found.id)
 
-    def heartbeat(
-        self,
-        run: Run | int,
-        *,
-        flips: int | None = None,
-        seconds: float | None = None,
-        best_rank: int | None = None,
-        message: str | None = None,
-    ) -> None:
-        """Give a sign of life, with totals so far; to be called at least every 30 seconds."""
-        self._report(run, flips=flips, seconds=seconds, best_rank=best_rank, message=message)
+    def heartbeat(self, run: Run | int, **news: Unpack[News]) -> None:
+        """Give a sign of life, at least every 30 seconds, with new totals if there are any."""
+        self._report(run, news)
 
-    def checkpoint(
-        self,
-        run: Run | int,
-        state: Mapping[str, Any],
-        *,
-        flips: int | None = None,
-        seconds: float | None = None,
-        best_rank: int | None = None,
-    ) -> None:
-        """Keep the state a run can go on from, replacing the last one.
+    def checkpoint(self, run: Run | int, state: Mapping[str, Any], **news: Unpack[News]) -> None:
+        """Keep the state a run can go on from, in place of the last one.
 
-        Parameters
-        ----------
-        run : Run or int
-            The run, or its number.
-        state : mapping
-            JSON values and NumPy arrays, nested as one likes; see
-            `flipsearch.catalogue.codec.pack_state`.
-        flips, seconds, best_rank
-            Totals so far.
+        The state holds JSON values and NumPy arrays, nested at will: see `codec.pack_state`.
         """
-        self._report(run, flips=flips, seconds=seconds, best_rank=best_rank, state=state)
+        self._report(run, news, state=state)
 
     def finish(
         self,
         run: Run | int,
         status: str = "done",
         *,
-        flips: int | None = None,
-        seconds: float | None = None,
-        best_rank: int | None = None,
         state: Mapping[str, Any] | None = None,
-        message: str | None = None,
+        **news: Unpack[News],
     ) -> None:
         """Record the end of a run: ``done``, ``interrupted`` or ``failed``, with a last state."""
         if arguments.text("status", status) not in ENDINGS:
             raise UsageError(f"status must be one of {', '.join(ENDINGS)}, not {status!r}")
-        totals = {"flips": flips, "seconds": seconds, "best_rank": best_rank}
-        self._report(run, **totals, state=state, status=status, message=message)
+        self._report(run, news, state=state, status=status)
 
-    def _report(self, run: Run | int, **news: Any) -> None:
-        """Record a sign of life with what is new of a run, in a commit of its own."""
+    def _report(self, run: Run | int, news: News, **more: Any) -> None:
+        """Record a sign of life with the news of a run, in a commit of its own."""
         number, now = _number(run), dt.datetime.now(dt.UTC)
-        given = {name: value for name, value in news.items() if value is not None}
+        given = {name: value for name, value in {**news, **more}.items() if value is not None}
+        if unknown := given.keys() - _CHECKS.keys():
+            raise TypeError(f"a run has no {', '.join(sorted(unknown))} to report")
         values = {name: _CHECKS[name](name, value) for name, value in given.items()}
         values["heartbeat"] = now
         if "state" in values:

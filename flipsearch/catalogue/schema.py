@@ -1,7 +1,7 @@
 """Which schema a database has, and bringing it to the newest one.
 
-Versions are alembic revisions, under a table name of our own so that other programs' versions in
-the same server do not clash. The check is one small query; alembic itself is imported only when
+Versions are alembic revisions, in a table with a name of our own: other programs' versions in the
+same server do not clash. The check is one small query; alembic itself is imported only when
 something has to be migrated.
 
 Invariant: a database that is not ours, or newer than this program, is never changed.

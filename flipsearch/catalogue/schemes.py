@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Row, Select, select, update
 from sqlalchemy.engine import Connection
 
-from flipsearch.catalogue import arguments, best, intake, shipped, spool
+from flipsearch.catalogue import arguments, best, intake, spool
 from flipsearch.catalogue.arguments import TENSOR_PREFIX, as_ring, within_database
 from flipsearch.catalogue.best import Best
 from flipsearch.catalogue.codec import (
@@ -100,8 +100,8 @@ class Schemes:
             then fewer additions.
         ring : str or Ring, optional
             Z includes ZT, and Q both; None is Q: whatever works on real numbers. F2 and F3
-            include what reduces to them, from Q where the denominators allow it: `Record.ring`
-            says over what it is stored, and ``record.scheme.over(ring)`` reduces it.
+            include schemes that reduce to them, from Q where the denominators allow it:
+            `Record.ring` is the stored ring, and ``record.scheme.over(ring)`` reduces it.
         exact : bool
             Only this order of the sides.
         """
@@ -154,7 +154,7 @@ class Schemes:
         return [record.to_dict() for record in self.records(filters, **options)]
 
     def by_hash(self, hashes: Iterable[str]) -> dict[str, Record]:
-        """Return the schemes of these content hashes, those that are stored."""
+        """Return the stored ones among the schemes of these content hashes."""
         given = arguments.collection("hashes", hashes)
         wanted = sorted({arguments.text("hashes", name) for name in given})
         found: dict[str, Record] = {}
@@ -188,7 +188,7 @@ class Schemes:
             return [Provenance.of_row(row) for row in connection.execute(statement)]
 
     def invariants(self, record: Record | int) -> dict[str, Any] | None:
-        """Return what `annotate` added to a scheme, or None."""
+        """Return the invariants that `annotate` added to a scheme, or None."""
         statement = select(SCHEMES.c.invariants).where(SCHEMES.c.id == _number(record))
         with self._database.reading() as connection:
             return connection.execute(statement).scalar()
@@ -240,7 +240,7 @@ class Schemes:
         schemes : iterable of Scheme, or of (Scheme, Provenance)
             To be stored.
         provenance : Provenance, optional
-            Of those that bring none.
+            Of schemes that bring none.
         on_invalid : str
             ``raise`` the first `InvalidSchemeError`, after storing the valid ones of its batch;
             or ``quarantine`` the invalid ones with their reason and go on.
@@ -276,7 +276,7 @@ class Schemes:
         *,
         quarantine: bool,
     ) -> list[Stored]:
-        """Store the schemes that were proved, in their order, with what became of the others."""
+        """Store the schemes that were proved; return the outcome of each, in their order."""
         outcomes = [(*pair, found) for pair, found in zip(pairs, proved, strict=True)]
         good = [(found, origin) for _, origin, found in outcomes if isinstance(found, Prepared)]
         if not good and not (quarantine and outcomes):
@@ -317,7 +317,7 @@ class Schemes:
         )
 
     def absorb(self) -> int:
-        """Take in what spool files hold, prove it, remove them; return how many were new."""
+        """Prove and store the schemes in spool files, remove these; return how many were new."""
         new = 0
         for path in spool.pending(self._database.place):
             with suppress(FileNotFoundError):  # another process was quicker
@@ -340,10 +340,6 @@ class Schemes:
                 new += intake.insert_proved(connection, ours, str(path))
         path.unlink()
         return new
-
-    def load_directory(self, folder: Path) -> list[Stored]:
-        """Store the schemes in the readable text files under a folder such as ``schemes/``."""
-        return self.add_many(shipped.read_folder(Path(folder)), on_invalid="quarantine")
 
     def _records(self, statement: Select[Any]) -> Iterator[Record]:
         """Yield the records of a statement made by `select_records`."""
@@ -400,7 +396,7 @@ def _number(record: Record | int) -> int:
 
 
 def _pair(item: Any, provenance: Provenance | None) -> tuple[Scheme, Provenance | None]:
-    """Return a scheme with its provenance, or with the one of those that bring none."""
+    """Return a scheme with its own provenance, or else the one given for all."""
     if isinstance(item, Scheme):
         return item, provenance
     if not isinstance(item, tuple | list) or len(item) != 2 or not isinstance(item[0], Scheme):

@@ -1,9 +1,9 @@
 """The schemes and bounds that ship with the program, loaded into every catalogue once.
 
 They are readable text in ``schemes/``, a folder a format: at the root of a checkout, inside the
-package once installed. A fresh catalogue gets all of them; one made by an earlier version gets
-what is new when it is opened for intake. The stamps of the sets it took in tell them apart. Newer
-known bounds come along, unless another table was loaded since.
+package once installed. A fresh catalogue gets all of them; one made by an earlier version gets the
+new ones when it is opened for writing, which the stamps of the sets it took in tell. Newer known
+bounds come along, unless another table was loaded since.
 
 Invariant: a shipped scheme is proved like any other before it is stored.
 """
@@ -46,8 +46,8 @@ def shipped_folder() -> Path | None:
 def stamp(folder: Path) -> str:
     """Return a digest of the names and sizes of the text files under a folder, and of the bounds.
 
-    It takes a millisecond or two, so that every opening can afford it: the names of shipped files
-    hold the beginnings of their hashes.
+    The names of shipped files hold the beginnings of their hashes. It takes a millisecond or two,
+    which every opening can afford.
     """
     lines = [bounds.shipped_digest()]
     for parent, _, names in os.walk(folder):
@@ -65,7 +65,7 @@ def is_taken(connection: Connection, mark: str) -> bool:
 
 
 def take(connection: Connection, folder: Path, mark: str) -> int:
-    """Prove and store what ships and is not there; return how many schemes were new."""
+    """Prove and store the shipped schemes that are not there; return how many were new."""
     bounds.refresh(connection)
     new = intake.insert_proved(
         connection, read_folder(folder, _unknown(connection, folder)), "shipped"

@@ -201,6 +201,7 @@ def test_opening_again_does_not_import_alembic(tmp_path: Path) -> None:
 def test_shipped_schemes_fill_a_fresh_catalogue(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    from flipsearch.catalogue import shipped
     from flipsearch.files.native import to_text
 
     folder = tmp_path / "schemes"
@@ -217,7 +218,9 @@ def test_shipped_schemes_fill_a_fresh_catalogue(
         (provenance,) = catalogue.schemes.provenance(record)
         assert provenance.source == "schemes/2x2x2/7.txt"
         assert (provenance.seed, provenance.method) == (12, "flip graph walk")
-        assert [s.new for s in catalogue.schemes.load_directory(folder)] == [False, False]
+        assert shipped.shipped_folder() == folder
+        again = catalogue.schemes.add_many(shipped.read_folder(folder), on_invalid="quarantine")
+        assert [s.new for s in again] == [False, False]
 
 
 def test_what_ships_later_is_taken_in_once(

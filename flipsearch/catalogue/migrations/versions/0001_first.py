@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 _identifier = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -107,8 +105,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("format", "ring", "version", name="pk_bounds"),
         sa.ForeignKeyConstraint(["version"], ["bound_tables.version"], name="fk_bounds_version"),
     )
-
-
-def downgrade() -> None:
-    """Catalogues only go forward: restore a backup instead."""
-    raise NotImplementedError("restore a backup instead")

@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 _identifier = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -37,8 +35,3 @@ def upgrade() -> None:
     op.add_column("schemes", sa.Column("workers", sa.Integer))
     op.add_column("schemes", sa.Column("survives", sa.Integer))
     op.add_column("runs", sa.Column("process", sa.String(300)))
-
-
-def downgrade() -> None:
-    """Catalogues only go forward: restore a backup instead."""
-    raise NotImplementedError("restore a backup instead")

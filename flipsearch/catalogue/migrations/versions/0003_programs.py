@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
 
 _identifier = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -35,8 +33,3 @@ def upgrade() -> None:
     op.create_index(
         "ix_schemes_best", "schemes", ["tabulated", "ring", "rank", "fewest", "id", "hash"]
     )
-
-
-def downgrade() -> None:
-    """Catalogues only go forward: restore a backup instead."""
-    raise NotImplementedError("restore a backup instead")

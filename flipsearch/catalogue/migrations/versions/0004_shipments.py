@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0004"
 down_revision = "0003"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -27,8 +25,3 @@ def upgrade() -> None:
         "schemes",
         ["tabulated", "ring", "rank", "fewest", "id", "hash", "denominator"],
     )
-
-
-def downgrade() -> None:
-    """Catalogues only go forward: restore a backup instead."""
-    raise NotImplementedError("restore a backup instead")

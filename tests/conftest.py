@@ -5,6 +5,9 @@ Hypothesis runs without deadlines: the first call of a jitted function compiles 
 Side by side (pytest-xdist), the tests of a module stay in one process, which compiles what they
 share once; all tests that need Ray share one process and its cluster. The modules that take
 longest start first, so that no process ends on a long one.
+
+The modules in `SLOW` compile much, walk for long or start many processes. Their tests are marked
+``slow`` like single tests of more than a few seconds; ``run.py test --quick`` leaves them out.
 """
 
 import pytest
@@ -14,10 +17,19 @@ settings.register_profile("flipsearch", deadline=None)
 settings.load_profile("flipsearch")
 
 LONGEST = ["test_additions", "ray", "test_emitted_kernels", "test_faults_processes"]
+SLOW = {
+    *("test_additions", "test_emitted_kernels", "test_gram_and_modular", "test_kernel_commands"),
+    *("test_processes", "test_stability", "test_faults_kernel", "test_faults_processes"),
+    *("test_faults_of_catalogues", "test_faults_of_drivers", "test_faults_of_workers"),
+    *("test_gpu_executor", "test_gpu_outcomes", "test_hostile", "test_scheme_commands"),
+}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
     if not config.pluginmanager.hasplugin("xdist"):
         return
     place = {}

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from flipsearch.errors import UsageError
-from flipsearch.formats import Format, parse_format
+from flipsearch.formats import Format
+from flipsearch.formats.named import named_format
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.walk.diagonal import kernel as diagonal
 from flipsearch.walk.diagonal import reference as plain_diagonal
@@ -132,7 +133,7 @@ def _words(value: Any) -> Words:
 
 
 _READ: dict[str, Callable[[Any], Any]] = {
-    "format": parse_format,
+    "format": lambda saved: saved if isinstance(saved, Format) else named_format(saved),
     "ring": parse_ring,
     "start": _words,
     "seed": int,
@@ -203,6 +204,8 @@ def decode(saved: Mapping[str, Any], format_: Format, ring: Ring) -> WalkTask:
     which are those of the search; the policy of all kinds had the fields of a plain one.
     """
     saved = {"format": str(format_), "ring": str(ring), **saved}
+    if saved["format"] == str(format_):
+        saved["format"] = format_  # a tensor from a file cannot be made from its name
     if "kind" in saved:
         return kind_named(saved["kind"]).decode(saved)
     marks = {"diagonal": "diagonal", "order": "rotation", "cubes": "quotient"}

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from flipsearch.errors import UsageError
+from flipsearch.executors.base import executor_named
 from flipsearch.formats.named import named_format, register_tensor
 from flipsearch.formats.tensors import sparse_tensor
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.verify import is_valid
-from flipsearch.walk import engine
+from flipsearch.walk import engine, kinds
 from flipsearch.walk.task import Policy, pack, unpack
 
 POLICY = Policy(plus_after=0, merge=False)
@@ -69,3 +70,35 @@ def test_the_engine_walks_it_and_checks_what_it_brings():
 def test_policies_that_it_does_not_follow_are_refused():
     with pytest.raises(UsageError, match="toy walks do not take plus_after"):
         engine.walk(task(policy=Policy(merge=False)))
+
+
+def test_a_checkpoint_keeps_its_kind():
+    saved = kinds.encode(task())
+    assert saved["kind"] == "toy"
+    again = kinds.decode(saved, named_format("toy:3"), Ring.F2)
+    assert type(again) is type(task())
+    assert (again.pause, again.steps, again.policy) == (1, 20_000, POLICY)
+    np.testing.assert_array_equal(again.start, task().start)
+
+
+def test_a_checkpoint_keeps_a_tensor_that_no_name_makes():
+    from toy_walk import ToyTask
+
+    format_ = sparse_tensor("own", [(0, 0, 0, 1), (1, 1, 0, 1)])
+    mine = ToyTask(format_, Ring.F2, pack(naive_scheme(format_, Ring.F2)), 1, 10)
+    again = kinds.decode(kinds.encode(mine), format_, Ring.F2)
+    assert again.format == format_
+
+
+def test_the_executor_hands_outcomes_back_in_order():
+    from toy_executor import ToyExecutor
+
+    with ToyExecutor() as executor:
+        for number in (3, 1):
+            executor.submit(dataclasses.replace(task(100), number=number))
+        assert executor.pending == 2
+        assert executor.next_outcome(0).number == 3
+        executor.hurry()
+        assert (executor.pending, executor.next_outcome(0)) == (0, None)
+    with pytest.raises(UsageError, match="walks alone"):
+        executor_named("toy")(2)

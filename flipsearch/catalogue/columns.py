@@ -13,15 +13,16 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import Double, Index, Integer, String, Table, func, select
 
 from flipsearch.catalogue import arguments
+from flipsearch.catalogue.arguments import names_of
 from flipsearch.catalogue.provenance import SHORT
 from flipsearch.catalogue.tables import BOUNDS, IDENTIFIER, METADATA, PROVENANCE, VALUES, Moment
 from flipsearch.formats import Format, MatrixProduct
@@ -31,7 +32,6 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
 Condition = sa.ColumnElement[bool]
-NULLABLE = {"nullable": True}
 
 
 class Measured:
@@ -82,19 +82,20 @@ class Measured:
 class Column:
     """A column of a record, said in the annotation of its field.
 
-    It is stored with `type`, or computed by the SQL expression that `compute` gives. `name` is its
-    name in the table, if it is not the field's; `json`, `sort` and `ask` are its names in JSON, in
-    orders and in `Filters`, empty if it has none. `compare` turns (filter's name, value, SQL
-    expression) into conditions and raises a TypeError for a value of a wrong type. `measure` gives
-    its value from `Measured`.
+    It is stored with `type`, or computed by the SQL expression that `compute` gives; a field that
+    may be None makes it nullable. `name` is its name in the table, `json` in JSON: by default the
+    field's. `sort` is its name in orders and filters: by default the one in JSON. Empty names mean
+    that it has none. `ask` turns (filter's name, value, SQL expression) into the conditions of a
+    filter, and raises a TypeError for a value of a wrong type. `measure` gives its value from
+    `Measured`. `options` are further arguments of its ``sqlalchemy.Column``.
     """
 
     type: Any = None
+    _: KW_ONLY
     name: str = ""
-    json: str = ""
-    sort: str = ""
-    ask: str = ""
-    compare: Callable[[str, Any, Any], list[Condition]] | None = None
+    json: str | None = None
+    sort: str | None = None
+    ask: Callable[[str, Any, Any], list[Condition]] | None = None
     measure: Callable[[Measured], Any] | None = None
     compute: Callable[[], Any] | None = None
     options: dict[str, Any] = field(default_factory=dict)
@@ -131,76 +132,37 @@ class Record:
     `scheme` and `reduction` are fetched and checked when they are asked for.
     """
 
-    id: Annotated[int, Column(IDENTIFIER, options={"primary_key": True})]
-    hash: Annotated[
-        str, Column(String(64), json="scheme", sort="scheme", options={"unique": True})
-    ]
-    format: Annotated[
-        Format,
-        Column(String(64), json="format", sort="format", measure=lambda m: m.scheme.format.name),
-    ]
+    id: Annotated[int, Column(IDENTIFIER, json="", options={"primary_key": True})]
+    hash: Annotated[str, Column(String(64), json="scheme", options={"unique": True})]
+    format: Annotated[Format, Column(String(64), measure=lambda m: m.scheme.format.name)]
     tabulated: Annotated[
-        str, Column(String(64), measure=lambda m: arguments.names_of(m.scheme.format)[1])
+        str, Column(String(64), json="", measure=lambda m: names_of(m.scheme.format)[1])
     ]
-    ring: Annotated[Ring, Column(String(2), json="ring", sort="ring")]
-    rank: Annotated[
-        int,
-        Column(
-            Integer, json="rank", sort="rank", ask="rank", compare=within,
-            measure=lambda m: m.scheme.rank,
-        ),
-    ]  # fmt: skip
-    known_bound: Annotated[int | None, Column(json="known_bound", compute=lambda: BOUND.c.value)]
-    gap: Annotated[
-        int | None,
-        Column(
-            json="gap", sort="gap", ask="gap", compare=within,
-            compute=lambda: SCHEMES.c.rank - BOUND.c.value,
-        ),
-    ]  # fmt: skip
+    ring: Annotated[Ring, Column(String(2))]
+    rank: Annotated[int, Column(Integer, ask=within, measure=lambda m: m.scheme.rank)]
+    known_bound: Annotated[int | None, Column(sort="", compute=lambda: BOUND.c.value)]
+    gap: Annotated[int | None, Column(ask=within, compute=lambda: SCHEMES.c.rank - BOUND.c.value)]
     additions: Annotated[
-        int,
-        Column(Integer, json="additions", sort="written", measure=lambda m: m.scheme.additions),
+        int, Column(Integer, sort="written", measure=lambda m: m.scheme.additions)
     ]
     fewest_additions: Annotated[
         int,
         Column(
-            Integer, "fewest", "fewest_additions", sort="additions", ask="additions",
-            compare=within, measure=lambda m: m.scheme.additions, options={"server_default": "0"},
+            Integer, name="fewest", sort="additions", ask=within,
+            measure=lambda m: m.scheme.additions, options={"server_default": "0"},
         ),
     ]  # fmt: skip
-    nonzeros: Annotated[
-        int, Column(Integer, json="nonzeros", sort="nonzeros", measure=lambda m: m.scheme.nonzeros)
-    ]
-    growth: Annotated[
-        float | None,
-        Column(
-            Double, json="growth", sort="growth", ask="growth", compare=at_most,
-            measure=lambda m: m.growth, options=NULLABLE,
-        ),
-    ]  # fmt: skip
-    omega: Annotated[
-        float, Column(Double, json="omega", sort="omega", measure=lambda m: m.scheme.omega)
-    ]
-    calls: Annotated[
-        int | None,
-        Column(Integer, json="calls", sort="calls", measure=lambda m: m.calls, options=NULLABLE),
-    ]
-    gamma: Annotated[
-        float | None,
-        Column(
-            Double, json="gamma", sort="gamma", ask="gamma", compare=at_most,
-            measure=lambda m: m.gamma, options=NULLABLE,
-        ),
-    ]  # fmt: skip
-    stored: Annotated[dt.datetime, Column(Moment, json="stored", sort="stored")]
-    verified: Annotated[dt.datetime, Column(Moment, json="verified", sort="verified")]
-    source: Annotated[str, Column(json="source", compute=lambda: FIRST_LABEL)]
-    workers: Annotated[int | None, Column(Integer, json="workers", options=NULLABLE)]
-    survives: Annotated[int | None, Column(Integer, json="survives", options=NULLABLE)]
-    denominator: Annotated[
-        int | None, Column(Integer, measure=lambda m: m.denominator, options=NULLABLE)
-    ]
+    nonzeros: Annotated[int, Column(Integer, measure=lambda m: m.scheme.nonzeros)]
+    growth: Annotated[float | None, Column(Double, ask=at_most, measure=lambda m: m.growth)]
+    omega: Annotated[float, Column(Double, measure=lambda m: m.scheme.omega)]
+    calls: Annotated[int | None, Column(Integer, measure=lambda m: m.calls)]
+    gamma: Annotated[float | None, Column(Double, ask=at_most, measure=lambda m: m.gamma)]
+    stored: Annotated[dt.datetime, Column(Moment)]
+    verified: Annotated[dt.datetime, Column(Moment)]
+    source: Annotated[str, Column(sort="", compute=lambda: FIRST_LABEL)]
+    workers: Annotated[int | None, Column(Integer, sort="")]
+    survives: Annotated[int | None, Column(Integer, sort="")]
+    denominator: Annotated[int | None, Column(Integer, json="", measure=lambda m: m.denominator)]
     _load: Callable[[Record], Scheme] = field(repr=False)
     _load_reduction: Callable[[Record], Reduction | None] = field(repr=False)
 
@@ -245,12 +207,16 @@ def _scalar(value: Any) -> Any:
 
 
 def _columns() -> dict[str, Column]:
-    """Return what the fields of `Record` say, each with its name in the table."""
+    """Return the columns that the fields of `Record` say, with their names filled in."""
     found = {}
     for name, hint in get_type_hints(Record, globals(), include_extras=True).items():
-        if hasattr(hint, "__metadata__"):
-            (found[name],) = hint.__metadata__
-            found[name].name = found[name].name or name
+        if get_origin(hint) is Annotated:
+            kind, column = get_args(hint)
+            column.name = column.name or name
+            column.json = name if column.json is None else column.json
+            column.sort = column.json if column.sort is None else column.sort
+            column.options = {"nullable": type(None) in get_args(kind)} | column.options
+            found[name] = column
     return found
 
 
@@ -264,7 +230,7 @@ SCHEMES = Table(
     "schemes",
     METADATA,
     *(
-        sa.Column(column.name, column.type, **{"nullable": False} | column.options)
+        sa.Column(column.name, column.type, **column.options)
         for column in COLUMNS.values()
         if column.type is not None
     ),
@@ -295,8 +261,12 @@ ORDERS: dict[str, tuple[Any, ...]] = {
 } | {"format": (func.length(SCHEMES.c.tabulated), SCHEMES.c.tabulated, SCHEMES.c.format)}
 """The columns that one may sort by."""
 
-FILTERED = {column.ask: name for name, column in COLUMNS.items() if column.ask}
-"""The columns of filters that compare numbers."""
+FILTERED = {
+    column.sort: (column.ask, EXPRESSIONS[name])
+    for name, column in COLUMNS.items()
+    if column.sort and column.ask
+}
+"""The filters that compare numbers: `Column.ask` and the SQL expression to compare."""
 
 
 def measured(scheme: Scheme) -> dict[str, Any]:

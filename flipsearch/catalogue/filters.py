@@ -16,15 +16,7 @@ from sqlalchemy import Select, func, or_, select
 
 from flipsearch.catalogue import arguments
 from flipsearch.catalogue.arguments import as_ring, names_of, run_key, within_database
-from flipsearch.catalogue.columns import (
-    COLUMNS,
-    EXPRESSIONS,
-    FILTERED,
-    ORDERS,
-    SCHEMES,
-    Condition,
-    with_bounds,
-)
+from flipsearch.catalogue.columns import FILTERED, ORDERS, SCHEMES, Condition, with_bounds
 from flipsearch.catalogue.tables import PROVENANCE, RUNS
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format
@@ -120,40 +112,33 @@ class Filters:
             if value is None or name == "exact":
                 continue
             if name in FILTERED:
-                column = FILTERED[name]
-                compare = COLUMNS[column].compare
-                assert compare is not None
-                found += compare(name, value, EXPRESSIONS[column])
+                ask, expression = FILTERED[name]
+                found += ask(name, value, expression)
             else:
-                found += getattr(self, f"_by_{name}")(value)
+                found += self._by(name, value)
         return found
 
-    def _by_format(self, value: Any) -> list[Condition]:
-        name, tabulated = names_of(value)
-        return [SCHEMES.c.format == name if self.exact else SCHEMES.c.tabulated == tabulated]
-
-    def _by_ring(self, value: Any) -> list[Condition]:
-        return [SCHEMES.c.ring.in_([ring.value for ring in INCLUDED[as_ring(value)]])]
-
-    def _by_front(self, value: Any) -> list[Condition]:
-        return [~_beaten()] if arguments.flag("front", value) else []
-
-    def _by_source(self, value: Any) -> list[Condition]:
-        part = arguments.text("source", value)
-        return [_came_from(PROVENANCE.c.label.icontains(part, autoescape=True))]
-
-    def _by_run(self, value: Any) -> list[Condition]:
-        key = run_key(value)
-        if isinstance(key, int):
+    def _by(self, name: str, value: Any) -> list[Condition]:
+        """Return the conditions of a filter that does not compare numbers."""
+        s = SCHEMES.c
+        if name == "format":
+            asked, tabulated = names_of(value)
+            return [s.format == asked if self.exact else s.tabulated == tabulated]
+        if name == "ring":
+            return [s.ring.in_([ring.value for ring in INCLUDED[as_ring(value)]])]
+        if name == "front":
+            return [~_beaten()] if arguments.flag(name, value) else []
+        if name == "source":
+            part = arguments.text(name, value)
+            return [_came_from(PROVENANCE.c.label.icontains(part, autoescape=True))]
+        if name == "run":
+            key = run_key(value)
+            if isinstance(key, str):
+                named = select(RUNS.c.id).where(RUNS.c.name == key)
+                return [_came_from(PROVENANCE.c.run_id.in_(named))]
             return [_came_from(PROVENANCE.c.run_id == within_database(key))]
-        named = select(RUNS.c.id).where(RUNS.c.name == key)
-        return [_came_from(PROVENANCE.c.run_id.in_(named))]
-
-    def _by_since(self, value: Any) -> list[Condition]:
-        return [SCHEMES.c.stored >= arguments.moment("since", value)]
-
-    def _by_until(self, value: Any) -> list[Condition]:
-        return [SCHEMES.c.stored < arguments.moment("until", value)]
+        moment = arguments.moment(name, value)
+        return [s.stored >= moment if name == "since" else s.stored < moment]
 
     def count(self) -> Select[Any]:
         """Return the statement that counts the schemes that pass."""

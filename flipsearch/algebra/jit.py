@@ -24,12 +24,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, overload
 
 import numba
+
+from flipsearch.algebra.cache import keep_compiled
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -64,25 +65,9 @@ def njit(function: Any = None, /, **options: Any) -> Any:
     cache = options.pop("cache", options.get("inline") != "always")
     compiled = numba.njit(**{"nogil": True, **options})(function)
     if cache and compiled is not function:  # it is where NUMBA_DISABLE_JIT is set
-        with suppress(RuntimeError):  # numba found no folder that it can write
-            compiled.enable_caching()
-            source = Path(function.__code__.co_filename).resolve()
-            files = compiled._cache._cache_file
-            files._source_stamp = _stamp(*_sources(source))
-            files.save = partial(_save, files)
+        source = Path(function.__code__.co_filename).resolve()
+        keep_compiled(compiled, _stamp(*_sources(source)))
     return compiled
-
-
-def _save(files: Any, key: Any, code: Any) -> None:
-    """Write compiled code under a name of its own, then the index of the function's cache."""
-    digest = hashlib.sha256(repr((files._source_stamp, key)).encode()).hexdigest()
-    name = files._data_name_pattern.format(number=int(digest[:15], 16))
-    if not files._load_index():  # code of older sources is of no use any more
-        for path in Path(files._cache_path).glob(f"{Path(files._index_name).stem}.*.nbc"):
-            with suppress(OSError):
-                path.unlink()
-    files._save_data(name, code)
-    files._save_index({**files._load_index(), key: name})
 
 
 def _sources(path: Path) -> tuple[Path, ...]:

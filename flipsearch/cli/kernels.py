@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flipsearch.kernels import Timing
 
 
 def register(commands: Any) -> None:
@@ -54,8 +57,7 @@ def register(commands: Any) -> None:
 
 
 def run_kernel(arguments: argparse.Namespace) -> int:
-    """Write the kernel of a stored scheme."""
-    from flipsearch.cli.output import print_json
+    """Write the kernel of a stored scheme, and say from which size on it beats numpy."""
     from flipsearch.errors import UsageError
     from flipsearch.kernels import find_scheme, verdict, write_kernel
 
@@ -68,26 +70,34 @@ def run_kernel(arguments: argparse.Namespace) -> int:
     levels = None if arguments.levels == "auto" else int(arguments.levels)
     scheme = find_scheme(arguments.target, arguments.db)
     path = write_kernel(scheme, arguments.output, levels)
-    if arguments.json:
-        print_json(
-            {
-                "kernel": str(path),
-                "format": str(scheme.format),
-                "ring": scheme.ring.value,
-                "rank": scheme.rank,
-                "scheme": scheme.content_hash,
-            }
-        )
-    else:
-        print(f"{path}: {scheme.format} of rank {scheme.rank}, scheme {scheme.content_hash[:12]}")
-        print(verdict(scheme))
+    record = {
+        "kernel": str(path),
+        "format": str(scheme.format),
+        "ring": scheme.ring.value,
+        "rank": scheme.rank,
+        "scheme": scheme.content_hash,
+    }
+    if not arguments.json:
+        short = scheme.content_hash[:12]
+        print(f"{path}: {scheme.format} of rank {scheme.rank}, scheme {short}", flush=True)
+    said = verdict(scheme)  # may time this machine first
+    _tell(arguments, record | {"verdict": said}, said)
     return 0
+
+
+def _tell(arguments: argparse.Namespace, record: dict[str, Any], text: str) -> None:
+    """Print a record as JSON if that was asked for, else its text."""
+    from flipsearch.cli.output import print_json
+
+    if arguments.json:
+        print_json(record)
+    else:
+        print(text)
 
 
 def _run_fault_tolerant(arguments: argparse.Namespace) -> int:
     """Write the fault-tolerant kernel of the stored union with the fewest workers."""
     from flipsearch.catalogue import Catalogue
-    from flipsearch.cli.output import print_json
     from flipsearch.errors import NotFoundError
     from flipsearch.faults import from_scheme, write_fault_tolerant_kernel
     from flipsearch.faults.union import general
@@ -111,18 +121,15 @@ def _run_fault_tolerant(arguments: argparse.Namespace) -> int:
         best = min(enough, key=lambda record: record.workers or 0)
         scheme = best.scheme
     path = write_fault_tolerant_kernel(from_scheme(scheme), arguments.output)
-    if arguments.json:
-        print_json(
-            {
-                "kernel": str(path),
-                "format": str(scheme.format),
-                "workers": best.workers,
-                "survives": best.survives,
-                "scheme": scheme.content_hash,
-            }
-        )
-    else:
-        print(f"{path}: {scheme.format} on {best.workers} workers, survives {best.survives}")
+    record = {
+        "kernel": str(path),
+        "format": str(scheme.format),
+        "workers": best.workers,
+        "survives": best.survives,
+        "scheme": scheme.content_hash,
+    }
+    text = f"{path}: {scheme.format} on {best.workers} workers, survives {best.survives}"
+    _tell(arguments, record, text)
     return 0
 
 
@@ -130,7 +137,6 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
     """Time a kernel file against numpy by size and threads."""
     import numpy as np
 
-    from flipsearch.cli.output import print_json
     from flipsearch.errors import UsageError
     from flipsearch.kernels import import_kernel, time_against_numpy
 
@@ -149,32 +155,22 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
         )
     timings = []
     for count in threads:
-        if arguments.tune:
+        if arguments.tune and dtype in module.SUPPORTED:
             _tune_host(arguments, module, dtype, count)
         for size in sizes:
             if arguments.tune:
-                _tune(arguments, module, size, dtype, count)
+                _time_levels(arguments, module, size, dtype, count)
                 continue
             timing = time_against_numpy(module, size, dtype, count, arguments.pairs)
             timings.append(timing)
-            if arguments.json:
-                print_json(
-                    {
-                        "name": "ratio_to_numpy",
-                        "value": round(timing.ratio, 4),
-                        "unit": "",
-                        "dtype": timing.dtype,
-                        "size": size,
-                        "threads": count,
-                        "seconds": timing.kernel_seconds,
-                        "numpy_seconds": timing.numpy_seconds,
-                        "difference": timing.error,
-                        "levels": timing.levels,
-                        "scheme": module.SCHEME,
-                    }
-                )
-            else:
-                print(timing)
+            details = {
+                "seconds": timing.kernel_seconds,
+                "numpy_seconds": timing.numpy_seconds,
+                "difference": timing.error,
+                "levels": timing.levels,
+                "scheme": module.SCHEME,
+            }
+            _tell(arguments, _ratio(timing) | details, str(timing))
     if arguments.plot and timings:
         from flipsearch.kernels.picture import plot_ratios
 
@@ -182,75 +178,64 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _ratio(timing: Timing) -> dict[str, Any]:
+    return {
+        "name": "ratio_to_numpy",
+        "value": round(timing.ratio, 4),
+        "unit": "",
+        "dtype": timing.dtype,
+        "size": timing.shape[0],
+        "threads": timing.threads,
+    }
+
+
 def _tune_host(arguments: argparse.Namespace, module: Any, dtype: Any, threads: int) -> None:
     """Time the host for a type and threads, keep the table, and print it."""
-    from flipsearch.cli.output import print_json
-
-    if dtype not in module.SUPPORTED:
-        return
     half = module.FORMAT.partition(":")[0].endswith("t")
     speeds = module.tune(dtype, threads, half)
-    rows = zip(speeds.sizes, speeds.ours, speeds.numpys, strict=True)
-    for size, ours, step in rows:
-        if arguments.json:
-            print_json(
-                {
-                    "name": "host_speed",
-                    "value": round(1e-9 / step, 2),
-                    "unit": "G multiply-adds/s",
-                    "dtype": dtype.name,
-                    "size": size,
-                    "threads": threads,
-                    "ours_over_model": round(ours, 4),
-                }
-            )
-        else:
-            print(
-                f"{size}, {dtype}, {threads} threads: numpy {1e-9 / step:.1f} G multiply-adds/s, "
-                f"our leaf {ours:.2f} of its modelled time"
-            )
+    for size, ours, step in zip(speeds.sizes, speeds.ours, speeds.numpys, strict=True):
+        record = {
+            "name": "host_speed",
+            "value": round(1e-9 / step, 2),
+            "unit": "G multiply-adds/s",
+            "dtype": dtype.name,
+            "size": size,
+            "threads": threads,
+            "ours_over_model": round(ours, 4),
+        }
+        text = (
+            f"{size}, {dtype}, {threads} threads: numpy {1e-9 / step:.1f} G multiply-adds/s, "
+            f"our leaf {ours:.2f} of its modelled time"
+        )
+        _tell(arguments, record, text)
     if not arguments.json:
         print(f"kept in {module.speeds_file()}")
 
 
-def _tune(arguments: argparse.Namespace, module: Any, size: int, dtype: Any, threads: int) -> None:
+def _time_levels(
+    arguments: argparse.Namespace, module: Any, size: int, dtype: Any, threads: int
+) -> None:
     """Time each number of levels that the kernel can take at a size, and mark the chosen one."""
-    from flipsearch.cli.output import print_json
     from flipsearch.kernels import time_against_numpy
     from flipsearch.kernels.timing import chosen_levels
 
     chosen = chosen_levels(module, (size, size, size), dtype, threads)
-    most = 3 if module.ALGORITHM.recursive else 1
-    for levels in range(most + 1):
+    for levels in range(4 if module.ALGORITHM.recursive else 2):
         if size // max(module.SIDES) ** levels < 64:
             break
         timing = time_against_numpy(module, size, dtype, threads, arguments.pairs, levels)
-        if arguments.json:
-            print_json(
-                {
-                    "name": "ratio_to_numpy",
-                    "value": round(timing.ratio, 4),
-                    "unit": "",
-                    "dtype": timing.dtype,
-                    "size": size,
-                    "threads": threads,
-                    "levels": levels,
-                    "chosen": levels == chosen,
-                }
-            )
-        else:
-            mark = "  <- chosen" if levels == chosen else ""
-            print(f"{timing}, {levels} level{'s' * (levels != 1)}{mark}")
+        mark = "  <- chosen" if levels == chosen else ""
+        record = _ratio(timing) | {"levels": levels, "chosen": levels == chosen}
+        _tell(arguments, record, f"{timing}{mark}")
     if chosen < 0 and not arguments.json:
         print(f"at {size} numpy is called")
 
 
 def run_reduce(arguments: argparse.Namespace) -> int:
-    """Look for fewer additions, store scheme and programs and print what they need."""
+    """Look for fewer additions, store scheme and programs, and print the numbers of additions."""
     import json
 
     from flipsearch.catalogue import Catalogue, Provenance
-    from flipsearch.cli.output import print_json
     from flipsearch.cli.search import parse_budget
     from flipsearch.errors import UsageError
     from flipsearch.files import write_atomically
@@ -264,9 +249,11 @@ def run_reduce(arguments: argparse.Namespace) -> int:
         scheme = find_scheme(name, arguments.db, cost=lambda x: (x.rank, x.nonzeros))
         found = fewest_additions(scheme, seconds, arguments.seed, walk=not arguments.keep)
         best = found.scheme
-        details = {"shared_additions": found.additions, "parts": found.parts}
         provenance = Provenance(
-            parent=scheme.content_hash, method="reduce", seed=arguments.seed, details=details
+            parent=scheme.content_hash,
+            method="reduce",
+            seed=arguments.seed,
+            details={"shared_additions": found.additions, "parts": found.parts},
         )
         with Catalogue.open(arguments.db) as catalogue:
             stored = catalogue.programs.add(found, provenance)
@@ -287,14 +274,12 @@ def run_reduce(arguments: argparse.Namespace) -> int:
         if arguments.output:
             text = json.dumps(record | {"programs": found.to_dict()}) + "\n"
             write_atomically(Path(arguments.output), text.encode(), force=True)
-        if arguments.json:
-            print_json(record)
-        else:
-            print(
-                f"{best.format}:{best.rank} {best.content_hash[:12]}: {found.additions} additions "
-                f"({found.left.additions} + {found.right.additions} + {found.output.additions}), "
-                f"{best.additions} as written; {scheme.content_hash[:12]} as written needs "
-                f"{scheme.additions}"
-                + ("" if stored.kept else "; the programs stored before need no more: kept")
-            )
+        parts = " + ".join(map(str, found.parts))
+        text = (
+            f"{best.format}:{best.rank} {best.content_hash[:12]}: {found.additions} additions "
+            f"({parts}), {best.additions} as written; {scheme.content_hash[:12]} as written needs "
+            f"{scheme.additions}"
+            + ("" if stored.kept else "; the programs stored before need no more: kept")
+        )
+        _tell(arguments, record, text)
     return 0

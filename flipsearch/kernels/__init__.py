@@ -1,4 +1,4 @@
-"""Schemes as code: standalone numba modules that multiply matrices, and what they cost."""
+"""Schemes as code: standalone numba modules that multiply matrices, and their cost."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def matmul(
 ) -> Any:
     """Return the matrix product of `a` and `b`, as `numpy.matmul` does, by Strassen's scheme.
 
-    The number of levels and whether to leave the product to numpy are chosen by size and type;
-    see `flipsearch.kernels.runtime.driver.multiply` for what is supported and raised.
+    The number of levels, or whether to call numpy, is chosen by size and type. Parameters and
+    errors as in `flipsearch.kernels.runtime.driver.multiply`.
     """
     plain = levels is out is threads is None and type(a) is ndarray is type(b)
     if plain and a.size * b.size < TINY:

@@ -28,7 +28,8 @@ from flipsearch.kernels.stability import growth
 from flipsearch.scheme import Scheme
 
 RUNTIME = (
-    "compiled", "microkernel", "products", "algorithm", "operands", "execute", "tuning", "driver"
+    "flipsearch.algebra.cores", "flipsearch.algebra.cache", "compiled", "microkernel",
+    "products", "algorithm", "operands", "execute", "tuning", "driver",
 )  # fmt: skip
 ALLOWED_IMPORTS = {
     "__future__", "collections", "concurrent", "contextlib", "dataclasses", "functools",
@@ -88,8 +89,8 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
             f"FORMAT = {format_.name!r}",
             f'SCHEME = "{scheme.content_hash}"',
             f"SIDES = {algorithm.sides!r}",
-            "# A product is three tuples of terms (coefficient, block row, block column): what is",
-            "# combined from A, what from B, and the blocks of C it is added to.",
+            "# A product is three tuples of terms (coefficient, block row, block column): its",
+            "# combinations of blocks of A and of B, and the blocks of C it is added to.",
             *_products(algorithm, format_.is_gram),
             f"DENOMINATORS = {_denominators(algorithm)}",
             "",
@@ -181,7 +182,7 @@ def check_source(
 
 
 def _plain_format(format_: Format) -> MatrixProduct:
-    """Return the format rebuilt from its sizes and letters, so that its name is only those."""
+    """Return the format rebuilt from its sizes and letters: its name holds nothing else."""
     assert isinstance(format_, MatrixProduct)
     n, m, p = (int(side) for side in format_.sides)
     return MatrixProduct(n, m, p, OPERANDS[OPERANDS.index(format_.operands)])
@@ -204,7 +205,7 @@ of B {format_.m} x {format_.p}. The rest of the file is the same for every schem
 
 
 def _demands(format_: MatrixProduct) -> str:
-    """Return what is expected of triangular operands, a line each."""
+    """Return the demands on triangular operands, a line each."""
     kinds = {"u": "upper triangular; zeros below", "l": "lower triangular; zeros above"}
     return "".join(
         f"\n{name} has to be square and {kinds[letter]} its diagonal are taken for granted.\n"

@@ -1,9 +1,9 @@
 """The package of loaded kernels: its modules are files in the cache folder.
 
 Functions are pickled by the name of their module. A loaded kernel's module is
-``flipsearch.kernels.loaded.NAME``, and NAME contains a digest of the text, so that every process
-with the same cache folder finds the same code under the same name: processes started by spawn,
-Ray workers, a second run of the same script, two versions of flipsearch side by side.
+``flipsearch.kernels.loaded.NAME``, and NAME contains a digest of the text. Every process with the
+same cache folder finds the same code under the same name: processes started by spawn, Ray
+workers, a second run of the same script, two versions of flipsearch side by side.
 
 Invariant: a file is imported only when its text is exactly the given one; no folder of another
 user is ever imported from.

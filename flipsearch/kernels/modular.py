@@ -1,9 +1,9 @@
 # mypy: allow-untyped-defs
 """Matrices modulo p through exact float64 products.
 
-Residues are balanced, |x| <= p/2, so that a sum of d products stays below 2^53 for d up to
-2^53 / (p/2)^2: the common side is cut into pieces that short (shorter by the scheme's growth for
-each level), and sums are reduced between pieces only.
+Residues are balanced, |x| <= p/2: a sum of d products stays below 2^53 for d up to
+2^53 / (p/2)^2. The common side is cut into pieces of that length, divided by the scheme's growth
+for each level, and sums are reduced between pieces only.
 
 Invariant: every float64 number is an integer below 2^53 in absolute value; results are in [0, p).
 """

@@ -1,14 +1,17 @@
 """From a proved scheme to the tables a kernel runs by.
 
-Invariant: what leaves here was verified exactly in the same call, and consists of integers only;
-no text of a scheme's file or name reaches a kernel.
+Invariant: the tables of `algorithm_of` were verified exactly in the same call and consist of
+integers only; no text of a scheme's file or name reaches a kernel.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.kernels.runtime.algorithm import Algorithm, Term
+from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
 
@@ -21,8 +24,8 @@ def algorithm_of(scheme: Scheme) -> Algorithm:
     Parameters
     ----------
     scheme : Scheme
-        Over ZT, Z or Q. Its operands are general or triangular matrices, or a matrix and its
-        own transpose: those whose blocks multiply as their entries do.
+        Over ZT, Z or Q. Its operands are general or triangular matrices, or a matrix and its own
+        transpose: blocks of these multiply as their entries do.
 
     Raises
     ------
@@ -56,23 +59,22 @@ def unproved_algorithm(scheme: Scheme) -> Algorithm:
     if max(abs(int(x)) for matrix in form.factors for x in matrix.flat) >= 2**31:
         raise FormatError("a coefficient is 2^31 or more in absolute value: no kernel for that")
     products = tuple(
-        tuple(_terms(format_, slot, row) for slot, row in enumerate(rows))
-        for rows in zip(*form.factors, strict=True)
+        (_terms(format_, 0, u), _terms(format_, 1, v), _terms(format_, 2, w))
+        for u, v, w in zip(*form.factors, strict=True)
     )
     denominators = tuple(int(d) for d in form.denominators)
-    return Algorithm(format_.sides, products, denominators, format_.is_general)  # type: ignore[arg-type]
+    return Algorithm(format_.sides, products, denominators, format_.is_general)
 
 
-def _terms(format_: MatrixProduct, slot: int, row: object) -> tuple[Term, ...]:
+def _terms(format_: MatrixProduct, slot: int, row: IntArray) -> tuple[Term, ...]:
     """Return the nonzero coefficients of a factor as (coefficient, block row, block column)."""
     terms = []
-    for index, coefficient in enumerate(row):  # type: ignore[arg-type,var-annotated]
-        if coefficient:
-            if slot == 2:
-                i, j = format_.output_position(index)
-            else:
-                i, j = (format_.left, format_.right)[slot].position(index)
-                if slot == 1 and format_.is_gram:
-                    i, j = j, i
-            terms.append((int(coefficient), i, j))
+    for index in np.flatnonzero(row).tolist():
+        if slot == 2:
+            i, j = format_.output_position(index)
+        else:
+            i, j = (format_.left, format_.right)[slot].position(index)
+            if slot == 1 and format_.is_gram:
+                i, j = j, i
+        terms.append((int(row[index]), i, j))
     return tuple(terms)

@@ -95,7 +95,7 @@ def time_against_numpy(
     dtype : dtype
         Type of the operands.
     threads : int, optional
-        Threads for both; by default what numpy uses.
+        Threads for both; by default as many as numpy uses.
     pairs : int
         Timed pairs, in alternating order, after one of each that is not timed.
     levels : int, optional
@@ -152,7 +152,7 @@ def time_against_numpy(
 
 
 def _shaped(matrix: Any, letter: str) -> Any:
-    """Return the operand with what its letter says is zero set to zero."""
+    """Return the operand with the zeros that its letter demands."""
     if letter == "u":
         return np.triu(matrix)
     return np.tril(matrix) if letter == "l" else matrix

@@ -10,7 +10,8 @@ import pytest
 from numba.core.caching import IndexDataCacheFile
 
 import flipsearch
-from flipsearch.algebra.jit import _save, njit
+from flipsearch.algebra.cache import save_compiled
+from flipsearch.algebra.jit import njit
 
 FLIPSEARCH = Path(flipsearch.__file__).parent
 ALLOWED = "# mypy: allow-untyped-defs"
@@ -74,7 +75,7 @@ def write(path, text):
 
 
 class Files(IndexDataCacheFile):
-    save = _save
+    save = save_compiled
 
 
 class Meanwhile(Files):
@@ -128,10 +129,10 @@ def test_an_edited_module_recompiles_what_calls_it(tmp_path):
 def test_sources_of_the_ground_floor_and_of_the_own_part_count(home, tmp_path):
     package = tmp_path / "flipsearch"
     (package / "algebra").mkdir(parents=True)
-    source = (FLIPSEARCH / "algebra" / "jit.py").read_text()
     for folder in ("", "algebra", home):
         write(package / folder / "__init__.py", "")
-    write(package / "algebra" / "jit.py", source)
+    for name in ("jit.py", "cache.py"):
+        write(package / "algebra" / name, (FLIPSEARCH / "algebra" / name).read_text())
     place = f"flipsearch.{home}.value".replace("/", ".")
     write(package / "walk" / "outer.py", SOURCE.format(inner=place))
     write(package / home / "value.py", inner(1))

@@ -404,9 +404,12 @@ def defined_in(path):
 @pytest.mark.parametrize(("package", "order"), [("kernels", "RUNTIME"), ("faults", "_PARTS")])
 def test_no_name_is_defined_twice_in_what_becomes_one_module(package, order):
     names = getattr(importlib.import_module(f"flipsearch.{package}.emit"), order)
+    own = {f"flipsearch.{package}.runtime.{name}": name for name in names if "." not in name}
     folder = Path(products.__file__).parents[2] / package / "runtime"
-    assert {path.stem for path in folder.glob("*.py")} == {*names, "__init__"}
-    defined = [name for part in names for name in defined_in(folder / f"{part}.py")]
+    assert {path.stem for path in folder.glob("*.py")} == {*own.values(), "__init__"}
+    modules = [*own, *(name for name in names if "." in name)]
+    paths = [importlib.import_module(module).__file__ for module in modules]
+    defined = [name for path in paths for name in defined_in(Path(path))]
     assert len(defined) > 40
     assert [name for name in defined if defined.count(name) > 1] == []
 

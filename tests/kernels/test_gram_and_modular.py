@@ -12,7 +12,7 @@ from flipsearch.kernels import gram, matmul_mod
 @pytest.mark.parametrize("order", "CF")
 def test_gram_is_exact_on_integers_and_symmetric(monkeypatch, order):
     monkeypatch.setattr("flipsearch.kernels.halving.SMALLEST_HALF", 64)
-    monkeypatch.setattr("flipsearch.kernels.halving.choose_levels", lambda *_, **__: 0)
+    monkeypatch.setattr("flipsearch.kernels.runtime.driver.choose_levels", lambda *_, **__: 0)
     a = np.random.default_rng(0).integers(-9, 9, (301, 270)).astype(float)
     out = np.zeros((301, 301), order=order)
     assert gram(a, out) is out

@@ -1,9 +1,8 @@
 """Fewer additions: common subexpressions shared, schemes made sparser at the same rank."""
 
 from flipsearch.kernels.additions.anneal import fewer_additions
-from flipsearch.kernels.additions.program import Program, chained, transposed
 from flipsearch.kernels.additions.reduction import fewest_additions, reduce_additions, shorten
-from flipsearch.programs import Reduction
+from flipsearch.programs import Program, Reduction, chained, transposed
 
 __all__ = [
     "Program",

@@ -3,9 +3,9 @@
 
 Simulated annealing over schemes of the same rank with ternary coefficients. The moves are flips
 (two terms with a factor in common) and, for general formats, elementary sandwiches (add or
-subtract a row or column of one operand, the inverse on the other side). The energy is what one
-greedy pass of sharing leaves of each factor, not the number of nonzeros: dense schemes often share
-better (of the 2x2x2 schemes Winograd's 42 nonzeros cost 15 additions, Strassen's 36 cost 18).
+subtract a row or column of one operand, the inverse on the other side). The energy counts the
+additions that one greedy pass of sharing leaves of each factor, not the nonzeros: dense schemes
+often share better (Winograd's 42 nonzeros cost 15 additions, Strassen's 36 cost 18).
 
 Invariant: both moves keep a valid scheme valid; the result is proved again before it is returned.
 """
@@ -54,8 +54,9 @@ def fewer_additions(scheme: Scheme, seconds: float = 10.0, seed: int = 0) -> Sch
     rank = scheme.rank
     u, v, w = factors = tuple(matrix.astype(np.int8) for matrix in scheme.factors)
     format_ = scheme.format
-    general = isinstance(format_, MatrixProduct) and format_.is_general
-    sides = np.array(format_.sides if general else (0, 0, 0), np.int64)  # type: ignore[attr-defined]
+    sides = np.zeros(3, np.int64)
+    if isinstance(format_, MatrixProduct) and format_.is_general:
+        sides[:] = format_.sides
     state = np.array([seed], np.uint64)
     best = tuple(factor.copy() for factor in factors)
     memory = memory_for(rank, max(factor.shape[1] for factor in factors))

@@ -1,17 +1,17 @@
 # mypy: allow-untyped-defs
-"""What one greedy pass of sharing leaves of ternary linear forms: the energy of both annealings.
+"""Additions that one greedy pass of sharing leaves of ternary forms: the energy of annealings.
 
 The most frequent pair of terms is replaced by a new variable, ties broken at random, until no pair
-occurs twice. That is `shorten_once` by its plainest strategy, made for being called a million
-times: of the choices nothing is kept but their number, and the counts of pairs are bytes in one
-triangle, row after row, so that a new variable appends a row and the search for the most frequent
-pair is a comparison of 64 bytes at a time. Counts never rise while pairs are replaced, so the
-largest is looked for anew only when none is left.
+occurs twice. That is `shorten_once` by its plainest strategy, fit to be called a million times:
+only the number of choices is kept, and the counts of pairs are bytes in one triangle, row after
+row. A new variable appends a row, and the search for the most frequent pair compares 64 bytes at a
+time. Counts never rise while pairs are replaced; the largest is looked for again only when none is
+left.
 
 Row y of the triangle begins at y (y - 1): how often x + y occurs (up to sign) for x < y, then how
 often x - y does. A pair in more than 255 forms counts as in 255.
 
-Invariant: the triangle is all zeros between calls, so that blocks may reach beyond its end.
+Invariant: the triangle is all zeros between calls: blocks may reach beyond its end.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ def shorten_repeatedly(plus, minus, best, best_length, best_additions, passes, s
     best : int64 array, shape (most shared sums, 3)
         The best choices so far; overwritten by better ones.
     best_length, best_additions : int
-        How many, and what they cost; a first call passes 0 and a large number.
+        Their number and the additions they leave; a first call passes 0 and a large number.
     passes : int
         How many passes to run.
     state : uint64 array, shape (1,)

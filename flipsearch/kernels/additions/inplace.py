@@ -20,7 +20,7 @@ import numpy as np
 from flipsearch.algebra.draws import next_draw
 from flipsearch.algebra.jit import njit
 from flipsearch.kernels.additions.energy import energy_of, memory_for
-from flipsearch.kernels.additions.program import Output, Program, Step
+from flipsearch.programs import Output, Program, Step
 from flipsearch.rings import IntArray
 
 MOST = 128

@@ -1,7 +1,7 @@
 """Common subexpressions of integer linear forms in plain Python: any coefficients.
 
-The reference that the compiled passes are tested against, and what runs for schemes with
-coefficients beyond -1, 0, 1, where a pair is x + (q/p) y with a reduced ratio q/p.
+The compiled passes are tested against these functions. Schemes with coefficients beyond -1, 0, 1
+are shortened by them, where a pair is x + (q/p) y with a reduced ratio q/p.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from random import Random
 
-from flipsearch.kernels.additions.program import Program, Step, chained
+from flipsearch.programs import Program, Step, chained
 from flipsearch.rings import IntArray
 
 Pair = tuple[int, int, int, int]  # x, y, p, q: the form p x + q y, p positive, reduced

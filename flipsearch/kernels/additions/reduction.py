@@ -1,11 +1,11 @@
 """A scheme's three linear parts as short programs, proved to be the same scheme.
 
-Additions of a scheme are those that form S_r from A, T_r from B and C from the products. Each part
+The additions of a scheme form S_r from A, T_r from B and C from the products. Each of these parts
 is shortened from both sides: as it stands, and transposed with the program run backwards; by
 shared pairs alone, and with operations in place around them.
 
-Invariant: the matrix of each program returned equals the scheme's factor exactly; a program that
-does not is a bug and raises.
+Invariant: each program returned computes the scheme's factor exactly; any other is a bug and
+raises.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,8 @@ from flipsearch.errors import UsageError
 from flipsearch.kernels.additions.anneal import fewer_additions
 from flipsearch.kernels.additions.greedy import shorten_repeatedly
 from flipsearch.kernels.additions.inplace import InPlace
-from flipsearch.kernels.additions.plain import shorten_plain
-from flipsearch.kernels.additions.program import Program, Step, chained, transposed
-from flipsearch.programs import Reduction
+from flipsearch.kernels.additions.plain import replace, shorten_plain
+from flipsearch.programs import Program, Reduction, Step, chained, transposed
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 
@@ -47,8 +47,8 @@ def reduce_additions(
     Parameters
     ----------
     scheme : Scheme
-        Over ZT, Z or Q (over a finite field the stored representatives would be shortened, which
-        is not what the scheme computes: refused).
+        Over ZT, Z or Q. Over a finite field only stored representatives could be shortened, and
+        the programs would compute another scheme: refused.
     seconds : float
         Time to spend; over ZT on as many cores as there are, up to three. The parts have a thread
         each and share the cores' time by their nonzeros.
@@ -81,7 +81,7 @@ def reduce_additions(
 def fewest_additions(
     scheme: Scheme, seconds: float = 60.0, seed: int = 0, walk: bool = True
 ) -> Reduction:
-    """Walk to schemes that share better, then share; return the best of what was met.
+    """Walk to schemes that share better, then share; return the best reduction met.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def _around(matrix: IntArray, seconds: float, seed: int) -> Program:
     """Return a program with operations in place around shared sums."""
     search = InPlace(matrix, seed)
     search.improve(1, fresh=True)  # compiles, apart from the time to spend
-    start = time.thread_time()  # so that a busy machine does not take steps away
+    start = time.thread_time()  # other programs do not take steps away
     search.improve(200, fresh=True)
     each = max(1e-6, (time.thread_time() - start) / 200)  # a coarse clock may say 0
     cycles = max(1, int(0.8 * seconds / each / CYCLE))
@@ -201,10 +201,7 @@ class _Ternary:
         shared: list[Step] = []
         for x, y, negative in self.best[: self.length].tolist():
             sign = -1 if negative else 1
-            for row in rows:
-                if x in row and y in row and row[x] * row[y] == sign:
-                    row[inputs + len(shared)] = row.pop(x)
-                    del row[y]
+            replace(rows, (x, y, 1, sign), inputs + len(shared))
             shared.append((1, x, sign, y))
         return chained(inputs, shared, [[(p, x) for x, p in row.items()] for row in rows])
 
@@ -228,9 +225,9 @@ class _General:
         return self.best
 
 
-def _packed(members: IntArray, variables: int, words: int) -> IntArray:
+def _packed(members: IntArray, variables: int, words: int) -> Any:
     """Return the rows in which each variable is present, as bits; shape (variables, words)."""
     packed = np.zeros((variables, words), np.uint64)
     for variable, row in np.argwhere(members).tolist():
         packed[variable, row // 64] |= np.uint64(1) << np.uint64(row % 64)
-    return packed  # type: ignore[return-value]
+    return packed

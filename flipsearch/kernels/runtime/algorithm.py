@@ -1,8 +1,8 @@
-"""A scheme as tables, flattened over levels, and what its products will cost.
+"""A scheme as tables, flattened over levels, and the modelled cost of its products.
 
 Invariant: the tables hold exactly the scheme's rationals (a quotient is rounded once, when the
-element type is floating point); which levels are chosen depends on sizes and type alone, so that
-equal calls give equal results.
+element type is floating point). The model depends on sizes and type alone: equal calls give equal
+results.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Algorithm:
         Whether the products of blocks can be formed by the scheme again: not for structured
         operands, whose combinations have no structure.
 
-    Equal only to itself, so that looking up what was planned for it costs next to nothing.
+    Equal only to itself: plans are looked up by identity, which costs next to nothing.
     """
 
     sides: tuple[int, int, int]

@@ -10,10 +10,11 @@ Invariant: a function works where no folder can be written; it is then compiled 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 import numba
+
+from flipsearch.algebra.cache import keep_compiled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,13 +24,12 @@ HAS_COMPILER = not getattr(numba.config, "DISABLE_JIT", 0)
 
 
 def compiled(function: Callable[P, R], inline: str = "never") -> Callable[P, R]:
-    """Return a function compiled without Python objects, which runs beside other threads."""
+    """Return the function compiled; it needs no interpreter lock."""
     function.__qualname__ = f"{function.__module__}.{function.__qualname__}"
     jit: Any = numba.njit
     made = jit(nogil=True, inline=inline)(function)
     if HAS_COMPILER and inline == "never":
-        with suppress(RuntimeError):  # numba found no folder for its cache
-            made.enable_caching()
+        keep_compiled(made)
     result: Callable[P, R] = made
     return result
 

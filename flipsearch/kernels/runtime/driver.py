@@ -1,8 +1,9 @@
 """From two arrays to the products of a scheme: checks, choice of levels, threads, memory.
 
-`multiply` is `numpy.matmul` for two matrices, by a scheme. It hands to numpy whatever the scheme
-would not make faster (small or thin operands, other types, stacks of matrices), refuses an output
-that overlaps an operand, and otherwise computes straight from the caller's strides.
+`multiply` is `numpy.matmul` for two matrices, by a scheme. It calls numpy where the scheme would
+not be faster (small or thin operands), for other types and stacks of matrices, for classes with
+arithmetic of their own, and again when a result is not finite. It refuses an output that overlaps
+an operand, and computes straight from the caller's strides.
 
 Invariant: the result has numpy's shape and type; integers wrap as numpy's do; nothing but `out`
 is written; the memory kept between calls is two packed blocks a thread (see `release`).
@@ -77,6 +78,8 @@ def multiply(
         of range.
     TypeError
         The product cannot be stored in `out`.
+    RuntimeError
+        `levels` is given under NUMBA_DISABLE_JIT.
     """
     if type(a) is ndarray is type(b) and levels is None is threads:
         work = a.size * b.size
@@ -85,6 +88,38 @@ def multiply(
                 return numpy_matmul(a, b)
             if type(out) is ndarray and surely_apart(out, a, b):
                 return numpy_matmul(a, b, out)
+    return _product(algorithm, a, b, out, threads, levels, None)
+
+
+def multiply_gram(
+    algorithm: Algorithm,
+    a: Any,
+    out: Any = None,
+    threads: int | None = None,
+    levels: int | None = None,
+    upper: Any = None,
+) -> Any:
+    """Return the product of a matrix and its own transpose, a symmetric matrix.
+
+    With levels above 0 the scheme (of blocks times transposed blocks) computes the blocks on and
+    above the diagonal; with 0 levels ``upper(a, c, threads, element)`` computes the entries on
+    and above it, by default classically, tile by tile. The rest is their mirror image. Other
+    parameters and errors as in `multiply`.
+    """
+    if not has_own_product(a):
+        a = np.asarray(a)
+    return _product(algorithm, a, a.T, out, threads, levels, upper or classical_triangle)
+
+
+def classical_triangle(a: Any, c: Any, threads: int, element: Any) -> None:
+    """Compute the tiles of c = a a^T on and above the diagonal."""
+    run(CLASSICAL, a, a.T, c, 0, threads, element, upper=True)
+
+
+def _product(
+    algorithm: Algorithm, a: Any, b: Any, out: Any, threads: Any, levels: Any, upper: Any
+) -> Any:
+    """Return a b; with `upper` given b is a^T."""
     check_levels(algorithm, levels)
     check_threads(threads)
     if has_own_product(a) or has_own_product(b) or has_own_product(out):
@@ -101,74 +136,34 @@ def multiply(
     wanted = threads or default_threads()
     algorithm = _usable(algorithm, dtype)
     if levels is None:
-        levels = choose_levels(algorithm, shape, dtype, wanted)
+        levels = choose_levels(algorithm, shape, dtype, wanted, upper is not None)
         if levels < 0:
             return on_threads(threads, numpy_matmul, a, b, out)
     threads = sensible_threads(wanted, shape)
     result = out if out is not None else np.empty((shape[0], shape[2]), dtype)
     if result.dtype != dtype or not addressable(result):
         check_type(result, dtype)
-        result[...] = multiply(algorithm, a, b, None, threads, levels)
+        result[...] = _product(algorithm, a, b, None, threads, levels, upper)
         return result
     a, b = (x if x.dtype == dtype and addressable(x) else x.astype(dtype) for x in (a, b))
+    turned = abs(result.strides[0]) < abs(result.strides[1])
+    if upper is not None and (not levels or algorithm is CLASSICAL):
+        levels, algorithm = 0, CLASSICAL
     element = element_of_sums(algorithm, a, b, levels)
-    if levels and not algorithm.complete:
-        result[...] = 0
-    if abs(result.strides[0]) < abs(result.strides[1]):
-        run(algorithm, b.T, a.T, result.T, levels, threads, element, swapped=True)
+    into = result.T if turned else result
+    if upper is not None and not levels:
+        upper(a, into, threads, element)
+    elif upper is not None:
+        run(algorithm, a, b, into, levels, threads, element)
     else:
-        run(algorithm, a, b, result, levels, threads, element)
-    if (levels or dtype in COMPLEX) and has_overflown(result):
+        if levels and not algorithm.complete:
+            result[...] = 0
+        operands = (b.T, a.T) if turned else (a, b)
+        run(algorithm, *operands, into, levels, threads, element, swapped=turned)
+    if upper is not None:
+        mirror(*flat_view(into, into.dtype, True), len(into))
+    if (levels or dtype in COMPLEX or upper) and has_overflown(result):
         return on_threads(threads, numpy_matmul, a, b, result)
-    return result
-
-
-def multiply_gram(
-    algorithm: Algorithm,
-    a: Any,
-    out: Any = None,
-    threads: int | None = None,
-    levels: int | None = None,
-) -> Any:
-    """Return the product of a matrix and its own transpose, a symmetric matrix.
-
-    With levels above 0 the scheme (of blocks times transposed blocks) computes the blocks on and
-    above the diagonal; with 0 the tiles on and above it are computed classically. The rest is
-    their mirror image. Parameters as in `multiply`.
-    """
-    check_levels(algorithm, levels)
-    check_threads(threads)
-    if has_own_product(a) or has_own_product(out):
-        return on_threads(threads, numpy_matmul, a, a.T, out)
-    a = np.asarray(a)
-    if out is not None:
-        check_output(out, a, a.T)
-    if a.ndim != 2 or a.dtype not in SUPPORTED:
-        return on_threads(threads, numpy_matmul, a, a.T, out)
-    shape = (a.shape[0], a.shape[1], a.shape[0])
-    if 0 in shape or (levels is None and _is_small(shape, a.dtype)):
-        return on_threads(threads, numpy_matmul, a, a.T, out)
-    wanted = threads or default_threads()
-    if levels is None:
-        levels = choose_levels(algorithm, shape, a.dtype, wanted, half=True)
-        if levels < 0:
-            return on_threads(threads, numpy_matmul, a, a.T, out)
-    threads = sensible_threads(wanted, shape)
-    if levels and a.dtype in INTEGER and not algorithm.integral:
-        levels = 0
-    result = out if out is not None else np.empty((shape[0], shape[0]), a.dtype)
-    if result.dtype != a.dtype or not addressable(result):
-        check_type(result, a.dtype)
-        result[...] = multiply_gram(algorithm, a, None, threads, levels)
-        return result
-    a = a if addressable(a) else a.copy()
-    scheme = algorithm if levels else CLASSICAL
-    element = element_of_sums(scheme, a, a.T, levels)
-    into = result if abs(result.strides[0]) >= abs(result.strides[1]) else result.T
-    run(scheme, a, a.T, into, levels, threads, element, upper=not levels)
-    mirror(*flat_view(into, into.dtype, True), len(into))
-    if (levels or a.dtype in COMPLEX) and has_overflown(result):
-        return on_threads(threads, numpy_matmul, a, a.T, result)
     return result
 
 
@@ -225,7 +220,7 @@ def _usable(algorithm: Algorithm, dtype: Any) -> Algorithm:
 def has_overflown(result: Any) -> bool:
     """Whether a result of floats holds infinities or NaNs, which the classical one may not hold.
 
-    A scheme adds blocks before it multiplies, so that huge entries overflow and infinities spread.
+    A scheme adds blocks before it multiplies: huge entries may overflow, and infinities spread.
     """
     with np.errstate(all="ignore"):
         return result.dtype.kind in "fc" and not np.isfinite(result.sum())

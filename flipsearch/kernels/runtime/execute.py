@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from flipsearch.algebra.cores import available_cores
 from flipsearch.kernels.runtime.algorithm import COMPLEX, Algorithm, block_sides, tables
 from flipsearch.kernels.runtime.operands import flat_view
 from flipsearch.kernels.runtime.products import multiply_products, workspace
@@ -33,10 +34,7 @@ SUPPORTED = REAL | INTEGER | set(COMPLEX)
 def default_threads() -> int:
     """Return the number of threads numpy's BLAS uses, else of the cores this process may use."""
     library = blas_library()
-    if library:
-        return int(library.get_num_threads())
-    available = getattr(os, "sched_getaffinity", None)
-    return len(available(0)) if available else os.cpu_count() or 1
+    return int(library.get_num_threads()) if library else available_cores()
 
 
 @lru_cache(maxsize=1)
@@ -57,8 +55,8 @@ _limits_lock = threading.Lock()
 def on_threads(threads: int | None, call: Any, *operands: Any) -> Any:
     """Return ``call(*operands)`` with numpy's BLAS limited to so many threads meanwhile.
 
-    BLAS has one number for the whole process: of calls that overlap in time, the one that ends
-    last sets back what the first one found.
+    BLAS has one number for the whole process. Of calls that overlap in time, the last to end
+    restores the number that the first one found.
     """
     library = blas_library()
     if threads is None or not library or library.get_num_threads() == threads:
@@ -126,7 +124,7 @@ def run(
     swapped : bool
         The operands are the transposed ones, in exchanged order.
     upper : bool
-        Compute only what lies on and above the diagonal, in whole tiles; for 0 levels.
+        Compute only the tiles on and above the diagonal; for 0 levels.
     """
     stored = COMPLEX.get(c.dtype, np.dtype(f"i{c.itemsize}") if c.dtype.kind == "u" else c.dtype)
     parts = 2 if c.dtype in COMPLEX else 1
@@ -180,5 +178,5 @@ def _helpers() -> ThreadPoolExecutor:
     with _lock:
         if os.getpid() not in _executors:
             _executors.clear()
-            _executors[os.getpid()] = ThreadPoolExecutor(os.cpu_count() or 1, "kernel")
+            _executors[os.getpid()] = ThreadPoolExecutor(available_cores(), "kernel")
         return _executors[os.getpid()]

@@ -35,10 +35,11 @@ def check_output(out: Any, a: Any, b: Any) -> None:
         raise ValueError("out must be a numpy array")
     if not out.flags.writeable:
         raise ValueError("out is read-only")
+    most: Any = 10_000  # steps to look for a shared element
     for name, operand in () if surely_apart(out, a, b) else (("a", a), ("b", b)):
         if np.may_share_memory(out, operand):
             try:
-                overlap = np.shares_memory(out, operand, max_work=10_000)  # type: ignore[arg-type]
+                overlap = np.shares_memory(out, operand, most)
             except np.exceptions.TooHardError:
                 overlap = True
             if overlap:
@@ -68,7 +69,7 @@ def flat_view(array: Any, element: Any, writeable: bool) -> tuple[Any, int, int,
     """Return a flat view of a matrix' memory, where (0, 0) lies in it, and both strides.
 
     Complex matrices become twice as many reals (`element`), unsigned integers signed ones.
-    Operands are always read-only views, so that one compiled version serves all.
+    Operands are always read-only views: one compiled version serves all.
     """
     size = element.itemsize
     rows, columns = array.shape

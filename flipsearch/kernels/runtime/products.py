@@ -286,7 +286,7 @@ def multiply_products(a, b, c, terms, shape, blocks, part, memory, parts, upper)
     part : (int, int)
         Rows of each block row to compute: threads share a product by rows.
     memory : tuple
-        What `workspace` returns.
+        From `workspace`.
     parts : int
         Reals an element: 1, or 2 for complex matrices.
     upper : bool

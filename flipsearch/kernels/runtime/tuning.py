@@ -1,14 +1,14 @@
 """Speeds of this machine, measured once, and the choice they lead to: levels, or numpy.
 
-Two speeds decide: our classical product's beside its model, and numpy's. Both depend on the type,
-the size and the threads, and on which units numpy's BLAS was built to use; so they are timed on a
-few sizes when a type is first used, in alternation, and kept in a file in the user's cache folder
-(FLIPSEARCH_CACHE, or flipsearch below XDG_CACHE_HOME or ~/.cache), one a processor and BLAS. A
-scheme's levels are then priced by the model.
+Two speeds decide: that of our classical product relative to its model, and numpy's. Both depend
+on type, size and threads, and on the vector units that numpy's BLAS was built for. They are timed
+in alternation on a few sizes when a type is first used, and kept in a file in the user's cache
+folder (FLIPSEARCH_CACHE, or flipsearch below XDG_CACHE_HOME or ~/.cache), one for each processor
+and BLAS. The model prices the levels of a scheme.
 
-Invariant: the choice depends on the file, sizes, type and threads alone, so that equal calls give
-equal bits on a machine; with FLIPSEARCH_TUNING=default nothing is timed or read, and equal calls
-give equal choices on machines with the same vector registers.
+Invariant: the choice depends on the file, sizes, type and threads alone: equal calls give equal
+bits on a machine. With FLIPSEARCH_TUNING=default nothing is timed or read, and equal calls give
+equal choices on machines with the same vector registers.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ SIZES, INTEGER_SIZES = (128, 192, 256, 384, 512, 1024), (36, 48, 96, 192)
 """Sides that are timed."""
 
 ENOUGH, FEWEST, LONGEST = 0.02, 12, 0.2
-"""A size is timed for at least so many seconds and pairs (two suffice from `LONGEST` seconds on:
-the least time counts, and a busy second core can spoil many)."""
+"""A size is timed for at least so many seconds and pairs. Two pairs suffice from `LONGEST` seconds
+on: the least time counts, and other programs can spoil many pairs."""
 
 THOROUGH = 1.0
 """Seconds that `tune` spends on a size."""
@@ -70,7 +70,7 @@ HALF = 0.55
 
 @dataclass(frozen=True)
 class Speeds:
-    """What was timed on squares of some sizes, for one type and number of threads.
+    """Times of square products of some sizes, for one type and number of threads.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Speeds:
 
 
 def default_speeds(dtype: Any, threads: int) -> Speeds:
-    """Return what is assumed unmeasured: a BLAS as fast as our leaf, numpy's plain integers."""
+    """Return speeds to assume unmeasured: a BLAS as fast as our leaf, numpy's plain integers."""
     if dtype in INTEGER:
         return Speeds((1024,), (1.0,), (5e-10,))
     return Speeds((1024,), (1.0,), (_modelled(dtype, (1024,) * 3, threads) / 1024**3,))
@@ -171,8 +171,8 @@ _known: dict[str, Speeds] = {}
 def host_speeds(dtype: Any, threads: int, half: bool = False) -> Speeds:
     """Return the speeds of a type on this host: known, read from the file, or timed now.
 
-    What is timed unasked is one thread, in CPU time, so that other programs do not decide;
-    several threads are taken to share numpy's work evenly, until `tune` times them.
+    Unasked, only one thread is timed, in CPU time, which other programs disturb less; several
+    threads are taken to share numpy's work evenly, until `tune` times them.
     """
     if os.environ.get("FLIPSEARCH_TUNING") == "default":
         return default_speeds(dtype, threads)
@@ -201,7 +201,7 @@ def _key(dtype: Any, threads: int, half: bool) -> str:
 
 
 def _keep(new: dict[str, Speeds]) -> None:
-    """Take over speeds, write those that the file lacks, and note where numpy always wins."""
+    """Take over speeds, add missing ones to the file, and note where numpy always wins."""
     _known.update(new)
     _chosen.cache_clear()
     written = _read()
@@ -240,7 +240,7 @@ def _timed(dtype: Any, size: int, threads: int, half: bool, enough: float) -> tu
     """Return our seconds / modelled seconds, and numpy's seconds a multiply-add.
 
     Both are timed in alternation, and the least of each counts; on one thread that is CPU time,
-    so that other programs do not decide.
+    which other programs disturb less.
     """
     shape = (size, size, size)
     a = (np.arange(size * size).reshape(size, size) % 7 - 3).astype(dtype)
@@ -296,7 +296,7 @@ def speeds_file() -> Path:
 
 
 def _read() -> dict[str, Speeds]:
-    """Return what the file holds, entries of the right form only; nothing if there is none."""
+    """Return the entries of the file that have the right form; none if there is no file."""
     found: dict[str, Speeds] = {}
     with suppress(OSError, ValueError, RuntimeError, AttributeError):
         for key, entry in json.loads(speeds_file().read_text(encoding="utf8")).items():

@@ -33,8 +33,9 @@ from flipsearch.executors.device import DeviceExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search.levels import can_flip
-from flipsearch.search.pool import PoolStrategy, task_seed
+from flipsearch.search.pools import can_flip
+from flipsearch.search.strategies.pool import PoolStrategy
+from flipsearch.search.strategy import task_seed
 from flipsearch.transform import product
 from flipsearch.walk import engine
 from flipsearch.walk.gpu.batch import Batch, walk_many

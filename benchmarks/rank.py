@@ -17,11 +17,11 @@ from benchmarks.common import benchmark_parser, emit, emit_dgemm
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring, parse_ring
-from flipsearch.search.diagonal import DiagonalStrategy
-from flipsearch.search.pool import PoolStrategy
-from flipsearch.search.rotation import RotationStrategy
-from flipsearch.search.run import Strategy
-from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.search.strategies.cyclic import CyclicStrategy
+from flipsearch.search.strategies.diagonal import DiagonalStrategy
+from flipsearch.search.strategies.pool import PoolStrategy
+from flipsearch.search.strategies.rotation import RotationStrategy
+from flipsearch.search.strategy import Strategy
 from flipsearch.walk import engine
 
 CASES = [
@@ -48,7 +48,7 @@ def strategy_for(kind: str, name: str, ring: Ring, seed: int, rank: int) -> Stra
     if kind in ("symmetric", "mirrored"):
         assert isinstance(format_, MatrixProduct)
         if ring is Ring.F2:
-            return SymmetricStrategy(format_, seed, rank, mirrored=kind == "mirrored")
+            return CyclicStrategy(format_, seed, rank, mirrored=kind == "mirrored")
         return RotationStrategy(format_, ring, seed, rank)
     if kind == "diagonal":
         assert isinstance(format_, MatrixProduct)

@@ -32,7 +32,7 @@ from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.lift import lift
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
-from flipsearch.search.pool import PoolStrategy
+from flipsearch.search.strategies.pool import PoolStrategy
 from flipsearch.verify import verify
 from flipsearch.walk import engine
 from flipsearch.walk.task import unpack

@@ -17,8 +17,8 @@ from benchmarks.common import benchmark_parser, emit, emit_dgemm
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.scheme import Scheme, naive_scheme
-from flipsearch.search.levels import can_flip
-from flipsearch.search.pool import PoolStrategy
+from flipsearch.search.pools import can_flip
+from flipsearch.search.strategies.pool import PoolStrategy
 from flipsearch.transform import product
 from flipsearch.walk import engine
 from flipsearch.walk.task import Policy, WalkTask, Words, pack, unpack

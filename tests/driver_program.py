@@ -11,15 +11,16 @@ from __future__ import annotations
 import os
 import sys
 
-from flipsearch.catalogue import Catalogue, Provenance, Stored, shipped
+from flipsearch.catalogue import Provenance, Stored, shipped
+from flipsearch.catalogue.schemes import Schemes
 from flipsearch.scheme import Scheme
-from flipsearch.search import run
+from flipsearch.search import study
 
 record = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-add = Catalogue.schemes.add
+add = Schemes.add
 
 
-def adding(self: Catalogue, scheme: Scheme, provenance: Provenance | None = None) -> Stored:
+def adding(self: Schemes, scheme: Scheme, provenance: Provenance | None = None) -> Stored:
     stored = add(self, scheme, provenance)
     os.write(record, f"{stored.hash}\n".encode())
     os.fsync(record)
@@ -29,12 +30,7 @@ def adding(self: Catalogue, scheme: Scheme, provenance: Provenance | None = None
 if __name__ == "__main__":
     from flipsearch.cli import main
 
-    Catalogue.schemes.add = adding  # type: ignore[method-assign]
+    Schemes.add = adding  # type: ignore[method-assign]
     shipped.shipped_folder = lambda: None  # type: ignore[assignment]
-    search = run.search
-
-    def often(*arguments: object, **options: object) -> object:
-        return search(*arguments, **options, checkpoint_seconds=0.5)  # type: ignore[arg-type]
-
-    run.search = often  # type: ignore[assignment]
+    study.Study.__init__.__kwdefaults__["checkpoint_seconds"] = 0.5
     sys.exit(main(sys.argv[2:]))

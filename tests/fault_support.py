@@ -11,8 +11,9 @@ from flipsearch.catalogue import Catalogue, Provenance, Stored
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
-from flipsearch.search.pool import PoolStrategy
-from flipsearch.search.run import Progress, Result, Stop, search
+from flipsearch.search.progress import Progress, Result, Stop
+from flipsearch.search.strategies.pool import PoolStrategy
+from flipsearch.search.study import Study
 
 
 def pool(seed: int = 1, target: int = 0, steps: int = 20_000) -> PoolStrategy:
@@ -59,16 +60,8 @@ def hurt(
         acknowledged = recorded(catalogue, times)
         strategy = strategy or pool()
         run = catalogue.runs.start(strategy.format, strategy.ring, seed=strategy.seed)
-        result = search(
-            strategy,
-            executor,
-            catalogue,
-            run,
-            budget=seconds,
-            report=report,
-            stop=stop,
-            lift=False,
-        )
+        study = Study(strategy, executor, catalogue, run, report=report, stop=stop)
+        result = study.run(seconds, lift=False)
     return result, acknowledged
 
 

@@ -32,7 +32,7 @@ FLOORS = [
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 UPWARD: set[str] = set()
-CIRCLES = {"flipsearch.search.keeper flipsearch.search.run"}
+CIRCLES: set[str] = set()
 MOST_IGNORES = 40
 MOST_LINES = 41_000  # to be 30,000
 

@@ -7,23 +7,22 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli import database_argument, natural
-from flipsearch.cli._strategies import family_table, print_family
 from flipsearch.cli.output import complain, print_json, print_table
 from flipsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue, Run
-    from flipsearch.executors import Executor
-    from flipsearch.formats import MatrixProduct
+    from flipsearch.formats import Format
     from flipsearch.rings import Ring
-    from flipsearch.search.run import Progress, Result, Stop, Strategy
+    from flipsearch.search.progress import Progress, Result, Stop
+    from flipsearch.search.strategy import Strategy
     from flipsearch.walk.task import WalkTask
 
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?")
@@ -37,10 +36,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "search", help="search for schemes: walk, lift, verify, store, export"
     )
     parser.add_argument("format", nargs="?", help="for instance 4x5x6 or gt:4x4x4")
-    parser.add_argument("--ring", default=None, help="F2, F3 or ZT (default F2)")
+    parser.add_argument("--ring", help="F2, F3 or ZT (default F2)")
     parser.add_argument("--target", type=natural, metavar="R", help="stop at rank R")
     _run_options(parser)
-    parser.add_argument("--seed", type=natural, default=None, help="seed of the run; else drawn")
+    parser.add_argument("--seed", type=natural, help="seed of the run; else drawn")
     parser.add_argument(
         "--from",
         dest="start",
@@ -52,10 +51,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument(
         "--strategy",
-        choices=["pool", "meta", "symmetric", "diagonal"],
-        default=None,
-        help="default pool, or meta with --within; symmetric: n x n x n, by C3 over F2, by "
-        "rotated indices over F3, ZT; diagonal: us:n x n x n over F3",
+        metavar="NAME",
+        help="pool (default); meta (default with --within); symmetric: n x n x n, by C3 over F2 "
+        "(cyclic), by rotated indices over F3, ZT (rotation); diagonal: us:n x n x n over F3; or "
+        "one that an installed package brings",
     )
     parser.add_argument(
         "--within", metavar="LOW..HIGH", help="meta: all formats with sides in that range"
@@ -74,7 +73,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget", default="60s", help="time to walk: 30s, 5m, 2h (default 60s)")
     parser.add_argument("--workers", type=int, default=None, help="default: all cores")
-    parser.add_argument("--executor", choices=["threads", "ray"], default="threads")
+    parser.add_argument(
+        "--executor", metavar="NAME", default="threads", help="threads (default), ray, or another"
+    )
     parser.add_argument("--address", default=None, help="ray: a cluster to join (auto or a URL)")
     parser.add_argument("--gpu", choices=["auto", "off", "only"], default="auto")
     parser.add_argument(
@@ -106,20 +107,18 @@ def parse_budget(text: str) -> float:
 def search_command(arguments: argparse.Namespace) -> int:
     """Handle ``search``."""
     from flipsearch.catalogue import Catalogue
-    from flipsearch.cli._strategies import held_starts, make_strategy
+    from flipsearch.search.registry import held_starts, make_strategy
 
     budget = parse_budget(arguments.budget)
-    _check_executor(arguments)
     folder = _kernel_folder(arguments.kernel)
     wanted = None if arguments.run else _wanted(arguments)
     with Catalogue.open(arguments.db) as catalogue:
+        starts = [catalogue.schemes.get(start).hash for start in arguments.start]
         if arguments.run and (existing := catalogue.runs.find(arguments.run)) is not None:
-            starts = [catalogue.schemes.get(start).hash for start in arguments.start]
             _refuse_changes(existing, arguments, starts)
             return _resume(catalogue, existing, arguments, budget, folder)
         name, format_, ring = wanted or _wanted(arguments)
         seed = arguments.seed if arguments.seed is not None else time.time_ns() % 2**32
-        starts = [catalogue.schemes.get(start).hash for start in arguments.start]
         if arguments.within:
             starts = starts or held_starts(catalogue, arguments.within, ring)
         parameters = {
@@ -143,24 +142,24 @@ def search_command(arguments: argparse.Namespace) -> int:
         return _drive(catalogue, begin, strategy, arguments, budget, folder)
 
 
-def _wanted(arguments: argparse.Namespace) -> tuple[str, MatrixProduct | None, Ring]:
-    """Return strategy, format (None for meta) and ring of a new run.
+def _wanted(arguments: argparse.Namespace) -> tuple[str, Format | None, Ring]:
+    """Return strategy, format (None with ``--within``) and ring of a new run.
 
     Raises
     ------
     UsageError
         They do not go together, or an option would have no effect.
     """
-    from flipsearch.cli._strategies import refuse_idle_options
     from flipsearch.formats import parse_format
     from flipsearch.rings import parse_ring
+    from flipsearch.search.registry import refuse_idle_options, strategy_named
 
     name = arguments.strategy or ("meta" if arguments.within else "pool")
     ring = parse_ring(arguments.ring or "F2")
-    refuse_idle_options(name, _options(arguments))
-    if name == "meta":
+    refuse_idle_options(name, ring, vars(arguments))
+    if "within" in strategy_named(name, ring).options:
         if not arguments.within:
-            raise UsageError("--strategy meta needs a range of sides: --within 2..4")
+            raise UsageError(f"--strategy {name} needs a range of sides: --within 2..4")
         return name, None, ring
     if arguments.format is None:
         raise UsageError("which format? for instance: search 4x4x4")
@@ -174,40 +173,33 @@ def _wanted(arguments: argparse.Namespace) -> tuple[str, MatrixProduct | None, R
     return name, format_, ring
 
 
-def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that only some strategies take, as given; None where one is not."""
-    return {
-        "a format": arguments.format,
-        "--target": arguments.target,
-        "--from": arguments.start or None,
-        "--within": arguments.within,
-        "--mirrored": arguments.mirrored or None,
-    }
-
-
 def _refuse_changes(run: Run, arguments: argparse.Namespace, starts: list[str]) -> None:
-    """Refuse what is asked of a run that exists and differs from what it does.
+    """Refuse a command for a run that exists if it asks for something else than the run does.
 
     Raises
     ------
     UsageError
-        Something does.
+        It does.
     """
     from flipsearch.formats import parse_format
     from flipsearch.rings import parse_ring
+    from flipsearch.search.registry import strategy_named
 
-    held = {**run.parameters, "seed": run.seed, "strategy": run.strategy}
+    strategy = strategy_named(run.strategy, run.ring).name
+    held = {**run.parameters, "format": run.format, "ring": run.ring, "seed": run.seed}
+    held["strategy"] = strategy
+    if arguments.within is None and run.parameters.get("within"):
+        held["format"] = f"those within {run.parameters['within']}"
     wanted = {
         "format": arguments.format and str(parse_format(arguments.format)),
         "ring": arguments.ring and parse_ring(arguments.ring),
         "seed": arguments.seed,
-        "strategy": arguments.strategy,
+        "strategy": arguments.strategy and strategy_named(arguments.strategy, run.ring).name,
         "target": arguments.target,
         "start": starts or None,
         "within": arguments.within,
         "mirrored": arguments.mirrored or None,
     }
-    held |= {"format": run.format, "ring": run.ring}
     for key, value in wanted.items():
         if value is not None and value != held.get(key):
             raise UsageError(
@@ -221,7 +213,6 @@ def resume_command(arguments: argparse.Namespace) -> int:
     from flipsearch.catalogue import Catalogue
 
     budget = parse_budget(arguments.budget)
-    _check_executor(arguments)
     folder = _kernel_folder(arguments.kernel)
     with Catalogue.open(arguments.db) as catalogue:
         return _resume(catalogue, catalogue.runs.get(arguments.run), arguments, budget, folder)
@@ -234,21 +225,12 @@ def _resume(
     budget: float,
     folder: Path | None,
 ) -> int:
-    from flipsearch.cli._strategies import format_of, make_strategy
     from flipsearch.search.checkpoint import outstanding_tasks
+    from flipsearch.search.registry import remade
 
     if run.status == "running":
-        catalogue.runs.resume(run)  # says where
-    parameters = dict(run.parameters)
-    format_ = None if parameters.get("within") else format_of(catalogue, run)
-    state = catalogue.runs.last_checkpoint(run)
-    if format_ is None and state is not None:
-        parameters["start"] = []  # what was made of them is in the state
-    strategy = make_strategy(catalogue, run.strategy, format_, run.ring, run.seed or 0, parameters)
-    outstanding = []
-    if state is not None:
-        strategy.restore(state)
-        outstanding = outstanding_tasks(state, strategy)
+        catalogue.runs.resume(run)  # raises, and says where it runs
+    strategy, state = remade(catalogue, run)
 
     def begin() -> Run:
         taken = catalogue.runs.resume(run)
@@ -256,31 +238,8 @@ def _resume(
             raise UsageError(f"run {run.id} has gone on elsewhere meanwhile: resume it again")
         return taken
 
+    outstanding = outstanding_tasks(state or {}, strategy)
     return _drive(catalogue, begin, strategy, arguments, budget, folder, outstanding)
-
-
-def _check_executor(arguments: argparse.Namespace) -> None:
-    """Refuse options that the executor would not look at."""
-    if arguments.workers is not None and arguments.workers < 1:
-        raise UsageError("--workers is at least 1")
-    if arguments.executor != "ray":
-        if arguments.address is not None:
-            raise UsageError("--address is a cluster's: it goes with --executor ray")
-        if arguments.workers is not None and arguments.gpu == "only":
-            raise UsageError("--gpu only uses no cores: leave out --workers")
-
-
-def _make_executor(arguments: argparse.Namespace) -> Executor:
-    """Return the executor that the arguments describe."""
-    if arguments.executor == "ray":
-        from flipsearch.executors.ray import RayExecutor
-
-        return RayExecutor(
-            arguments.workers, address=arguments.address, gpu=arguments.gpu, announce=complain
-        )
-    from flipsearch.executors.device import local_executor
-
-    return local_executor(arguments.workers, arguments.gpu)
 
 
 def _kernel_folder(text: str | None) -> Path | None:
@@ -297,7 +256,7 @@ def _kernel_folder(text: str | None) -> Path | None:
 @contextmanager
 def _interrupts() -> Iterator[Stop]:
     """First Ctrl-C or SIGTERM: drain and save; second: stop at once."""
-    from flipsearch.search.run import Stop
+    from flipsearch.search.progress import Stop
 
     stop = Stop()
 
@@ -327,7 +286,7 @@ class _Live:
             return
         self.last, self.shown = now, news
         pools = " ".join(f"{r}:{n}" for r, n in list(progress.sizes.items())[:5])
-        rungs = getattr(self.strategy, "climbing", "")
+        rungs = self.strategy.climbing
         climbing = f"climbing {rungs}  " if rungs else ""
         line = (
             f"{self.strategy.format} {self.strategy.ring}  best {progress.best_rank}  "
@@ -358,30 +317,34 @@ def _drive(
 
     Nothing is recorded before the executor is up and what the walks need is compiled.
     """
-    from flipsearch.search.run import compile_ahead, search
+    from flipsearch.executors import executor_named
+    from flipsearch.search.study import Study, compile_ahead
 
     live = _Live(strategy)
-    with _make_executor(arguments) as executor:
-        if arguments.executor == "threads":
-            compile_ahead(strategy)
+    with executor_named(arguments.executor)(
+        workers=arguments.workers,
+        gpu=arguments.gpu,
+        address=arguments.address,
+        announce=complain,
+    ) as executor:
+        compile_ahead(strategy, executor)
         with _interrupts() as stop:
-            result = search(
+            result = Study(
                 strategy,
                 executor,
                 catalogue,
                 begin(),
-                budget=budget,
                 report=live,
                 stop=stop,
                 deterministic=arguments.deterministic,
                 outstanding=outstanding,
-            )
+            ).run(budget)
     live.close()
     kernel = _write_kernel(catalogue, result, folder)
     record = _summary(catalogue, strategy, result, kernel)
     _print_summary(record, result)
     if "formats" in record:
-        print_family(record["formats"])
+        _print_family(record["formats"])
     if kernel is not None and not result.interrupted:
         _time_kernel(kernel)
     if arguments.json:
@@ -433,8 +396,28 @@ def _summary(
         "seconds": round(progress.seconds, 3),
         "flips_per_second": round(progress.flips_per_second),
         "run": result.run.id,
-        **({"formats": family} if (family := family_table(strategy)) else {}),
+        **({"formats": family} if (family := _family_table(strategy)) else {}),
     }
+
+
+def _family_table(strategy: Strategy) -> list[dict[str, Any]]:
+    """Return format, rank, known bound and gap of every format of a search of many."""
+    return [
+        {
+            "format": name,
+            "rank": rank,
+            "known_bound": known,
+            "gap": None if known is None else rank - known,
+        }
+        for name, rank, known in strategy.table()
+    ]
+
+
+def _print_family(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the table of a search of many formats, and how many are at their known bound."""
+    print_table(["format", "rank", "known bound", "gap"], [list(row.values()) for row in rows])
+    reached = sum(row["gap"] is not None and row["gap"] <= 0 for row in rows)
+    print(f"{reached} of {len(rows)} formats at their known bound or below")
 
 
 def _print_summary(record: dict[str, Any], result: Result) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import queue
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -113,7 +114,7 @@ class Executor:
         function : function
         items : iterable
         idle : function
-            Called between items, or about once a second; an error of its ends the work.
+            Called at least about once a second; an error of its ends the work.
 
         Yields
         ------
@@ -121,11 +122,18 @@ class Executor:
             A result of workers elsewhere is untrusted.
         """
         for item in items:
+            answers: list[tuple[str, Any]] = []
+            # in a thread, because jitted code lets no signal through; left behind if `idle` raises
+            thread = threading.Thread(target=_answer, args=(function, item, answers), daemon=True)
+            thread.start()
+            while thread.is_alive():
+                idle()
+                thread.join(0.1)
             idle()
-            try:
-                yield "value", function(item)
-            except FlipsearchError as error:
-                yield "error", str(error)
+            kind, value = answers[0]
+            if kind == "raise":
+                raise value
+            yield kind, value
 
     def publish(self, flips_per_second: float, best_rank: int, sizes: dict[int, int]) -> None:
         """Show a run's progress: flips a second, best rank, pool size by rank."""
@@ -135,6 +143,16 @@ class Executor:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _answer(function: Callable[[Any], Any], item: Any, answers: list[tuple[str, Any]]) -> None:
+    """Add what a function gives for an item, and of which kind it is, to the answers."""
+    try:
+        answers.append(("value", function(item)))
+    except (FlipsearchError, MemoryError) as error:
+        answers.append(("error", str(error) or "no memory is left"))
+    except BaseException as error:
+        answers.append(("raise", error))
 
 
 class QueueExecutor(Executor):

@@ -1,20 +1,19 @@
-"""Tasks in a checkpoint, so that a deterministic run can be killed and still end as if it had not.
+"""Tasks in a checkpoint, and checkpoints that would be too large.
 
-What was asked and not yet told is part of the state of such a run: walks are pure functions of
-their tasks, so the same tasks, walked again and told in the same order, give the same run.
+Walks are pure functions of their tasks. A deterministic run therefore keeps the tasks asked and
+not yet told: walked again and told in the same order, they end the run as if it had never stopped.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from flipsearch.catalogue.codec import LARGEST_STATE_BYTES
-from flipsearch.formats import Format
-from flipsearch.rings import Ring
+from flipsearch.search.strategy import Strategy
 from flipsearch.walk.kinds import decode, encode
 from flipsearch.walk.task import WalkTask
 
@@ -25,25 +24,16 @@ TRIMMED_BYTES = LARGEST_STATE_BYTES * 3 // 4
 """Arrays of a checkpoint; the rest is for everything else, and for databases that take less."""
 
 
-class _Place(Protocol):
-    @property
-    def format(self) -> Format: ...
-    @property
-    def ring(self) -> Ring: ...
-
-
 def with_outstanding(state: Mapping[str, Any], tasks: Iterable[WalkTask]) -> dict[str, Any]:
-    """Return a strategy's state with tasks in it, as JSON values and arrays.
-
-    Parameters
-    ----------
-    state : mapping
-        What the strategy needs.
-    tasks : iterable of WalkTask
-        Of the strategy's ring, in the order asked.
-    """
+    """Return a strategy's state with tasks in it, in the order asked."""
     saved = [encode(task) for task in tasks]
     return {**state, OUTSTANDING: saved} if saved else dict(state)
+
+
+def outstanding_tasks(state: Mapping[str, Any], strategy: Strategy) -> list[WalkTask]:
+    """Return the tasks that `with_outstanding` put into a state."""
+    saved = state.get(OUTSTANDING, ())
+    return [decode(task, strategy.format, strategy.ring) for task in saved]
 
 
 def trimmed(state: Mapping[str, Any], limit: int = TRIMMED_BYTES) -> Mapping[str, Any]:
@@ -87,9 +77,3 @@ def _is_state(value: Any) -> bool:
     if isinstance(value, Mapping):
         return bool(value) and all(isinstance(item, np.ndarray) for item in value.values())
     return isinstance(value, np.ndarray)
-
-
-def outstanding_tasks(state: Mapping[str, Any], strategy: _Place) -> list[WalkTask]:
-    """Return the tasks that `with_outstanding` put into a state."""
-    saved = state.get(OUTSTANDING, ())
-    return [decode(task, strategy.format, strategy.ring) for task in saved]

@@ -22,8 +22,8 @@ from flipsearch.executors.answers import (
 )
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.search.orbits import Schedule
-from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.search.schedules import Schedule
+from flipsearch.search.strategies.cyclic import CyclicStrategy
 from flipsearch.walk import engine
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask
 
@@ -36,9 +36,7 @@ def sealed(task: WalkTask) -> tuple[Any, Any]:
 
 
 def symmetric_task() -> WalkTask:
-    strategy = SymmetricStrategy(
-        parse_format("3x3x3"), seed=1, schedules=(Schedule(5_000, 500, 6),)
-    )
+    strategy = CyclicStrategy(parse_format("3x3x3"), seed=1, schedules=(Schedule(5_000, 500, 6),))
     return strategy.ask()
 
 

@@ -22,11 +22,12 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search.diagonal import DiagonalStrategy
-from flipsearch.search.orbits import Schedule
-from flipsearch.search.pool import PoolStrategy, task_seed
-from flipsearch.search.rotation import RotationStrategy
-from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.search.schedules import Schedule
+from flipsearch.search.strategies.cyclic import CyclicStrategy
+from flipsearch.search.strategies.diagonal import DiagonalStrategy
+from flipsearch.search.strategies.pool import PoolStrategy
+from flipsearch.search.strategies.rotation import RotationStrategy
+from flipsearch.search.strategy import task_seed
 from flipsearch.walk import engine
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, pack
 
@@ -143,9 +144,7 @@ def test_every_task_comes_back_once_as_the_walk_says(make: Make, ring: Ring) -> 
 
 
 def test_symmetric_walks_come_back_as_such(make: Make) -> None:
-    strategy = SymmetricStrategy(
-        parse_format("3x3x3"), seed=1, schedules=(Schedule(5_000, 500, 6),)
-    )
+    strategy = CyclicStrategy(parse_format("3x3x3"), seed=1, schedules=(Schedule(5_000, 500, 6),))
     rotation = RotationStrategy(parse_format("ss:3x3x3"), Ring.F3, seed=1, steps=5_000)
     executor = make(1)
     asked: list[WalkTask] = [strategy.ask(), strategy.ask()]

@@ -12,11 +12,11 @@ from flipsearch.catalogue import Catalogue
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.search.diagonal import DiagonalStrategy
-from flipsearch.search.orbits import Schedule
-from flipsearch.search.rotation import RotationStrategy
-from flipsearch.search.run import search
-from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.search.schedules import Schedule
+from flipsearch.search.strategies.cyclic import CyclicStrategy
+from flipsearch.search.strategies.diagonal import DiagonalStrategy
+from flipsearch.search.strategies.rotation import RotationStrategy
+from flipsearch.search.study import Study
 from flipsearch.verify import is_valid
 from flipsearch.walk import engine
 from flipsearch.walk.quotient.task import QuotientOutcome, QuotientTask, write_out
@@ -41,10 +41,10 @@ def without_an_orbit(task: WalkTask) -> WalkOutcome:
     return dataclasses.replace(outcome, best=(best,), final=best)
 
 
-def made(kind: str) -> SymmetricStrategy | RotationStrategy | DiagonalStrategy:
+def made(kind: str) -> CyclicStrategy | RotationStrategy | DiagonalStrategy:
     if kind == "quotient":
         square = parse_format("3x3x3")
-        return SymmetricStrategy(square, seed=3, target=23, schedules=(Schedule(20_000, 500, 6),))  # type: ignore[arg-type]
+        return CyclicStrategy(square, seed=3, target=23, schedules=(Schedule(20_000, 500, 6),))  # type: ignore[arg-type]
     if kind == "rotation":
         return RotationStrategy(parse_format("ss:3x3x3"), Ring.F3, seed=3, target=20, steps=5_000)  # type: ignore[arg-type]
     return DiagonalStrategy(parse_format("us:3x3x3"), Ring.F3, seed=3, target=14, steps=20_000)  # type: ignore[arg-type]
@@ -58,7 +58,7 @@ def test_a_wrong_outcome_poisons_nothing(kind: str, tmp_path: Path) -> None:
         ThreadExecutor(2, without_an_orbit) as executor,
     ):
         run = catalogue.runs.start(strategy.format, strategy.ring, seed=3)
-        result = search(strategy, executor, catalogue, run, budget=15.0, lift=False)
+        result = Study(strategy, executor, catalogue, run).run(15.0, lift=False)
         assert {entry.task["number"] for entry in catalogue.runs.quarantined()} == {WRONG}
         assert result.stored
         for digest in result.stored:

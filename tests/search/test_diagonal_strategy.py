@@ -8,7 +8,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.lift import lift
 from flipsearch.rings import Ring
-from flipsearch.search.diagonal import DiagonalStrategy
+from flipsearch.search.strategies.diagonal import DiagonalStrategy
 from flipsearch.verify import is_valid, verify
 from flipsearch.walk import engine
 from flipsearch.walk.diagonal.task import DiagonalTask

@@ -12,8 +12,8 @@ from flipsearch.search.edges import (
     oriented,
     sorted_scheme,
 )
-from flipsearch.search.levels import key_of
-from flipsearch.search.meta import MetaStrategy, formats_within
+from flipsearch.search.pools import key_of
+from flipsearch.search.strategies.meta import MetaStrategy, formats_within
 from flipsearch.transform import extend, merge, permute, product
 from flipsearch.verify import is_valid
 from flipsearch.walk.engine import walk
@@ -59,9 +59,9 @@ def test_a_run_finds_small_ranks_and_passes_them_on() -> None:
     for scheme in found:
         assert is_valid(scheme)
         assert scheme.rank < scheme.format.naive_rank
-    for name, pool in strategy.pools.items():
-        assert min(pool.levels) == pool.best
-        for rank, states in pool.levels.items():
+    for name, pool in strategy.members.items():
+        assert min(pool.pools.levels) == pool.best
+        for rank, states in pool.pools.levels.items():
             assert rank <= pool.best + strategy.slack
             for state in states:
                 assert len(state) == rank
@@ -114,8 +114,8 @@ def test_offered_schemes_spread(seven: Scheme) -> None:
     at_most |= {"3x3x3": 26, "3x3x4": 34, "3x4x4": 44, "4x4x4": 49}
     assert ranks.keys() == at_most.keys()
     assert all(ranks[name] <= rank for name, rank in at_most.items())
-    for pool in strategy.pools.values():
-        for states in pool.levels.values():
+    for pool in strategy.members.values():
+        for states in pool.pools.levels.values():
             assert all(is_valid(unpack(pool.format, Ring.ZT, state)) for state in states)
 
 
@@ -141,11 +141,11 @@ def test_pools_hold_distinct_states() -> None:
     resumed = meta(seed=2, width=8)
     resumed.restore(strategy.state())
     for each in (strategy, resumed):
-        for pool in each.pools.values():
-            for rank, states in pool.levels.items():
+        for pool in each.members.values():
+            for rank, states in pool.pools.levels.items():
                 assert len(states) <= 8
                 assert len({key_of(state) for state in states}) == len(states)
-                assert pool.known_keys[rank] == {key_of(state) for state in states}
+                assert pool.pools._known[rank] == {key_of(state) for state in states}
 
 
 def test_offers_in_any_orientation(seven: Scheme) -> None:

@@ -13,7 +13,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats.tensors import polynomial_product
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search.pool import PoolStrategy
+from flipsearch.search.strategies.pool import PoolStrategy
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,10 @@ def search(database: str, *arguments: str) -> int:
         (["2x2x2", "--mirrored"], "--mirrored has no effect with --strategy pool"),
         (["2x2x2", "--address", "auto"], "--address is a cluster's"),
         (["2x2x2", "--strategy", "symmetric", "--from", "1"], "--from has no effect"),
-        (["2x2x2", "--strategy", "symmetric", "--ring", "ZT", "--mirrored"], "--ring F2"),
+        (
+            ["2x2x2", "--strategy", "symmetric", "--ring", "ZT", "--mirrored"],
+            "take --strategy cyclic",
+        ),
         (["--strategy", "meta"], "--within 2..4"),
         ([], "which format"),
     ],
@@ -58,7 +61,7 @@ def test_idle_options_are_refused(
 
 def test_a_gpu_alone_has_no_workers(database: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "2x2x2", "--gpu", "only", "--workers", "1", "--db", database]) == 2
-    assert "leave out --workers" in capsys.readouterr().err
+    assert "leave it out with --gpu only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,7 @@ def test_a_run_goes_on_as_it_is_or_not_at_all(
 def test_without_an_executor_no_run_is_recorded(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*arguments: object) -> None:
+    def refused(**options: object) -> None:
         raise UsageError("there is no GPU here")
 
     assert search(database, "2x2x2", "--run", "it") == 0
@@ -109,10 +112,10 @@ def test_without_an_executor_no_run_is_recorded(
 def test_ctrl_c_while_it_compiles_leaves_no_run(
     database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(strategy: object) -> None:
+    def interrupted(strategy: object, executor: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flipsearch.search.run.compile_ahead", interrupted)
+    monkeypatch.setattr("flipsearch.search.study.compile_ahead", interrupted)
     assert search(database, "2x2x2") == 130
     assert capsys.readouterr().err.splitlines()[-1] == "flipsearch: interrupted"
     with Catalogue.open(database) as catalogue:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flipsearch.search.orbits import OrbitPool, default_parts
+from flipsearch.search.strategies.cyclic import Group, State, default_parts
 
 
 def test_default_parts() -> None:
@@ -23,22 +23,20 @@ def test_default_parts() -> None:
 def test_a_pool_keeps_what_is_near_its_best(
     counts: list[int], mirrored: bool, width: int, slack: int
 ) -> None:
-    pool, choice = OrbitPool((), mirrored), np.random.default_rng(0)
+    group, choice = Group((), mirrored, width, slack), np.random.default_rng(0)
+    pool = group.pools
     cubes = np.ones(2, dtype=np.uint64)
     best = 1 << 30
     for count in counts:
         rank = (6 if mirrored else 3) * count + 2
-        near = rank <= best + slack * pool.orbit
+        near = rank <= best + slack * group.orbit
         orbits = np.full((count, 3, 1), count, dtype=np.uint64)
-        assert pool.add((orbits, cubes), width, slack, choice) == near
+        assert pool.admit(State(orbits, cubes), choice) == near
         best = min(best, rank)
-    assert pool.best == min(pool.levels) == best
-    assert max(pool.levels) <= best + slack * pool.orbit
+    assert pool.best_rank == min(pool.levels) == best
+    assert max(pool.levels) <= best + slack * group.orbit
     for rank, states in pool.levels.items():
         assert 1 <= len(states) <= width
-        assert all(pool.rank(*state) == rank for state in states)
-    again = OrbitPool((), mirrored)
-    again.restore(pool.state())
-    assert again.best == pool.best
-    drawn = again.draw(choice)
-    assert pool.rank(*drawn) in pool.levels
+        assert all(group.rank(state) == rank for state in states)
+    drawn = pool.draw(choice, 0.5)
+    assert group.rank(drawn) in pool.levels

@@ -9,9 +9,10 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search.descent import draw_ladder, predecessors
-from flipsearch.search.levels import can_flip, key_of
-from flipsearch.search.pool import PoolStrategy, task_seed
+from flipsearch.search.ladder import draw_ladder, predecessors
+from flipsearch.search.pools import can_flip, key_of
+from flipsearch.search.strategies.pool import PoolStrategy
+from flipsearch.search.strategy import task_seed
 from flipsearch.transform.dimensions import extend
 from flipsearch.verify import verify
 from flipsearch.walk import engine

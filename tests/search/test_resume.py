@@ -19,13 +19,14 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.search.checkpoint import outstanding_tasks, trimmed, with_outstanding
-from flipsearch.search.diagonal import DiagonalStrategy
-from flipsearch.search.meta import MetaStrategy, formats_within
-from flipsearch.search.orbits import Schedule
-from flipsearch.search.pool import PoolStrategy
-from flipsearch.search.rotation import RotationStrategy
-from flipsearch.search.run import Result, search
-from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.search.progress import Result
+from flipsearch.search.schedules import Schedule
+from flipsearch.search.strategies.cyclic import CyclicStrategy
+from flipsearch.search.strategies.diagonal import DiagonalStrategy
+from flipsearch.search.strategies.meta import MetaStrategy, formats_within
+from flipsearch.search.strategies.pool import PoolStrategy
+from flipsearch.search.strategies.rotation import RotationStrategy
+from flipsearch.search.study import Study
 from flipsearch.walk import engine
 from flipsearch.walk.quotient.task import QuotientTask
 from flipsearch.walk.rotation.task import RotationTask
@@ -76,14 +77,12 @@ def go(
         executor = executor or ThreadExecutor(2)
         with executor:
             try:
-                result = search(
+                result = Study(
                     *(strategy, executor, catalogue, run),
-                    budget=60,
                     deterministic=True,
                     outstanding=outstanding,
                     checkpoint_seconds=0.0,
-                    lift=False,
-                )
+                ).run(60, lift=False)
             except PowerCutError:
                 return None, acknowledged
         return result, acknowledged
@@ -105,9 +104,10 @@ def test_a_run_killed_three_times_ends_as_one_that_was_not(tmp_path: Path) -> No
     assert pack_state(resumed.state()) == pack_state(whole.state())
     assert ended.progress.best_rank == result.progress.best_rank
     with Catalogue.open(tmp_path / "whole.sqlite") as one, Catalogue.open(cut) as other:
-        assert one.run("it").flips == other.run("it").flips > 0
-        names = {record.hash for record in one.records(run=one.run("it").id)}
-        assert names <= {record.hash for record in other.records(run=other.run("it").id)}
+        assert one.runs.get("it").flips == other.runs.get("it").flips > 0
+        names = {record.hash for record in one.schemes.records(run=one.runs.get("it").id)}
+        run = other.runs.get("it").id
+        assert names <= {record.hash for record in other.schemes.records(run=run)}
     assert_nothing_lost(cut, acknowledged + stored)
 
 
@@ -133,10 +133,10 @@ def meta() -> MetaStrategy:
     return MetaStrategy(formats_within(2, 3), Ring.F2, 5, width=3, schedules=quick)
 
 
-def symmetric() -> SymmetricStrategy:
+def symmetric() -> CyclicStrategy:
     quick = (Schedule(5_000, 500, 9), Schedule(8_000, 1_000, 6, 2))
     general = parse_format("3x3x3")
-    return SymmetricStrategy(general, 5, width=3, without=0.1, schedules=quick)
+    return CyclicStrategy(general, 5, width=3, without=0.1, schedules=quick)
 
 
 def rotation() -> RotationStrategy:

@@ -7,7 +7,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.lift import lift
 from flipsearch.rings import Ring
-from flipsearch.search.rotation import BEGINNING, PATIENCE, RotationStrategy
+from flipsearch.search.strategies.rotation import BEGINNING, PATIENCE, RotationStrategy
 from flipsearch.verify import is_valid, verify
 from flipsearch.walk import engine
 from flipsearch.walk.rotation.task import RotationTask
@@ -124,5 +124,5 @@ def test_refusals() -> None:
     with pytest.raises(UsageError, match="F3 and ZT, not over F2"):
         strategy(ring=Ring.F2)
     for other in (strategy(seed=2), strategy("sw:3x3x3"), strategy(ring=Ring.ZT)):
-        with pytest.raises(UsageError, match="not of this symmetric run"):
+        with pytest.raises(UsageError, match="not of this rotation run"):
             strategy().restore(other.state())

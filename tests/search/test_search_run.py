@@ -14,10 +14,10 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search import keeper
-from flipsearch.search import run as run_module
-from flipsearch.search.pool import PoolStrategy
-from flipsearch.search.run import Stop, search
+from flipsearch.search import keeper, lifting, study
+from flipsearch.search.progress import Stop
+from flipsearch.search.strategies.pool import PoolStrategy
+from flipsearch.search.study import Study
 from flipsearch.verify import is_valid, verify
 from flipsearch.walk import engine
 from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
@@ -29,10 +29,10 @@ def catalogue(tmp_path):
         yield opened
 
 
-def run_search(catalogue, strategy, walk=engine.walk, **options):
+def run_search(catalogue, strategy, walk=engine.walk, budget=20.0, **options):
     run = catalogue.runs.start(strategy.format, strategy.ring, seed=strategy.seed)
     with ThreadExecutor(2, walk) as executor:
-        return search(strategy, executor, catalogue, run, **{"budget": 20.0, **options})
+        return Study(strategy, executor, catalogue, run, **options).run(budget)
 
 
 def test_finds_lifts_and_stores(catalogue):
@@ -59,8 +59,8 @@ def test_what_does_not_lift_does_not_hide_what_does(catalogue, monkeypatch):
             raise LiftError("as if it were 4x4x4 of rank 47")
         return lift_of(scheme)
 
-    lift_of = keeper.lifted
-    monkeypatch.setattr(keeper, "lifted", picky)
+    lift_of = lifting.lifted
+    monkeypatch.setattr(lifting, "lifted", picky)
     strategy = PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=5, target=23)
     result = run_search(catalogue, strategy)
     ranks = sorted(strategy.levels)
@@ -86,9 +86,9 @@ def test_lifting_ends_when_the_catalogue_is_in_trouble(catalogue, monkeypatch):
             raise SpooledError("the disk is full", None)
         store(self, scheme, provenance)
 
-    lift_of, store = keeper.lifted, keeper.Keeper._store
-    monkeypatch.setattr(keeper, "lifted", lower_each_time)
-    monkeypatch.setattr(keeper.Keeper, "_store", full)
+    lift_of, store = lifting.lifted, keeper.Keeper.store
+    monkeypatch.setattr(lifting, "lifted", lower_each_time)
+    monkeypatch.setattr(keeper.Keeper, "store", full)
     strategy = PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=5, target=23)
     with pytest.raises(SpooledError):
         run_search(catalogue, strategy)
@@ -97,7 +97,7 @@ def test_lifting_ends_when_the_catalogue_is_in_trouble(catalogue, monkeypatch):
 
 @pytest.mark.parametrize(("name", "expected"), [("2x2x2", 256), ("5x5x5", 32)])
 def test_costly_lifts_are_tried_less_often(name, expected):
-    assert keeper.tries(naive_scheme(parse_format(name), Ring.F2)) == expected
+    assert lifting.tries(naive_scheme(parse_format(name), Ring.F2)) == expected
 
 
 def test_deterministic_runs_are_equal(tmp_path):
@@ -106,9 +106,7 @@ def test_deterministic_runs_are_equal(tmp_path):
         with Catalogue.open(tmp_path / name) as catalogue:
             run = catalogue.runs.start("3x3x3", "F2", seed=3)
             with ThreadExecutor(workers) as executor:
-                search(
-                    strategy, executor, catalogue, run, budget=60.0, deterministic=True, lift=False
-                )
+                Study(strategy, executor, catalogue, run, deterministic=True).run(60.0, lift=False)
         format_, ring = strategy.format, strategy.ring
         return {unpack(format_, ring, s).content_hash for s in strategy.best_states()}
 
@@ -163,8 +161,11 @@ def test_an_error_anywhere_ends_the_run_and_keeps_a_checkpoint(
 ):
     target = 7 if where == "lift" else 0
     strategy = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=5, target=target, steps=100)
-    owner = keeper.Keeper if where in ("keep", "lift") else PoolStrategy
-    whole, calls = getattr(owner, where), []
+    owner, name = {
+        "keep": (keeper.Keeper, where),
+        "lift": (lifting.Lifting, "run"),
+    }.get(where, (PoolStrategy, where))
+    whole, calls = getattr(owner, name), []
 
     def failing(self, *arguments):
         calls.append(where)
@@ -172,7 +173,7 @@ def test_an_error_anywhere_ends_the_run_and_keeps_a_checkpoint(
             raise ZeroDivisionError("a fault of the program")
         return whole(self, *arguments)
 
-    monkeypatch.setattr(owner, where, failing)
+    monkeypatch.setattr(owner, name, failing)
     with pytest.raises(ZeroDivisionError):
         run_search(catalogue, strategy, deterministic=deterministic, checkpoint_seconds=0.0)
     monkeypatch.undo()
@@ -198,13 +199,13 @@ def test_ctrl_c_in_a_notebook_ends_the_run(catalogue):
 
 def test_lifting_ends_at_its_share_of_the_budget(catalogue, monkeypatch):
     def slow(scheme):
-        if scheme.rank != 8:  # the tiny one that compiles
-            time.sleep(30)
+        time.sleep(30)
         return lift_of(scheme)
 
-    lift_of = keeper.lifted
-    monkeypatch.setattr(keeper, "lifted", slow)
-    monkeypatch.setattr(run_module, "LIFTING_SECONDS", 0.3)
+    lift_of = lifting.lifted
+    monkeypatch.setattr(lifting, "lifted", slow)
+    monkeypatch.setattr(study, "LIFTING_SECONDS", 0.3)
+    monkeypatch.setattr(lifting, "FIRST_SECONDS", 0.0)
     strategy = PoolStrategy(parse_format("2x3x3"), Ring.F2, seed=2, target=15)
     messages = []
     began = time.monotonic()
@@ -227,8 +228,8 @@ def test_a_signal_during_a_lift_ends_it(catalogue, monkeypatch):
         time.sleep(30)
         return lift_of(scheme)
 
-    lift_of = keeper.lifted
-    monkeypatch.setattr(keeper, "lifted", slow)
+    lift_of = lifting.lifted
+    monkeypatch.setattr(lifting, "lifted", slow)
     strategy = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=2, target=7)
     began = time.monotonic()
     result = run_search(catalogue, strategy, stop=stop)

@@ -9,7 +9,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search.descent import naive_start
+from flipsearch.search.ladder import naive_start
 from flipsearch.walk import engine
 from flipsearch.walk.diagonal.task import DiagonalTask
 from flipsearch.walk.gpu.batch import walk_many

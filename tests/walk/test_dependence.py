@@ -9,7 +9,7 @@ from flipsearch.algebra.exact import dependency
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
-from flipsearch.search.levels import sandwiched, without_dependence
+from flipsearch.search.pools import sandwiched, without_dependence
 from flipsearch.verify import verify
 from flipsearch.walk import engine
 from flipsearch.walk.dependence import is_dependent

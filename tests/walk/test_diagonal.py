@@ -11,7 +11,7 @@ from test_same_outcome import assert_same
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring
-from flipsearch.search.descent import naive_start
+from flipsearch.search.ladder import naive_start
 from flipsearch.verify import is_valid
 from flipsearch.walk import engine
 from flipsearch.walk.diagonal.task import (

@@ -21,10 +21,11 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search.orbits import Schedule
-from flipsearch.search.pool import PoolStrategy
-from flipsearch.search.run import Stop, search
-from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.search.progress import Stop
+from flipsearch.search.schedules import Schedule
+from flipsearch.search.strategies.cyclic import CyclicStrategy
+from flipsearch.search.strategies.pool import PoolStrategy
+from flipsearch.search.study import Study
 from flipsearch.walk import engine
 from flipsearch.walk.gpu import batch as gpu_batch
 from flipsearch.walk.gpu import device as gpu
@@ -233,9 +234,7 @@ def test_the_executor_hands_back_every_task_once():
 
 @needs_compiler
 def test_symmetric_walks_and_large_states_run_on_a_core():
-    strategy = SymmetricStrategy(
-        parse_format("3x3x3"), seed=1, schedules=(Schedule(5_000, 500, 6),)
-    )
+    strategy = CyclicStrategy(parse_format("3x3x3"), seed=1, schedules=(Schedule(5_000, 500, 6),))
     asked = [strategy.ask() for _ in range(3)]
     with DeviceExecutor(HostDevice()) as executor:
         for task in asked:
@@ -379,9 +378,8 @@ def test_progress_during_launches_and_an_interrupt_that_drains(tmp_path):
         DeviceExecutor(device, walkers=32) as executor,
     ):
         run = catalogue.runs.start("3x3x3", "F2")
-        result = search(
-            strategy, executor, catalogue, run, budget=100, report=report, stop=stop, lift=False
-        )
+        study = Study(strategy, executor, catalogue, run, report=report, stop=stop)
+        result = study.run(100, lift=False)
     assert result.interrupted
     assert result.progress.seconds < 60
     assert result.progress.flips > 0

@@ -4,8 +4,8 @@ import pytest
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.search.orbits import PATIENCE, Schedule
-from flipsearch.search.symmetric import SymmetricStrategy
+from flipsearch.search.schedules import Schedule
+from flipsearch.search.strategies.cyclic import PATIENCE, CyclicStrategy
 from flipsearch.verify import is_valid
 from flipsearch.walk.engine import walk
 from flipsearch.walk.quotient.task import QuotientTask, write_out
@@ -14,9 +14,9 @@ from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
 QUICK = (Schedule(20_000, 2_000, 9), Schedule(50_000, 5_000, 6, 2))
 
 
-def strategy(n: int = 3, seed: int = 1, **options: object) -> SymmetricStrategy:
+def strategy(n: int = 3, seed: int = 1, **options: object) -> CyclicStrategy:
     settings: dict[str, object] = {"schedules": QUICK}
-    return SymmetricStrategy(parse_format(f"{n}x{n}x{n}"), seed, **(settings | options))  # type: ignore[arg-type]
+    return CyclicStrategy(parse_format(f"{n}x{n}x{n}"), seed, **(settings | options))  # type: ignore[arg-type]
 
 
 def run(task: WalkTask) -> WalkOutcome:
@@ -35,9 +35,9 @@ def test_runs_reach_low_ranks(mirrored: bool) -> None:
     assert min(scheme.rank for scheme in found) == search.best_rank
     assert not search.found()
     assert all(is_valid(scheme) for scheme in found)
-    for pool in search.pools:
-        assert min(pool.levels) == pool.best
-        for rank, states in pool.levels.items():
+    for pool in search.groups:
+        assert min(pool.pools.levels) == pool.pools.best_rank
+        for rank, states in pool.pools.levels.items():
             for orbits, cubes in states:
                 state = write_out(orbits, cubes, 3, pool.mirrored)
                 assert len(state) == rank
@@ -89,8 +89,8 @@ def test_mirrored_searches_go_on_under_c3() -> None:
         assert is_valid(unpack(search.format, Ring.F2, state))
         search.tell(run(task))
     assert groups == {True, False}
-    *mirrored, loose = search.pools
-    assert loose.best == search.best_rank <= min(pool.best for pool in mirrored)
+    *mirrored, loose = (group.pools for group in search.groups)
+    assert loose.best_rank == search.best_rank <= min(pool.best_rank for pool in mirrored)
     resumed = strategy(3, mirrored=True, without=0.0, loosened=0.5)
     resumed.restore(search.state())
     assert resumed.sizes == search.sizes
@@ -98,8 +98,8 @@ def test_mirrored_searches_go_on_under_c3() -> None:
 
 def test_without_mirror_images_there_is_one_group() -> None:
     search = strategy(3, without=0.0, loosened=1.0)
-    assert all(not pool.mirrored for pool in search.pools)
-    assert len(search.pools) == 1
+    assert all(not pool.mirrored for pool in search.groups)
+    assert len(search.groups) == 1
 
 
 def test_replay_and_resume() -> None:
@@ -133,8 +133,8 @@ def test_outcomes_of_forgotten_tasks_are_ignored() -> None:
 
 def test_refusals() -> None:
     with pytest.raises(UsageError, match="n x n x n"):
-        SymmetricStrategy(parse_format("2x2x3"), 0)
+        CyclicStrategy(parse_format("2x2x3"), 0)
     with pytest.raises(UsageError, match="n x n x n"):
-        SymmetricStrategy(parse_format("ss:3x3x3"), 0)
-    with pytest.raises(UsageError, match="not of this symmetric run"):
+        CyclicStrategy(parse_format("ss:3x3x3"), 0)
+    with pytest.raises(UsageError, match="not of this cyclic run"):
         strategy(seed=1).restore(strategy(seed=2).state())

@@ -1,15 +1,14 @@
-"""Descents: ladders of formats, each rung walked from the best of the one below, extended.
+"""Ladders: formats of growing sides, each walked from the best of the one below, extended.
 
 From the naive scheme a walk of 4x4x4 over F2 reaches rank 47 once in half a thousand million flips
 and ends in Strassen's scheme squared far more often. From a scheme of 3x4x4 of rank 38 with the 16
-naive products of another row appended, it reaches 47 in five million, nearly every time. So a
-descent climbs a ladder of formats instead, one side longer at every rung, and walks on every rung
-until it stops improving. The ladder is drawn at random: where a descent ends is largely settled by
-how it began. (Arai, Ichikawa and Hukushima, "Adaptive flip graph algorithm for matrix
-multiplication", constrain the search to extensions of smaller schemes for the same reason.)
+naive products of another row appended, it reaches 47 in five million, nearly every time. A descent
+therefore climbs a ladder: one side grows at every rung, and each rung is walked until it stops
+improving. The ladder is drawn at random, because a descent's beginning largely settles its end.
+(Arai, Ichikawa and Hukushima, "Adaptive flip graph algorithm for matrix multiplication", constrain
+the search to extensions of smaller schemes for the same reason.)
 
-Invariant: the pools of a descent hold schemes of its current rung's format only; what a descent
-does is a function of its ladder, of the generator it draws from and of the outcomes it is told.
+Invariant: the pools of a descent hold schemes of its current rung's format only.
 """
 
 from __future__ import annotations
@@ -23,21 +22,22 @@ import numpy as np
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search.levels import Pools
+from flipsearch.search.pools import Pools
+from flipsearch.search.schedules import pick
 from flipsearch.transform.dimensions import extend, free_dimensions, resized, tied_dimensions
 from flipsearch.walk.task import Words, pack, unpack
 
 SHORTEST = 2
 """Ladders begin where no side is longer than this."""
 PATIENCE, TOP_PATIENCE = 20_000_000, 6_000
-"""Steps without improvement that end the last rung, beside half of those it took to get there: a
-number, or the other by the square of the naive rank if that is more."""
+"""Steps without improvement that end the last rung: the larger of the first number and of the
+second times the square of the naive rank; half the steps up to the last improvement are added."""
 LONGEST_RUNG, RUNG_PATIENCE = 100_000_000, 3_000
-"""The same on the rungs below: a number, or the other by the square of the naive rank if less."""
+"""The same on the rungs below, where the smaller one counts."""
 
 
 def predecessors(format_: Format) -> list[tuple[MatrixProduct, int]]:
-    """Return the formats one index smaller, each with the dimension that is to grow."""
+    """Return the formats that are one index smaller, each with the dimension that grows."""
     if not isinstance(format_, MatrixProduct):
         return []
     found = []
@@ -57,7 +57,7 @@ def draw_ladder(format_: Format, random: np.random.Generator) -> list[tuple[Form
     """
     rungs: list[tuple[Format, int]] = []
     while choices := predecessors(format_):
-        smaller, dimension = choices[int(random.integers(len(choices)))]
+        smaller, dimension = pick(random, choices)
         rungs.append((format_, dimension))
         format_ = smaller
     rungs.append((format_, 0))
@@ -66,7 +66,7 @@ def draw_ladder(format_: Format, random: np.random.Generator) -> list[tuple[Form
 
 @dataclass
 class Descent:
-    """One way down: where it is on its ladder, and how it goes there.
+    """One way up a ladder and down in rank: its rung, and how it goes there.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Descent:
     number: int
     ring: Ring
     ladder: list[tuple[Format, int]]
-    pools: Pools
+    pools: Pools[Words]
     rung: int = 0
     steps: int = 0
     last_gain: int = 0
@@ -121,7 +121,7 @@ class Descent:
 
     @property
     def is_over(self) -> bool:
-        """Whether the current rung has been walked enough: no way on, or no gain for too long."""
+        """Whether the rung is walked out: no best state has a flip, or no gain came for long."""
         if not self.pools.mobile[self.pools.best_rank]:
             return True
         return self.steps > 3 * self.last_gain // 2 + self.patience
@@ -157,7 +157,7 @@ class Descent:
             if len(ladder) < len(state["grown"]):
                 assert isinstance(format_, MatrixProduct)
                 format_ = resized(format_, int(dimension), -1)
-        pools = Pools.restored(ring, state["pools"])
+        pools = Pools[Words](ring).restore(state["pools"])
         numbers = (int(state[key]) for key in ("rung", "steps", "last_gain"))
         return cls(int(state["number"]), ring, ladder, pools, *numbers)
 

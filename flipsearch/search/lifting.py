@@ -1,0 +1,190 @@
+"""The end of a search over F2 or F3: its best schemes lifted to characteristic 0.
+
+Of a format one scheme of the lowest rank is lifted, then one of each of the two lowest, and so on,
+as long as nothing lower has been lifted. Ranks of which nothing lifts, as 47 and 48 of 4x4x4 over
+F2, therefore do not keep those above from their turn.
+
+Invariant: nobody trusts a lift; it is proved before it is stored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from flipsearch.catalogue import Provenance, SpooledError
+from flipsearch.errors import CatalogueError, FlipsearchError
+from flipsearch.executors import Executor
+from flipsearch.formats import Format, MatrixProduct
+from flipsearch.lift import lift
+from flipsearch.rings import Ring, parse_ring
+from flipsearch.scheme import Scheme
+from flipsearch.search.keeper import Keeper
+from flipsearch.search.progress import Stop
+from flipsearch.search.strategy import Levels
+from flipsearch.transform.ternary import ternary_sandwich
+from flipsearch.walk.task import unpack
+
+LEAST_TRIED, MOST_TRIED = 32, 256
+"""Bounds on the schemes of a format that are tried; few where each takes long."""
+TRIED_A_FORMAT = 8
+"""The same for each format of a search of many, where it would be a new best."""
+OPERATIONS = 2e11
+"""Word operations of elimination that pay for more than the least: about ten seconds."""
+FIRST_SECONDS = 120.0
+"""Time on top for the first scheme, because lifting may have to be compiled."""
+
+
+class _OverError(Exception):
+    """The time for lifting is over, or the user has asked to stop."""
+
+
+class Lifting:
+    """Lifts the best schemes of a search, on the workers of its executor where that can.
+
+    Parameters
+    ----------
+    keeper : Keeper
+        Stores the lifts; its result is told of them.
+    executor : Executor
+    stop : Stop
+        The first signal during lifting ends it.
+    show : function
+        Called several times a second.
+    """
+
+    def __init__(
+        self, keeper: Keeper, executor: Executor, stop: Stop, show: Callable[[], None]
+    ) -> None:
+        self.keeper, self.executor, self.stop, self.show = keeper, executor, stop, show
+        self.strategy, self.result = keeper.strategy, keeper.result
+        self._ranks: dict[str, int] = {}
+        self._asked, self._seconds, self._deadline = stop.asked, 0.0, 0.0
+
+    def run(self, seconds: float) -> None:
+        """Lift until nothing lower is worth trying, for so many seconds at most."""
+        strategy, result = self.strategy, self.result
+        if result.scheme is None:
+            result.scheme = unpack(strategy.format, strategy.ring, strategy.best_states()[0])
+        if strategy.ring.characteristic == 0:
+            result.lifted = result.scheme
+            return
+        began = time.monotonic()
+        self._seconds, self._deadline = seconds, began + seconds + FIRST_SECONDS
+        try:
+            self._lift_all(result.scheme)
+        except _OverError:
+            if self.stop.asked == self._asked and result.lifted is None:
+                result.lift_failure = (
+                    f"none of those tried in {seconds:.0f} s lifts: give a longer --budget, or "
+                    "lift the scheme by flipsearch lift"
+                )
+        result.lifting_seconds = time.monotonic() - began
+
+    def _lift_all(self, best: Scheme) -> None:
+        families, jobs = self.strategy.families(), self.executor.jobs
+        for format_, levels in families:
+            count = tries(best)
+            if len(families) > 1:
+                count = TRIED_A_FORMAT
+                with suppress(CatalogueError):  # then more is lifted than needed
+                    held = self.keeper.catalogue.best(format_)
+                    if held is not None:
+                        self._ranks[str(format_)] = held.rank
+            candidates = islice(self._candidates(format_, levels), count)
+            # with the catalogue in trouble every further scheme would wait for it in vain
+            while self.keeper.trouble is None and (batch := list(islice(candidates, jobs))):
+                for scheme, answer in zip(batch, self._each(batch), strict=False):
+                    self._deadline = min(self._deadline, time.monotonic() + self._seconds)
+                    if self.keeper.trouble is None:
+                        self._take(scheme, *answer)
+
+    def _each(self, schemes: list[Scheme]) -> Iterator[tuple[str, Any]]:
+        return self.executor.each(lifted, schemes, self._idle)
+
+    def _idle(self) -> None:
+        if self.stop.asked > self._asked or time.monotonic() > self._deadline:
+            raise _OverError
+        self.show()
+        self.keeper.beat()
+
+    def _candidates(self, format_: Format, levels: Levels) -> Iterator[Scheme]:
+        """Yield schemes of the pools, of lower ranks than have been lifted meanwhile."""
+        random = np.random.default_rng(self.strategy.seed)
+        waiting = {
+            rank: [levels[rank][int(i)] for i in random.permutation(len(levels[rank]))]
+            for rank in sorted(levels)
+        }
+        width = 0
+        while ranks := [r for r, left in waiting.items() if left and self._wants(format_, r)]:
+            width += 1
+            for rank in ranks[:width]:
+                if self._wants(format_, rank):
+                    yield unpack(format_, self.strategy.ring, waiting[rank].pop())
+
+    def _wants(self, format_: Format, rank: int) -> bool:
+        """Whether nothing of that rank has been lifted."""
+        return rank < self._ranks.get(str(format_), rank + 1)
+
+    def _take(self, scheme: Scheme, kind: str, value: Any) -> None:
+        """Store the lift of a scheme, which nobody has checked yet."""
+        result = self.result
+        if kind == "error":
+            result.lift_failure = str(value)
+            return
+        try:
+            ring, u, v, w, denominators = value
+            found = Scheme(scheme.format, parse_ring(str(ring)), u, v, w, denominators)
+            self.keeper.store(
+                found,
+                Provenance(
+                    run=result.run.id,
+                    seed=result.run.seed,
+                    lifted_from=scheme.content_hash,
+                    method=f"Hensel lift from {scheme.ring}",
+                ),
+            )
+        except SpooledError as error:
+            self.keeper.trouble = error
+        except (FlipsearchError, TypeError, ValueError) as error:
+            result.lift_failure = f"a wrong lift was rejected: {error}"
+            self.keeper.reject(result.lift_failure, None)
+            return
+        if self._wants(found.format, found.rank):
+            self._ranks[str(found.format)] = found.rank
+            if result.scheme is not None and found.format == result.scheme.format:
+                result.lifted = found
+
+
+def tries(scheme: Scheme) -> int:
+    """Return how many schemes of a format and about a rank are worth lifting, by their cost.
+
+    The Jacobian of the Brent equations has rank x (sum of factor lengths) columns and as many rows
+    as the tensor has entries; over F2 elimination takes a word operation for 64 of its entries.
+    """
+    lengths = [factor.shape[1] for factor in (scheme.u, scheme.v, scheme.w)]
+    columns = scheme.rank * sum(lengths)
+    operations = columns**2 * float(np.prod(lengths)) / 64
+    return int(np.clip(OPERATIONS / operations, LEAST_TRIED, MOST_TRIED))
+
+
+def lifted(scheme: Scheme) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return ring, factors and denominators of the lift of a scheme, as plain values.
+
+    A lift of a general format to Z is made ternary by a change of basis where that succeeds.
+
+    Raises
+    ------
+    LiftError
+        It does not lift.
+    """
+    found = lift(scheme).scheme
+    format_ = found.format
+    if isinstance(format_, MatrixProduct) and format_.is_general and found.ring is Ring.Z:
+        found = ternary_sandwich(found) or found
+    return str(found.ring), found.u, found.v, found.w, found.denominators

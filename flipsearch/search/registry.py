@@ -1,0 +1,197 @@
+"""Strategies by name: the command line, `resume` and every other maker of strategies ask here.
+
+A strategy of another package is found by `register_strategy`, or by an entry point of the group
+``flipsearch.strategies`` whose name is the strategy's and whose object is its class.
+
+Invariant: a strategy is made from what the run's record keeps (format, ring, seed, parameters) and
+from schemes named there by their hashes, so that `resume` makes the same one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from flipsearch.catalogue import Catalogue, Run
+from flipsearch.errors import UsageError
+from flipsearch.formats import Format, parse_format
+from flipsearch.rings import Ring
+from flipsearch.search.strategy import Setting, Strategy
+
+GROUP = "flipsearch.strategies"
+STARTS_A_FORMAT = 8
+"""Schemes of a format that a meta search starts from, lowest ranks first."""
+
+_PLACES = {
+    "pool": "flipsearch.search.strategies.pool:PoolStrategy",
+    "meta": "flipsearch.search.strategies.meta:MetaStrategy",
+    "cyclic": "flipsearch.search.strategies.cyclic:CyclicStrategy",
+    "rotation": "flipsearch.search.strategies.rotation:RotationStrategy",
+    "diagonal": "flipsearch.search.strategies.diagonal:DiagonalStrategy",
+}
+_registered: dict[str, type[Strategy]] = {}
+
+
+def register_strategy(name: str, strategy: type[Strategy]) -> None:
+    """Make a strategy known by a name.
+
+    Raises
+    ------
+    UsageError
+        Another strategy has the name.
+    """
+    if name == "symmetric" or name in _PLACES or _registered.get(name, strategy) is not strategy:
+        raise UsageError(f"there is a strategy {name!r} already")
+    _registered[name] = strategy
+
+
+def strategy_names() -> list[str]:
+    """Return the names of all strategies, those of other packages included."""
+    others = {*_registered, *entry_points(group=GROUP).names}
+    return [*_PLACES, *sorted(others - set(_PLACES))]
+
+
+def strategy_named(name: str, ring: Ring = Ring.F2) -> type[Strategy]:
+    """Return the class of a strategy; ``symmetric`` is cyclic over F2 and rotation elsewhere.
+
+    Raises
+    ------
+    UsageError
+        There is none of that name.
+    """
+    if name == "symmetric":
+        name = "cyclic" if ring is Ring.F2 else "rotation"
+    if name in _registered:
+        return _registered[name]
+    if name in _PLACES:
+        module, _, attribute = _PLACES[name].partition(":")
+        found: type[Strategy] = getattr(importlib.import_module(module), attribute)
+        return found
+    for point in entry_points(group=GROUP, name=name):
+        loaded: type[Strategy] = point.load()
+        return loaded
+    raise UsageError(f"no strategy {name!r}: there are {', '.join(strategy_names())}")
+
+
+def refuse_idle_options(name: str, ring: Ring, given: Mapping[str, Any]) -> None:
+    """Refuse options that a strategy would not look at.
+
+    Parameters
+    ----------
+    name : str
+        The strategy, as the user calls it.
+    ring : Ring
+    given : mapping
+        Values by option as in `Strategy.options`, false where one is not given; others may be
+        among them.
+
+    Raises
+    ------
+    UsageError
+        There is one.
+    """
+    strategy = strategy_named(name, ring)
+    for option in ("format", "target", "start", "within", "mirrored"):
+        if given.get(option) and option not in strategy.options:
+            word = {"format": "a format", "start": "--from"}.get(option, f"--{option}")
+            others = [n for n in strategy_names() if option in strategy_named(n).options]
+            own = ", which starts from naive schemes of its own" if option == "start" else ""
+            raise UsageError(
+                f"{word} has no effect with --strategy {name} over {ring}{own}: leave it out, or "
+                f"take --strategy {' or '.join(others)}"
+            )
+
+
+def make_strategy(
+    catalogue: Catalogue,
+    name: str,
+    format_: Format | None,
+    ring: Ring,
+    seed: int,
+    parameters: Mapping[str, Any],
+) -> Strategy:
+    """Return the strategy of a run.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Holds the schemes to start from, and the known bounds.
+    name : str
+    format_ : Format or None
+        None where ``within`` says which.
+    ring : Ring
+    seed : int
+    parameters : mapping
+        ``target``, ``start`` (hashes), ``within``, ``mirrored``.
+
+    Raises
+    ------
+    UsageError
+        They do not go together.
+    """
+    strategy = strategy_named(name, ring)
+    within, hashes = parameters.get("within"), list(parameters.get("start") or ())
+    if format_ is None and not within:
+        raise UsageError("which format? for instance: search 4x4x4")
+    stored = catalogue.schemes.by_hash(hashes)
+    for each in hashes:
+        if each not in stored and not within:
+            catalogue.schemes.get(each)  # says that it is missing
+    known = catalogue.bounds.all() if within else {}
+    setting = Setting(
+        format_,
+        ring,
+        seed,
+        target=int(parameters.get("target") or 0),
+        starts=tuple(stored[each].scheme for each in hashes if each in stored),
+        within=within,
+        mirrored=bool(parameters.get("mirrored")),
+        bounds={name: bound.value for (name, over), bound in known.items() if over is ring},
+    )
+    return strategy.make(setting)
+
+
+def remade(catalogue: Catalogue, run: Run) -> tuple[Strategy, dict[str, Any] | None]:
+    """Return the strategy of a run as its last checkpoint left it, and that state.
+
+    Raises
+    ------
+    UsageError
+        The run is on a tensor whose definition is not stored.
+    """
+    parameters, state = dict(run.parameters), catalogue.runs.last_checkpoint(run)
+    within = bool(parameters.get("within"))
+    if within and state is not None:
+        parameters["start"] = []  # the state holds all that was made of them
+    format_ = None if within else _format_of(catalogue, run)
+    strategy = make_strategy(catalogue, run.strategy, format_, run.ring, run.seed or 0, parameters)
+    return strategy if state is None else strategy.restore(state), state
+
+
+def _format_of(catalogue: Catalogue, run: Run) -> Format:
+    """Return the format of a run; a tensor's comes from its definition in the catalogue."""
+    if not run.format.startswith("tensor:"):
+        return parse_format(run.format)
+    for record in catalogue.schemes.records(format=run.format, limit=1):
+        return record.format
+    raise UsageError(f"run {run.id} is on {run.format}, of which no scheme is stored: start again")
+
+
+def held_starts(catalogue: Catalogue, within: str, ring: Ring) -> list[str]:
+    """Return the hashes of the catalogue's best schemes that a meta search can start from.
+
+    Those over the ring, and over a finite field those over Z too, which reduce to it.
+    """
+    from flipsearch.search.strategies.meta import formats_of
+
+    rings = [ring, "Z"] if ring.characteristic else [ring]
+    return [
+        record.hash
+        for format_ in formats_of(within)
+        for held in rings
+        for record in catalogue.schemes.records(
+            format=format_, ring=held, sort="rank", limit=STARTS_A_FORMAT
+        )
+    ]

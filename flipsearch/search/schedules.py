@@ -1,0 +1,65 @@
+"""Schedules: how long a task walks, when it escapes upward, and how far.
+
+No schedule is best everywhere. A strategy therefore draws one for each task or course, evenly by
+`pick` or by recent success by a `Bandit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class Schedule(NamedTuple):
+    """Steps of a task; steps before a plus transition and its band (see `Policy`).
+
+    `largest_rank` bounds the matrix rank of factors, where the walk can (see `QuotientTask`).
+    """
+
+    steps: int
+    plus_after: int
+    band: int
+    largest_rank: int = 0
+
+
+def pick(random: np.random.Generator, items: Sequence[T]) -> T:
+    """Return one of the items, each as likely as any other."""
+    return items[int(random.integers(len(items)))]
+
+
+def pick_weighted(random: np.random.Generator, items: Sequence[T], weights: Any) -> T:
+    """Return one of the items, each as likely as its weight says."""
+    weights = np.asarray(weights, dtype=np.float64)
+    return items[int(random.choice(len(items), p=weights / weights.sum()))]
+
+
+class Bandit:
+    """Draws arms by how often each succeeded of late.
+
+    Parameters
+    ----------
+    arms : int
+        How many there are.
+    memory : float
+        Decay factor applied to all counts after each outcome.
+    """
+
+    def __init__(self, arms: int, memory: float = 0.97) -> None:
+        self.memory = memory
+        self.tried, self.gained = np.zeros((2, arms))
+
+    def draw(self, random: np.random.Generator) -> int:
+        """Return the number of an arm."""
+        weights = (1 + self.gained) / (2 + self.tried)
+        return pick_weighted(random, range(len(weights)), weights)
+
+    def learn(self, arm: int, success: bool) -> None:
+        """Count an outcome of an arm."""
+        self.tried *= self.memory
+        self.gained *= self.memory
+        self.tried[arm] += 1
+        self.gained[arm] += success

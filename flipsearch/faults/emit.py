@@ -16,17 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from flipsearch import __version__
+from flipsearch.algebra.atomic import write_whole
 from flipsearch.errors import UsageError
 from flipsearch.faults.decoders import RowBook
 from flipsearch.faults.union import Certificate, FaultTolerantScheme, general
 from flipsearch.formats import MatrixProduct
-from flipsearch.kernels.emit import (
-    FORBIDDEN_NAMES,
-    check_source,
-    merged_sources,
-    module_path,
-    write_text,
-)
+from flipsearch.kernels.emit import FORBIDDEN_NAMES, check_source, merged_sources, module_path
 from flipsearch.rings import IntArray
 
 _PARTS = (
@@ -167,7 +162,8 @@ def write_fault_tolerant_kernel(
     """
     target = module_path(path)
     source = emit_fault_tolerant_kernel(union, losses=losses, module=target.stem)
-    return write_text(target, source)
+    write_whole(target, source)
+    return target
 
 
 def _weights(union: FaultTolerantScheme) -> IntArray:

@@ -119,7 +119,9 @@ def write_kernel(scheme: Scheme, path: str | os.PathLike[str], levels: int | Non
     UsageError
         The file name is no Python module's, or is in a folder that does not exist.
     """
-    return write_text(module_path(path), emit_kernel(scheme, levels))
+    target = module_path(path)
+    write_whole(target, emit_kernel(scheme, levels))
+    return target
 
 
 def module_path(path: str | os.PathLike[str]) -> Path:
@@ -129,13 +131,6 @@ def module_path(path: str | os.PathLike[str]) -> Path:
         raise UsageError(f"{path.name}: a kernel is imported, so call it something like mm.py")
     if not path.parent.is_dir():
         raise UsageError(f"{path.parent} is no folder: create it first")
-    return path
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a text file whole or not at all, durably, and return its path."""
-    path = Path(path)
-    write_whole(path, text)
     return path
 
 

@@ -68,6 +68,8 @@ def import_kernel(path: str | os.PathLike[str]) -> ModuleType:
         raise KernelError(f"{path} is no kernel of flipsearch") from error
     try:
         module = module_of(text, path.stem)
+    except OSError:
+        raise  # of the cache folder
     except Exception as error:
         raise KernelError(f"{path} is no kernel of flipsearch") from error
     if not callable(getattr(module, "matmul", None)) or not hasattr(module, "prove"):

@@ -25,7 +25,7 @@ from types import ModuleType
 
 import platformdirs
 
-from flipsearch.kernels.emit import write_text
+from flipsearch.algebra.atomic import write_whole
 
 
 def cache_folder() -> Path:
@@ -78,7 +78,7 @@ def _kept(name: str, text: str) -> Path:
     if not _holds(first / name, text):
         try:
             first.mkdir(parents=True, exist_ok=True)
-            write_text(first / name, text)
+            write_whole(first / name, text)
         except OSError as error:
             spare = temporary_folder()
             with suppress(OSError):
@@ -89,7 +89,7 @@ def _kept(name: str, text: str) -> Path:
                 "%s cannot be written (%s): the kernel is kept in %s", first, error.strerror, spare
             )
             if not _holds(spare / name, text):
-                write_text(spare / name, text)
+                write_whole(spare / name, text)
             return spare
     return first
 

@@ -10,10 +10,10 @@ import datetime as dt
 import math
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Table, bindparam, func, select, update
 from sqlalchemy.engine import Connection
 
 from flipsearch.algebra.cores import available_cores
@@ -72,21 +72,18 @@ class Audit:
     """Findings of a complete audit: (hash, reason) of damaged rows, numbers of sound ones."""
 
     checked: int
-    damaged: list[tuple[str, str]] = field(default_factory=list)
-    sound: list[int] = field(default_factory=list)
+    damaged: list[tuple[str, str]]
+    sound: list[int]
 
 
 def health(database: Database) -> Health:
     """Look at a catalogue: structure, sizes, spool files, who writes, free space."""
     place = database.place
-    tables = (SCHEMES, PROVENANCE, RUNS, QUARANTINE)
     with database.reading() as connection:
         revision = schema.revision_of(connection, place)
         counts = {
-            table.name: int(
-                connection.execute(select(func.count()).select_from(table)).scalar_one()
-            )
-            for table in tables
+            table.name: _count(connection, table)
+            for table in (SCHEMES, PROVENANCE, RUNS, QUARANTINE)
         }
         newest = connection.execute(
             select(BOUND_TABLES.c.name).order_by(BOUND_TABLES.c.version.desc()).limit(1)
@@ -108,6 +105,10 @@ def health(database: Database) -> Health:
         problems=problems,
         warnings=warnings,
     )
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
 
 def _structure(connection: Connection) -> list[str]:
@@ -165,33 +166,20 @@ def audit(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Audit:
-    """Check every stored scheme: hash, Brent equations, derived columns.
+    """Check every stored scheme: hash, Brent equations, measured columns.
 
-    Parameters
-    ----------
-    database : Database
-        Of an open catalogue.
-    workers : int, optional
-        Processes; default one for each core this process may use. Few schemes are checked in
-        this process.
-    progress : callable, optional
-        Called with (checked, total) now and then.
-
-    Returns
-    -------
-    Audit
-        With memory for one line per damaged scheme and one number per sound one.
+    It runs `workers` processes, by default one for each core this process may use; a few schemes
+    are checked in this process. `progress` is called with (checked, total) now and then.
 
     Raises
     ------
     CatalogueError
         A process was killed.
     """
-    result = Audit(0)
-    checked = 0
+    checked, damaged, sound = 0, [], []
     workers = available_cores() if workers is None else arguments.whole("workers", workers, 1)
     with database.reading() as connection:
-        total = int(connection.execute(select(func.count()).select_from(SCHEMES)).scalar_one())
+        total = _count(connection, SCHEMES)
         batches = _batches(connection)
         done: Iterator[tuple[list[Row], list[str | None]]]
         if workers == 1 or total <= _FEW:
@@ -201,13 +189,13 @@ def audit(
         for rows, reasons in done:
             for row, reason in zip(rows, reasons, strict=True):
                 if reason is None:
-                    result.sound.append(row["id"])
+                    sound.append(row["id"])
                 else:
-                    result.damaged.append((row["hash"], reason))
+                    damaged.append((row["hash"], reason))
             checked += len(rows)
             if progress is not None:
                 progress(checked, total)
-    return Audit(checked, result.damaged, result.sound)
+    return Audit(checked, damaged, sound)
 
 
 def _batches(connection: Connection) -> Iterator[list[Row]]:

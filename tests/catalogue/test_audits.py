@@ -13,6 +13,7 @@ from catalogue_schemes import strassen, variant
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.catalogue.codec import pack_scheme
+from flipsearch.catalogue.columns import measured
 from flipsearch.errors import CatalogueError
 from flipsearch.files.native import to_text
 from flipsearch.rings import Ring
@@ -65,6 +66,16 @@ def test_any_changed_column_is_found(path: Path, change: str) -> None:
     assert len(result.damaged) == 1
     assert len(result.sound) == 7
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", sorted(measured(strassen())))
+def test_every_measured_column_is_audited(path: Path, name: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE schemes SET {name} = 12345 WHERE id = 1")
+    connection.close()
+    with Catalogue.open(path) as catalogue:
+        result = catalogue.audit(workers=1)
+    assert (len(result.damaged), len(result.sound)) == (1, 7)
 
 
 def test_a_wrong_scheme_under_its_own_hash_is_found(path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from flipsearch.catalogue import Catalogue
 from flipsearch.faults import write_fault_tolerant_kernel
 from flipsearch.faults.presets import presets
 from flipsearch.formats import parse_format
@@ -212,6 +213,7 @@ COMMANDS = {
 
 def test_without_the_compiler_numpy_does_the_work(tmp_path):
     run(UNCOMPILED, tmp_path, NUMBA_DISABLE_JIT="1", FLIPSEARCH_CACHE=str(tmp_path))
+    Catalogue.open(str(tmp_path / "catalogue.db")).close()
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),

@@ -76,8 +76,9 @@ def add_node(cluster: Any, cores: int = 1, gpus: int = 0) -> Any:
 def _tests_importable() -> Iterator[None]:
     """Let worker processes started meanwhile import the helper modules of these tests."""
     before = os.environ.get("PYTHONPATH")
-    here = str(Path(__file__).parent)
-    os.environ["PYTHONPATH"] = os.pathsep.join([here] + ([before] if before else []))
+    here = Path(__file__).parent
+    paths = [str(here), str(here / "outside" / "toys"), *filter(None, [before])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from flipsearch.formats import Format, MatrixProduct, parse_format
+from flipsearch.formats.named import named_format
 from flipsearch.rings import Ring, parse_ring
 
 TENSOR_PREFIX = "tensor:"
@@ -148,7 +149,7 @@ def names_of(given: str | Format) -> tuple[str, str]:
     if isinstance(given, str):
         if given.strip().startswith(TENSOR_PREFIX):
             return given.strip(), given.strip()
-        given = as_format(given)
+        given = as_format(given) if "x" in given else named_format(given)
     return given.name, given.sorted.name if isinstance(given, MatrixProduct) else given.name
 
 

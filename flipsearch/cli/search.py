@@ -150,7 +150,8 @@ def _wanted(arguments: argparse.Namespace) -> tuple[str, Format | None, Ring]:
     UsageError
         They do not go together, or an option would have no effect.
     """
-    from flipsearch.formats import parse_format
+    from flipsearch.formats import MatrixProduct
+    from flipsearch.formats.named import named_format
     from flipsearch.rings import parse_ring
     from flipsearch.search.registry import refuse_idle_options, strategy_named
 
@@ -163,8 +164,9 @@ def _wanted(arguments: argparse.Namespace) -> tuple[str, Format | None, Ring]:
         return name, None, ring
     if arguments.format is None:
         raise UsageError("which format? for instance: search 4x4x4")
-    format_ = parse_format(arguments.format)
-    least = max(format_.dimensions) if format_.is_general else 1
+    format_ = named_format(arguments.format)
+    general = isinstance(format_, MatrixProduct) and format_.is_general
+    least = max(format_.dimensions) if general else 1
     if arguments.target and not least <= arguments.target <= format_.naive_rank:
         raise UsageError(
             f"target {arguments.target} is no rank of {format_}: no scheme has fewer than "
@@ -181,7 +183,7 @@ def _refuse_changes(run: Run, arguments: argparse.Namespace, starts: list[str]) 
     UsageError
         It does.
     """
-    from flipsearch.formats import parse_format
+    from flipsearch.formats.named import named_format
     from flipsearch.rings import parse_ring
     from flipsearch.search.registry import strategy_named
 
@@ -191,7 +193,7 @@ def _refuse_changes(run: Run, arguments: argparse.Namespace, starts: list[str]) 
     if arguments.within is None and run.parameters.get("within"):
         held["format"] = f"those within {run.parameters['within']}"
     wanted = {
-        "format": arguments.format and str(parse_format(arguments.format)),
+        "format": arguments.format and str(named_format(arguments.format)),
         "ring": arguments.ring and parse_ring(arguments.ring),
         "seed": arguments.seed,
         "strategy": arguments.strategy and strategy_named(arguments.strategy, run.ring).name,

@@ -17,6 +17,7 @@ from typing import Any
 from flipsearch.catalogue import Catalogue, Run
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format, parse_format
+from flipsearch.formats.named import named_format
 from flipsearch.rings import Ring
 from flipsearch.search.strategy import Setting, Strategy
 
@@ -171,12 +172,17 @@ def remade(catalogue: Catalogue, run: Run) -> tuple[Strategy, dict[str, Any] | N
 
 
 def _format_of(catalogue: Catalogue, run: Run) -> Format:
-    """Return the format of a run; a tensor's comes from its definition in the catalogue."""
+    """Return the format of a run; of a tensor by its definition in the catalogue, or its name."""
     if not run.format.startswith("tensor:"):
         return parse_format(run.format)
     for record in catalogue.schemes.records(format=run.format, limit=1):
         return record.format
-    raise UsageError(f"run {run.id} is on {run.format}, of which no scheme is stored: start again")
+    try:
+        return named_format(run.format)
+    except UsageError as error:
+        raise UsageError(
+            f"run {run.id} is on a tensor of which no scheme is stored, and {error}: start again"
+        ) from None
 
 
 def held_starts(catalogue: Catalogue, within: str, ring: Ring) -> list[str]:

@@ -12,6 +12,9 @@ the latency figures model. Every answer is checked by a random vector.
 `shares`: processor time of checks and of decoding over that of all products with forming their
 operands, one thread; medians.
 
+`checks`: the check of floats: its tolerance over the rounding errors seen, the smallest error of
+one entry that it finds, and the share of paired errors that it misses.
+
 `latency`: tiny products on as many threads as products, each delayed by 1 + Exp(1) units, against
 the exact model P(T > 1 + t) = P_fail(e^-t).
 
@@ -22,6 +25,7 @@ with the certificate.
 from __future__ import annotations
 
 import importlib
+import itertools
 import statistics
 import sys
 import tempfile
@@ -38,11 +42,11 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.common import benchmark_parser, emit, emit_dgemm, integers
 from flipsearch.faults import FaultTolerantScheme, baselines, union_of, write_fault_tolerant_kernel
-from flipsearch.faults.classics import strassen, winograd
 from flipsearch.faults.presets import presets
 from flipsearch.formats import parse_format
+from flipsearch.kernels.builtin import strassen, winograd
 
-SECTIONS = ("p_fail", "latency", "shares", "time")
+SECTIONS = ("p_fail", "latency", "checks", "shares", "time")
 TWO = parse_format("2x2x2")
 TIMED = ("1 copy", "2 copies", "3 copies", "9 workers, any 1", "12 workers, any 2")
 DELAYED = (*TIMED, "S+W+2 parities", "16 ternary, any 3")
@@ -167,6 +171,43 @@ def shares(as_json: bool, made: dict[str, ModuleType], size: int, rounds: int) -
             )
 
 
+def checks(as_json: bool, made: dict[str, ModuleType], rounds: int) -> None:
+    """Print how the tolerance of the check of floats compares with rounding and with errors.
+
+    `tolerance_over_rounding` is the least quotient, over rows and products, of tolerance and
+    difference seen. `smallest_detected` is the least error of a single entry that `rounds`
+    checks all find, over the root mean square of the product; `missed_pairs` is the share of
+    checks that miss two equal errors of ten tolerances in a row.
+    """
+    name = "12 workers, any 2"
+    module = made[name]
+    code = module.CODE
+    for kind, size in itertools.product((np.float32, np.float64), (256, 1024, 4096)):
+        generator = np.random.default_rng(size)
+        a, b = (generator.standard_normal((size, size)).astype(kind) for _ in range(2))
+        operands = module.Operands(code, a, b)
+        left, right, blocks = operands.needs(0)
+        product = module.product_of_blocks(operands.shapes, left, right, None, None, *blocks)
+        found = [module.Freivalds(code, a, b, seed) for seed in range(rounds)]
+        tolerance = found[0]._tolerance(0, found[0]._exact_norms())
+        seen = max((check.difference(0, product) / tolerance).max() for check in found)
+        typical = float(np.sqrt(np.mean(np.abs(product) ** 2)))
+        low, high = 0.0, 10 * float(tolerance[0])
+        while high - low > 0.01 * high:
+            middle = (low + high) / 2
+            wrong = product.copy()
+            wrong[0, 0] += middle
+            detected = not any(check.is_right(0, wrong) for check in found)
+            low, high = (low, middle) if detected else (middle, high)
+        wrong = product.copy()
+        wrong[0, :2] += kind(10 * tolerance[0])
+        missed = statistics.mean(check.is_right(0, wrong) for check in found)
+        keys = {"code": name, "dtype": kind.__name__, "size": size}
+        emit(as_json, "tolerance_over_rounding", float(1 / seen), "", **keys)
+        emit(as_json, "smallest_detected", high / typical, "of an entry", **keys)
+        emit(as_json, "missed_pairs", float(missed), "of the checks", **keys)
+
+
 def latency(
     as_json: bool, made: dict[str, ModuleType], chosen: dict[str, Any], runs: int, unit: float
 ) -> None:
@@ -241,6 +282,8 @@ def main() -> None:
             p_fail(arguments.json, made, chosen, arguments.draws, 0.1)
         if "latency" in arguments.only:
             latency(arguments.json, made, chosen, arguments.runs, arguments.unit)
+        if "checks" in arguments.only:
+            checks(arguments.json, made, 20)
         if "shares" in arguments.only:
             shares(arguments.json, made, arguments.sizes[0], 5)
         if "time" in arguments.only:

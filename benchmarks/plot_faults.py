@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.faults import PARITIES, TWO
 from flipsearch.faults import FaultTolerantScheme, baselines, decoder, union_of, worst_growth
-from flipsearch.faults.classics import strassen, winograd
 from flipsearch.faults.presets import presets
+from flipsearch.kernels.builtin import strassen, winograd
 
 
 def rows() -> list[tuple[str, FaultTolerantScheme]]:

@@ -1,15 +1,15 @@
 """The scheme that protection starts from: the best in the catalogue, or composed from Strassen's.
 
-Invariant: what is returned is over ZT, Z or Q and of the least rank known here.
+Invariant: every scheme returned is over ZT, Z or Q and of the least rank known here.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from flipsearch.faults.classics import strassen
 from flipsearch.faults.union import general
 from flipsearch.formats import MatrixProduct
+from flipsearch.kernels.builtin import strassen
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.transform import merge, product
@@ -62,7 +62,7 @@ def base_schemes(
     """
     found: list[tuple[str, Scheme]] = [("composed", composed(format_))]
     if format_.sides == (2, 2, 2):
-        from flipsearch.faults.classics import winograd
+        from flipsearch.kernels.builtin import winograd
 
         return [("Strassen", strassen()), ("Winograd", winograd())]
     if stored:

@@ -1,4 +1,4 @@
-"""What else could be done with the same workers: plain copies and entangled polynomial codes.
+"""Other uses of the same workers: plain copies and entangled polynomial codes.
 
 Invariant: nothing here is a claim about our unions; these are the formulae they are compared with.
 """
@@ -76,7 +76,7 @@ def polynomial_products(
 def alternatives(
     format_: Format, rank: int, survive: int, workers: int
 ) -> list[tuple[str, Certificate]]:
-    """Return what else survives `survive` losses, by name: plain copies and polynomial codes.
+    """Return plain copies and polynomial codes that survive `survive` losses, by name.
 
     Parameters
     ----------
@@ -96,10 +96,10 @@ def alternatives(
 
 
 def latency(certificate: Certificate) -> tuple[float, float]:
-    """Return mean and 99th percentile of the time until what has arrived decodes.
+    """Return mean and 99th percentile of the time until the arrived products decode.
 
     The model: each worker takes 1 + Exp(1), all start at once, decoding begins as soon as it can.
-    At time 1 + t each worker is still out with probability e^-t, independently, so that
+    At time 1 + t each worker is still out with probability e^-t, independently. Therefore
     P(T > 1 + t) = P_fail(e^-t); integrated, E T = 1 + sum_k FC(k) / (k C(n, k)). Both are exact.
 
     Raises

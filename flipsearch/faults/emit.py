@@ -19,8 +19,7 @@ from flipsearch import __version__
 from flipsearch.algebra.atomic import write_whole
 from flipsearch.errors import UsageError
 from flipsearch.faults.decoders import RowBook
-from flipsearch.faults.union import Certificate, FaultTolerantScheme, general
-from flipsearch.formats import MatrixProduct
+from flipsearch.faults.union import FaultTolerantScheme, general
 from flipsearch.kernels.emit import FORBIDDEN_NAMES, check_source, merged_sources, module_path
 from flipsearch.rings import IntArray
 
@@ -51,7 +50,7 @@ Growth of rounding errors in decoding, with nothing lost: {growth:g}.
     c = matmul(a, b)                           # on threads
     with workers(8) as pool:                   # on processes that die alone
         outcome = multiply(a, b, executor=pool, check=True)
-        print(outcome)                         # what was lost, how it was decoded
+        print(outcome)                         # losses, and how C was decoded
     c = matmul(a, b, executor="ray")           # on Ray tasks without retries
 
 `prove()` checks all relations and decoders of this file against the definition, exactly.
@@ -62,7 +61,7 @@ The process that calls holds A, B and C: its loss is the one loss that nothing h
 _TAIL = '''
 
 def multiply(a: Any, b: Any, **options: Any) -> Outcome:
-    """Return C = AB with a report of what was lost and how it was decoded.
+    """Return C = AB with a report of losses and decoding.
 
     Options are those of `run` above: executor, check, correct, deadline, retries, leaf, drill,
     ray_options, out.
@@ -124,11 +123,8 @@ def emit_fault_tolerant_kernel(
         losses, outputs = certificate.survives, union.format.dimensions[2]
         while losses > 1 and outputs * (union.workers / 2) ** losses > _PROGRAMMES:
             losses -= 1
-    books = _books(union, losses)
+    decoders, growth = _decoders(union, losses)
     imports, runtime = merged_sources("flipsearch.faults.runtime", _PARTS)
-    growth = max(
-        float((np.abs(book[0][1]) * _weights(union)).sum() / book[0][0]) for book in books
-    )
     header = _HEADER.format(
         title=f"Fault-tolerant multiplication of {name} on {union.workers} workers.",
         n=union.workers,
@@ -138,12 +134,13 @@ def emit_fault_tolerant_kernel(
         hash=union.content_hash,
         survives=certificate.survives,
         corrects=certificate.corrects,
-        counts=_counts(certificate),
+        counts=" ".join(map(str, certificate.counts))
+        + ("" if certificate.is_complete else " (larger sets not enumerated)"),
         growth=growth,
         module=module,
     )
     future = "from __future__ import annotations\n"
-    data = _data(union, certificate, books)
+    data = _data(union, certificate.kmin, decoders)
     text = "\n".join([header, future, imports, runtime, "", "", data, _TAIL.strip(), ""])
     check_source(text, _ALLOWED_IMPORTS, FORBIDDEN_NAMES - {"subprocess"}, is_program=True)
     return text
@@ -166,62 +163,34 @@ def write_fault_tolerant_kernel(
     return target
 
 
-def _weights(union: FaultTolerantScheme) -> IntArray:
-    weights: IntArray = np.abs(union.u).sum(axis=1) * np.abs(union.v).sum(axis=1)
-    return weights
+Rows = list[tuple[IntArray, int]]
+"""Decoder rows of one block of C: (numerators, denominator), least growth first."""
 
 
-def _counts(certificate: Certificate) -> str:
-    text = " ".join(map(str, certificate.counts))
-    return text if certificate.is_complete else text + " (larger sets not enumerated)"
-
-
-def _books(union: FaultTolerantScheme, losses: int) -> list[list[tuple[int, IntArray]]]:
-    """Return the decoder rows of each block of C, row-major, least growth first, verified."""
-    assert isinstance(union.format, MatrixProduct)
-    n, _, p = union.format.sides
+def _decoders(union: FaultTolerantScheme, losses: int) -> tuple[list[Rows], float]:
+    """Return the verified rows of each block of C, row-major, and the growth with nothing lost."""
     book = RowBook(union)
-    ordered: list[list[tuple[int, IntArray]]] = []
-    for i in range(n):
-        for k in range(p):
-            output = union.format.output_index(i, k)
-            assert output is not None
-            book.fill(output, losses)
-            ordered.append([(scale, row) for row, scale in book.rows(output)])
-    for which in range(max(map(len, ordered))):
-        rows = [
-            ordered[_row_major(union.format, c)][which % len(ordered[_row_major(union.format, c)])]
-            for c in range(len(ordered))
-        ]
-        union.prove_decoder(np.stack([row for _, row in rows]), [scale for scale, _ in rows])
-    return ordered
+    found = []
+    for output in range(union.format.dimensions[2]):
+        book.fill(output, losses)
+        found.append(book.rows(output))
+    for which in range(max(map(len, found))):
+        decoder = [rows[which % len(rows)] for rows in found]
+        union.prove_decoder(np.stack([row for row, _ in decoder]), [scale for _, scale in decoder])
+    order = sorted(range(len(found)), key=general(union.format).output_position)
+    return [found[output] for output in order], max(book.growth(rows[0]) for rows in found)
 
 
-def _row_major(format_: MatrixProduct, output: int) -> int:
-    i, k = format_.output_position(output)
-    return i * format_.p + k
-
-
-def _data(
-    union: FaultTolerantScheme,
-    certificate: Certificate,
-    books: list[list[tuple[int, IntArray]]],
-) -> str:
-    assert isinstance(union.format, MatrixProduct)
-    lines = ["CODE = Code(", f"    sides={union.format.sides},"]
+def _data(union: FaultTolerantScheme, kmin: int, decoders: list[Rows]) -> str:
+    lines = ["CODE = Code(", f"    sides={general(union.format).sides},"]
     for name, matrix in (("left", union.u), ("right", union.v), ("checks", union.relations)):
         lines.append(f"    {name}=(")
-        lines += [f"        {_row(row)}," for row in matrix]
+        lines += [f"        {tuple(row)}," for row in matrix.tolist()]
         lines.append("    ),")
     lines.append("    rows=(")
-    for book in books:
+    for rows in decoders:
         lines.append("        (")
-        lines += [f"            ({scale}, {_row(row)})," for scale, row in book]
+        lines += [f"            ({scale}, {tuple(row.tolist())})," for row, scale in rows]
         lines.append("        ),")
-    lines += ["    ),", f"    kmin={certificate.kmin},", ")", "", ""]
+    lines += ["    ),", f"    kmin={kmin},", ")", "", ""]
     return "\n".join(lines)
-
-
-def _row(row: IntArray) -> str:
-    entries = [int(x) for x in row]
-    return f"({entries[0]},)" if len(entries) == 1 else f"({', '.join(map(str, entries))})"

@@ -1,10 +1,10 @@
 """Parity products (PSMMs): further products that repair a union's fatal sets.
 
-One product is chosen by trying all candidates, two by trying all pairs: what neither repairs alone
-two may repair together. More are sought by descent with the union held fixed.
+One product is chosen by trying all candidates, two by trying all pairs: two may repair together
+a set that neither repairs alone. More are sought by descent with the union held fixed.
 
-Invariant: the order is that of (FC(kmin), FC(kmin + 1), FC(kmin + 2)); what is returned is
-certified by whoever uses it.
+Invariant: (FC(kmin), FC(kmin + 1), FC(kmin + 2)) is minimised in lexicographic order; the caller
+certifies the result.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def with_parities(
         best = search(kmin + 2).step(u, v, n)
     elif count == 2:
         firsts = list(itertools.product(range(len(left)), range(len(right))))
-        for depth in (kmin, kmin + 1, kmin + 2):  # deeper only for those that still tie
+        for depth in (kmin, kmin + 1, kmin + 2):  # deeper only for ties
             one = search(depth)
             codes = []
             for i, j in firsts:

@@ -1,9 +1,9 @@
-"""Fault-tolerant schemes as readable text, and those that ship with the program.
+"""Fault-tolerant schemes as readable text, and the ones shipped with the program.
 
 A file is a scheme in the readable form (`flipsearch.files.native`): the n products with one
 decoder as third factor, zero where that decoder does not use a product. The header says how many
-workers it takes and how many losses it survives; what it says is proved again on reading, and
-the catalogue takes these files in like any other scheme, header and all.
+workers it takes and how many losses it survives. That claim is proved again on reading. The
+catalogue takes these files in like any other scheme, header and all.
 
 Invariant: a union that is read spans its target, and its header does not claim too much.
 """
@@ -23,7 +23,7 @@ FOLDER = "faults"
 
 
 def header(union: FaultTolerantScheme) -> dict[str, str]:
-    """Return what a union's file and its catalogue entry say about it."""
+    """Return the header of a union's file and of its catalogue entry."""
     certificate = union.certificate()
     more = "" if certificate.is_complete else " ..."
     return {

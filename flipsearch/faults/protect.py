@@ -1,17 +1,18 @@
-"""Finding a union that survives any F losses.
+"""Find a union that survives any F losses.
 
-Several searches share the time. Checksums with ever larger vectors are added to a scheme; a
-scheme is joined with partners from its orbit; workers that are left take parity products; for
-small formats free codes are improved by coordinate descent. The aim is the fewest workers, or,
-where the number of workers is given, the least probability of failure among the unions that
-survive F.
+Four searches share the time. The first adds checksums with ever larger vectors to a scheme, the
+second joins a scheme with partners from its orbit, the third spends spare workers on parity
+products, and the last improves free codes of small formats by coordinate descent. The aim is the
+fewest workers, or, where the number of workers is given, the least probability of failure among
+the unions that survive F.
 
-Invariant: what is returned survives what it claims, by its exact certificate; the same seed and
-enough time give the same candidates.
+Invariant: a union that is returned survives its claim, by its exact certificate; the same seed
+and enough time give the same candidates.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,21 +25,18 @@ from flipsearch.algebra.deadline import OutOfTimeError, deadline
 from flipsearch.errors import InvalidSchemeError, NotFoundError, UsageError
 from flipsearch.faults.base import base_schemes
 from flipsearch.faults.checksums import improving_pairs
-from flipsearch.faults.classics import (
-    random_invertible,
-    sandwich,
-    two_by_two_orbit,
-)
 from flipsearch.faults.descent import Descent, ternary_vectors
+from flipsearch.faults.orbit import two_by_two_orbit
 from flipsearch.faults.parity import with_parities
 from flipsearch.faults.presets import presets
 from flipsearch.faults.union import LARGEST_ENUMERATION, FaultTolerantScheme, union_of
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
+from flipsearch.transform import random_sandwich
 
 Present = Callable[[], tuple[FaultTolerantScheme | None, bool]]
-"""The best union so far, and whether it survives what is asked."""
+"""Returns the best union so far, and whether it meets the demand."""
 LARGEST_POOL = 20_000
 LARGEST_COMPLETE_SEARCH = 20  # workers up to which every candidate's certificate is complete
 _P = 0.05
@@ -66,10 +64,11 @@ class Found:
 
 
 def merit(union: FaultTolerantScheme, survive: int, workers: int | None) -> tuple[float, ...]:
-    """Return what is minimised; first by how many losses or workers the demand is missed.
+    """Return the objective, to be minimised in lexicographic order.
 
-    Fewest workers, or least P_fail(0.05) where their number is given; then P_fail, then the sum
-    of all absolute coefficients.
+    First comes the number of losses and workers by which the demand is missed. Then the number of
+    workers, or P_fail(0.05) where their number is given; then P_fail, then the sum of all
+    absolute coefficients.
     """
     if union.workers <= LARGEST_COMPLETE_SEARCH:
         certificate = union.certificate()
@@ -249,19 +248,14 @@ def _partners(
     label, scheme = bases[0]
     if workers is not None and 2 * scheme.rank > workers:
         return
+    partners: Iterator[Scheme | tuple[IntArray, IntArray]]
     if format_.sides == (2, 2, 2):
-        for largest in (1, 2):
-            for partner in two_by_two_orbit(largest):
-                yield union_of(
-                    format_, [scheme, partner], [label, "orbit"], f"{label} and an orbit partner"
-                )
-        return
-    while True:
-        changes = [random_invertible(side, generator) for side in format_.sides]
-        partner = sandwich(scheme.u, scheme.v, format_, *changes)
-        yield union_of(
-            format_, [scheme, partner], [label, "orbit"], f"{label} and an orbit partner"
-        )
+        partners = itertools.chain(two_by_two_orbit(1), two_by_two_orbit(2))
+    else:
+        partners = (random_sandwich(scheme, generator) for _ in itertools.count())
+    for partner in partners:
+        parts = [scheme, partner]
+        yield union_of(format_, parts, [label, "orbit"], f"{label} and an orbit partner")
 
 
 def _parities(

@@ -19,13 +19,15 @@ from flipsearch.faults import (
     union_of,
     worst_growth,
 )
-from flipsearch.faults.classics import sandwich, strassen, two_by_two_orbit, winograd
 from flipsearch.faults.descent import ternary_vectors
+from flipsearch.faults.orbit import two_by_two_orbit
 from flipsearch.faults.parity import with_parities
 from flipsearch.faults.patterns import fatal_counts, fatal_patterns
 from flipsearch.formats import parse_format
+from flipsearch.kernels.builtin import strassen, winograd
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
+from flipsearch.transform import sandwich
 from flipsearch.verify import is_valid
 
 TWO = parse_format("2x2x2")
@@ -106,8 +108,8 @@ def test_best_ternary_partner_has_the_golden_probabilities() -> None:
 def test_a_partner_with_coefficients_up_to_three() -> None:
     x, y, z = (np.array(m) for m in ([[1, 3], [-1, 2]], [[2, 0], [1, -1]], [[4, -2], [3, 1]]))
     s = strassen()
-    partner = sandwich(s.u, s.v, TWO, x, y, z)
-    assert max(np.abs(side).max() for side in partner) == 3
+    partner = sandwich(s, x.T, y.T, z.T)
+    assert max(np.abs(side).max() for side in (partner.u, partner.v)) == 3
     union = union_of(TWO, [s, partner])
     certificate = union.certificate()
     assert (union.rank, certificate.kmin, certificate.counts[4:6]) == (10, 4, (40, 1636))
@@ -185,7 +187,7 @@ def test_two_copies_and_an_orbit_partner_of_a_larger_format() -> None:
     x = np.array([[1, 1], [1, 2]])
     y = np.array([[2, 1], [1, 1]])
     z = np.array([[1, 1, 0], [1, 2, 1], [0, 1, 2]])
-    partner = sandwich(naive.u, naive.v, format_, x, y, z)
+    partner = sandwich(naive, x.T, y.T, z.T)
     assert union_of(format_, [naive, partner]).certificate(2).counts == (0, 0, 0)
 
 

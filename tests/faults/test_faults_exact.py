@@ -9,18 +9,13 @@ import pytest
 
 from flipsearch.algebra.exact import determinant
 from flipsearch.errors import InvalidSchemeError
-from flipsearch.faults import RowBook, decoder, union_of
-from flipsearch.faults.classics import (
-    adjugate,
-    sandwich,
-    small_matrices,
-    strassen,
-    winograd,
-)
+from flipsearch.faults import RowBook, decoder, orbit, union_of
 from flipsearch.faults.decoders import least_growth_row, product_weights
 from flipsearch.formats import parse_format
+from flipsearch.kernels.builtin import strassen, winograd
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.transform import sandwich
 from flipsearch.verify import is_valid, verify
 
 TWO = parse_format("2x2x2")
@@ -31,12 +26,13 @@ def test_classics_are_valid() -> None:
     verify(winograd())
 
 
-def test_adjugate_and_determinant() -> None:
-    for matrix in small_matrices(2, 2)[::17]:
-        assert (matrix @ adjugate(matrix) == determinant(matrix) * np.eye(2, dtype=int)).all()
-    matrix = np.array([[2, 1, 0], [1, 3, 1], [0, 1, 1]])
-    assert determinant(matrix) == 3
-    assert (matrix @ adjugate(matrix) == 3 * np.eye(3, dtype=int)).all()
+def test_adjugates_of_small_matrices() -> None:
+    matrices = orbit._invertible(2)
+    adjugates = orbit._adjugates(matrices)
+    plain = [m for m in itertools.product(range(-2, 3), repeat=4) if m[0] * m[3] != m[1] * m[2]]
+    assert 2 * len({matrix.tobytes() for matrix in matrices}) == 2 * len(matrices) == len(plain)
+    for matrix, adjugate in zip(matrices, adjugates, strict=True):
+        assert (matrix @ adjugate == determinant(matrix) * np.eye(2, dtype=int)).all()
 
 
 def test_sandwiches_still_span_the_outputs() -> None:
@@ -44,8 +40,7 @@ def test_sandwiches_still_span_the_outputs() -> None:
     naive = naive_scheme(format_, Ring.ZT)
     x, z = np.array([[1, 2], [0, 1]]), np.array([[3, 1], [1, 1]])
     y = np.array([[1, 0, 1], [0, 1, 0], [1, 0, 2]])
-    u, v = sandwich(naive.u, naive.v, format_, x, y, z)
-    assert union_of(format_, [(u, v)]).rank == 12
+    assert union_of(format_, [sandwich(naive, x, y, z)]).rank == 12
 
 
 def test_decoders_are_exact_schemes_and_least_among_sampled_ones() -> None:
@@ -102,8 +97,7 @@ def test_the_row_book_agrees_with_separate_programmes() -> None:
 
 def test_decoders_with_denominators_are_proved_over_q() -> None:
     x = np.array([[1, 1], [-1, 1]])
-    pair = sandwich(strassen().u, strassen().v, TWO, x, x, x)
-    scheme = union_of(TWO, [pair]).as_scheme()
+    scheme = union_of(TWO, [sandwich(strassen(), x, x, x)]).as_scheme()
     assert isinstance(scheme, Scheme)
     assert scheme.ring is Ring.Q
     verify(scheme)

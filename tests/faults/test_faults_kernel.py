@@ -25,10 +25,10 @@ from flipsearch.faults import (
     union_of,
     write_fault_tolerant_kernel,
 )
-from flipsearch.faults.classics import strassen, winograd
 from flipsearch.faults.presets import presets
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.kernels import KernelError
+from flipsearch.kernels.builtin import strassen, winograd
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +18,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from flipsearch.faults import write_fault_tolerant_kernel
+from flipsearch.faults.presets import presets
+from flipsearch.formats import parse_format
 
 Emitted = Callable[[str, int], ModuleType]
 Named = Callable[[str], ModuleType]
@@ -233,3 +239,45 @@ def test_a_process_pool_of_the_standard_library(module: ModuleType) -> None:
         outcome = module.multiply(A, B, executor=executor, drill={2: "raise"})
         assert (outcome.product == A @ B).all()
         assert 2 in outcome.late or "rehearsed" in outcome.lost[2]
+
+
+_AGAIN = """
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+
+if __name__ == "__main__":
+    if sys.argv[1] == "file":
+        import sturdy as module
+    else:
+        from flipsearch.kernels import load_kernel
+        module = load_kernel("sturdy.py")
+    a, b = np.arange(54).reshape(9, 6), np.arange(42).reshape(6, 7)
+    with ProcessPoolExecutor(1, get_context("spawn")) as spawned, module.workers(1) as pool:
+        for executor in (None, spawned, pool):
+            outcome = module.multiply(a, b, executor=executor, check=True, retries=0)
+            assert (outcome.product == a @ b).all(), executor
+            assert outcome.lost == {}, outcome
+    print(module.__name__)
+"""
+
+
+def test_a_module_works_again_in_later_processes_however_it_is_imported(tmp_path: Path) -> None:
+    write_fault_tolerant_kernel(presets(parse_format("2x2x2"), 1)[0], tmp_path / "sturdy.py")
+    (tmp_path / "again.py").write_text(_AGAIN)
+    environment = os.environ | {
+        "FLIPSEARCH_CACHE": str(tmp_path / "cache"),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    names = []
+    for way in ("load", "load", "file", "load"):
+        command = [sys.executable, "again.py", way]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        names.append(done.stdout.strip())
+    assert names[2] == "sturdy"
+    assert len(set(names)) == 2

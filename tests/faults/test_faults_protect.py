@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flipsearch.algebra import exact
 from flipsearch.algebra.deadline import OutOfTimeError, deadline
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import faults as command
 from flipsearch.cli import kernels as kernel_command
 from flipsearch.errors import FormatError, NotFoundError, UsageError
-from flipsearch.faults import FaultTolerantScheme, exact, find_union, from_scheme, union_of
+from flipsearch.faults import FaultTolerantScheme, find_union, from_scheme, union_of
 from flipsearch.faults.base import composed
 from flipsearch.faults.checksums import directions, with_checksums
-from flipsearch.faults.classics import strassen, winograd
 from flipsearch.faults.covering import FewestWorkers, fewest_workers
 from flipsearch.faults.descent import Descent, ternary_vectors
 from flipsearch.faults.parity import with_parities
@@ -34,6 +34,7 @@ from flipsearch.faults.presets import is_union, preset_folder, presets, read_uni
 from flipsearch.faults.protect import protect
 from flipsearch.files.native import read_native
 from flipsearch.formats import parse_format
+from flipsearch.kernels.builtin import strassen, winograd
 from flipsearch.verify import verify
 
 TWO = parse_format("2x2x2")

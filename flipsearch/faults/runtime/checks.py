@@ -29,7 +29,7 @@ def random_reals(generator: Any, length: int, kind: Any) -> Any:
 class Freivalds:
     """Checks P_r = S_r T_r by random vectors x: P_r x = sum u_a v_b A_a (B_b x).
 
-    All A_a (B_b x) are computed once, so that a product costs one pass over it.
+    All A_a (B_b x) are computed once; a product then costs one pass over it.
 
     Integers are checked without a tolerance. Bounded ones run through float64 BLAS, exactly;
     others modulo 2^64. The chance to miss a wrong product is below 2^-30, except that an error
@@ -41,8 +41,8 @@ class Freivalds:
     Rounding alone never fails the check. An error of one entry beyond four tolerances always
     does. A row of errors with an entry of c tolerances passes with probability at most
     (4/c)^`VECTORS`; see `random_reals`.
-    Norms take as long as the rest, so that products are first held to what |A_a y| / |y| and
-    |B_b x| / |x| show the norms to be at least; only one that fails this has them computed.
+    Norms take as long as the rest. Products are therefore first held to the lower bounds
+    |A_a y| / |y| and |B_b x| / |x|; only one that fails this has the norms computed.
     """
 
     def __init__(self, code: Code, a: Any, b: Any, seed: int | None = None) -> None:
@@ -117,14 +117,22 @@ class Freivalds:
         return self._norms
 
     def is_right(self, r: int, product: Any) -> bool:
-        """Whether product r passes."""
-        height, columns = self._shapes[0][0], self._shapes[1][1]
-        if product.shape != (height, columns):
+        """Return whether product r passes."""
+        if product.shape != (self._shapes[0][0], self._shapes[1][1]):
             return False
         if self._bound is not None and product.size:
             low, high = int(product.min()), int(product.max())
             if low < -self._bound or high > self._bound:
                 return False
+        found = self.difference(r, product)
+        if self.is_exact:
+            return not found.any()
+        return bool((found <= self._tolerance(r, self._least_norms)).all()) or bool(
+            (found <= self._tolerance(r, self._exact_norms())).all()
+        )
+
+    def difference(self, r: int, product: Any) -> Any:
+        """Return the largest |P_r x - sum u_a v_b A_a (B_b x)| of each row over the vectors x."""
         kind = self._x.dtype
         right = np.array(self._code.right[r], dtype=kind)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -134,15 +142,10 @@ class Freivalds:
                     difference[: through.shape[1]] -= kind.type(x) * np.tensordot(
                         right, through, 1
                     )
-            if self.is_exact:
-                return not difference.any()
-            found = np.abs(difference).max(axis=1)
-            return bool((found <= self._tolerance(r, self._least_norms)).all()) or bool(
-                (found <= self._tolerance(r, self._exact_norms())).all()
-            )
+            return np.abs(difference).max(axis=1, initial=0)
 
     def _tolerance(self, r: int, norms: tuple[list[Any], list[Any]]) -> Any:
-        """Return what each row's difference may be at most."""
+        """Return the largest difference that rounding can cause in each row."""
         left, right = self._code.left[r], self._code.right[r]
         precision = np.finfo(self._x.real.dtype)
         rows = np.zeros(self._shapes[0][0])

@@ -1,4 +1,4 @@
-"""The code: products, parity checks and decoders, and what can be decoded from what arrived."""
+"""Products, parity checks and decoders, and how to decode from the products that arrived."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class Code:
     def decoding(self, lost: frozenset[int], room: int | None = None) -> Decoding | None:
         """Return the decoder of least known growth without the lost products, or None.
 
-        Where `room` is given, for integers, a row counts if its denominator is odd, so that it can
-        be divided by modulo 2^64, or if sum |D_r| |u_r|_1 |v_r|_1 is below 2^room.
+        Where `room` is given, for integers, a row counts if its denominator is odd and can be
+        divided by modulo 2^64, or if sum |D_r| |u_r|_1 |v_r|_1 is below 2^room.
         """
         key = (lost, room)
         if key not in self._known:

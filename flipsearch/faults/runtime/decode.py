@@ -19,7 +19,7 @@ _ONE_THREAD = 1 << 18  # multiplications from which BLAS starts threads of its o
 def decode(
     code: Code, decoding: Decoding, products: Mapping[int, Any], a: Any, b: Any, out: Any = None
 ) -> Any:
-    """Combine the products into C, a few rows at a time so that they stay in cache."""
+    """Combine the products into C, as many rows at a time as fit the cache."""
     n, _, p = code.sides
     c = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype) if out is None else out
     blocks = blocks_of(c, n, p)

@@ -2,10 +2,10 @@
 
 Each process runs the emitted module itself (``python FILE --worker``) and is spoken to in JSON
 lines. Where there is fork, it lets a child do the work: a child that dies is reported and
-replaced in milliseconds, without a new interpreter. So a product that comes too late is ended by
-killing the child. Answers name their call and product, so that none is taken for another's. A and
-B lie once in a file that all map, in memory where the system has room for it; a worker maps and
-reads the blocks of its product, and writes the product into its slot of that file.
+replaced in milliseconds, without a new interpreter. A late product is therefore ended by killing
+the child. Answers name their call and product. A and B lie once in a file that all map, in memory
+where the system has room for it; a worker reads the blocks of its product there, and writes the
+product into a slot of its own.
 
 Invariant: a file is used again only when no worker writes to it any more, and a worker whose child
 is being ended is given nothing until that death is reported.
@@ -27,7 +27,6 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from flipsearch.algebra.cores import available_cores
@@ -37,7 +36,7 @@ from flipsearch.faults.runtime.transports import Operands, Report
 from flipsearch.faults.runtime.work import Drill
 
 _PATIENCE = 0.02  # seconds that a late product is left alone: ending it costs some milliseconds
-_RESTART = 0.25  # seconds into a call after which a worker still not free is started anew
+_RESTART = 0.25  # seconds into a call after which a worker still busy is replaced
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -73,7 +72,7 @@ class _Process:
     def answers(self) -> Iterator[tuple[tuple[int, int], str | None]]:
         """Yield the finished job and its error, if it has finished; then it is free again.
 
-        What comes of a job that is being ended, except the death of its child, is passed over.
+        Of a job that is being ended only the death of the child counts.
         EOFError if the process has ended.
         """
         try:
@@ -100,7 +99,7 @@ class _Process:
                 yield job, answer.get("error")
 
     def drain(self) -> None:
-        """Take in what has come, whatever it is."""
+        """Read all answers and forget them."""
         if self.is_stopped:
             return
         try:
@@ -166,7 +165,7 @@ class ProcessWorkers:
     def idle(self, call: int, waited: float) -> _Process | None:
         """Return a free worker for a call, `waited` seconds after its begin.
 
-        What earlier calls left behind is ended when patience is.
+        Jobs of earlier calls are ended after `_PATIENCE` seconds.
         """
         for i, process in enumerate(self.processes):
             if process.job is None or process.job[0] != call:
@@ -217,12 +216,7 @@ class ProcessWorkers:
     def __enter__(self) -> ProcessWorkers:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -292,7 +286,7 @@ class ProcessTransport:
                 self._waiting.appendleft((r, drill))
 
     def wait(self, timeout: float | None) -> list[Report]:
-        """Return reports of this call; a closed pipe is the loss of what its worker had."""
+        """Return reports of this call; a closed pipe means that its worker's product is lost."""
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             processes = self._pool.processes
@@ -329,9 +323,9 @@ class ProcessTransport:
         return reports
 
     def close(self) -> None:
-        """Drop what has not begun, and end what has run for a while.
+        """Drop waiting products, and end those that have run for more than `_PATIENCE` seconds.
 
-        What has only just begun may be short: it ends unheard, or by the next call's hand.
+        Younger ones end by themselves, unheard, or by the next call's hand.
         """
         self._waiting.clear()
         for process in self._pool.processes:

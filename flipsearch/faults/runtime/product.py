@@ -34,7 +34,7 @@ class LostProductsError(RuntimeError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A product and what became of its workers.
+    """A product, and the fate of its workers.
 
     Parameters
     ----------
@@ -43,17 +43,17 @@ class Outcome:
     lost : dict
         Products whose worker failed, and how.
     wrong : tuple of int
-        Products that arrived and were found wrong.
+        Products that arrived and failed a check.
     late : tuple of int
-        Products that were not waited for.
+        Products still out when C was decoded.
     resubmitted : tuple of int
         Products that were started again.
     used : tuple of int
-        Products C was decoded from.
+        Products from which C was decoded.
     growth : float
-        How much the products' rounding errors can have grown in decoding.
+        Largest factor by which decoding can have magnified the products' rounding errors.
     decode_seconds, check_seconds : float
-        Spent here, apart from waiting.
+        Time spent decoding and checking in the calling process.
     """
 
     product: Any
@@ -90,7 +90,7 @@ def run(
     ray_options: Mapping[str, Any] | None = None,
     out: Any = None,
 ) -> Outcome:
-    """Return C = AB with a report of what was lost and how it was decoded.
+    """Return C = AB with a report of losses and decoding.
 
     Parameters
     ----------
@@ -99,14 +99,14 @@ def run(
     a, b : arrays, shapes (N, K) and (K, P)
         Any sizes; integers (exact, modulo 2^64 as in numpy), floats or complex numbers.
     executor : None, "threads", "ray", a concurrent.futures executor, or `workers()`
-        Where the products are computed.
+        Place where the products are computed; threads by default.
     check : bool
-        Check each product (Freivalds) and treat wrong ones as lost.
+        Check each product by random vectors (`Freivalds`) and treat wrong ones as lost.
     correct : int
-        Find up to that many wrong products from the parity checks alone, without `check`; waits
-        for as many products as that takes.
+        Find up to that many wrong products from the parity checks alone, without `check`. The
+        call waits for as many products as that takes.
     deadline : float, optional
-        Seconds after which what has not arrived counts as lost.
+        Seconds after which missing products count as lost.
     retries : int
         How often a smallest repairing set of products is started again when too much is lost.
     leaf : callable, "module:function", or None
@@ -117,15 +117,15 @@ def run(
     ray_options : dict, optional
         Options of the Ray tasks, such as ``{"num_cpus": 4}``.
     out : array, shape (N, P), optional
-        Where C goes; of the product's dtype.
+        Receives C; of the product's dtype.
 
     Raises
     ------
     LostProductsError
         Too much was lost; the error names the pattern.
     ValueError, TypeError
-        An argument is not as described, or `check` or `correct` is asked for where numbers are
-        not finite, or too large to tell.
+        An argument is not as described, or numbers are too large for `check` and `correct`, or
+        not finite.
     OverflowError
         Integers so large that this code has no decoder for them.
     """
@@ -219,14 +219,14 @@ class _Call:
         self._errors = error_bounds(code, a, b) if correct else []
 
     def _room(self) -> int | None:
-        """Bits that a decoder's weighted 1-norm may have so that integers stay below 2^63."""
+        """Return the bits a decoder's weighted 1-norm may have if integers are to fit 64 bits."""
         if self._a.dtype.kind != "i":
             return None
         largest = [max(abs(int(x.max())), abs(int(x.min())), 1) for x in (self._a, self._b)]
         return 62 - (math.prod(largest) * (self._a.shape[1] + 1)).bit_length()
 
     def finish(self, deadline: float | None, retries: int, drill: dict[int, Drill]) -> Outcome:
-        """Start all products and return as soon as what has arrived decodes."""
+        """Start all products and return as soon as the arrived ones decode."""
         until = None if deadline is None else time.monotonic() + deadline
         for r in range(self._code.workers):
             self._pending.add(r)
@@ -243,7 +243,7 @@ class _Call:
                 until = None if deadline is None else time.monotonic() + deadline
                 continue
             reports = self._transport.wait(left)
-            if not reports and left is None:  # nothing can report any more
+            if not reports and left is None:  # no worker can report any more
                 self._lost |= dict.fromkeys(self._pending, "never reported")
                 self._pending.clear()
             for r, result in reports:
@@ -272,7 +272,7 @@ class _Call:
             self._wrong.add(r)
 
     def _ready(self) -> Decoding | None:
-        """Return a decoder of what has arrived, once it may be trusted."""
+        """Return a decoder of the arrived products, once it may be trusted."""
         missing = self._everything - frozenset(self._arrived)
         if self._correct == 0:
             return self._code.decoding(missing, self._room_bits)

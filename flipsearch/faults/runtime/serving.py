@@ -1,8 +1,8 @@
-"""What runs in a worker process: jobs in JSON lines on standard input, answers on standard output.
+"""The body of a worker process: jobs in JSON lines on standard input, answers on standard output.
 
-Where there is fork, a child does the work and says its process id first; its death is answered by
-its parent, which forks another. An answer is one short write, so that a child that is killed
-leaves no half of one.
+Where there is fork, a child does the work and says its process id first. When it dies, its parent
+reports that and forks another. An answer is one short write: a killed child leaves a whole one or
+none.
 
 Invariant: answers come in the order in which things happened, each a line of its own.
 """

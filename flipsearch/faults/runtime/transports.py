@@ -20,7 +20,7 @@ Report = tuple[int, Any]
 
 
 class Transport(Protocol):
-    """What `run` needs: start products, wait for reports, drop the rest."""
+    """The protocol of `run`: start products, wait for reports, drop the rest."""
 
     def start(self, r: int, drill: Drill) -> None:
         """Start product r."""
@@ -29,7 +29,7 @@ class Transport(Protocol):
         """Return finished products, or exceptions in their place; empty after `timeout`."""
 
     def close(self) -> None:
-        """Drop what still runs."""
+        """Drop all products still out."""
 
 
 class Operands:
@@ -93,7 +93,7 @@ class PoolTransport:
         return [(r, _result_of(future)) for r, future in ready]
 
     def close(self) -> None:
-        """Cancel what has not begun; what runs is left to finish unheard."""
+        """Cancel waiting products; running ones finish unheard."""
         for future in self._futures:
             future.cancel()
         if self._own:
@@ -142,7 +142,7 @@ class RayTransport:
         self._pending[task] = r
 
     def wait(self, timeout: float | None) -> list[Report]:
-        """Return what `ray.wait` reports next."""
+        """Return the next report of `ray.wait`."""
         if not self._pending:
             return []
         ready, _ = self._ray.wait(list(self._pending), num_returns=1, timeout=timeout)

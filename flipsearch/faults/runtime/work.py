@@ -1,4 +1,4 @@
-"""What one worker does: form its two operands from their blocks and multiply them."""
+"""The work of one worker: form two operands from their blocks and multiply them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def combine(
     """Return the sum of coefficient times block, blocks padded with zeros to `shape`.
 
     A single block that needs no work is returned itself; otherwise the sum is in `out` if given.
-    A few rows at a time, so that each block is read from memory once.
+    It adds a few rows at a time, which reads each block from memory once.
     """
     if len(blocks) == 1 and coefficients[0] == 1 and blocks[0].shape == shape:
         return blocks[0]
@@ -119,7 +119,7 @@ def product_of_blocks(
     *blocks: Any,
     keep: bool = False,
 ) -> Any:
-    """Return one product from the blocks it needs, those of A first.
+    """Return one product from its blocks of A, then of B.
 
     Its operands are formed in memory that the thread keeps for the next product.
 
@@ -134,12 +134,12 @@ def product_of_blocks(
     drill : rehearsal of a fault, or None
         ``"kill"``, ``"raise"``, ``"wrong"``, or seconds to be late by.
     keep : bool
-        The product is wanted only until this thread computes the next: its memory is kept too.
+        Keep the product's memory for the next one as well, which overwrites it.
 
     Raises
     ------
     TypeError
-        What `leaf` returned is no such product.
+        `leaf` returned an array of another shape or dtype.
     """
     rehearse(drill)
     kind = blocks[0].dtype

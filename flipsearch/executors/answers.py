@@ -1,4 +1,4 @@
-"""What crosses between a driver and workers elsewhere, and why the driver need not trust it.
+"""Send outcomes from workers elsewhere to a driver that does not trust them.
 
 A worker packs the outcomes of several walks into plain tuples of integers and one flat array of
 words. A state equal to the start or to one already packed is not sent again. The driver rebuilds
@@ -6,9 +6,9 @@ every outcome from the task it still has: numbers are checked against the task, 
 format and ring, and the identity of each is evaluated at random points the worker cannot know
 (`flipsearch.walk.engine`).
 
-Invariant: what `open_answer` makes of what `seal` made of an outcome equals that outcome; anything
-else that arrives is an `AnswerError`, and nothing of it reaches a strategy. What is stored is
-proved once more, exactly, by the catalogue.
+Invariant: `open_answer` returns the outcome that `seal` packed. Anything else that arrives is an
+`AnswerError`, and nothing of it reaches a strategy. The catalogue proves each scheme once more,
+exactly, before it stores it.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 To a strategy a device is one more executor, with room for thousands of tasks. One thread keeps it
 busy: it loads what was submitted, launches for about half a second, and hands back what has
-finished. Tasks that a device does not take run on a core: symmetric walks, states too large for
-the chip or grown so. Should the device fail in the middle of a run, so do those it had, with one
-warning.
+finished. Tasks that a device does not take run on a core: those of other kinds, and states that
+are or become too large for the chip. If the device fails in the middle of a run, its tasks start
+again on a core, with one warning.
 
 Invariant: every task submitted comes back exactly once, with the outcome of `engine.walk`.
 """

@@ -2,12 +2,12 @@
 
 A task is queued, sent with others in one call that should last a few seconds, and kept until its
 outcome is back; at most two calls are in flight an actor. When an actor or its node dies, does not
-answer in time, or answers what cannot be, its tasks are sent again. So delivery is at least once;
-outcomes are handed back at most once, by ticket.
+answer in time, or gives a wrong answer, its tasks are sent again. So a task is delivered at least
+once, and its outcome is handed back once, by ticket.
 
-Invariant: every task submitted comes back exactly once, as the outcome that
-`flipsearch.executors.answers` accepted, or as ``broken`` after `ATTEMPTS` answers that it did not;
-what was rejected, and from whom, waits in `rejections`.
+Invariant: every task submitted comes back exactly once, as an outcome that
+`flipsearch.executors.answers` accepted, or as ``broken`` after `ATTEMPTS` rejected answers. Each
+rejection waits in `rejections` with its worker.
 """
 
 from __future__ import annotations

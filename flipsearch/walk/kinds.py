@@ -42,23 +42,24 @@ class Kind:
     Parameters
     ----------
     name : str
-        As checkpoints call it.
+        Its name in checkpoints and messages.
     task : type
-        The class of its tasks, and of no other kind's.
+        The class of its tasks, and of no other kind's. The fields that it adds to those of
+        `WalkTask` have defaults, and are numbers, strings or uint64 arrays.
     run : function
-        From a task to its outcome, as fast as can be.
+        The fast engine, from a task to its outcome.
     reference : function
-        The same, plainly: equal outcomes from code that shares nothing with `run`.
+        The plain engine: the same outcomes by code that shares nothing with `run`.
     outcome : type
         The class of its outcomes.
     policies : mapping
-        For each field of `Policy` of which it does not take every value, those that it takes.
+        The values that it follows of each field of `Policy`; a field left out takes all values.
     on_device : bool
         Whether `flipsearch.walk.gpu` walks it too.
     parts : mapping of str to str
-        Where states are kept in several arrays: each field of the task that holds one of the
-        start, and the ending of the fields ``best_...`` and ``final_...`` of the outcome that
-        hold the same one of its states. Without any, a state is its packed rows.
+        For states kept in several arrays: from each field of the task that holds an array of the
+        start to the ending of the fields ``best_...`` and ``final_...`` of the outcome that hold
+        the same array. Empty if a state is its packed rows.
     write_out : function, optional
         From a task and the parts of a state to its packed rows.
     """

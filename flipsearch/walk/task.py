@@ -1,8 +1,8 @@
 """Walk tasks and outcomes: the values that cross between strategies, executors and engines.
 
 A walk is a pure function of its task: the same `WalkTask` gives the bit-identical `WalkOutcome`
-in every engine, on every executor, at any time. A task is cheap to make and to send: its start is
-packed words, not a `Scheme`.
+in every engine, on every executor, at any time. A task is cheap to make and to send, because its
+start is packed words and not a `Scheme`.
 
 Packed state: uint64 array of shape (R, 3, K). A factor of d entries takes W = ceil(max(d) / 64)
 words a plane; over F2 one plane of bits (K = W), over F3 and ZT a plane of nonzeros followed by a
@@ -40,25 +40,25 @@ class Policy:
     Parameters
     ----------
     plus_after : int
-        Steps without a new best rank, and since the last plus transition, before one is made;
-        0: never, except when no row can be flipped.
+        Steps before a plus transition, counted as `plus_since` says; 0: none is made, except when
+        no row can be flipped.
     band : int
         A plus transition is made only below the best rank of the walk + band.
     stop_rank : int
         The walk stops as soon as the rank is this or lower.
     collect : int
-        How many states of the best rank to bring back, at least 1. With more than 1, a walk at or
-        below `stop_rank` goes on and takes another every `collect_every` steps until it has them.
+        States of the best rank to bring back, at least 1. With more than 1, a walk at or below
+        `stop_rank` goes on and takes another state every `collect_every` steps until it has all.
     collect_every : int
         Steps between two states collected.
     merge : bool
-        Whether two rows that come to agree in two factors are merged as they arise; else only a
-        flip that makes a factor zero lowers the rank. Merging at once finds a lower rank sooner
-        and the lowest ranks less often: it favours schemes without a way on.
+        Whether two rows are merged as soon as they agree in two factors; else only a flip that
+        makes a factor zero lowers the rank. Merging finds a lower rank sooner and the lowest
+        ranks less often, because it favours schemes from which no flip leads on.
     plus_since : str
-        ``best``: `plus_after` is counted as said there. ``lower``: a plus transition is made after
-        more than `plus_after` steps in which the rank never fell below each rank that it had
-        since the last one.
+        ``best``: `plus_after` counts the steps since the last new best rank or plus transition.
+        ``lower``: it counts the steps since the rank last fell below all ranks it has had since
+        the last plus transition, or since that transition; the next one comes a step later.
     """
 
     plus_after: int = 50_000

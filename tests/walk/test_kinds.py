@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from flipsearch.errors import UsageError
+from flipsearch.executors.answers import open_answer, seal_many
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.walk import engine
+from flipsearch.walk import engine, kinds
 from flipsearch.walk.diagonal.task import DiagonalTask
 from flipsearch.walk.kinds import Kind, decode, encode, kind_named, kind_of, register
 from flipsearch.walk.quotient import task as quotient
 from flipsearch.walk.rotation import task as rotation
-from flipsearch.walk.task import Policy, WalkTask, pack
+from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack
 
 SQUARE, SKEW, UPPER = (parse_format(name) for name in ("3x3x3", "sw:4x4x4", "us:3x3x3"))
 assert isinstance(SKEW, MatrixProduct)
@@ -94,6 +95,41 @@ def test_what_is_of_no_kind_is_an_error() -> None:
         else:
             with pytest.raises(ValueError, match="is a kind of walk already"):
                 register(kind)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Idle(WalkTask):
+    """Stand still: the kind of another package, with a field of each type that is kept."""
+
+    weights: Words = dataclasses.field(default_factory=lambda: np.zeros(0, np.uint64))
+    share: float = 0.5
+    title: str = ""
+    calm: bool = False
+
+
+def idle(task: Idle) -> WalkOutcome:
+    return WalkOutcome(task.number, (task.start,), task.start, (), 0, 0, 0, 0, "budget")
+
+
+def test_a_kind_of_another_package_is_one_registration(monkeypatch: pytest.MonkeyPatch) -> None:
+    for known in ("_NAMED", "_OF"):
+        monkeypatch.setattr(kinds, known, dict(getattr(kinds, known)))
+    kind = register(Kind("idle", Idle, idle, idle, policies={"merge": (True,)}))
+    plain = TASKS["plain"]
+    weights = np.array([3, 2**64 - 1], dtype=np.uint64)
+    task = Idle(
+        *(plain.format, plain.ring, plain.start, 1, 10, Policy(), 5),
+        *(weights, 0.25, "title", True),
+    )
+    assert kind_of(task) is kind
+    text = json.dumps(encode(task), default=lambda array: array.tolist())
+    assert_equal(decode(json.loads(text), plain.format, plain.ring), task)
+    outcome = engine.walk(task)
+    assert engine.check(task, outcome, 9) is outcome
+    record, words = seal_many([task], [outcome])
+    assert_equal(open_answer(task, record[0], words, 9), outcome)
+    with pytest.raises(UsageError, match="idle walks do not take merge=False, only True"):
+        engine.walk(dataclasses.replace(task, policy=Policy(merge=False)))
 
 
 @KINDS

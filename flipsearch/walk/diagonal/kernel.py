@@ -1,12 +1,12 @@
 # mypy: allow-untyped-defs
 """The jitted loop of the walks modulo diagonal terms: see `flipsearch.walk.diagonal.task`.
 
-At most 64 rows, so that the rows that share a factor with a row are one word, kept up to date: a
-flip takes a random bit of it. Factors are as in `flipsearch.walk.rotation.kernel`, whose plus
-transitions these are, with orbits of one row.
+A walk holds at most 64 rows. The rows that share a factor with a row are one word, kept up to
+date, and a flip takes a random bit of it. Factors are laid out as in
+`flipsearch.walk.rotation.kernel`; plus transitions are those of that module for orbits of one row.
 
-Beside flips there are the moves that a free term a x * x c allows, where a and c are single
-entries and * is whatever it has to be:
+A free term a x * x c, with single entries a and c and any second factor *, allows more moves than
+flips:
 
 - a row whose factor is a may have c added to its third factor, or the other way round: the free
   term takes the difference up;

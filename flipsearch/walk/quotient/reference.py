@@ -6,6 +6,8 @@ states.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from flipsearch.algebra.draws import plain_draw
@@ -32,7 +34,7 @@ class Walker:
     """The state of one walk: vectors, three an orbit one after another, and fixed cubes."""
 
     def __init__(self, task: QuotientTask) -> None:
-        self.task, self.counter = task, 0
+        self.task, self.counter, self.images = task, 0, dict[int, int]()
         self.n = round(task.format.dimensions[0] ** 0.5)
         self.vectors = [int(x) for x in task.start.reshape(-1)]
         self.cubes = [int(x) for x in task.cubes]
@@ -50,7 +52,9 @@ class Walker:
 
     def image(self, x: int) -> int:
         """Return the mirror image of a vector."""
-        return int(f"{x:0{self.n**2}b}"[::-1], 2)
+        if x not in self.images:
+            self.images[x] = int(f"{x:0{self.n**2}b}"[::-1], 2)
+        return self.images[x]
 
     def key(self, x: int) -> int:
         """Return the key of a vector: vectors with equal keys can be flipped with each other."""
@@ -160,7 +164,8 @@ def walk(task: QuotientTask) -> QuotientOutcome:
     reason = "reached" if best <= policy.stop_rank else "budget"
     while step < task.steps and reason == "budget":
         keys = [walker.key(x) for x in walker.vectors]
-        flippable = [place for place, key in enumerate(keys) if keys.count(key) > 1]
+        count = Counter(keys)
+        flippable = [place for place, key in enumerate(keys) if count[key] > 1]
         stuck = not flippable or idle >= REFUSALS
         if stuck or (policy.plus_after and step >= last + policy.plus_after):
             last, idle, rank = step, 0, walker.rank

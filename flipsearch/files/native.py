@@ -31,10 +31,10 @@ import numpy as np
 
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.files.limits import LARGEST_RANK, check_rank
-from flipsearch.files.terms import Reader, written
+from flipsearch.files.terms import Form, Reader, factors_of, variable, written
 from flipsearch.formats import Format, parse_format
 from flipsearch.rings import IntArray, parse_ring
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+from flipsearch.scheme import Scheme
 
 RESERVED = ("format", "ring", "rank", "hash")
 _KEY = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -71,7 +71,9 @@ def to_text(scheme: Scheme, meta: Mapping[str, str] | None = None) -> str:
         if text:
             lines.append(f"{key}: {text}")
     lines.append("")
-    names = _names(scheme.format)
+    named = list(_places(scheme.format))
+    du, dv, _ = scheme.format.dimensions
+    names = (named[:du], named[du : du + dv], named[du + dv :])
     for *rows, denominator in zip(*scheme.factors, scheme.denominators.tolist(), strict=True):
         factors = (
             "(" + written({name[k]: int(row[k]) for k in np.flatnonzero(row)}) + ")"
@@ -166,48 +168,30 @@ def _split(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
 
 def _read_product(line: str, format_: Format, factors: list[IntArray], row: int) -> int:
     """Fill row `row` of the factors from one line and return its denominator."""
-    reader = Reader(line)
-    denominator = 1
-    if reader.kind == "number":
-        scale = reader.number()
-        if scale.numerator != 1:
-            raise FormatError("the factor in front of a product is 1/d")
-        denominator = scale.denominator
-        reader.expect("*")
-    for slot, matrix in enumerate(factors):
-        if slot:
-            reader.expect("*")
-        reader.expect("(")
-        places = _places(format_)[slot]
+    places = _places(format_)
 
-        def index_of(name: str, places: dict[str, int] = places, slot: int = slot) -> int:
-            if name not in places:
-                raise FormatError(f"{name[:20]!r} is no entry of {'ABC'[slot]} in {format_.name}")
-            return places[name]
+    def entry(name: str) -> Form:
+        if name not in places:
+            raise FormatError(f"{name[:20]!r} is no entry of {name[0].upper()} in {format_.name}")
+        return variable(places[name])
 
-        for index, coefficient in reader.combination(index_of).items():
+    form = Reader(line, entry).whole()
+    if form.scale.numerator != 1:
+        raise FormatError("the factor in front of a product is 1/d")
+    found = factors_of(Form(1, form.factors), "ABC")
+    for matrix, factor in zip(factors, found, strict=True):
+        for index, coefficient in factor.items():
             if coefficient.denominator != 1:
                 raise FormatError("fractions stand in front of a product, as 1/d")
-            if abs(int(coefficient)) >= LARGEST_COEFFICIENT:
-                raise FormatError("a coefficient is 2^62 or more in absolute value")
             matrix[row, index] = int(coefficient)
-        reader.expect(")")
-    if reader.kind != "end":
-        raise FormatError(f"unexpected {reader.text!r} after the third factor")
-    if denominator >= LARGEST_COEFFICIENT:
-        raise FormatError("a denominator is 2^62 or more")
-    return denominator
+    return form.scale.denominator
 
 
 @lru_cache(maxsize=64)
-def _names(format_: Format) -> tuple[list[str], list[str], list[str]]:
-    u, v, w = (
-        [format_.variable(slot, index) for index in range(dimension)]
+def _places(format_: Format) -> dict[str, tuple[str, int]]:
+    """Return the slot's letter and the index of each entry by its name, in their order."""
+    return {
+        format_.variable(slot, index): ("ABC"[slot], index)
         for slot, dimension in enumerate(format_.dimensions)
-    )
-    return u, v, w
-
-
-@lru_cache(maxsize=64)
-def _places(format_: Format) -> tuple[dict[str, int], ...]:
-    return tuple({name: k for k, name in enumerate(names)} for names in _names(format_))
+        for index in range(dimension)
+    }

@@ -1,37 +1,43 @@
-"""Products written out: ``.exp`` files, and the ``m1 = (...)(...)`` listings of flip-cpd.
+"""Products and equations written out: ``.exp`` files, listings, appendices of papers.
 
-``(a11+a12)*(b21)*(c11)``, one product a line; ``c11`` names the third factor in the transposed
-orientation usually, verification decides. The sizes are the largest indices that occur. The
-listing gives the first two factors and then ``c1 = m1 - m4``, parameters numbered from 1; its
-format is not written in it, so every format whose dimensions fit is tried.
+``(a11+a12)*(b21)*(c11)``, one product a line, or ``m1 = (a11+a12)*(b21)`` and later
+``c11 = m1 - m4``, with sums under names of their own where the file has some. Entries are
+``a12``, ``a_1_2``, ``A[1,2]``, counted from 1 or from 0, or parameters ``a1``, ``a2``, ...; then
+the format is not written in the file, and every format whose dimensions fit is tried. The third
+factor of a product names C transposed usually, an equation names C.
 
-Invariant: parsed by the tokenizer of `flipsearch.files.terms`, never evaluated.
+Invariant: parsed by the grammar of `flipsearch.files.terms`, never evaluated.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, TRANSPOSED, Claim, terms_of
 from flipsearch.files.limits import LARGEST_RANK, check_rank, check_sides
 from flipsearch.files.shapes import formats_with
-from flipsearch.files.terms import Combination, Reader
-from flipsearch.formats import MatrixProduct
+from flipsearch.files.terms import Combination, Form, Reader, factors_of, variable
+from flipsearch.formats import LARGEST_SIDE, Format, MatrixProduct
 
-_ENTRY = re.compile(r"([abc])(?:(\d)(\d)|_?(\d{1,2})_(\d{1,2}))", re.IGNORECASE)
-_LISTING = re.compile(r"\s*m1\s*=")
-_PLAIN_NAME = re.compile(r"([abcm])(\d{1,5})")
+_ENTRY = re.compile(
+    r"([abc])_?(?:(\d)(\d)|(\d{1,2})_(\d{1,2})|[ ]?\[ *(\d{1,2}) *, *(\d{1,2}) *\])", re.IGNORECASE
+)
+_PARAMETER = re.compile(r"([abc])_?(\d{1,3})", re.IGNORECASE)
+_EQUATION = re.compile(r"\s*[A-Za-z]\w*[\[\], \d]{0,20}:?=")
+_PRODUCT = re.compile(r"[-+()\d/*.·⋅×\s]*a[ _\[]*\d", re.IGNORECASE)
+_ONE_DIGIT = re.compile(r"(?<![A-Za-z0-9_])[ab]_?\d(?![\d_])")
+Products = list[list[Combination]]
 
 
 def is_products(text: str) -> bool:
-    """Whether a text starts with a written-out product or a listing."""
-    line = next((line for line in text[:4000].splitlines() if line.strip()), "")
-    return bool(_LISTING.match(line)) or bool(
-        re.match(r"\s*[-+(\d]*\s*\*?\s*\(?\s*[-+]?\s*[\d/*\s]*a_?\d", line, re.IGNORECASE)
-    )
+    """Whether a text starts with a written-out product or an equation."""
+    lines = (line for line in text[:20_000].splitlines() if line.strip(" \t\r("))
+    line = next((line for line in lines if not line.lstrip().startswith("#")), "")
+    return bool(_PRODUCT.match(line) or _EQUATION.match(line))
 
 
 def claims_in(text: str) -> Iterator[Claim]:
@@ -40,175 +46,166 @@ def claims_in(text: str) -> Iterator[Claim]:
     Raises
     ------
     FormatError
-        A line is no product.
+        A line is no product and no equation.
     """
-    if _LISTING.match(text):
-        yield from _listing(text)
-        return
-    yield _expanded(text)
-
-
-def _expanded(text: str) -> Claim:
-    """Return the claim of an ``.exp`` text."""
-    terms: list[list[Combination]] = []
-    sides = [1, 1, 1, 1, 1]
-    lines = [(k, line) for k, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if len(lines) > LARGEST_RANK:
-        raise FormatError(f"{len(lines)} lines are absurdly many products")
-    for number, line in lines:
-        if line.lstrip().startswith("#"):
-            continue
-        try:
-            terms.append(_product(line.rstrip().rstrip(",;"), sides))
-        except FormatError as error:
-            raise FormatError(f"line {number}: {error}") from None
-    n, m, p = check_sides(tuple(sides[:3]))
-    form = MatrixProduct(n, m, p)
-    check_rank(form, len(terms))
-    rows, entries = sides[3:]
-    transposed = rows <= p and entries <= n
-    if not transposed and not (rows <= n and entries <= p):
-        raise FormatError(f"c has {rows} rows and {entries} columns, which is no output of {form}")
-    columns = (m, p, n if transposed else p)
-    factors = []
-    for slot, dimension in enumerate(form.dimensions):
-        width = columns[slot]
-        dense = [
-            _dense({key // 100 * width + key % 100: x for key, x in term[slot].items()}, dimension)
-            for term in terms
-        ]
-        factors.append(numbers.matrix(dense, dimension, "UVW"[slot]))
-    return terms_of(form, *factors, order=TRANSPOSED if transposed else PLAIN)
-
-
-def _product(line: str, sides: list[int]) -> list[Combination]:
-    """Return the three factors of one line, coordinates 100 row + column, and widen `sides`."""
-    reader = Reader(line)
-    factors: list[Combination] = []
-    scale = 1 if reader.kind != "number" else None
-    if scale is None:
-        factor = reader.number()
-        reader.accept("*")
-        if reader.kind == "name":
-            raise FormatError("a product starts with a number: write it inside the brackets")
-    for slot, letter in enumerate("abc"):
-        if slot:
-            reader.accept("*")
-        bracket = reader.accept("(")
-
-        def index_of(name: str, letter: str = letter) -> int:
-            match = _ENTRY.fullmatch(name)
-            if match is None or match[1].lower() != letter:
-                raise FormatError(f"{name[:20]!r} is no entry of {letter}")
-            row, column = int(match[2] or match[4]), int(match[3] or match[5])
-            if not (1 <= row <= 16 and 1 <= column <= 16):
-                raise FormatError(f"{name[:20]!r} is out of range: sides are 1 to 16")
-            _widen(sides, letter, row, column)
-            return 100 * (row - 1) + column - 1
-
-        if bracket:
-            factors.append(reader.combination(index_of))
-            reader.expect(")")
-        else:
-            factors.append(_bare(reader, index_of))
-    if reader.kind != "end":
-        raise FormatError(f"unexpected {reader.text!r} after the third factor")
-    if scale is None:
-        factors[2] = {key: x * factor for key, x in factors[2].items()}
-    return factors
-
-
-def _bare(reader: Reader, index_of: Callable[[str], int]) -> Combination:
-    """Read a factor without brackets: one entry, with a sign or a coefficient perhaps."""
-    sign = -1 if reader.accept("-") else 1
-    coefficient = reader.number() if reader.kind == "number" else 1
-    if coefficient != 1:
-        reader.accept("*")
-    if reader.kind != "name":
-        raise FormatError(f"expected a factor but found {reader.text or 'the end'!r}")
-    index = index_of(reader.take())
-    return {index: sign * coefficient} if coefficient else {}
-
-
-def _widen(sides: list[int], letter: str, row: int, column: int) -> None:
-    """Raise the sizes n, m, p and those of the third matrix so that an entry fits."""
-    if letter == "a":
-        sides[0], sides[1] = max(sides[0], row), max(sides[1], column)
-    elif letter == "b":
-        sides[1], sides[2] = max(sides[1], row), max(sides[2], column)
+    steps = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    steps = [(n, line) for n, line in steps if not line.lstrip().startswith("#")]
+    if len(steps) > 4 * LARGEST_RANK:
+        raise FormatError(f"{len(steps)} lines are absurdly many products")
+    # where a parameter has one digit, a11 is the eleventh, not row 1 and column 1
+    entry = _parameter if any(_ONE_DIGIT.search(line) for _, line in steps) else _entry
+    if any("=" in line for _, line in steps):
+        products, order = _equations(steps, entry), PLAIN
     else:
-        sides[3], sides[4] = max(sides[3], row), max(sides[4], column)
+        products, order = [], TRANSPOSED
+        for number, line in steps:
+            with _LineNumber(number):
+                form = Reader(line.rstrip(" \t\r,;+"), entry).whole()
+                products.append(factors_of(form, "abc"))
+    if len(products) > LARGEST_RANK:
+        raise FormatError(f"{len(products)} are absurdly many products")
+    if all(len(place) == 1 for place in _places(products)):
+        yield from _by_parameters(products)
+    else:
+        yield _by_entries(products, order)
 
 
-def _listing(text: str) -> Iterator[Claim]:
-    """Yield the claims of a listing: each format whose dimensions fit."""
-    products: list[tuple[Combination, Combination]] = []
-    outputs: list[Combination] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
+class _LineNumber:
+    """Names the line in the `FormatError` of the block."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, FormatError):
+            raise FormatError(f"line {self.number}: {error}") from None
+
+
+@lru_cache(maxsize=1 << 12)
+def _entry(name: str) -> Form:
+    """Return the form of an entry, the variable (letter, place)."""
+    match = _ENTRY.fullmatch(name)
+    if match is not None:
+        row, column = (int(part) for part in match.groups()[1:] if part is not None)
+        if row > LARGEST_SIDE or column > LARGEST_SIDE:
+            raise FormatError(f"{name[:20]!r} is out of range: sides are 1 to {LARGEST_SIDE}")
+        return variable((match[1].lower(), (row, column)))
+    return _parameter(name)
+
+
+def _parameter(name: str) -> Form:
+    """Return the form of a parameter, the variable (letter, place)."""
+    match = _PARAMETER.fullmatch(name)
+    if match is None:
+        return _entry(name) if _ENTRY.fullmatch(name) else _unknown(name)
+    if not 1 <= int(match[2]) <= LARGEST_SIDE**2:
+        raise FormatError(f"{name!r} is none of {match[1]}1 to {match[1]}{LARGEST_SIDE**2}")
+    return variable((match[1].lower(), (int(match[2]),)))
+
+
+def _unknown(name: str) -> Form:
+    raise FormatError(f"{name[:20]!r} is no entry of a, b or c")
+
+
+def _equations(steps: list[tuple[int, str]], entry: Callable[[str], Form]) -> Products:
+    """Return the products of a straight-line program, their third factors from its outputs."""
+    values: dict[str, Form] = {}
+    products: Products = []
+
+    def value_of(name: str) -> Form:
+        if name[:1] == "m" and name not in values:
+            raise FormatError(f"{name[:20]!r} is none of m1 to m{len(products)}")
+        return values[name] if name in values else entry(name)
+
+    for number, step in ((n, part) for n, line in steps for part in line.split(";")):
+        if not step.strip(" \t\r,:"):
             continue
-        if len(products) > LARGEST_RANK:
-            raise FormatError("it lists absurdly many products")
-        try:
-            reader = Reader(line)
-            name = _PLAIN_NAME.fullmatch(reader.take())
-            expected = len(outputs if name and name[1] == "c" else products) + 1
-            if name is None or name[1] not in "mc" or int(name[2]) != expected:
-                raise FormatError("expected the next product m.. or output c..")
-            reader.expect("=")
-            if name[1] == "m":
-                if outputs:
-                    raise FormatError("a product stands after an output")
-                products.append((_bracketed(reader, "a"), _bracketed(reader, "b")))
-            else:
-                outputs.append(reader.combination(_numbered("m", len(products))))
-            if reader.kind != "end":
-                raise FormatError(f"unexpected {reader.text!r}")
-        except FormatError as error:
-            raise FormatError(f"line {number}: {error}") from None
-    largest = [
-        max((k for product in products for k in product[slot]), default=-1) + 1
-        for slot in range(2)
-    ]
-    for form in formats_with(len(products), largest[0], largest[1], len(outputs)):
-        du, dv, dw = form.dimensions
-        u = [_dense(product[0], du) for product in products]
-        v = [_dense(product[1], dv) for product in products]
-        w = [
-            _dense({c: row[r] for c, row in enumerate(outputs) if r in row}, dw)
-            for r in range(len(products))
-        ]
-        yield terms_of(
-            form,
-            numbers.matrix(u, du, "U"),
-            numbers.matrix(v, dv, "V"),
-            numbers.matrix(w, dw, "W"),
-            order=PLAIN,
+        with _LineNumber(number):
+            name, sign, right = step.rstrip(" \t\r,:").partition("=")
+            name = name.rstrip(" :").strip()
+            if not sign or not name or name in values:
+                raise FormatError("expected an equation that gives a name its value, once")
+            form = Reader(right, value_of).whole()
+            if len(form.factors) == 2:
+                products.append([*factors_of(form, "ab"), {}])
+                values[name] = variable(("m", len(products) - 1))
+                continue
+            total = form.linear()
+            letters = {letter for letter, _ in total}
+            if len(letters) > 1:
+                raise FormatError("it adds entries of different matrices")
+            values[name] = Form(1, (total,))
+            if name[0] in "cC" and letters <= {"m"} and _is_entry(name):
+                ((key, _),) = entry(name).factors[0].items()
+                for (_, product), coefficient in total.items():
+                    products[product][2][key[1]] = coefficient
+    return products
+
+
+def _is_entry(name: str) -> bool:
+    return bool(_ENTRY.fullmatch(name) or _PARAMETER.fullmatch(name))
+
+
+def _places(products: Products) -> Iterator[tuple[int, ...]]:
+    return (place for product in products for factor in product for place in factor)
+
+
+def _by_entries(products: Products, order: str) -> Claim:
+    """Return the claim of products whose variables have a row and a column."""
+    if any(len(place) == 1 for place in _places(products)):
+        raise FormatError("some entries have one index and others two")
+    first = 0 if any(0 in place for place in _places(products)) else 1
+    largest = [[0, 0], [0, 0], [0, 0]]
+    for slot, sizes in enumerate(largest):
+        for product in products:
+            for place in product[slot]:
+                sizes[:] = map(max, sizes, place)
+    (n, m), (other, p), (rows, columns) = ([1 - first + x for x in pair] for pair in largest)
+    n, m, p = check_sides((n, max(m, other), p))
+    form = MatrixProduct(n, m, p)
+    check_rank(form, len(products))
+    wanted = {TRANSPOSED: (p, n), PLAIN: (n, p)}
+    fitting = [way for way, (r, c) in wanted.items() if rows <= r and columns <= c]
+    if not fitting:
+        raise FormatError(f"c has {rows} rows and {columns} columns, which is no output of {form}")
+    order = order if order in fitting else fitting[0]
+    widths = (m, p, wanted[order][1])
+    return _claim(
+        form,
+        [
+            [
+                {(row - first) * width + column - first: x for (row, column), x in factor.items()}
+                for factor, width in zip(product, widths, strict=True)
+            ]
+            for product in products
+        ],
+        order,
+    )
+
+
+def _by_parameters(products: Products) -> Iterator[Claim]:
+    """Yield the claims of products over numbered parameters: each format whose dimensions fit."""
+    top = [max((p for product in products for (p,) in product[k]), default=0) for k in range(3)]
+    numbered = [[{k - 1: x for (k,), x in f.items()} for f in product] for product in products]
+    for form in formats_with(len(products), *top):
+        yield _claim(form, numbered, PLAIN)
+
+
+def _claim(form: Format, products: Products, order: str) -> Claim:
+    factors = (
+        numbers.matrix(
+            [_dense(product[slot], dimension) for product in products], dimension, "UVW"[slot]
         )
-
-
-def _bracketed(reader: Reader, letter: str) -> Combination:
-    reader.accept("*")
-    reader.expect("(")
-    result = reader.combination(_numbered(letter, 256))
-    reader.expect(")")
-    return result
-
-
-def _numbered(letter: str, count: int) -> Callable[[str], int]:
-    def index_of(name: str) -> int:
-        match = _PLAIN_NAME.fullmatch(name)
-        if match is None or match[1] != letter or not 1 <= int(match[2]) <= count:
-            raise FormatError(f"{name[:20]!r} is none of {letter}1 to {letter}{count}")
-        return int(match[2]) - 1
-
-    return index_of
+        for slot, dimension in enumerate(form.dimensions)
+    )
+    return terms_of(form, *factors, order=order)
 
 
 def _dense(combination: Combination, dimension: int) -> list[object]:
     row: list[object] = [0] * dimension
     for index, coefficient in combination.items():
-        if index >= dimension:
-            raise FormatError("an index of the third factor is larger than the sizes allow")
         row[index] = coefficient
     return row

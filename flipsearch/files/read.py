@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flipsearch.errors import FormatError, InvalidSchemeError
-from flipsearch.files import arrays, braces, fmm, maple, native, numeric, products, reduced
+from flipsearch.files import arrays, fmm, lists, native, numeric, products, reduced
 from flipsearch.files.claims import TRANSPOSED, Claim, Settled, prove, settle
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.programs import Reduction
@@ -137,7 +137,7 @@ def _recognised(data: bytes) -> tuple[str, str]:
         return "json" if start[1:].lstrip()[:1] in ('"', "}") else "braces", text
     for kind, matches in (
         ("text", numeric.is_numeric),
-        ("maple", maple.is_maple),
+        ("maple", lists.is_maple),
         ("products", products.is_products),
     ):
         if matches(text):
@@ -165,8 +165,8 @@ def _settled(kind: str, text: str, piece: Piece, ring: Ring | None) -> Settled:
     claim_of = {
         "json": _json,
         "text": numeric.claim_of,
-        "braces": braces.claim_of,
-        "maple": maple.claim_of,
+        "braces": lists.claim_of,
+        "maple": lists.claim_of_maple,
     }[kind]
     return settle([claim_of(text)], ring)
 

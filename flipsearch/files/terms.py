@@ -1,161 +1,287 @@
-"""Tokens of written-out schemes: ``(a11 - 2*a12)`` and the like, without evaluating anything.
+"""One grammar for schemes written out as text, without evaluating anything.
 
-Four formats write products as text (our own, ``.exp``, and the ``m1 = (...)(...)`` listings);
-they differ in spelling only. One tokenizer and one parser of linear combinations serve them all.
+Products, equations, lists and our readable form differ in spelling only. An expression is a sum
+of products of numbers, names and brackets; ``*``, ``·`` or a blank stands between factors. Each
+expression is multiplied out on the way to a `Form`: a number times linear factors.
 
-Invariant: the cost is linear in the length of the text, numbers and lines are bounded as
-`flipsearch.files.limits` says, and whatever is not a number, a name or one of the signs
-``+ - * / ( ) = : ,`` is a `FormatError` that says where it stands.
+Invariant: the cost is linear in the length of the text, numbers, lines and nesting are bounded as
+`flipsearch.files.limits` says, and whatever is not a number, a name or one of the signs of the
+grammar is a `FormatError` that says where it stands.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from flipsearch.errors import FormatError
 from flipsearch.files.limits import LARGEST_NUMBER_DIGITS, LONGEST_LINE
 from flipsearch.scheme import LARGEST_COEFFICIENT
 
-_TOKEN = re.compile(r"[ \t\r]*(?:(\d+)|([A-Za-z][A-Za-z0-9_]*)|([-+*/()=:,]))")
-_BLANK = re.compile(r"[ \t\r]*")
-Combination = dict[int, Fraction | int]
+_TOKEN = re.compile(
+    r"[ \t\r\n]*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)"
+    r"|(?P<name>[A-Za-z][A-Za-z0-9_]*(?:[ ]?\[ *\d{1,3} *, *\d{1,3} *\])?)"
+    r"|(?P<sign>\*\*|:=|[-+*/^()=:,·⋅×−])|(?P<comment>\#.*)|(?P<other>[^ \t\r\n]))",
+    re.ASCII,
+)
+_PLAIN = r"\s*(?:\d{1,18}(?:\s*\*)?\s*)?[A-Za-z][A-Za-z0-9_]*\s*"
+_PLAIN_SUM = re.compile(rf"(?:\s*[-+])?{_PLAIN}(?:[-+]{_PLAIN})*\)", re.ASCII)
+_PLAIN_TERM = re.compile(r"([-+]?)\s*(\d*)[\s*]*([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
+_SPELLED = {"·": "*", "⋅": "*", "×": "*", "−": "-", "^": "**", ":=": "="}
+_DEEPEST = 12
+_HIGHEST_POWER = 64
+Number = Fraction | int
+Combination = dict[Any, Number]
 
 
-def tokens(line: str) -> Iterator[tuple[str, str]]:
-    """Yield (kind, text) of each token of a line; kinds are ``number``, ``name``, ``sign``.
+@dataclass(frozen=True)
+class Form:
+    """A number times linear factors; without factors it is a constant."""
 
-    Raises
-    ------
-    FormatError
-        A character starts no token, or a number is too long to be a coefficient.
-    """
-    if len(line) > LONGEST_LINE:
-        raise FormatError(f"a line of {len(line)} characters is no product")
-    position = 0
-    end = len(line.rstrip())
-    while position < end:
-        match = _TOKEN.match(line, position)
-        if match is None:
-            at = _BLANK.match(line, position)
-            column = at.end() if at else position
-            raise FormatError(f"unexpected {line[column]!r} at column {column + 1}")
-        number, name, sign = match.groups()
-        if number is not None:
-            if len(number) > LARGEST_NUMBER_DIGITS:
-                raise FormatError(f"a number of {len(number)} digits is no coefficient")
-            yield "number", number
-        elif name is not None:
-            yield "name", name
-        else:
-            yield "sign", sign
-        position = match.end()
+    scale: Number
+    factors: tuple[Combination, ...] = ()
 
-
-@dataclass
-class Reader:
-    """The tokens of one line, read from left to right."""
-
-    line: str
-    _tokens: list[tuple[str, str]] = field(init=False)
-    _next: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        self._tokens = list(tokens(self.line))
-
-    @property
-    def kind(self) -> str:
-        """Kind of the next token, or ``end``."""
-        return self._tokens[self._next][0] if self._next < len(self._tokens) else "end"
-
-    @property
-    def text(self) -> str:
-        """Text of the next token, or the empty string."""
-        return self._tokens[self._next][1] if self._next < len(self._tokens) else ""
-
-    def take(self) -> str:
-        """Return the next token and go past it."""
-        text = self.text
-        self._next += 1
-        return text
-
-    def accept(self, text: str) -> bool:
-        """Go past the next token if it is that one, and say whether it was."""
-        if self.kind == "end" or self.text != text:
-            return False
-        self._next += 1
-        return True
-
-    def expect(self, text: str) -> None:
-        """Go past the next token, which must be that one."""
-        if not self.accept(text):
-            raise FormatError(
-                f"expected {text!r} but found {self.text or 'the end of the line'!r}"
-            )
-
-    def number(self) -> Fraction | int:
-        """Read ``3`` or ``3/2``."""
-        if self.kind != "number":
-            raise FormatError(f"expected a number but found {self.text or 'the end'!r}")
-        value = int(self.take())
-        if not self.accept("/"):
-            return value
-        if self.kind != "number":
-            raise FormatError("expected a denominator after '/'")
-        below = int(self.take())
-        if below == 0:
-            raise FormatError("a denominator is 0")
-        return Fraction(value, below)
-
-    def combination(self, index_of: Callable[[str], int]) -> Combination:
-        """Read ``-a11 + 2*a12 - 1/2 a21``, up to the first token that does not belong to it.
-
-        Parameters
-        ----------
-        index_of : callable
-            From a variable's name to its coordinate; raises `FormatError` for other names.
-
-        Returns
-        -------
-        dict from coordinate to nonzero coefficient
-            A name that occurs twice is added up.
+    def linear(self) -> Combination:
+        """Return the value as one sum of variables.
 
         Raises
         ------
         FormatError
-            It is no such sum, or a coefficient is 2^62 or more, also on the way: sums of many
-            fractions would take long.
+            It is a product of variables, or a number other than 0.
         """
-        result: Combination = {}
-        first = True
+        if len(self.factors) > 1:
+            raise FormatError("expected a sum of single variables but found a product of them")
+        if not self.factors and self.scale:
+            raise FormatError(f"expected a variable but found the number {self.scale}")
+        if not self.scale or not self.factors:
+            return {}
+        (factor,) = self.factors
+        if self.scale == 1:
+            return factor
+        return {key: bounded(self.scale * x) for key, x in factor.items()}
+
+
+def variable(key: Hashable) -> Form:
+    """Return the form of one variable."""
+    return Form(1, ({key: 1},))
+
+
+def bounded(value: Number) -> Number:
+    """Return a number, which must stay below 2^62: sums of many fractions would take long."""
+    if max(abs(value.numerator), value.denominator) >= LARGEST_COEFFICIENT:
+        raise FormatError("a coefficient is 2^62 or more in absolute value")
+    return value
+
+
+class Reader:
+    """The tokens of one line, read from left to right.
+
+    Parameters
+    ----------
+    line : str
+        The text.
+    value_of : callable
+        From a name to its value; raises `FormatError` for names that mean nothing.
+
+    Raises
+    ------
+    FormatError
+        The line is too long; later, a character starts no token or a number has too many digits.
+    """
+
+    def __init__(self, line: str, value_of: Callable[[str], Form]) -> None:
+        if len(line) > LONGEST_LINE:
+            raise FormatError(f"a line of {len(line)} characters is no product")
+        self.line, self.value_of = line, value_of
+        self.start = self.end = 0
+        self.kind = self.text = ""
+        self.take()
+
+    def take(self) -> str:
+        """Return the current token and go to the next one; `kind` and `text` tell which."""
+        taken = self.text
+        match = _TOKEN.match(self.line, self.end)
+        if match is None:
+            self.start = self.end = len(self.line)
+            self.kind, self.text = "end", ""
+            return taken
+        self.kind = str(match.lastgroup)
+        self.start, self.text, self.end = match.start(self.kind), match[self.kind], match.end()
+        if self.kind == "sign":
+            self.text = _SPELLED.get(self.text, self.text)
+        elif self.kind == "number" and len(self.text) > LARGEST_NUMBER_DIGITS:
+            raise FormatError(f"a number of {len(self.text)} digits is no coefficient")
+        elif self.kind == "other":
+            raise FormatError(f"unexpected {self.text!r} at column {self.start + 1}")
+        elif self.kind == "comment":
+            self.kind, self.text = "end", ""
+        return taken
+
+    def accept(self, text: str) -> bool:
+        """Go past the current token if it is that one, and say whether it was."""
+        if self.text != text:
+            return False
+        self.take()
+        return True
+
+    def whole(self) -> Form:
+        """Read the rest of the line as one expression."""
+        found = self.expression()
+        if self.kind != "end":
+            raise FormatError(f"unexpected {self.text!r}")
+        return found
+
+    def expression(self, depth: int = 0) -> Form:
+        """Read a sum, up to the first token that does not belong to it.
+
+        Raises
+        ------
+        FormatError
+            It is no sum, adds products of variables to others, or a number is 2^62 or more.
+        """
+        if depth > _DEEPEST:
+            raise FormatError("the brackets nest too deeply")
+        negative = self.accept("-") or (self.accept("+") and False)
+        found = self._product(depth, negative)
+        if self.text not in ("+", "-"):
+            return found
+        constant: Number = 0
+        total: Combination = {}
         while True:
-            sign = -1 if self.accept("-") else 1
-            signed = sign < 0 or self.accept("+")
-            if not signed and not first:
-                return result
-            coefficient: Fraction | int = 1
-            if self.kind == "number":
-                coefficient = self.number()
-                self.accept("*")
-                if coefficient == 0 and self.kind != "name":
-                    first = False
-                    continue
-            if self.kind != "name":
-                raise FormatError(f"expected a variable but found {self.text or 'the end'!r}")
-            index = index_of(self.take())
-            total = result.get(index, 0) + sign * coefficient
-            if max(abs(total.numerator), total.denominator) >= LARGEST_COEFFICIENT:
-                raise FormatError("a coefficient is 2^62 or more in absolute value")
-            if total:
-                result[index] = total
+            if not found.factors:
+                constant = bounded(constant + found.scale)
+            for key, x in (found.linear() if found.factors else {}).items():
+                added = bounded(total.get(key, 0) + x)
+                if added:
+                    total[key] = added
+                else:
+                    total.pop(key, None)
+            if self.accept("-"):
+                found = self._product(depth, True)
+            elif self.accept("+"):
+                found = self._product(depth, self.accept("-"))
             else:
-                result.pop(index, None)
-            first = False
+                break
+        if constant and total:
+            raise FormatError(f"the number {constant} is added to variables")
+        return Form(1, (total,)) if not constant and total else Form(constant)
+
+    def _plain_sum(self, end: int) -> Form:
+        """Read a bracket of whole numbers times names, the usual one, in one go."""
+        total: Combination = {}
+        for sign, size, name in _PLAIN_TERM.findall(self.line, self.end, end):
+            coefficient = bounded(int(sign + (size or "1")))
+            for key, x in self.value_of(name).linear().items():
+                added = bounded(total.get(key, 0) + coefficient * x)
+                if added:
+                    total[key] = added
+                else:
+                    total.pop(key, None)
+        self.end = end
+        self.take()
+        return Form(1, (total,))
+
+    def _product(self, depth: int, negative: bool) -> Form:
+        """Read factors; a number between them scales the product."""
+        scale: Number = -1 if negative else 1
+        factors: tuple[Combination, ...] = ()
+        while True:
+            found = self._factor(depth)
+            scale = bounded(scale * found.scale)
+            factors += found.factors
+            while self.accept("/"):
+                below = self._factor(depth)
+                if below.factors:
+                    raise FormatError("a denominator is no number")
+                if not below.scale:
+                    raise FormatError("it divides by 0: a denominator is 0")
+                scale = bounded(Fraction(scale) / below.scale)
+            if len(factors) > 3:
+                raise FormatError("expected the end of the product after the third factor")
+            if self.accept("*"):
+                continue
+            if self.kind != "name" and self.text != "(":
+                return Form(scale, factors)
+
+    def _factor(self, depth: int) -> Form:
+        """Read a number, a name or a bracket, with a sign and a power perhaps."""
+        if self.accept("-"):
+            found = self._factor(depth + 1)
+            return Form(-found.scale, found.factors)
+        if self.text == "(":
+            if plain := _PLAIN_SUM.match(self.line, self.end):
+                return self._plain_sum(plain.end())
+            self.take()
+            found = self.expression(depth + 1)
+            if not self.accept(")"):
+                raise FormatError(f"expected ')' but found {self.text or 'the end of the line'!r}")
+            if len(found.factors) == 1 or not found.scale:  # a number stays in its bracket
+                found = Form(1, (found.linear(),))
+        elif self.kind == "number":
+            text = self.take()
+            found = Form(bounded(int(text) if text.isdigit() else Fraction(text)))
+        elif self.kind == "name":
+            found = self.value_of(self.take())
+        else:
+            raise FormatError(f"expected a variable but found {self.text or 'the end'!r}")
+        if self.accept("**"):
+            text = self.take()
+            if found.factors or not text.isdigit() or int(text) > _HIGHEST_POWER:
+                raise FormatError("only numbers have powers, from 0 to 64")
+            power: Number = 1
+            for _ in range(int(text)):
+                power = bounded(power * found.scale)
+            return Form(power)
+        return found
 
 
-def written(combination: Mapping[str, int | Fraction]) -> str:
+def constant(text: str) -> Number:
+    """Return the value of arithmetic with numbers, such as ``-1*1/2``.
+
+    Raises
+    ------
+    FormatError
+        It holds a name, or is no arithmetic.
+    """
+
+    def refused(name: str) -> Form:
+        raise FormatError(f"symbols such as {name[:20]!r} cannot be verified, only numbers")
+
+    found = Reader(text, refused).whole()
+    return 0 if found.factors else found.scale
+
+
+def factors_of(form: Form, letters: str) -> list[Combination]:
+    """Return the linear factors of a product, one for each letter, with their letters cut off.
+
+    Parameters
+    ----------
+    form : Form
+        Over variables (letter, index).
+    letters : str
+        Of the factors, in their order; the number in front goes to the last one.
+
+    Raises
+    ------
+    FormatError
+        There are other factors.
+    """
+    factors = [dict(factor) for factor in form.factors]
+    if len(factors) != len(letters):
+        raise FormatError(f"expected {len(letters)} factors but found {len(factors)}")
+    if form.scale != 1:
+        factors[-1] = Form(form.scale, (factors[-1],)).linear()
+    for letter, factor in zip(letters, factors, strict=True):
+        for key in factor:
+            if key[0] != letter:
+                raise FormatError(f"an entry of {key[0]} is no entry of {letter}")
+    return [{key[1]: x for key, x in factor.items()} for factor in factors]
+
+
+def written(combination: Mapping[str, Number]) -> str:
     """Return ``a11 - 2 a12 + 1/3 a21`` for names and coefficients; ``0`` for none."""
     parts: list[str] = []
     for name, coefficient in combination.items():

@@ -83,7 +83,8 @@ def test_a_terminated_report_leaves_nothing_behind(
     db: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     program = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        f"signal.signal({int(number)}, signal.SIG_DFL)\n"  # whoever runs the tests may ignore it
         "from flipsearch.cli import main\n"
         "from flipsearch.report.folder import Folder\n"
         "write = Folder.write\n"

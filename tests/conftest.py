@@ -10,6 +10,8 @@ The modules in `SLOW` compile much, walk for long or start many processes. Their
 ``slow`` like single tests of more than a few seconds; ``run.py test --quick`` leaves them out.
 """
 
+import signal
+
 import pytest
 from hypothesis import settings
 
@@ -23,6 +25,12 @@ SLOW = {
     *("test_faults_of_catalogues", "test_faults_of_drivers", "test_faults_of_workers"),
     *("test_gpu_executor", "test_gpu_outcomes", "test_hostile", "test_scheme_commands"),
 }
+
+
+def pytest_sessionstart(session):
+    # processes of pytest-xdist ignore it, and so would every process that a test starts
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

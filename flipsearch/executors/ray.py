@@ -91,7 +91,7 @@ class RayExecutor(Executor):
         announce: Callable[[str], None] | None = None,
     ) -> None:
         if workers is not None and workers < 1:
-            raise UsageError("at least 1 worker is needed")
+            raise UsageError("at least one worker is needed: give a number of at least 1")
         if gpu not in ("auto", "off", "only"):
             raise UsageError("gpu is auto, off or only")
         super().__init__()

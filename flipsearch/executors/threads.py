@@ -35,7 +35,7 @@ class ThreadExecutor(QueueExecutor):
         super().__init__()
         self.workers = available_cores() if workers is None else workers
         if self.workers < 1:
-            raise UsageError("at least 1 worker is needed")
+            raise UsageError("at least one worker is needed: give a number of at least 1")
         self._walk = walk
         self._threads = [
             threading.Thread(target=self._work, name=f"walk-{k}", daemon=True)

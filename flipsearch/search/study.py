@@ -230,7 +230,7 @@ def compile_ahead(strategy: Strategy, executor: Executor) -> None:
     """
     tasks = []
     for task in strategy.samples():
-        orbit, rows = getattr(task, "order", 1), len(task.start)
+        orbit, rows = task.orbit, len(task.start)
         while rows >= orbit:  # walks are compiled for several numbers of rows
             tasks.append(replace(task, start=task.start[: rows - rows % orbit]))
             rows //= 2

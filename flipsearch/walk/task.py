@@ -112,6 +112,11 @@ class WalkTask:
         return len(self.start)
 
     @property
+    def orbit(self) -> int:
+        """Return how many successive rows of the start belong together."""
+        return 1
+
+    @property
     def capacity(self) -> int:
         """Return the most rows the walk may reach: rank + band + 1 at least, or `LARGEST_RANK`."""
         return 64 * blocks_for(self.rank + self.policy.band + 1)

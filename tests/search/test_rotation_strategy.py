@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 
 from flipsearch.errors import UsageError
+from flipsearch.executors.base import Executor
 from flipsearch.formats import parse_format
 from flipsearch.lift import lift
 from flipsearch.rings import Ring
 from flipsearch.search.strategies.rotation import BEGINNING, PATIENCE, RotationStrategy
+from flipsearch.search.study import compile_ahead
 from flipsearch.verify import is_valid, verify
 from flipsearch.walk import engine
 from flipsearch.walk.rotation.task import RotationTask
-from flipsearch.walk.task import unpack
+from flipsearch.walk.task import WalkTask, unpack
 
 
 def strategy(
@@ -108,6 +113,34 @@ def test_replay_and_resume(ring: Ring) -> None:
         first.tell(engine.walk(one))
         resumed.tell(engine.walk(two))
     assert resumed.best_rank == first.best_rank
+
+
+class Recorder(Executor):
+    """Takes note of what it is asked to compile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: list[WalkTask] = []
+
+    def each(
+        self,
+        function: Callable[[Any], Any],
+        items: Iterable[Any],
+        idle: Callable[[], None] = lambda: None,
+    ) -> Iterator[tuple[str, Any]]:
+        self.items += items
+        return iter(())
+
+
+def test_walks_are_compiled_ahead_on_whole_orbits() -> None:
+    recorder = Recorder()
+    compile_ahead(strategy("ss:4x4x4"), recorder)
+    rotated = [task for task in recorder.items if isinstance(task, RotationTask)]
+    assert {task.order for task in rotated} == {4, 2}
+    for task in rotated:
+        assert len(task.start) % task.order == 0
+    for order in (4, 2):
+        assert min(len(task.start) for task in rotated if task.order == order) < 2 * order
 
 
 def test_outcomes_of_forgotten_tasks_are_ignored() -> None:

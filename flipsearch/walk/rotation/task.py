@@ -51,6 +51,11 @@ class RotationTask(WalkTask):
     integral: bool = False
 
     @property
+    def orbit(self) -> int:
+        """Return how many successive rows are images of each other."""
+        return self.order
+
+    @property
     def capacity(self) -> int:
         """Return the most rows the walk may reach: an orbit more than best rank + band."""
         return self.rank + self.policy.band + self.order

@@ -1,4 +1,4 @@
-"""Hensel lifting: schemes over F2 and F3 to ZT, Z and Q."""
+"""Lift schemes over F2 and F3 to ZT, Z and Q by Hensel's method."""
 
 from flipsearch.lift.lifting import LiftResult, NotLiftedError, lift
 

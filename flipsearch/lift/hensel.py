@@ -1,9 +1,9 @@
-"""Hensel steps on one linear system: from a scheme mod p to the same scheme modulo p^(k+1).
+"""Take Hensel steps on one linear system: from a scheme mod p to one modulo p^(k+1).
 
 A step solves J d = (T - F(x)) / p^k mod p and sets x <- x + p^k d. J never changes, so it is
-eliminated once, for as many of its rows as are needed: a sample at first; after each solution all
-equations are checked through the remainder T - F(x) itself, and rows that fail are added. A row
-that contradicts the others then proves that the step has no solution.
+eliminated once. The elimination begins with a sample of the rows. Each solution is checked in all
+equations through the remainder T - F(x) itself, and rows that fail are eliminated next. A row
+that contradicts the others proves that the step has no solution.
 
 Invariant: after a step the remainder is zero modulo p^(k+1) in every equation.
 """
@@ -26,7 +26,7 @@ _CLEAN = 2
 
 @dataclass
 class Steps:
-    """Solves Hensel steps on one system, eliminating rows once.
+    """Solve Hensel steps on one system; each row is eliminated at most once.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class Steps:
     frame : Frame
         The target in slot order (E, P, Q).
     start : three int64 arrays
-        The scheme mod p as (E, P, Q): where J is taken.
+        The scheme mod p as (E, P, Q), at which J is taken.
     generator : numpy.random.Generator
-        Draws the rows that are eliminated first; the solutions do not depend on it.
+        Draws the rows that are eliminated first. The solutions do not depend on it.
     """
 
     system: System
@@ -53,24 +53,25 @@ class Steps:
 
     @property
     def free(self) -> IntArray:
-        """Unknowns without a pivot, as far as rows have been eliminated."""
+        """The unknowns without a pivot among the rows eliminated until now."""
         return np.setdiff1d(np.arange(self.system.columns), self.elimination.pivots)
 
     def begin(self) -> bool:
-        """Eliminate the rows needed for the first step; return False if it has no solution."""
+        """Eliminate the rows that the first step needs; return False if it has no solution."""
         return self.eliminate(self._remainder // self.system.p)
 
     def eliminate(self, defect: IntArray) -> bool:
-        """Eliminate rows that determine all others; return False if the defect cannot be met.
+        """Eliminate rows that determine all others; return False if no d meets the defect.
 
-        A sample as large as the number of unknowns comes first. Then rows are added that a random
-        solution of the homogeneous system violates, until `_CLEAN` such solutions in succession
-        satisfy every row. A row still missing shows when a solution violates it.
+        A sample as large as the number of unknowns comes first. Random solutions of the
+        homogeneous system then name the rows to add: the rows that they violate. This ends when
+        `_CLEAN` such solutions in succession satisfy every row. A row that is still missing is
+        found later, when a solution violates it.
 
         Parameters
         ----------
         defect : int64 array, shape (dE, dP * dQ)
-            What J d must be mod p.
+            The right side: J d must equal it mod p.
         """
         system = self.system
         order = self.generator.permutation(system.rows)
@@ -85,7 +86,7 @@ class Steps:
         return self.change(defect, np.zeros(system.columns, dtype=np.int8)) is not None
 
     def change(self, defect: IntArray, free: Residues) -> Factors | None:
-        """Solve J d = defect mod p, checked in every row.
+        """Solve J d = defect mod p and check the solution in every row.
 
         Parameters
         ----------
@@ -112,7 +113,7 @@ class Steps:
                 return None
 
     def solve(self, factors: Factors, modulus: int, free: Residues) -> Factors | None:
-        """Take one step: from a scheme modulo `modulus` to one modulo p * `modulus`.
+        """Take one step, from a scheme modulo `modulus` to one modulo p * `modulus`.
 
         Parameters
         ----------
@@ -125,7 +126,7 @@ class Steps:
         Returns
         -------
         three int64 arrays or None
-            In 0..p*modulus-1; None if the equations contradict each other.
+            Entries in 0..p*modulus-1; None if the equations contradict each other.
         """
         wider = modulus * self.system.p
         found = self.change(remainder(self.frame, factors, wider) // modulus, free)
@@ -135,7 +136,7 @@ class Steps:
         return E, P, Q
 
     def kernel(self) -> list[Factors]:
-        """Return a basis of the solutions of J d = 0 mod p, one for each free unknown."""
+        """Return a basis of the solutions of J d = 0 mod p: one vector for each free unknown."""
         nothing = np.zeros_like(self.frame.target)
         zero = np.zeros(self.elimination.rank, dtype=np.int8)
         basis = []
@@ -151,7 +152,7 @@ class Steps:
         return np.sort(self.generator.choice(rows, _ROUND, replace=False))
 
     def _extend(self, rows: IntArray, right: Residues) -> bool:
-        """Eliminate more rows; return whether the right side is consistent with them."""
+        """Eliminate more rows; return whether the right side agrees with them."""
         known = right[self.elimination.identifiers]
         matrix = self.system.packed_rows(rows)
         return self.elimination.add(matrix, rows, right[rows].copy(), known) is None

@@ -1,21 +1,22 @@
 # mypy: allow-untyped-defs
-"""The linear system of a Hensel step: J d = right side mod p, two ways to take its unknowns.
+"""Build the linear system of a Hensel step, J d = right side mod p, for all or some unknowns.
 
-J is the Jacobian of F(x) = sum_r e_r (x) p_r (x) q_r at a scheme mod p: a row for each coordinate
-(e, p, q) of the target, a column for each coefficient. It is the same at every step.
+J is the Jacobian of F(x) = sum_r e_r (x) p_r (x) q_r at a scheme mod p. It has a row for each
+coordinate (e, p, q) of the target and a column for each coefficient. It is the same at every step.
 
-`WholeSystem` takes all coefficients. The columns of E are I (x) K, K the matrix of pair products
-p_r (x) q_r: with L K = 0 and dP dQ - rank K rows in L, each slab e gives the equations of P and Q
+`WholeSystem` takes all coefficients as unknowns. The columns of E are I (x) K, where K is the
+matrix of pair products p_r (x) q_r. Let the dP dQ - rank K rows of L span the solutions of
+L K = 0. Then each slab e gives the equations of P and Q
 
-    row (e, n) = g_n * (E[r, e] for the column's term r),    g_n independent of e,
+    row (e, n) = g_n * (E[r, e] for the column's term r),    g_n independent of e.
 
-so only R (dP + dQ) unknowns are eliminated and rows are made when they are needed.
-`SelectedSystem` takes any set of coefficients, for instance those that are not zero mod p: then a
-solution keeps zeros at zero.
+Only R (dP + dQ) unknowns are eliminated, and rows are made when they are needed.
+`SelectedSystem` takes any set of coefficients as unknowns. If it takes the coefficients that are
+not zero mod p, a solution keeps zeros at zero.
 
-Invariant: of each term one nonzero coefficient of P and one of Q is kept as it is. That is the
-freedom to scale a term; it takes columns out of J without changing the span of its columns, hence
-neither whether a right side can be met.
+Invariant: one nonzero coefficient of P and one of Q stay fixed in each term. They stand for the
+freedom to scale the term. Their columns lie in the span of the others, so the same right sides
+have solutions.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _CHUNK = 1 << 24
 
 
 class System(Protocol):
-    """What the Hensel steps need of a system: packed rows, right sides, solutions put in place."""
+    """A linear system that `flipsearch.lift.hensel.Steps` can solve."""
 
     p: int
     columns: int
@@ -52,7 +53,7 @@ class System(Protocol):
 
     @property
     def stored(self) -> IntArray:
-        """The given coefficients of the unknowns in column order; shape (columns,)."""
+        """The start's coefficients at the unknowns, in column order; shape (columns,)."""
 
     def packed_rows(self, identifiers: IntArray) -> WordArray:
         """Return rows of the system, packed; shape (p - 1, S, m, 8)."""
@@ -65,7 +66,7 @@ class System(Protocol):
 
 
 def scaling_pins(matrix: IntArray) -> BoolArray:
-    """Mark the first nonzero coefficient of each row: the one that scaling fixes."""
+    """Mark the first nonzero coefficient of each row, which stays fixed."""
     pins = np.zeros(matrix.shape, dtype=np.bool_)
     rows = np.flatnonzero(matrix.any(axis=1))
     pins[rows, (matrix[rows] != 0).argmax(axis=1)] = True
@@ -74,7 +75,7 @@ def scaling_pins(matrix: IntArray) -> BoolArray:
 
 @dataclass(frozen=True)
 class Reduction:
-    """K reduced mod p: which of its rows are independent, and how the others depend on them.
+    """The independent rows of K mod p, and the other rows in terms of them.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ class Reduction:
 
     @property
     def rank(self) -> int:
-        """The rank of K mod p: below R the scheme is reducible."""
+        """The rank of K mod p; the scheme is reducible if it is below R."""
         return len(self.basis)
 
 
@@ -103,7 +104,7 @@ def reduce_pairs(P: IntArray, Q: IntArray, p: int) -> Reduction:
     Parameters
     ----------
     P, Q : int64 arrays, shapes (R, dP), (R, dQ)
-        Coefficients, any representatives.
+        Coefficients; any representatives mod p.
     p : int
         2 or 3.
     """
@@ -137,7 +138,7 @@ def reduce_pairs(P: IntArray, Q: IntArray, p: int) -> Reduction:
 
 
 class WholeSystem:
-    """All coefficients, E eliminated beforehand through the block structure.
+    """The system of all coefficients, with E eliminated through the block structure.
 
     Parameters
     ----------
@@ -147,14 +148,14 @@ class WholeSystem:
     p : int
         2 or 3.
     priority : three float arrays, shapes of the factors
-        The unknowns of P and Q in ascending order, as for `SelectedSystem`, none infinite.
+        Orders the unknowns of P and Q as for `SelectedSystem`; none is infinite.
 
     Attributes
     ----------
     rows : int
         dE (dP dQ - rank K) equations; row e * others + n.
     columns : int
-        Unknowns: the coefficients of P and Q that scaling does not fix.
+        Number of unknowns: the coefficients of P and Q except the fixed ones.
     """
 
     def __init__(
@@ -214,7 +215,7 @@ class WholeSystem:
         return ((defect[:, reduction.others] - known) % self.p).astype(np.int8).reshape(-1)
 
     def step(self, unknowns: Residues, defect: IntArray) -> Factors:
-        """See `System.step`: P and Q from the unknowns, then E slab by slab through K."""
+        """See `System.step`; P and Q are the unknowns, E follows slab by slab through K."""
         p, terms = self.p, len(self._E)
         _, dP, dQ = self._frame.dimensions
         flat = np.zeros(self._size, dtype=np.int64)
@@ -229,7 +230,7 @@ class WholeSystem:
 
 
 class SelectedSystem:
-    """Only some of the coefficients; the others stay as they are.
+    """The system of some of the coefficients; the others stay as they are.
 
     Parameters
     ----------
@@ -239,8 +240,8 @@ class SelectedSystem:
     p : int
         2 or 3.
     priority : three float arrays, shapes of the factors
-        The unknowns in ascending order: those that come first become pivots and move, the last
-        ones stay free. Coefficients of infinite priority are no unknowns.
+        The unknowns in ascending order. The first become pivots and move, the last stay free.
+        Coefficients of infinite priority are no unknowns.
     """
 
     def __init__(
@@ -311,16 +312,16 @@ class SelectedSystem:
 def support_first(
     factors: Factors, p: int, generator: np.random.Generator | None, zeros: float
 ) -> list[FloatArray]:
-    """Return priorities that put nonzero coefficients first, in random order within if drawn.
+    """Return priorities that put nonzero coefficients before zeros.
 
     Parameters
     ----------
     factors : three int64 arrays
     p : int
     generator : numpy.random.Generator, optional
-        Without it terms keep their order.
+        Draws the order among the nonzeros and among the zeros; without it terms keep theirs.
     zeros : float
-        Priority of the coefficients that are zero mod p: infinite to leave them out, or 1.
+        Priority of the coefficients that are zero mod p: 1, or infinity to leave them out.
     """
     priority = []
     for matrix in factors:
@@ -331,7 +332,7 @@ def support_first(
 
 @njit
 def _set_products(starts, columns, terms, place, first, first_place, second, second_place, p, out):
-    """Set the entries of one slot's unknowns in packed rows: the products of the other two."""
+    """Set the packed entries of one slot's unknowns to the products of the other two slots."""
     for i in range(place.size):
         coordinate = place[i]
         for at in range(starts[coordinate], starts[coordinate + 1]):

@@ -1,19 +1,19 @@
-"""The lift itself: which systems, which free choices, which of the results.
+"""Lift a scheme: choose the systems, the free coefficients and the best of the results.
 
 A lift of a scheme mod p is a scheme over ZT, Z or Q of the same rank that reduces to it mod p, up
-to the scaling of terms. The easy ways come first: the balanced digits as they are, then only
-nonzero coefficients unknown (zeros stay zero), then all of them. Within a system the unknowns
-without a pivot are given small integers once and for all, stored representatives in the first
-attempt and random signs in later ones: the other unknowns then follow, digit by digit.
+to the scaling of terms. The easy ways come first: the balanced digits as they are; then a system
+in which zeros stay zero; then one in which all coefficients are unknown. In each attempt the
+unknowns without a pivot get small integers once and for all. The first attempt gives them the
+stored representatives, later attempts draw signs. The other unknowns follow, digit by digit.
 
-Invariant: what `lift` returns has been proved by `flipsearch.verify`, and has the rank of the
-scheme it was given.
+Invariant: `flipsearch.verify` has proved the scheme that `lift` returns, and its rank is that of
+the given scheme.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,16 +40,15 @@ _SIGN_PRODUCTS = 1_000_000
 
 
 class NotLiftedError(LiftError):
-    """A scheme that does not lift.
+    """The scheme does not lift, or no lift was found.
 
     Attributes
     ----------
     step : int
-        The Hensel step that failed, from 1; the last one taken if all were solved but no small
-        fractions came out.
+        The Hensel step that failed, counted from 1. If every step was solved but the coefficients
+        were no small fractions, the last step.
     final : bool
-        Whether this proves that there is no lift at all: true of the first step, which no free
-        choice precedes.
+        Whether this proves that there is no lift. True at step 1: no free choice precedes it.
     """
 
     def __init__(self, message: str, step: int, final: bool) -> None:
@@ -67,15 +66,15 @@ class LiftResult:
     scheme : Scheme
         Over its natural ring, ZT, Z or Q; verified exactly.
     field : Ring
-        F2 or F3: where it was lifted from.
+        The field of the scheme that was lifted, F2 or F3.
     steps : int
-        Hensel steps taken: the scheme was read off modulo p^(steps + 1).
+        Number of Hensel steps; the coefficients were read off modulo p^(steps + 1).
     seed : int
-        The seed of the free choices, as given.
+        The given seed.
     attempt : int
-        Which free choice led to it; 0 is the stored representatives.
+        Number of the free choice that led to the scheme; 0 is the stored representatives.
     attempts : int
-        Free choices tried altogether.
+        Number of free choices tried.
     support_kept : bool
         Whether coefficients that are zero mod p were kept at zero.
     """
@@ -104,14 +103,15 @@ def lift(
     scheme : Scheme
         Over F2 or F3.
     seed : int
-        Of the free choices; the same seed gives the same result.
+        Seed of the free choices; the same seed gives the same result.
     steps : int, optional
-        Hensel steps at most: 40 over F2, 38 over F3 by default; the modulus p^(steps + 1) is at
-        most 2^62. The last half of them is taken only if no free choice succeeds before.
+        Largest number of Hensel steps, by default 40 over F2 and 38 over F3. The modulus
+        p^(steps + 1) is at most 2^62. The second half of the steps is taken only if no free
+        choice succeeds in the first half.
     retries : int
-        Further free choices to try where the first fails, or leads to less than ZT.
+        Number of further free choices to try if the first fails or does not reach ZT.
     keep_support : bool
-        Whether to try first to keep zeros at zero, which is faster and gives sparser schemes.
+        Whether to try first with zeros kept at zero, which is faster and gives sparser schemes.
 
     Returns
     -------
@@ -122,16 +122,17 @@ def lift(
     Raises
     ------
     LiftError
-        The scheme is not over F2 or F3, or it does not lift: a `NotLiftedError`, whose message
-        names the step.
+        The scheme is not over F2 or F3.
+    NotLiftedError
+        No lift was found. The message names the step that failed.
     InvalidSchemeError
         The scheme does not satisfy the Brent equations mod p.
 
     Notes
     -----
-    The Jacobian is eliminated once for each of at most two systems of unknowns; for small systems
-    every second retry eliminates anew, with the unknowns in another order. The Hensel method for
-    schemes is that of Kauers and Moosbauer (2022); docs/lifting.md has the derivations.
+    The Jacobian is eliminated once for each of at most two systems of unknowns. For small systems
+    every second retry eliminates it again, with the unknowns in another order. The Hensel method
+    for schemes is due to Kauers and Moosbauer (2022); docs/lifting.md has the derivations.
     """
     p = scheme.ring.characteristic
     if not p:
@@ -147,13 +148,13 @@ def lift(
 
 
 def _as_integers(scheme: Scheme) -> Scheme | None:
-    """Return the stored representatives as a scheme over ZT, if they are one."""
+    """Return the stored representatives as a scheme over ZT if that is valid, else None."""
     candidate = Scheme(scheme.format, Ring.ZT, *scheme.factors)
     return candidate.canonical if is_valid(candidate) else None
 
 
 class _Attempt:
-    """One free choice on one system: Hensel steps that can be taken up again."""
+    """One free choice on one system, whose Hensel steps can be continued later."""
 
     def __init__(self, steps: Steps, start: Factors, wanted: IntArray, number: int) -> None:
         self.steps = steps
@@ -165,7 +166,7 @@ class _Attempt:
         self._distance = (wanted - steps.system.stored) // self.modulus
 
     def advance(self, limit: int, scheme: Scheme, frame: Frame) -> Scheme | None:
-        """Take steps up to `limit` until an exact scheme comes out; set `failed` at a dead end."""
+        """Take steps up to `limit` until a scheme is exact; set `failed` if a step has none."""
         p = self.steps.system.p
         while self.taken < limit:
             digits: Residues = (self._distance % p).astype(np.int8)
@@ -184,7 +185,7 @@ class _Attempt:
 
 
 class _Search:
-    """One scheme's systems and free choices, tried in order."""
+    """Try the systems and free choices of one scheme in order."""
 
     def __init__(
         self, scheme: Scheme, seed: int, limit: int, retries: int, keep_support: bool
@@ -205,7 +206,7 @@ class _Search:
         self.pending: list[tuple[_Attempt, bool]] = []
 
     def run(self) -> LiftResult:
-        """Try the systems in order until one gives a scheme that is good enough."""
+        """Try the systems in order until one gives a scheme over ZT or Z."""
         nonzeros = sum(int(np.count_nonzero(matrix)) for matrix in self.factors)
         whole = len(self.factors[0]) * sum(self.frame.dimensions[1:])
         worth_it = nonzeros <= max(_SUPPORT_SHARE * whole, _REORDER_COLUMNS)
@@ -225,16 +226,7 @@ class _Search:
                 self._keep(self._advanced(attempt, self.limit), attempt, support)
         if self.best is None:
             raise self._failure()
-        best = self.best
-        return LiftResult(
-            best.scheme,
-            best.field,
-            best.steps,
-            best.seed,
-            best.attempt,
-            self.attempts,
-            best.support_kept,
-        )
+        return replace(self.best, attempts=self.attempts)
 
     def _failure(self) -> NotLiftedError:
         if all(attempt.failed for attempt, _ in self.pending):
@@ -260,7 +252,7 @@ class _Search:
         return kind(self.frame, self.factors, self.p, priority)
 
     def _try(self, support: bool) -> bool:
-        """Make attempts with one kind of system; return whether its first step has a solution."""
+        """Try free choices on one kind of system; return whether its first step has a solution."""
         steps: Steps | None = None
         for number, draws in enumerate(self._draws()):
             again = number % 2 == 0 and steps is not None
@@ -288,7 +280,7 @@ class _Search:
         return None if found is None else (found, attempt.taken)
 
     def _keep(self, found: tuple[Scheme, int] | None, attempt: _Attempt, support: bool) -> bool:
-        """Keep a lift if it is the best so far; return whether none can be better."""
+        """Keep a lift if it is the best until now; return whether it is over ZT."""
         if found is None:
             return False
         scheme, used = found
@@ -299,7 +291,7 @@ class _Search:
         return scheme.ring is Ring.ZT
 
     def _signs(self, steps: Steps) -> tuple[Scheme, int] | None:
-        """Search for signs among the solutions of the first step, the kernel being small."""
+        """Search for signs among the solutions of the first step, if the kernel is small."""
         products = np.prod([np.count_nonzero(m, axis=1) for m in self.factors], axis=0)
         if len(steps.free) > _SIGN_KERNEL or products.sum() > _SIGN_PRODUCTS:
             return None
@@ -320,10 +312,11 @@ class _Search:
 
 
 def free_choice(system: System, generator: np.random.Generator | None) -> IntArray:
-    """Return integers that the unknowns take where they have no pivot; shape (columns,).
+    """Return the integers that unknowns without a pivot take; shape (columns,).
 
-    Each is congruent to the stored coefficient: itself without a generator, otherwise a random
-    one of the smallest, the sign drawn over F2 (1 or -1), and now and then the next in size.
+    Each is congruent to the stored coefficient. Without a generator it is that coefficient. With
+    one, its sign is drawn over F2; over F3 a share of 0, 5 or 20 % becomes the next larger
+    residue (-2 for 1, 2 for -1).
     """
     stored = system.stored
     if generator is None:
@@ -335,7 +328,7 @@ def free_choice(system: System, generator: np.random.Generator | None) -> IntArr
 
 
 def preference(scheme: Scheme) -> tuple[int, int, int]:
-    """Return the key by which lifts are compared, the least being the best."""
+    """Return the key that orders lifts; the least is the best."""
     return (
         _RING_ORDER.index(scheme.ring),
         int(scheme.denominators.max(initial=1)),

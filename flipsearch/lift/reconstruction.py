@@ -1,6 +1,6 @@
-"""From residues modulo M = p^k to an exact scheme, through `flipsearch.algebra.reconstruction`.
+"""Read residues modulo p^k as the small fractions of an exact scheme.
 
-A fraction that is found is a guess; `flipsearch.verify` decides.
+Each fraction is a guess; `flipsearch.verify` decides.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
 def scheme_of_residues(
     format_: Format, factors: tuple[IntArray, IntArray, IntArray], modulus: int
 ) -> Scheme | None:
-    """Return the canonical scheme that three matrices of residues stand for, if they are small.
+    """Return the canonical scheme whose coefficients are the small fractions of the residues.
 
     Parameters
     ----------
     format_ : Format
-        What it computes.
+        The format of the scheme.
     factors : three int64 arrays, shapes (R, dU), (R, dV), (R, dW)
         Residues in 0..modulus-1.
     modulus : int
@@ -31,8 +31,8 @@ def scheme_of_residues(
     Returns
     -------
     Scheme or None
-        Over its natural ring (ZT, Z or Q), not yet verified; None if a coefficient has no small
-        fraction, or a common denominator is out of range.
+        A scheme over its natural ring (ZT, Z or Q), not yet verified; None if a residue stands
+        for no small fraction, or a common denominator is out of range.
     """
     matrices = []
     common = np.ones(len(factors[0]), dtype=np.int64)
@@ -58,7 +58,7 @@ def scheme_of_residues(
 
 
 def _row_multiple(denominators: IntArray) -> IntArray | None:
-    """Return the least common denominator of each row, or None where it is out of range."""
+    """Return the least common denominator of each row, or None if one is out of range."""
     multiple = np.ones(len(denominators), dtype=np.int64)
     for column in denominators.T:
         factor = column // np.gcd(multiple, column)
@@ -69,6 +69,6 @@ def _row_multiple(denominators: IntArray) -> IntArray | None:
 
 
 def _too_large(first: IntArray, second: IntArray) -> bool:
-    """Whether a product of entries could reach the largest coefficient."""
+    """Return whether a product of entries could reach the largest coefficient."""
     products = np.abs(first.astype(np.float64) * second)
     return bool(products.max(initial=0) > 0.999 * LARGEST_COEFFICIENT)

@@ -1,14 +1,15 @@
 # mypy: allow-untyped-defs
-"""Signs for a scheme mod 2, by local search: from F2 to ZT with zeros kept at zero.
+"""Lift from F2 to ZT by a local search for signs; zeros stay zero.
 
-Modulo 4 the signs of the nonzero coefficients are the unknowns of a linear system, solved by
-`flipsearch.lift.hensel`. What remains is to choose among its solutions one whose Brent equations
-hold over Z. Each equation is a sum of signs; each basis vector of the kernel flips some of them.
-Where the second Hensel step has no solution for the choices made at the first (at singular points
-such as the square of Strassen's scheme), the choice is found here: take a violated equation, flip
-the kernel vector through it that leaves the fewest equations violated, now and then a random one
-(the WalkSAT rule of Selman, Kautz and Cohen 1994). The kernel basis is first made sparse, vectors
-added to others wherever that makes them flip fewer products: a step then breaks less.
+Modulo 4 the signs of the nonzero coefficients are the unknowns of a linear system, which
+`flipsearch.lift.hensel` solves. One of its solutions has to be found whose Brent equations hold
+over Z. Each equation is a sum of signs, and each basis vector of the kernel flips some of them.
+
+At singular points, such as the square of Strassen's scheme, most solutions of the first Hensel
+step have no second step. The search follows the WalkSAT rule (Selman, Kautz and Cohen 1994): take
+a violated equation and flip the kernel vector through it that leaves the fewest equations
+violated; one flip in `_NOISE` is random. Before the search the kernel basis is made sparse: one
+vector is added to another if the sum flips fewer products. A flip then breaks fewer equations.
 
 Invariant: the coefficients keep their absolute values; only signs change.
 """
@@ -23,24 +24,24 @@ from flipsearch.lift.trilinear import Factors, Frame
 from flipsearch.rings import IntArray
 
 LARGEST_WORK = 1_500_000_000
-"""Sign flips weighed before giving up, at most: some seconds."""
+"""Largest number of sign flips to weigh before giving up; they take some seconds."""
 
 _ROUNDS = 5000
 _SPARSIFYING_WORDS = 3_000_000_000
-_NOISE = 32  # one flip in so many is random
+_NOISE = 32
 
 
 def products_of(factors: Factors, frame: Frame) -> tuple[IntArray, IntArray, IntArray]:
-    """Return the nonzero products of coefficients, one for each (e, p, q, r) that has one.
+    """Return the nonzero products of three coefficients of one term.
 
     Returns
     -------
     places : int64 array, shape (N, 4)
-        Term r and coordinates e, p, q.
+        The term r and the coordinates e, p, q of each product, sorted by equation.
     equations : int64 array, shape (N,)
-        The equation (e dP + p) dQ + q each stands in.
+        The equation (e dP + p) dQ + q of each product.
     starts : int64 array, shape (equations + 1,)
-        Products are sorted by equation; these are the borders.
+        The products of equation k are ``starts[k]`` to ``starts[k + 1]``.
     """
     _, dP, dQ = frame.dimensions
     parts = [np.zeros((0, 4), dtype=np.int64)]
@@ -56,7 +57,7 @@ def products_of(factors: Factors, frame: Frame) -> tuple[IntArray, IntArray, Int
 
 
 def ragged(lists: list[IntArray]) -> tuple[IntArray, IntArray]:
-    """Return the borders and the concatenation of integer lists."""
+    """Return where each integer list starts in their concatenation, and the concatenation."""
     starts = np.zeros(len(lists) + 1, dtype=np.int64)
     starts[1:] = np.cumsum([len(part) for part in lists])
     return starts, np.concatenate([np.zeros(0, dtype=np.int64), *lists])
@@ -76,19 +77,19 @@ def search_signs(
     frame : Frame
         The target in slot order (E, P, Q).
     factors : three int64 arrays
-        Entries -1, 0, 1, valid mod 4.
+        Entries -1, 0, 1; valid mod 4.
     kernel : list of three int64 arrays each
-        Patterns of 0 and 1: flipping the signs at the ones keeps the scheme valid mod 4.
+        Patterns of 0 and 1. Flipping the signs at the ones keeps the scheme valid mod 4.
     seed : int
         The same seed gives the same signs.
     work : int, optional
-        Sign flips to weigh before giving up; by default so many that each kernel vector could be
-        weighed `_ROUNDS` times, at most `LARGEST_WORK`.
+        Number of sign flips to weigh before giving up. By default enough to weigh each kernel
+        vector `_ROUNDS` times, but at most `LARGEST_WORK`.
 
     Returns
     -------
     three int64 arrays or None
-        Entries -1, 0, 1 whose equations all hold over Z, or None if none were found.
+        Entries -1, 0, 1 that satisfy all equations over Z, or None if none were found.
     """
     places, equations, starts = products_of(factors, frame)
     r, e, p, q = places.T
@@ -140,14 +141,14 @@ def search_signs(
 def sparsify(
     flipping: npt.NDArray[np.uint8], patterns: npt.NDArray[np.uint8], passes: int = 6
 ) -> None:
-    """Add vectors to others, in place, wherever that leaves them fewer ones in `flipping`.
+    """Add row i to row j, in place, if row j of `flipping` then has fewer ones.
 
     Parameters
     ----------
     flipping, patterns : uint8 arrays, shapes (n, N), (n, M)
-        Zeros and ones; rows of both are added together.
+        Zeros and ones. Each addition is made in both arrays.
     passes : int
-        At most so many rounds over all pairs.
+        Largest number of rounds over all pairs of rows.
     """
     count, width = flipping.shape
     if count * count * (width // 64 + 1) > _SPARSIFYING_WORDS:
@@ -186,7 +187,7 @@ def _below(state, bound):
 
 @njit
 def _gain(signs, equations, sums, products, moved, touched):
-    """Return how many more equations fail after flipping these products; `moved` stays zero."""
+    """Return how many more equations fail if these products flip; `moved` is zero again after."""
     count = 0
     for at in products:
         equation = equations[at]
@@ -216,7 +217,7 @@ def _walk(
     state,
     work,
 ):
-    """Flip kernel vectors until every sum is zero; record their parity in `chosen`."""
+    """Flip kernel vectors until every sum is zero; `chosen` records the parity of their flips."""
     vectors = chosen.size
     moved = np.zeros(sums.size, dtype=np.int64)
     touched = np.zeros(signs.size, dtype=np.int64)
@@ -247,7 +248,7 @@ def _walk(
         if count == 0:
             return False
         state = _draw(state)
-        # start anywhere, so that ties are broken at random
+        # a random start breaks ties at random
         offset = _below(state, count)
         best = candidates[offset]
         state = _draw(state)

@@ -1,13 +1,13 @@
 # mypy: allow-untyped-defs
-"""The trilinear map of a scheme and its remainder modulo powers of p, exact.
+"""Evaluate the trilinear map of a scheme, and its remainder modulo powers of p, exactly.
 
-Slots are put in the order (E, P, Q): E is the slot of the largest dimension, whose part of the
-Jacobian has block structure (see `flipsearch.lift.jacobian`). A tensor is then a matrix with a
+Slots are put in the order (E, P, Q). E is the slot of the largest dimension, because its part of
+the Jacobian has block structure (see `flipsearch.lift.jacobian`). A tensor is then a matrix with a
 row for each coordinate e of E and a column for each pair (p, q).
 
-Invariant: every function is exact. Up to modulus 2^31 matrix products run in float64 with all
-partial sums below 2^53, one factor split into limbs; beyond, in 64-bit words: modulo powers of two
-by wrapping, modulo odd numbers by Montgomery's multiplication (1985).
+Invariant: every function is exact. Up to modulus 2^31 matrix products run in float64: one factor
+is split into limbs, and all partial sums stay below 2^53. Above, arithmetic runs in 64-bit words.
+It wraps modulo powers of two and follows Montgomery (1985) modulo odd numbers.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Frame:
-    """The order of slots used for one format, and its target in that order.
+    """The order (E, P, Q) of a format's slots, and its target in that order.
 
     Parameters
     ----------
     order : (int, int, int)
-        Which of the slots 0, 1, 2 stands for E, P and Q.
+        The slots (0, 1 or 2) of E, P and Q.
     dimensions : (int, int, int)
         dE, dP, dQ.
     target : int64 array, shape (dE, dP * dQ)
@@ -58,7 +58,7 @@ class Frame:
 
 
 def frame_of(format_: Format) -> Frame:
-    """Return the slots with the largest dimension first, ties in the order U, V, W."""
+    """Return the frame with the largest dimension first; equal ones keep the order U, V, W."""
     sizes = format_.dimensions
     e, p, q = sorted(range(3), key=lambda slot: -sizes[slot])
     dimensions = sizes[e], sizes[p], sizes[q]
@@ -75,12 +75,12 @@ def balanced(values: IntArray, modulus: int) -> IntArray:
 
 
 def pair_products(P: IntArray, Q: IntArray) -> IntArray:
-    """Return the rows p_r (x) q_r; shapes (R, dP), (R, dQ) to (R, dP * dQ)."""
+    """Return the matrix with rows p_r (x) q_r, from shapes (R, dP), (R, dQ) to (R, dP * dQ)."""
     return (P[:, :, None] * Q[:, None, :]).reshape(len(P), P.shape[1] * Q.shape[1])
 
 
 def product_modulo(A: IntArray, B: IntArray, modulus: int) -> IntArray:
-    """Return A @ B modulo `modulus`, exactly, in 0..modulus-1.
+    """Return A @ B modulo `modulus`, exactly, with entries in 0..modulus-1.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def remainder(frame: Frame, factors: Factors, modulus: int) -> IntArray:
     ----------
     frame : Frame
     factors : three int64 arrays
-        x as (E, P, Q), any representatives.
+        x as (E, P, Q); any representatives.
     modulus : int
         A power of 2 or 3, at most `LARGEST_MODULUS`.
     """

@@ -33,8 +33,8 @@ from flipsearch.executors.ray import RayExecutor
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import parse_ring
+from flipsearch.search.driver import CHECKPOINT_SECONDS
 from flipsearch.search.strategies.pool import PoolStrategy
-from flipsearch.search.study import CHECKPOINT_SECONDS
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 

@@ -14,7 +14,7 @@ import sys
 from flipsearch.catalogue import Provenance, Stored, shipped
 from flipsearch.catalogue.schemes import Schemes
 from flipsearch.scheme import Scheme
-from flipsearch.search import study
+from flipsearch.search import driver
 
 record = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 add = Schemes.add
@@ -32,5 +32,5 @@ if __name__ == "__main__":
 
     Schemes.add = adding  # type: ignore[method-assign]
     shipped.shipped_folder = lambda: None  # type: ignore[assignment]
-    study.Study.__init__.__kwdefaults__["checkpoint_seconds"] = 0.5
+    driver.Driver.__init__.__kwdefaults__["checkpoint_seconds"] = 0.5
     sys.exit(main(sys.argv[2:]))

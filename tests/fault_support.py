@@ -11,9 +11,9 @@ from flipsearch.catalogue import Catalogue, Provenance, Stored
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
+from flipsearch.search.driver import Driver
 from flipsearch.search.progress import Progress, Result, Stop
 from flipsearch.search.strategies.pool import PoolStrategy
-from flipsearch.search.study import Study
 
 
 def pool(seed: int = 1, target: int = 0, steps: int = 20_000) -> PoolStrategy:
@@ -60,8 +60,8 @@ def hurt(
         acknowledged = recorded(catalogue, times)
         strategy = strategy or pool()
         run = catalogue.runs.start(strategy.format, strategy.ring, seed=strategy.seed)
-        study = Study(strategy, executor, catalogue, run, report=report, stop=stop)
-        result = study.run(seconds, lift=False)
+        driver = Driver(strategy, executor, catalogue, run, report=report, stop=stop)
+        result = driver.run(seconds, lift=False)
     return result, acknowledged
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
-from flipsearch.cli.search import parse_budget
 from flipsearch.errors import UsageError
+from flipsearch.search.budget import parse_budget
 
 
 @pytest.fixture(scope="module")

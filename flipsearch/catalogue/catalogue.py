@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Self
 
 from flipsearch.catalogue import audit as auditing
-from flipsearch.catalogue import schema, shipped, spool
+from flipsearch.catalogue import schema, spool
+from flipsearch.catalogue import shipped as shipping
 from flipsearch.catalogue.bounds import Bounds
 from flipsearch.catalogue.columns import Record
 from flipsearch.catalogue.connection import PATIENCE_SECONDS, Database
@@ -63,19 +64,23 @@ class Catalogue:
         *,
         read_only: bool = False,
         patience: float = PATIENCE_SECONDS,
+        shipped: bool = True,
     ) -> Self:
         """Open a catalogue, made and migrated if need be.
 
         Parameters
         ----------
         address : str or path, optional
-            The path of an SQLite file, a URL, or None for FLIPSEARCH_DB and then the usual place:
-            ``db/`` of a checkout, the user's data folder once installed.
+            The path of an SQLite file, a URL, ``:memory:`` for one that is gone when it is closed,
+            or None for FLIPSEARCH_DB and then the usual place: ``db/`` of a checkout, the user's
+            data folder once installed.
         read_only : bool
             Refuse to write afterwards. Only the catalogue at the usual place is made if it is
             not there.
         patience : float
             Seconds to wait while another program holds the database locked.
+        shipped : bool
+            Take in the schemes that ship with the program, where they are not there yet.
 
         Raises
         ------
@@ -93,11 +98,12 @@ class Catalogue:
             )
         database = Database(place, read_only=read_only, patience=patience)
         try:
-            schema.make_ready(database)
+            schema.make_ready(database, shipped)
             catalogue = cls(database)
             if not read_only:
                 catalogue._absorb()
-                catalogue._restock()
+                if shipped:
+                    catalogue._restock()
         except BaseException:
             database.close()
             raise
@@ -158,18 +164,18 @@ class Catalogue:
 
     def _restock(self) -> None:
         """Take in the shipped schemes that are newer than this catalogue, once."""
-        folder = shipped.shipped_folder()
+        folder = shipping.shipped_folder()
         if folder is None:
             return
         try:
-            mark = shipped.stamp(folder)
+            mark = shipping.stamp(folder)
             with self.database.reading() as connection:
-                if shipped.is_taken(connection, mark):
+                if shipping.is_taken(connection, mark):
                     return
             with self.database.writing(lease_seconds=0.0) as connection:
-                if shipped.is_taken(connection, mark):
+                if shipping.is_taken(connection, mark):
                     return
-                new = shipped.take(connection, folder, mark)
+                new = shipping.take(connection, folder, mark)
             _log.info("%d schemes taken in that ship with this version", new)
         except (CatalogueError, OSError) as error:
             _log.info("shipped schemes stay for later: %s", error)

@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import quote
 
@@ -60,7 +60,9 @@ class Database:
             if self._reader is None:
                 self._reader = self._make_reader()
             engine = self._reader
-        with self.translating(), engine.connect() as connection:
+        # in memory there is one connection, which one thread uses at a time
+        turn = self._turn if self.place.in_memory else nullcontext()
+        with turn, self.translating(), engine.connect() as connection:
             try:
                 yield connection
             except (ValueError, TypeError, OverflowError) as error:  # from converting columns

@@ -82,8 +82,10 @@ def migrate(connection: Connection, to: str = NEWEST) -> None:
         connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
 
 
-def make_ready(database: Database) -> None:
+def make_ready(database: Database, fill: bool = True) -> None:
     """Bring the schema of a database to the newest one; usually that is one small query.
+
+    A fresh database gets the shipped schemes too, unless `fill` is false.
 
     Raises
     ------
@@ -108,16 +110,16 @@ def make_ready(database: Database) -> None:
                 "another catalogue with --db"
             ) from None
     if not database.read_only:
-        _make(database)
+        _make(database, fill)
         return
     maker = Database(place, patience=database.patience)
     try:
-        _make(maker)
+        _make(maker, fill)
     finally:
         maker.close()
 
 
-def _make(database: Database) -> None:
+def _make(database: Database, fill: bool) -> None:
     """Make or migrate the tables; a fresh one gets bounds and schemes in the same transaction."""
     with database.writing(lease_seconds=_CREATION_SECONDS) as connection:
         if not database.place.is_sqlite:
@@ -132,7 +134,7 @@ def _make(database: Database) -> None:
         else:
             bounds.load(connection, *bounds.shipped_table())
             folder = shipped.shipped_folder()
-            if folder is not None:
+            if fill and folder is not None:
                 shipped.take(connection, folder, shipped.stamp(folder))
     database.release()
 

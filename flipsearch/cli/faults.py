@@ -55,7 +55,6 @@ def register(commands: Any) -> None:
 def run_protect(arguments: argparse.Namespace) -> int:
     """Find, certify, print and store a fault-tolerant union."""
     from flipsearch.cli.output import complain, print_json
-    from flipsearch.cli.search import parse_budget
     from flipsearch.errors import NotFoundError
     from flipsearch.faults.base import base_schemes
     from flipsearch.faults.covering import bound_around
@@ -64,6 +63,7 @@ def run_protect(arguments: argparse.Namespace) -> int:
     from flipsearch.faults.union import general
     from flipsearch.files import write_atomically
     from flipsearch.formats import parse_format
+    from flipsearch.search.budget import parse_budget
 
     format_ = general(parse_format(arguments.format))
     end = time.monotonic() + parse_budget(arguments.budget)

@@ -236,11 +236,11 @@ def run_reduce(arguments: argparse.Namespace) -> int:
     import json
 
     from flipsearch.catalogue import Catalogue, Provenance
-    from flipsearch.cli.search import parse_budget
     from flipsearch.errors import UsageError
     from flipsearch.files import write_atomically
     from flipsearch.kernels import find_scheme
     from flipsearch.kernels.additions import fewest_additions
+    from flipsearch.search.budget import parse_budget
 
     seconds = parse_budget(arguments.budget)
     if arguments.output and len(arguments.ids) > 1:

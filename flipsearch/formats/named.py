@@ -9,13 +9,14 @@ as ``tensor:toy-3:0123456789ab`` therefore reads back, and its digest proves the
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from flipsearch.errors import UsageError
 from flipsearch.formats.format import Format, parse_format
-from flipsearch.formats.tensors import SparseTensor
+from flipsearch.formats.tensors import SparseTensor, read_tensor
 
 GROUP = "flipsearch.tensors"
 Maker = Callable[[str], SparseTensor]
@@ -68,6 +69,30 @@ def named_format(text: str) -> Format:
     if plain.startswith("tensor:") and tensor.name != plain:
         raise UsageError(f"{plain} is stored, but {family}:{rest} is now {tensor.name}")
     return tensor
+
+
+def format_of(value: str | os.PathLike[str] | Format) -> Format:
+    """Return a format as it is, by any name, or from a tensor file.
+
+    Text is the path of a file if it has a folder or ends in ``.tns``.
+
+    Raises
+    ------
+    UsageError, FormatError
+        There is no such format or file, or the file is none of a tensor.
+
+    Examples
+    --------
+    >>> format_of("4x5x6").dimensions
+    (20, 30, 24)
+    """
+    if isinstance(value, Format):
+        return value
+    if isinstance(value, str) and not (os.sep in value or value.endswith(".tns")):
+        return named_format(value)
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"a format is a name, a path or a Format, not {type(value).__name__}")
+    return read_tensor(os.fspath(value))
 
 
 def _maker(family: str) -> Maker | None:

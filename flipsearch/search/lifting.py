@@ -70,7 +70,7 @@ class Lifting:
         """Lift until nothing lower is worth trying, for so many seconds at most."""
         strategy, result = self.strategy, self.result
         if result.scheme is None:
-            result.scheme = unpack(strategy.format, strategy.ring, strategy.best_states()[0])
+            return
         if strategy.ring.characteristic == 0:
             result.lifted = result.scheme
             return

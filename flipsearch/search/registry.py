@@ -54,14 +54,18 @@ def strategy_names() -> list[str]:
     return [*_PLACES, *sorted(others - set(_PLACES))]
 
 
-def strategy_named(name: str, ring: Ring = Ring.F2) -> type[Strategy]:
+def strategy_named(name: str | type[Strategy], ring: Ring = Ring.F2) -> type[Strategy]:
     """Return the class of a strategy; ``symmetric`` is cyclic over F2 and rotation elsewhere.
+
+    A class is returned as it is.
 
     Raises
     ------
     UsageError
         There is none of that name.
     """
+    if isinstance(name, type):
+        return name
     if name == "symmetric":
         name = "cyclic" if ring is Ring.F2 else "rotation"
     if name in _registered:
@@ -76,12 +80,12 @@ def strategy_named(name: str, ring: Ring = Ring.F2) -> type[Strategy]:
     raise UsageError(f"no strategy {name!r}: there are {', '.join(strategy_names())}")
 
 
-def refuse_idle_options(name: str, ring: Ring, given: Mapping[str, Any]) -> None:
+def refuse_idle_options(name: str | type[Strategy], ring: Ring, given: Mapping[str, Any]) -> None:
     """Refuse options that a strategy would not look at.
 
     Parameters
     ----------
-    name : str
+    name : str or class of Strategy
         The strategy, as the user calls it.
     ring : Ring
     given : mapping
@@ -94,20 +98,21 @@ def refuse_idle_options(name: str, ring: Ring, given: Mapping[str, Any]) -> None
         There is one.
     """
     strategy = strategy_named(name, ring)
+    called = name if isinstance(name, str) else strategy.name
     for option in ("format", "target", "start", "within", "mirrored"):
         if given.get(option) and option not in strategy.options:
             word = {"format": "a format", "start": "--from"}.get(option, f"--{option}")
             others = [n for n in strategy_names() if option in strategy_named(n).options]
             own = ", which starts from naive schemes of its own" if option == "start" else ""
             raise UsageError(
-                f"{word} has no effect with --strategy {name} over {ring}{own}: leave it out, or "
-                f"take --strategy {' or '.join(others)}"
+                f"{word} has no effect with --strategy {called} over {ring}{own}: leave it out, "
+                f"or take --strategy {' or '.join(others)}"
             )
 
 
 def make_strategy(
     catalogue: Catalogue,
-    name: str,
+    name: str | type[Strategy],
     format_: Format | None,
     ring: Ring,
     seed: int,
@@ -119,7 +124,7 @@ def make_strategy(
     ----------
     catalogue : Catalogue
         Holds the schemes to start from, and the known bounds.
-    name : str
+    name : str or class of Strategy
     format_ : Format or None
         None where ``within`` says which.
     ring : Ring
@@ -154,8 +159,12 @@ def make_strategy(
     return strategy.make(setting)
 
 
-def remade(catalogue: Catalogue, run: Run) -> tuple[Strategy, dict[str, Any] | None]:
+def remade(
+    catalogue: Catalogue, run: Run, kind: type[Strategy] | None = None
+) -> tuple[Strategy, dict[str, Any] | None]:
     """Return the strategy of a run as its last checkpoint left it, and that state.
+
+    The class is that of the strategy's name, unless it is given.
 
     Raises
     ------
@@ -167,7 +176,8 @@ def remade(catalogue: Catalogue, run: Run) -> tuple[Strategy, dict[str, Any] | N
     if within and state is not None:
         parameters["start"] = []  # the state holds all that was made of them
     format_ = None if within else _format_of(catalogue, run)
-    strategy = make_strategy(catalogue, run.strategy, format_, run.ring, run.seed or 0, parameters)
+    name = kind or run.strategy
+    strategy = make_strategy(catalogue, name, format_, run.ring, run.seed or 0, parameters)
     return strategy if state is None else strategy.restore(state), state
 
 

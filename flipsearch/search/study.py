@@ -1,242 +1,374 @@
-"""A study: one strategy, run on an executor, its results kept in a catalogue.
+"""A study: a search from what its user asks to its result, in rounds of walking.
 
-A study has the only clock. It fills the executor, tells the strategy every outcome, writes each
-new best scheme to the catalogue as soon as it is found, beats the heart of the run and checkpoints
-the strategy's state. When time is up, or on an interrupt, it tells what still comes back, lifts
-the best schemes to characteristic 0, and stores them too.
+The command line, `resume` and Python all search by it. It makes the strategy and the executor,
+records the run, walks for a while by `flipsearch.search.driver`, and goes on from where it stopped
+as often as it is asked to.
 
-Invariant: a scheme is durable in the catalogue before it is reported. Killing the process at any
-moment loses walking since the last checkpoint, never a stored scheme; no error leaves the run
-recorded as running.
+Invariant: nothing is recorded before the executor is up and its walks are compiled. Each round
+ends with a checkpoint from which the next one goes on, in this process or another.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import secrets
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import Any
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypedDict, Unpack
 
 from flipsearch.catalogue import Catalogue, Run
-from flipsearch.executors import Executor
-from flipsearch.search.checkpoint import with_outstanding
-from flipsearch.search.keeper import Keeper
-from flipsearch.search.lifting import Lifting
-from flipsearch.search.progress import Progress, Result, Stop
+from flipsearch.errors import UsageError
+from flipsearch.executors import Executor, executor_named
+from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
+from flipsearch.search.budget import parse_budget
+from flipsearch.search.checkpoint import outstanding_tasks
+from flipsearch.search.driver import Driver, compile_ahead
+from flipsearch.search.live import live_bar
+from flipsearch.search.progress import Moment, Progress, Result, Stop, stopped_by_signals
+from flipsearch.search.registry import remade
+from flipsearch.search.request import FormatLike, Request
 from flipsearch.search.strategy import Strategy
-from flipsearch.walk import engine
-from flipsearch.walk.kinds import kind_of
-from flipsearch.walk.task import WalkOutcome, WalkTask
+from flipsearch.walk.task import WalkTask
 
 logger = logging.getLogger("flipsearch.search")
 
-CHECKPOINT_SECONDS = 10.0
-SOON_SECONDS = 1.0
-"""A new best rank is checkpointed at once, unless the last checkpoint is younger than this."""
-REPORT_SECONDS = 0.5
-WINDOW = 16
-"""Tasks asked and not yet told in a deterministic run, whatever the executor can hold."""
-LIFTING_SHARE, LIFTING_SECONDS = 0.25, 30.0
-"""Lifting takes at most this share of the budget, or this many seconds if that is more."""
+
+class Rarer(TypedDict, total=False):
+    """Options of `Study` that `search` takes as well."""
+
+    start: Sequence[str | Scheme]
+    within: str | None
+    mirrored: bool
+    run: str | int | None
+    workers: int | None
+    gpu: str | None
+    address: str | None
+    deterministic: bool
+    callbacks: Iterable[Callable[[Study], object]]
+    progress: bool | None
+    announce: Callable[[str], None]
 
 
 class Study:
-    """Walk until the budget is spent, the strategy is finished, or a stop is asked for.
+    """A search that can be run, paused, resumed and looked at.
 
     Parameters
     ----------
-    strategy : Strategy
-    executor : Executor
-    catalogue : Catalogue
-        Open for writing.
-    run : Run
-        The run's record, from `Catalogue.start_run` or `resume_run`.
-    report : function
-        Called with the `Progress` about twice a second.
-    stop : Stop, optional
+    format : str, path or Format, optional
+        Such as ``4x5x6``, ``ss:4x4x4``, a tensor file or a tensor. None with `within`, with a run
+        that exists, and with a strategy that is made already.
+    ring : str or Ring, optional
+        F2 (default), F3 or ZT.
+    target : int, optional
+        Rank at which the search ends.
+    strategy : str, class or Strategy, optional
+        A name, such as ``pool`` (default) or ``symmetric``; a class of your own, which is made
+        for format, ring, seed and target; or a strategy that is made, which brings all of these.
+    seed : int, optional
+        Seed of the run; drawn from the clock by default.
+    start : sequence of Scheme or str
+        Schemes to start from, or IDs of stored ones, instead of the naive scheme.
+    within : str, optional
+        A range of sides such as ``2..4``: all formats in it are searched together, by ``meta``.
+    mirrored : bool
+        Whether symmetric walks over F2 keep the reversal of all indices too.
+    run : str or int, optional
+        Name or number of a run. A run of that name that exists is gone on with.
+    catalogue : Catalogue, optional
+        Where runs, checkpoints and schemes are stored. By default in memory: no file is touched.
+    executor : str or Executor
+        Where walks run: ``threads``, ``ray`` or another name; or an executor, which stays open.
+    workers, gpu, address
+        How an executor is made by its name: number of workers (all cores by default), ``auto``,
+        ``off`` or ``only``, and a cluster to join.
     deterministic : bool
-        Tell outcomes in the order of their tasks, one new task asked for each, which makes the
-        whole run replay on any executor.
-    outstanding : iterable of WalkTask
-        Asked of this strategy before it was stopped and never told: walked first.
-    checkpoint_seconds : float
-        Between two checkpoints; also the signs of life of the run.
+        Whether the same seed gives the same run.
+    callbacks : iterable of functions
+        Each is called with the study about twice a second and at the end of a round; it may call
+        `pause`.
+    progress : bool, optional
+        Whether a progress bar is shown; by default in a terminal and in a notebook.
+    announce : function, optional
+        Told in a line of text what takes a while.
+
+    Attributes
+    ----------
+    strategy : Strategy
+    catalogue : Catalogue
+    result : Result or None
+        Of the last round, or of the one that runs; None before the first.
+    history : list of Moment
+        (seconds, flips, rank) of all rounds.
+
+    Raises
+    ------
+    UsageError
+        The options do not go together, or one would have no effect.
+    NotFoundError
+        There is no such run.
+
+    Examples
+    --------
+    >>> study = Study("2x2x2", ring="F2", target=7, seed=1, gpu="off")
+    >>> study.run(budget="10s").scheme.rank
+    7
+    >>> study.progress.best_rank, study.history[-1].rank
+    (7, 7)
     """
+
+    strategy: Strategy
+    result: Result | None = None
 
     def __init__(
         self,
-        strategy: Strategy,
-        executor: Executor,
-        catalogue: Catalogue,
-        run: Run,
+        format: FormatLike | None = None,
         *,
-        report: Callable[[Progress], None] = lambda progress: None,
-        stop: Stop | None = None,
+        ring: str | Ring | None = None,
+        target: int | None = None,
+        strategy: str | type[Strategy] | Strategy | None = None,
+        seed: int | None = None,
+        start: Sequence[str | Scheme] = (),
+        within: str | None = None,
+        mirrored: bool = False,
+        run: str | int | None = None,
+        catalogue: Catalogue | None = None,
+        executor: str | Executor = "threads",
+        workers: int | None = None,
+        gpu: str | None = None,
+        address: str | None = None,
         deterministic: bool = False,
-        outstanding: Iterable[WalkTask] = (),
-        checkpoint_seconds: float = CHECKPOINT_SECONDS,
+        callbacks: Iterable[Callable[[Study], object]] = (),
+        progress: bool | None = None,
+        announce: Callable[[str], None] = logger.info,
     ) -> None:
-        self.strategy, self.executor, self.report = strategy, executor, report
-        self.stop = stop or Stop()
-        self.deterministic, self.outstanding = deterministic, list(outstanding)
-        self.checkpoint_seconds = checkpoint_seconds
-        self.progress = Progress(strategy.best_rank, strategy.sizes)
-        self.result = Result(run, self.progress)
-        self.keeper = Keeper(strategy, catalogue, self.result)
-        self._asked: dict[int, WalkTask] = {}
-        self._waiting: dict[int, WalkOutcome] = {}
-        self._torn = self._lower = False
-        self._started = self._reported = self._checkpointed = 0.0
+        made = strategy if isinstance(strategy, Strategy) else None
+        kind = None if isinstance(strategy, Strategy) else strategy
+        request = Request(format, ring, target, kind, seed, start, within, mirrored)
+        if made is not None and request != Request():
+            raise UsageError("a strategy that is made brings format, ring, target and seed along")
+        options = {"workers": workers, "gpu": gpu, "address": address}
+        if isinstance(executor, Executor) and options != dict.fromkeys(options):
+            raise UsageError("an executor that is made brings workers, gpu and address along")
+        if catalogue is None:
+            catalogue = Catalogue.open(":memory:", shipped=False)
+            weakref.finalize(self, catalogue.close)
+        self.catalogue, self.executor, self.deterministic = catalogue, executor, deterministic
+        self.callbacks, self._bar = list(callbacks), progress
+        self._options = {**options, "gpu": gpu or "auto", "announce": announce}
+        self._announce, self._stop = announce, Stop()
+        self._kind = kind if isinstance(kind, type) else None
+        self._made, self._earlier = made, list[Moment]()
+        self._outstanding: list[WalkTask] = []
+        self._record: Run | None = None
+        known = None if run is None else catalogue.runs.find(run)
+        if known is not None:
+            request.refuse_changes(known, catalogue)
+            self._begin = self._taken_up(known)
+        elif run is not None and request == Request() and made is None:
+            catalogue.runs.get(run)  # says that there is none
+        else:
+            self._begin = self._new(request, None if run is None else str(run))
 
-    def run(self, budget: float, *, lift: bool = True) -> Result:
-        """Walk, lift, and record the end of the run.
+    def run(
+        self, budget: str | float = 60.0, *, lift: bool = True, stale: str | float | None = None
+    ) -> Result:
+        """Walk for so long, lift the best schemes, and save; go on where the last call ended.
+
+        Ctrl-C ends it after what runs is finished and saved; a second one ends it at once.
 
         Parameters
         ----------
-        budget : float
-            Seconds of walking. Tasks running then are waited for, tasks waiting are not walked.
-            Lifting has a share of it on top, `LIFTING_SHARE`.
+        budget : str or float
+            Seconds, or such as ``90s``, ``10m``, ``8h``.
         lift : bool
-            Lift the best schemes over F2 or F3 at the end.
+            Lift the best schemes over F2 and F3 at the end, which takes up to a quarter of the
+            budget more, or half a minute.
+        stale : str or float, optional
+            End also when no lower rank was found for so long.
+
+        Returns
+        -------
+        Result
 
         Raises
         ------
-        SpooledError
-            A scheme could not be stored (disk full, locked for a minute): the search has stopped,
-            and its schemes are in a spool file, which goes in when the catalogue is opened again.
-        ClusterError, WalkFailedError
-            The executor failed: what was found is kept, and the run can be resumed.
+        UsageError
+            A time that is none, or an executor that cannot be had.
         """
-        failure: BaseException | None = None
-        try:
-            self._walk(budget)
-            if lift and self.stop.asked < 2 and self.keeper.trouble is None:
-                self._lift(budget)
-        except (Exception, KeyboardInterrupt) as error:  # what was found so far is kept
-            failure = error
-        self.result.interrupted = bool(self.stop.asked)
-        state = None
-        try:
-            # half an ask or tell cannot be replayed: then the last checkpoint stands
-            state = None if self.deterministic and self._torn else self._state()
-        except Exception as error:
-            logger.warning("no last checkpoint: %s", error)
-        self.keeper.finish(state, failure)
-        return self.result
+        seconds = parse_budget(budget)
+        longest = math.inf if stale is None else parse_budget(stale)
+        self._stop = Stop()
+        if self._record is not None:
+            self._begin = self._taken_up(self.catalogue.runs.get(self._record.id))
+        with self._placed() as executor, live_bar(seconds, self._bar) as show:
+            compile_ahead(self.strategy, executor)
 
-    def _walk(self, budget: float) -> None:
-        strategy, executor, stop, progress = self.strategy, self.executor, self.stop, self.progress
-        self._started = self._reported = time.monotonic()
-        for task in self.outstanding:
-            self._send(task)
-        self.keeper.checkpoint(self._state())
-        hurried = False
-        while True:
-            progress.seconds = time.monotonic() - self._started
-            stopping = stop.asked or self.keeper.trouble is not None
-            walking = not (strategy.finished or progress.seconds >= budget or stopping)
-            beginning = walking and strategy.beginning
-            progress.message = "passing on what is stored" if beginning else ""
-            if beginning:
-                self._learn(strategy.begin)
-                self.keeper.keep_found()
-            elif walking:
-                room = WINDOW if self.deterministic else executor.capacity
-                while executor.pending + len(self._waiting) < room:
-                    self._ask()
-            elif executor.pending == 0 or stop.asked > 1:
-                return
-            elif not (hurried or self.deterministic):
-                hurried = True
-                executor.hurry()
-            outcome = executor.next_outcome(timeout=0.0 if beginning else 0.25)
-            if outcome is not None and not self.deterministic:
-                self._tell(outcome)
-            elif outcome is not None:
-                self._waiting[outcome.number] = outcome
-                while self._asked and (first := next(iter(self._asked))) in self._waiting:
-                    self._tell(self._waiting.pop(first))
-                    if walking and not strategy.finished:
-                        self._ask()
-            self.keeper.reject_all(executor)
-            self._show()
-            now = time.monotonic()
-            soon = min(SOON_SECONDS, self.checkpoint_seconds)
-            if now - self._checkpointed >= (soon if self._lower else self.checkpoint_seconds):
-                self._checkpointed, self._lower = now, False
-                self.keeper.checkpoint(self._state())
+            def report(progress: Progress) -> None:
+                show(self.strategy, progress)
+                for callback in self.callbacks:
+                    callback(self)
 
-    def _lift(self, budget: float) -> None:
-        progress, result = self.progress, self.result
-        progress.seconds = time.monotonic() - self._started
-        walked = budget if math.isfinite(budget) else progress.seconds
-        result.lifting_share = max(LIFTING_SECONDS, LIFTING_SHARE * walked)
-        progress.message = f"lifting, for {result.lifting_share:.0f} s at most"
-        self.report(progress)
-        Lifting(self.keeper, self.executor, self.stop, self._show).run(result.lifting_share)
+            with stopped_by_signals(self._stop, self._announce):
+                self._record = self._begin()
+                driver = Driver(
+                    self.strategy,
+                    executor,
+                    self.catalogue,
+                    self._record,
+                    report=report,
+                    stop=self._stop,
+                    deterministic=self.deterministic,
+                    outstanding=self._outstanding,
+                )
+                self._earlier, self.result = self.history, driver.result
+                driver.run(seconds, lift=lift, stale=longest)
+                report(driver.progress)
+        return driver.result
 
-    def _send(self, task: WalkTask) -> None:
-        self._asked[task.number] = task
-        self.executor.submit(task)
+    def resume(self, budget: str | float = 60.0, **options: Any) -> Result:
+        """Go on after a pause: `run`, for a study that has run.
 
-    def _ask(self) -> None:
-        self._torn = True
-        task = self.strategy.ask()
-        self._torn = False
-        self._send(task)
+        Raises
+        ------
+        UsageError
+            It has not.
+        """
+        if self._record is None:
+            raise UsageError("this study has not run yet: call run first")
+        return self.run(budget, **options)
 
-    def _tell(self, outcome: WalkOutcome) -> None:
-        """Check an outcome, tell the strategy, and store what is new."""
-        progress, task = self.progress, self._asked.get(outcome.number)
-        if task is not None and not self.executor.checks_answers:
-            outcome = engine.check(task, outcome, secrets.randbits(64))
-        progress.flips += outcome.flips
-        progress.steps += outcome.steps
-        progress.tasks += 1
-        if outcome.reason == "broken":
-            self.keeper.reject("a walk broke the identity of its scheme", outcome.number)
-        self._learn(lambda: self.strategy.tell(outcome))
-        self._asked.pop(outcome.number, None)
-        self.keeper.keep(outcome, task)
+    def pause(self, at_once: bool = False) -> None:
+        """Let `run` return soon, from a callback or another thread.
 
-    def _learn(self, change: Callable[[], bool]) -> None:
-        """Let the strategy change; note whether it has a new best rank."""
-        self._torn = True
-        self._lower |= change()
-        self._torn = False
-        self.progress.best_rank, self.progress.sizes = self.strategy.best_rank, self.strategy.sizes
+        What runs is finished and saved, and schemes are lifted; `at_once`, neither.
+        """
+        self._stop.asked = max(self._stop.asked, 2 if at_once else 1)
 
-    def _state(self) -> dict[str, Any]:
-        asked = self._asked.values() if self.deterministic else ()
-        return with_outstanding(self.strategy.state(), asked)
+    @property
+    def progress(self) -> Progress:
+        """Rank, flips and seconds of the last round, or of the one that runs."""
+        if self.result is None:
+            return Progress(self.strategy.best_rank, self.strategy.sizes)
+        return self.result.progress
 
-    def _show(self) -> None:
-        """Report the progress, unless it was reported just now."""
-        now, progress = time.monotonic(), self.progress
-        if now - self._reported >= REPORT_SECONDS:
-            self._reported = now
-            self.report(progress)
-            self.executor.publish(progress.flips_per_second, progress.best_rank, progress.sizes)
+    @property
+    def history(self) -> list[Moment]:
+        """(seconds, flips, rank) at the beginning, at each new best rank and at each end."""
+        return [*self._earlier, *(self.result.history if self.result else ())]
+
+    def __repr__(self) -> str:
+        strategy = self.strategy
+        return (
+            f"<Study of {strategy.format} over {strategy.ring} by {strategy.name}: best rank "
+            f"{strategy.best_rank}>"
+        )
+
+    def _placed(self) -> AbstractContextManager[Executor]:
+        """Return the executor; one that is made here is closed at the end of the round."""
+        if isinstance(self.executor, Executor):
+            return nullcontext(self.executor)
+        return executor_named(self.executor)(**self._options)
+
+    def _new(self, request: Request, name: str | None) -> Callable[[], Run]:
+        """Make the strategy of a new run; return what records the run."""
+        if self._made is None:
+            self.strategy, recorded = request.made(self.catalogue)
+        else:
+            self.strategy = self._made
+            recorded = {"strategy": self._made.name, "seed": self._made.seed}
+            recorded["parameters"] = {"target": self._made.target}
+        format_, ring = self.strategy.format, self.strategy.ring
+        return lambda: self.catalogue.runs.start(format_, ring, name=name, **recorded)
+
+    def _taken_up(self, run: Run) -> Callable[[], Run]:
+        """Make the strategy of a stored run; return what records that it goes on."""
+        runs = self.catalogue.runs
+        if run.status == "running":
+            runs.resume(run)  # raises, and says where it runs
+        if self._made is None:
+            self.strategy, state = remade(self.catalogue, run, self._kind)
+        else:
+            self.strategy, state = self._made, runs.last_checkpoint(run)
+            self.strategy.restore(state or {})
+        self._outstanding = outstanding_tasks(state or {}, self.strategy)
+
+        def begin() -> Run:
+            taken = runs.resume(run)
+            if taken.checkpointed != run.checkpointed:
+                raise UsageError(f"run {run.id} has gone on elsewhere meanwhile: resume it again")
+            return taken
+
+        return begin
 
 
-def compile_ahead(strategy: Strategy, executor: Executor) -> None:
-    """Compile, or load from disk, all that the strategy's walks need, on the executor's machine.
+def search(
+    format: FormatLike | None = None,
+    *,
+    ring: str | Ring | None = None,
+    budget: str | float = 60.0,
+    target: int | None = None,
+    strategy: str | type[Strategy] | Strategy | None = None,
+    seed: int | None = None,
+    executor: str | Executor = "threads",
+    catalogue: Catalogue | None = None,
+    stale: str | float | None = None,
+    lift: bool = True,
+    **options: Unpack[Rarer],
+) -> Result:
+    """Search for schemes of a format, lift the best ones, and return what was found.
 
-    That takes up to minutes the first time. Done before a study, it takes nothing off the budget
-    and leaves no run behind when it is interrupted.
+    No file is touched unless a catalogue is given. The parameters are those of `Study`, and those
+    of `Study.run`: `budget`, `stale` and `lift`.
+
+    Parameters
+    ----------
+    format : str, path or Format
+        Such as ``4x5x6``, ``ss:4x4x4``, a tensor file or a tensor.
+    ring : str or Ring, optional
+        F2 (default), F3 or ZT.
+    budget : str or float
+        Time to walk: seconds, or such as ``10m``.
+    target : int, optional
+        Rank at which the search ends.
+    strategy, seed, executor, catalogue, **options
+        See `Study`.
+    stale : str or float, optional
+        End also when no lower rank was found for so long.
+    lift : bool
+        Lift the best schemes over F2 and F3 to characteristic 0.
+
+    Returns
+    -------
+    Result
+        ``scheme`` is the best one, proved; ``lifted`` is the best one over ZT, Z or Q;
+        ``history`` tells the best rank over time, which ``plot()`` draws.
+
+    Raises
+    ------
+    UsageError
+        The options do not go together, or one would have no effect.
+
+    Examples
+    --------
+    >>> found = search("2x2x2", ring="F2", budget="10s", target=7, seed=1, gpu="off")
+    >>> found.scheme
+    <Scheme 2x2x2:7 over F2 ...>
+    >>> found.lifted.ring, found.lifted.rank
+    (<Ring.ZT: 'ZT'>, 7)
+    >>> search("2x2x2", ring="F2", target=99)
+    Traceback (most recent call last):
+    flipsearch.errors.UsageError: target 99 is no rank of 2x2x2: no scheme has fewer than 4 ...
     """
-    tasks = []
-    for task in strategy.samples():
-        orbit, rows = task.orbit, len(task.start)
-        while rows >= orbit:  # walks are compiled for several numbers of rows
-            tasks.append(replace(task, start=task.start[: rows - rows % orbit]))
-            rows //= 2
-    for _ in executor.each(_compile, tasks):
-        pass
-
-
-def _compile(task: WalkTask) -> None:
-    kind_of(task).run(task)  # unchecked: a part of a start is no scheme
+    study = Study(
+        format,
+        ring=ring,
+        target=target,
+        strategy=strategy,
+        seed=seed,
+        executor=executor,
+        catalogue=catalogue,
+        **options,
+    )
+    return study.run(budget, lift=lift, stale=stale)

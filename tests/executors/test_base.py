@@ -24,8 +24,8 @@ from flipsearch.executors.ray import RayExecutor
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
+from flipsearch.search.driver import Driver
 from flipsearch.search.strategies.pool import PoolStrategy
-from flipsearch.search.study import Study
 from flipsearch.walk import engine
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
@@ -74,7 +74,7 @@ def test_a_toy_runs_a_search_to_its_end(tmp_path: Path) -> None:
         executor_named("here")(workers=None) as executor,
     ):
         run = catalogue.runs.start("2x2x2", "F2", seed=2)
-        result = Study(strategy, executor, catalogue, run).run(60.0)
+        result = Driver(strategy, executor, catalogue, run).run(60.0)
     assert result.progress.best_rank == 7
     assert result.lifted is not None
     assert executor.pending == 0

@@ -12,11 +12,11 @@ from flipsearch.catalogue import Catalogue
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
+from flipsearch.search.driver import Driver
 from flipsearch.search.schedules import Schedule
 from flipsearch.search.strategies.cyclic import CyclicStrategy
 from flipsearch.search.strategies.diagonal import DiagonalStrategy
 from flipsearch.search.strategies.rotation import RotationStrategy
-from flipsearch.search.study import Study
 from flipsearch.verify import is_valid
 from flipsearch.walk import engine
 from flipsearch.walk.quotient.task import QuotientOutcome, QuotientTask, write_out
@@ -58,7 +58,7 @@ def test_a_wrong_outcome_poisons_nothing(kind: str, tmp_path: Path) -> None:
         ThreadExecutor(2, without_an_orbit) as executor,
     ):
         run = catalogue.runs.start(strategy.format, strategy.ring, seed=3)
-        result = Study(strategy, executor, catalogue, run).run(15.0, lift=False)
+        result = Driver(strategy, executor, catalogue, run).run(15.0, lift=False)
         assert {entry.task["number"] for entry in catalogue.runs.quarantined()} == {WRONG}
         assert result.stored
         for digest in result.stored:

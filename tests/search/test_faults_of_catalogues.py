@@ -18,7 +18,7 @@ from flipsearch.catalogue.places import resolve
 from flipsearch.catalogue.spool import pending
 from flipsearch.errors import CatalogueError
 from flipsearch.executors.threads import ThreadExecutor
-from flipsearch.search.study import Study
+from flipsearch.search.driver import Driver
 from flipsearch.walk.task import WalkOutcome
 
 
@@ -96,7 +96,7 @@ def test_a_full_disk_ends_the_search_cleanly(
 
         strategy.tell = telling  # type: ignore[method-assign]
         with pytest.raises(SpooledError, match="disk is full") as caught:
-            Study(strategy, executor, catalogue, run, checkpoint_seconds=5.0).run(60)
+            Driver(strategy, executor, catalogue, run, checkpoint_seconds=5.0).run(60)
         assert caught.value.spool is not None
         found += acknowledged
     spooled = pending(resolve(database))

@@ -8,11 +8,11 @@ import pytest
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
-from flipsearch.cli.search import parse_budget
 from flipsearch.errors import UsageError
 from flipsearch.formats.tensors import polynomial_product
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
+from flipsearch.search.budget import parse_budget
 from flipsearch.search.strategies.pool import PoolStrategy
 
 

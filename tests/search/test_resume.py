@@ -19,6 +19,7 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.search.checkpoint import outstanding_tasks, trimmed, with_outstanding
+from flipsearch.search.driver import Driver
 from flipsearch.search.progress import Result
 from flipsearch.search.schedules import Schedule
 from flipsearch.search.strategies.cyclic import CyclicStrategy
@@ -26,7 +27,6 @@ from flipsearch.search.strategies.diagonal import DiagonalStrategy
 from flipsearch.search.strategies.meta import MetaStrategy, formats_within
 from flipsearch.search.strategies.pool import PoolStrategy
 from flipsearch.search.strategies.rotation import RotationStrategy
-from flipsearch.search.study import Study
 from flipsearch.walk import engine
 from flipsearch.walk.quotient.task import QuotientTask
 from flipsearch.walk.rotation.task import RotationTask
@@ -77,7 +77,7 @@ def go(
         executor = executor or ThreadExecutor(2)
         with executor:
             try:
-                result = Study(
+                result = Driver(
                     *(strategy, executor, catalogue, run),
                     deterministic=True,
                     outstanding=outstanding,

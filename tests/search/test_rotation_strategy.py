@@ -11,8 +11,8 @@ from flipsearch.executors.base import Executor
 from flipsearch.formats import parse_format
 from flipsearch.lift import lift
 from flipsearch.rings import Ring
+from flipsearch.search.driver import compile_ahead
 from flipsearch.search.strategies.rotation import BEGINNING, PATIENCE, RotationStrategy
-from flipsearch.search.study import compile_ahead
 from flipsearch.verify import is_valid, verify
 from flipsearch.walk import engine
 from flipsearch.walk.rotation.task import RotationTask

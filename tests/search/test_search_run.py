@@ -14,10 +14,10 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search import keeper, lifting, study
+from flipsearch.search import driver, keeper, lifting
+from flipsearch.search.driver import Driver
 from flipsearch.search.progress import Stop
 from flipsearch.search.strategies.pool import PoolStrategy
-from flipsearch.search.study import Study
 from flipsearch.verify import is_valid, verify
 from flipsearch.walk import engine
 from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
@@ -32,7 +32,7 @@ def catalogue(tmp_path):
 def run_search(catalogue, strategy, walk=engine.walk, budget=20.0, **options):
     run = catalogue.runs.start(strategy.format, strategy.ring, seed=strategy.seed)
     with ThreadExecutor(2, walk) as executor:
-        return Study(strategy, executor, catalogue, run, **options).run(budget)
+        return Driver(strategy, executor, catalogue, run, **options).run(budget)
 
 
 def test_finds_lifts_and_stores(catalogue):
@@ -106,7 +106,9 @@ def test_deterministic_runs_are_equal(tmp_path):
         with Catalogue.open(tmp_path / name) as catalogue:
             run = catalogue.runs.start("3x3x3", "F2", seed=3)
             with ThreadExecutor(workers) as executor:
-                Study(strategy, executor, catalogue, run, deterministic=True).run(60.0, lift=False)
+                Driver(strategy, executor, catalogue, run, deterministic=True).run(
+                    60.0, lift=False
+                )
         format_, ring = strategy.format, strategy.ring
         return {unpack(format_, ring, s).content_hash for s in strategy.best_states()}
 
@@ -204,7 +206,7 @@ def test_lifting_ends_at_its_share_of_the_budget(catalogue, monkeypatch):
 
     lift_of = lifting.lifted
     monkeypatch.setattr(lifting, "lifted", slow)
-    monkeypatch.setattr(study, "LIFTING_SECONDS", 0.3)
+    monkeypatch.setattr(driver, "LIFTING_SECONDS", 0.3)
     monkeypatch.setattr(lifting, "FIRST_SECONDS", 0.0)
     strategy = PoolStrategy(parse_format("2x3x3"), Ring.F2, seed=2, target=15)
     messages = []

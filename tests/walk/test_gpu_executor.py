@@ -21,11 +21,11 @@ from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
+from flipsearch.search.driver import Driver
 from flipsearch.search.progress import Stop
 from flipsearch.search.schedules import Schedule
 from flipsearch.search.strategies.cyclic import CyclicStrategy
 from flipsearch.search.strategies.pool import PoolStrategy
-from flipsearch.search.study import Study
 from flipsearch.walk import engine
 from flipsearch.walk.gpu import batch as gpu_batch
 from flipsearch.walk.gpu import device as gpu
@@ -378,8 +378,8 @@ def test_progress_during_launches_and_an_interrupt_that_drains(tmp_path):
         DeviceExecutor(device, walkers=32) as executor,
     ):
         run = catalogue.runs.start("3x3x3", "F2")
-        study = Study(strategy, executor, catalogue, run, report=report, stop=stop)
-        result = study.run(100, lift=False)
+        driver = Driver(strategy, executor, catalogue, run, report=report, stop=stop)
+        result = driver.run(100, lift=False)
     assert result.interrupted
     assert result.progress.seconds < 60
     assert result.progress.flips > 0

@@ -1,0 +1,51 @@
+"""A progress bar for a study, in a terminal or a notebook: the share of the budget that is spent.
+
+rich draws it, and is imported only where one is shown. Elsewhere, in a pipe or a script's log,
+nothing is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from flipsearch.search.progress import Progress
+from flipsearch.search.strategy import Strategy
+
+Show = Callable[[Strategy, Progress], None]
+
+
+@contextmanager
+def live_bar(seconds: float, wanted: bool | None) -> Iterator[Show]:
+    """Show a bar on standard error, and give the function that moves it.
+
+    Parameters
+    ----------
+    seconds : float
+        Budget of the search.
+    wanted : bool, optional
+        Whether to show one; by default where somebody looks: in a terminal or a notebook.
+    """
+    if wanted is False:
+        yield lambda strategy, progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if wanted is None and not (console.is_terminal or console.is_jupyter):
+        yield lambda strategy, progress: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(20), TimeRemainingColumn())
+    with Bar(*columns, console=console, refresh_per_second=4) as bar:
+        shown = bar.add_task("compiling", total=seconds)
+
+        def show(strategy: Strategy, progress: Progress) -> None:
+            text = (
+                f"{strategy.format} {strategy.ring}  rank {progress.best_rank}  "
+                f"{progress.flips_per_second / 1e6:.0f} M flips/s  {progress.message}"
+            )
+            bar.update(shown, description=text.rstrip(), completed=progress.seconds)
+
+        yield show

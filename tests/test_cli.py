@@ -56,6 +56,16 @@ def test_bad_arguments_of_search(arguments, message, database, capsys):
     assert "Traceback" not in error
 
 
+def test_a_format_without_kernels_is_refused_before_the_search(tmp_path, database, capsys):
+    out = tmp_path / "out"
+    arguments = ["search", "ss:2x2x2", "--ring", "F3", "--kernel", str(out), "--db", database]
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("flipsearch: no kernel for ss:2x2x2")
+    assert not shown.out
+    assert not out.exists()
+
+
 def test_a_kernel_folder_that_is_a_file(tmp_path, database, capsys):
     (tmp_path / "out").write_text("")
     arguments = ["search", "2x2x2", "--kernel", str(tmp_path / "out"), "--db", database]
@@ -80,7 +90,7 @@ def test_resuming_what_is_not_there(database, capsys):
 def test_search_to_kernel_and_back(tmp_path, database, capsys):
     arguments = ["search", "2x2x2", "--ring", "F2", "--target", "7", "--budget", "20s"]
     assert main([*arguments, "--seed", "1", "--json", "--db", database]) == 0
-    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    record = json.loads(capsys.readouterr().out)
     assert (record["rank"], record["lifted_rank"], record["known_bound"]) == (7, 7, 7)
     assert main(["verify", record["lifted_scheme"][:12], "--paranoid", "--db", database]) == 0
     assert main(["list", "2x2x2", "--json", "--db", database]) == 0

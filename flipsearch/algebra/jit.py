@@ -29,14 +29,28 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, overload
 
 import numba
+from numba.core import event
 
 from flipsearch.algebra.cache import keep_compiled
+from flipsearch.algebra.compiling import compilations
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _ALGEBRA = Path(__file__).resolve().parent
 _PACKAGE = _ALGEBRA.parent
+
+
+class _Reported(event.Listener):
+    def on_start(self, event: Any) -> None:
+        compilations.begin()
+
+    def on_end(self, event: Any) -> None:
+        compilations.end()
+
+
+_numba_events: Any = event  # untyped
+_numba_events.register("numba:compile", _Reported())
 
 
 @overload

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 
 from flipsearch import __version__
-from flipsearch.cli.output import Terminated, adapt_streams, complain, terminable
+from flipsearch.algebra.compiling import compilations
+from flipsearch.cli.output import Terminated, adapt_streams, complain, log, status, terminable
 from flipsearch.errors import FlipsearchError
 
 GROUPS = (
@@ -35,7 +35,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"flipsearch {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log what is done")
-    parser.add_argument("-q", "--quiet", action="store_true", help="log errors only")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="show results and errors only, no progress"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in GROUPS:
         importlib.import_module(f"flipsearch.cli.{name}").register(commands)
@@ -67,12 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         adapt_streams()
         arguments = build_parser().parse_args(argv)
-        level = logging.INFO if arguments.verbose else logging.WARNING
-        logging.basicConfig(
-            level=logging.ERROR if arguments.quiet else level, format="%(name)s: %(message)s"
-        )
-        if not arguments.quiet:  # compiling takes long enough to be announced
-            logging.getLogger("flipsearch.walk").setLevel(logging.INFO)
+        log(arguments.verbose, arguments.quiet)
+        compilations.watchers[:] = [_tell_compiling]
         with terminable():
             code: int = arguments.handler(arguments)
             sys.stdout.flush()
@@ -97,3 +95,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         complain(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
         return 1
+    finally:
+        status.clear()
+
+
+def _tell_compiling(name: str | None) -> None:
+    if name is None:
+        status.end()
+    else:
+        status.begin(f"compiling {name}")

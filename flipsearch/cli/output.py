@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import os
 import signal
 import sys
 import threading
@@ -15,7 +17,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -90,23 +95,105 @@ def complain(message: str) -> None:
     print(f"flipsearch: {printable(message)}", file=sys.stderr, flush=True)
 
 
+class _Log(logging.Handler):
+    """Log to whatever standard error is by then, above the status line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(self.format(record))
+
+
+def log(verbose: bool, quiet: bool) -> None:
+    """Log to standard error; without ``quiet`` show progress, and say what was compiled."""
+    level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", handlers=[_Log()])
+    logging.getLogger("flipsearch.compile").setLevel(logging.NOTSET if quiet else logging.INFO)
+    status.quiet = quiet
+
+
 class StatusLine:
-    """Progress on standard error: a line rewritten on a terminal, one each 30 s elsewhere."""
+    """Progress on standard error: one line that fits a terminal, a line every 30 s elsewhere.
+
+    Whatever else is printed meanwhile appears above the line. `quiet` shows nothing at all.
+    """
 
     def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
+        self.quiet = False
+        self._live: Live | None = None
         self._last = time.monotonic()
+        self._busy: list[tuple[str, float]] = []
+        self._said: set[str] = set()
+        self._lock = threading.RLock()
 
-    def show(self, text: str) -> None:
-        """Show a line, unless the last one is too recent."""
-        now = time.monotonic()
-        if now - self._last < (0.2 if self._live else 30):
-            return
-        self._last = now
-        line, end = (f"\r{text}\x1b[K", "") if self._live else (text, "\n")
-        print(line, end=end, file=sys.stderr, flush=True)
+    def show(self, text: str, *, news: bool = False) -> None:
+        """Show a line; elsewhere than on a terminal only every 30 s, or if it is news."""
+        with self._lock:
+            now, terminal = time.monotonic(), self._live is not None or is_terminal(sys.stderr)
+            if self.quiet or (now - self._last < (0.1 if terminal else 30) and not news):
+                return
+            self._last = now
+            if terminal:
+                self._draw(printable(text))
+            else:
+                print(printable(text), file=sys.stderr, flush=True)
+
+    def _draw(self, text: str) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        line = Text(text, no_wrap=True, overflow="ellipsis")
+        if self._live is None:
+            console = Console(stderr=True, highlight=False, markup=False)
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._live.update(line, refresh=True)
 
     def clear(self) -> None:
         """Remove the line from a terminal."""
-        if self._live:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        with self._lock:
+            live, self._live = self._live, None
+            if live is not None:
+                live.stop()
+
+    @contextmanager
+    def doing(self, text: str) -> Iterator[None]:
+        """Say what is done meanwhile, and for how long, if it takes more than a second."""
+        self.begin(text)
+        try:
+            yield
+        finally:
+            self.end()
+
+    def begin(self, text: str) -> None:
+        """Say from now on what is done; a thread of its own counts the seconds."""
+        task = (text, time.monotonic())
+        self._busy.append(task)
+        threading.Thread(target=self._tick, args=(task,), daemon=True).start()
+
+    def end(self) -> None:
+        """End what was begun last."""
+        with self._lock:
+            if self._busy:
+                self._busy.pop()
+            self.clear()
+
+    def _tick(self, task: tuple[str, float]) -> None:
+        text, started = task
+        while True:
+            time.sleep(0.25)
+            with self._lock:
+                if task not in self._busy:
+                    return
+                seconds = time.monotonic() - started
+                if task is not self._busy[-1] or seconds < 1:
+                    continue
+                self.show(f"{text}  {seconds:.0f} s", news=text not in self._said)
+                self._said.add(text)
+
+
+status = StatusLine()
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a stream is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli import database_argument, natural
-from flipsearch.cli.output import complain, print_json, print_table
+from flipsearch.cli.output import complain, print_json, print_table, status
 from flipsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
+    from flipsearch.formats import Format
     from flipsearch.search.progress import Result
     from flipsearch.search.strategy import Strategy
     from flipsearch.search.study import Study
@@ -101,8 +100,6 @@ def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
     from flipsearch.search.study import Study
 
     budget = parse_budget(arguments.budget)
-    folder = _kernel_folder(arguments.kernel)
-    live = _Live()
     with Catalogue.open(arguments.db) as catalogue:
         study = Study(
             **request,
@@ -113,28 +110,43 @@ def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
             gpu=arguments.gpu,
             address=arguments.address,
             deterministic=arguments.deterministic,
-            callbacks=[live],
+            callbacks=[_Live()],
             progress=False,
             announce=complain,
         )
+        several = "within" in type(study.strategy).options
+        folder = _kernel_folder(arguments.kernel, None if several else study.strategy.format)
         result = study.run(budget)
-        live.close()
+        status.clear()
+        record = _summary(study, result)
+        if not arguments.json:
+            _print_summary(record, result)
         kernel = _write_kernel(catalogue, result, folder)
-        record = _summary(study, result, kernel)
-        _print_summary(record, result)
-        if "formats" in record:
-            _print_family(record["formats"])
-        if kernel is not None and not result.interrupted:
-            _time_kernel(kernel)
         if arguments.json:
-            print_json(record)
+            print_json(record | {"kernel": None if kernel is None else str(kernel)})
+            return 130 if result.interrupted else 0
+        if kernel is not None:
+            print(f"kernel     {kernel}")
+            if not result.interrupted:
+                _time_kernel(kernel)
+        _print_next(study, result, without_kernel=folder is not None and kernel is None)
     return 130 if result.interrupted else 0
 
 
-def _kernel_folder(text: str | None) -> Path | None:
-    """Return the folder for kernels, made now, so that a bad one fails before the search."""
+def _kernel_folder(text: str | None, format_: Format | None) -> Path | None:
+    """Return the folder for kernels, made before the search, which fails early if none can be.
+
+    Raises
+    ------
+    UsageError
+        It is a file, or no kernel exists for the format (None: a range of formats).
+    """
     if text is None:
         return None
+    if format_ is not None:
+        from flipsearch.kernels.plan import blockwise
+
+        blockwise(format_)
     folder = Path(text)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--kernel {folder}: that is a file, not a folder")
@@ -143,35 +155,49 @@ def _kernel_folder(text: str | None) -> Path | None:
 
 
 class _Live:
-    """Live progress: one line rewritten on a terminal, a line every 30 s elsewhere."""
+    """Live progress, most important figures first, because a narrow terminal cuts the rest."""
 
-    def __init__(self) -> None:
-        self.terminal = sys.stderr.isatty()
-        self.last, self.shown = 0.0, (-1, "")
+    message = ""
 
     def __call__(self, study: Study) -> None:
         strategy, progress = study.strategy, study.progress
-        now, news = time.monotonic(), (progress.best_rank, progress.message)
-        if not (self.terminal or news != self.shown or now - self.last >= 30):
-            return
-        self.last, self.shown = now, news
         pools = " ".join(f"{r}:{n}" for r, n in list(progress.sizes.items())[:5])
         rungs = strategy.climbing
-        climbing = f"climbing {rungs}  " if rungs else ""
-        line = (
-            f"{strategy.format} {strategy.ring}  best {progress.best_rank}  "
-            f"{progress.flips_per_second / 1e6:.1f} M flips/s  pools {pools}  {climbing}"
-            f"{progress.seconds:.0f} s {progress.message}"
-        ).rstrip()
-        if self.terminal:
-            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
-        else:
-            print(line, file=sys.stderr, flush=True)
+        facts = [
+            f"{strategy.format} {strategy.ring}",
+            f"best {progress.best_rank}",
+            f"{progress.seconds:.0f} s",
+            progress.message or f"{progress.flips_per_second / 1e6:.1f} M flips/s",
+            f"climbing {rungs}" if rungs else "",
+            f"pools {pools}",
+        ]
+        status.show("  ".join(filter(None, facts)), news=progress.message != self.message)
+        self.message = progress.message
 
-    def close(self) -> None:
-        """End the line."""
-        if self.terminal:
-            print(file=sys.stderr)
+
+def _print_next(study: Study, result: Result, *, without_kernel: bool) -> None:
+    """Print the commands that suggest themselves after a search."""
+    strategy, lifted = study.strategy, result.lifted
+    if without_kernel:
+        print(
+            f"no kernel  it needs a scheme over the integers: search {strategy.format} --ring ZT"
+        )
+    steps = [] if strategy.finished else [f"resume {result.run.id}"]
+    if (scheme := lifted or result.scheme) is not None:
+        steps.append(f"show {scheme.content_hash[:12]}")
+    if lifted is not None and not without_kernel and _has_kernel(lifted.format):
+        steps.append(f"kernel {lifted.content_hash[:12]} -o mm.py")
+    print(f"next       {'  |  '.join(steps)}")
+
+
+def _has_kernel(format_: Format) -> bool:
+    from flipsearch.kernels.plan import blockwise
+
+    try:
+        blockwise(format_)
+    except UsageError:
+        return False
+    return True
 
 
 def _write_kernel(catalogue: Catalogue, result: Result, folder: Path | None) -> Path | None:
@@ -195,7 +221,7 @@ def _time_kernel(path: Path) -> None:
     print(f"kernel     {timing}")
 
 
-def _summary(study: Study, result: Result, kernel: Path | None) -> dict[str, Any]:
+def _summary(study: Study, result: Result) -> dict[str, Any]:
     catalogue, strategy = study.catalogue, study.strategy
     bound = catalogue.bounds.known(str(strategy.format), strategy.ring)
     progress, lifted, scheme = result.progress, result.lifted, result.scheme
@@ -210,7 +236,7 @@ def _summary(study: Study, result: Result, kernel: Path | None) -> dict[str, Any
         "lifted_rank": None if lifted is None else lifted.rank,
         "scheme": None if scheme is None else scheme.content_hash,
         "lifted_scheme": None if lifted is None else lifted.content_hash,
-        "kernel": None if kernel is None else str(kernel),
+        "kernel": None,
         "known_bound": None if bound is None else bound.value,
         "lifted_known_bound": None if lifted_bound is None else lifted_bound.value,
         "flips": progress.flips,
@@ -260,5 +286,5 @@ def _print_summary(record: dict[str, Any], result: Result) -> None:
             f"lifted     for {result.lifting_seconds:.1f} s, of "
             f"{result.lifting_share:.0f} s at most"
         )
-    if record["kernel"]:
-        print(f"kernel     {record['kernel']}")
+    if "formats" in record:
+        _print_family(record["formats"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from flipsearch.errors import FormatError, UsageError
-from flipsearch.formats import MatrixProduct
+from flipsearch.formats import Format, MatrixProduct
 from flipsearch.kernels.runtime.algorithm import Algorithm, Term
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
@@ -41,20 +41,11 @@ def algorithm_of(scheme: Scheme) -> Algorithm:
 
 def unproved_algorithm(scheme: Scheme) -> Algorithm:
     """Return the tables of a scheme without a proof, to price it; raise as `algorithm_of` does."""
-    format_ = scheme.format
     if scheme.ring.characteristic:
         raise UsageError(
             f"a kernel needs a scheme over ZT, Z or Q: lift this one over {scheme.ring} first"
         )
-    if not isinstance(format_, MatrixProduct):
-        raise UsageError(f"{format_} is not a product of matrices: no kernel can be written")
-    if format_.corner or any(
-        letter not in BLOCKWISE_LETTERS for letter in format_.operands.replace("t", "g")
-    ):
-        raise UsageError(
-            f"{format_} holds for numbers, not for blocks: kernels are written for general and "
-            "triangular operands and for a matrix times its transpose, without corner suffix"
-        )
+    format_ = blockwise(scheme.format)
     form = scheme.canonical
     if max(abs(int(x)) for matrix in form.factors for x in matrix.flat) >= 2**31:
         raise FormatError("a coefficient is 2^31 or more in absolute value: no kernel for that")
@@ -64,6 +55,26 @@ def unproved_algorithm(scheme: Scheme) -> Algorithm:
     )
     denominators = tuple(int(d) for d in form.denominators)
     return Algorithm(format_.sides, products, denominators, format_.is_general)
+
+
+def blockwise(format_: Format) -> MatrixProduct:
+    """Return a format for whose schemes kernels can be written, which hold for blocks.
+
+    Raises
+    ------
+    UsageError
+        It is no product of matrices, or holds for numbers but not for blocks.
+    """
+    if not isinstance(format_, MatrixProduct):
+        raise UsageError(f"no kernel for {format_}: kernels exist for products of matrices")
+    letters = format_.operands.replace("t", "g")
+    if format_.corner or any(letter not in BLOCKWISE_LETTERS for letter in letters):
+        raise UsageError(
+            f"no kernel for {format_}, whose schemes hold for numbers and not for blocks: kernels "
+            "exist for general (g) and triangular (u, l) operands and for a matrix times its "
+            "transpose (gt), without corner suffix"
+        )
+    return format_
 
 
 def _terms(format_: MatrixProduct, slot: int, row: IntArray) -> tuple[Term, ...]:

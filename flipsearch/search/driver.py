@@ -28,6 +28,7 @@ from flipsearch.search.lifting import Lifting
 from flipsearch.search.progress import Progress, Result, Stop
 from flipsearch.search.strategy import Strategy
 from flipsearch.walk import engine
+from flipsearch.walk.dependence import is_dependent
 from flipsearch.walk.kinds import kind_of
 from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
 
@@ -240,15 +241,21 @@ def compile_ahead(strategy: Strategy, executor: Executor) -> None:
     That takes up to minutes the first time. Done before a study, it takes nothing off the budget
     and leaves no run behind when it is interrupted.
     """
-    tasks = []
-    for task in strategy.samples():
-        orbit, rows = task.orbit, len(task.start)
+    samples, parts = strategy.samples(), []
+    for task in samples:
+        orbit, rows = task.orbit, len(task.start) // 2
         while rows >= orbit:  # walks are compiled for several numbers of rows
-            tasks.append(replace(task, start=task.start[: rows - rows % orbit]))
+            parts.append(replace(task, start=task.start[: rows - rows % orbit]))
             rows //= 2
-    for _ in executor.each(_compile, tasks):
-        pass
+    for function, tasks in ((_try, samples), (_try_part, parts)):
+        for _ in executor.each(function, tasks):
+            pass
 
 
-def _compile(task: WalkTask) -> None:
+def _try(task: WalkTask) -> None:
+    """Compile all that a walk, the check of its outcome and its way into a pool need."""
+    is_dependent(task.format, task.ring, engine.walk(task).final)
+
+
+def _try_part(task: WalkTask) -> None:
     kind_of(task).run(task)  # unchecked: a part of a start is no scheme

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -113,3 +114,48 @@ def test_a_terminated_report_leaves_nothing_behind(
     assert process.returncode == 143
     assert errors == "flipsearch: terminated\n"
     assert list(folder.iterdir()) == []
+
+
+class Terminal(io.StringIO):
+    """A terminal of which nobody reads."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_the_status_line_fits_any_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    line = output.StatusLine()
+    for number in range(3):
+        line.show(f"{number} " + "pools 47:1 " * 30, news=True)
+        output.complain("above")
+    line.clear()
+    shown = [
+        re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text) for text in terminal.getvalue().split("\n")
+    ]
+    assert max(len(part) for text in shown for part in text.split("\r")) == width
+    assert sum("above" in text for text in shown) == 3
+
+
+def test_the_status_line_of_a_pipe_comes_every_30_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(output.time, "monotonic", lambda: now)
+    line = output.StatusLine()
+    for now in range(100):
+        line.show(f"at {now}")
+    line.show("news", news=True)
+    line.quiet = True
+    line.show("more", news=True)
+    assert capsys.readouterr().err == "at 30\nat 60\nat 90\nnews\n"
+
+
+def test_work_of_less_than_a_second_is_not_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.StatusLine().doing("nothing"):
+        pass
+    assert capsys.readouterr().err == ""

@@ -12,13 +12,12 @@ Invariant: `walk(task)` equals `flipsearch.walk.plain.reference.walk(task)`, bit
 from __future__ import annotations
 
 import functools
-import logging
 import threading
-import time
 from typing import Any
 
 import numpy as np
 
+from flipsearch.algebra.compiling import compilations
 from flipsearch.algebra.jit import njit
 from flipsearch.errors import UsageError
 from flipsearch.walk.plain.flips import EVENT, STUCK, flips
@@ -42,8 +41,6 @@ from flipsearch.walk.task import (
     counted,
     words_of,
 )
-
-logger = logging.getLogger("flipsearch.walk")
 
 STUCK_LIMIT = U(STUCK_TIMES)
 _BUDGET, _REACHED, _STUCK, _OVERFULL = U(0), U(1), U(2), U(3)
@@ -188,7 +185,7 @@ def make_walk(at: Layout) -> Any:
 
 
 def _prepare(at: Layout) -> None:
-    """Compile, or load from disk, the walk of a layout, once; say so if it took long."""
+    """Compile, or load from disk, the walk of a layout, once."""
     if at not in _ready:
         with _compiling:
             if at not in _ready:
@@ -197,18 +194,15 @@ def _prepare(at: Layout) -> None:
 
 
 def _compile(at: Layout) -> None:
-    started = time.perf_counter()
     size = int(at.rows) * 3 * int(at.key)
     rows, signs = np.zeros(size, np.uint64), np.zeros(int(at.rows), np.uint64)
     wide, narrow = allocate(at)
     arrays = (wide, narrow, np.zeros((1, size), np.uint64), np.zeros((1, len(signs)), np.uint64))
-    make_walk(at)(rows, signs, *[ZERO] * 9, *arrays, np.zeros((HISTORY, 2), np.uint64))
-    if (seconds := time.perf_counter() - started) > 2:
-        ring = {2: "F2", 3: "F3", 0: "ZT"}[int(at.ring)]
-        logger.info(
-            "compiled the walk over %s for up to %d rows of %d bits in %.0f s; kept for next time",
-            *(ring, int(at.rows), 64 * int(at.words), seconds),
-        )
+    ring, about = {2: ("F2", 15), 3: ("F3", 20), 0: ("ZT", 25)}[int(at.ring)]
+    bits = 64 * int(at.words)
+    name = f"the walk over {ring} for up to {int(at.rows)} rows of {bits} bits"
+    with compilations.named(name, about):
+        make_walk(at)(rows, signs, *[ZERO] * 9, *arrays, np.zeros((HISTORY, 2), np.uint64))
 
 
 def walk(task: WalkTask) -> WalkOutcome:

@@ -1,17 +1,17 @@
-"""Prove exported schemes a second time, independently: plain Python, standard library only.
+"""Prove exported schemes a second time in plain Python, with the standard library only.
 
     python paranoid.py FILE.json...
 
-Anyone can check an exported scheme with this one file, without installing anything and without
-trusting the rest of the program. It imports nothing of it. It works out the target tensor itself
-by multiplying symbolic matrices, or reads the tensor that the file defines. It adds up every term
-in Python's integers and fractions. It is slow and short on purpose. `flipsearch verify --paranoid`
+Anyone can check an exported scheme with this one file. It needs no installation, imports nothing
+of the rest of the program, and so needs no trust in it. It computes the target tensor itself by
+multiplying symbolic matrices, or reads the tensor that the file defines. It adds up every term in
+Python's integers and fractions. It is slow and short on purpose. `flipsearch verify --paranoid`
 runs it after the fast verifier.
 
 It proves that sum_r u_r (x) v_r (x) w_r equals the tensor of the product that the file names, over
-the ring that the file names. Conventions: W holds the output transposed; the free entries of
-structured operands are numbered along the upper triangle, row by row. The name of a tensor ends
-with a digest of its dimensions and entries, which is checked.
+the ring that the file names. W holds the output transposed. The free entries of structured
+operands are numbered along the upper triangle, row by row. The name of a tensor ends with a
+digest of its dimensions and entries, which is checked.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Tensor = dict[tuple[int, int, int], int]
 
 
 class NotAScheme(Exception):  # noqa: N818 - it is the verdict, not a fault of this program
-    """The document does not prove what it claims; the message says where."""
+    """The document does not prove its claim; the message says where."""
 
 
 def operand(letter: str, rows: int, columns: int) -> list[list[Polynomial]]:
-    """Return a symbolic matrix: g, u, l, s, k, w as described in the module's format names."""
+    """Return a symbolic matrix for an operand letter g, u, l, s, k or w (docs/formats.md)."""
     if letter == "g":
         return [[{i * columns + j: 1} for j in range(columns)] for i in range(rows)]
     if rows != columns:
@@ -86,7 +86,7 @@ def target(name: str) -> tuple[tuple[int, int, int], Tensor]:
     if match[6] in ("a", "c"):
         places.pop((0, 0))
     if match[6] in ("b", "c"):
-        places.pop((n - 1, p - 1), None)  # of 1x1x1 it is the same corner
+        places.pop((n - 1, p - 1), None)  # 1x1x1 has one corner only
     tensor: Tensor = {}
     for (i, k), c in places.items():
         for j in range(m):
@@ -98,7 +98,7 @@ def target(name: str) -> tuple[tuple[int, int, int], Tensor]:
 
 
 def given_tensor(name: str, text: Any) -> tuple[tuple[int, int, int], Tensor]:
-    """Return the dimensions and the entries of a tensor file: lines ``a b c value`` from 1."""
+    """Return the dimensions and entries of a tensor file; it counts from 1 in ``a b c value``."""
     if not isinstance(text, str):
         raise NotAScheme(f"the document does not define {name}")
     sizes: list[int] = []

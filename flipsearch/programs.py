@@ -1,12 +1,12 @@
-"""Straight-line programs, and schemes given by three of them: the addition-reduced form.
+"""Hold straight-line programs, and schemes given by three of them with few additions.
 
-A program computes linear forms by additions, one a step. Multiplications by constants are not
-counted, as usual. Tellegen's theorem in this setting: the reverse of a program with r outputs and
-c inputs, all of them used, computes the transposed matrix with r - c additions more
-(`transposed`), so that a factor may be shortened from either side.
+A program computes linear forms by additions, one a step. Multiplications by constants do not
+count. Tellegen's theorem: a program with r outputs and c inputs, all of them used, run backwards
+computes the transposed matrix with r - c more additions (`transposed`). A factor may therefore be
+shortened from either side.
 
-Invariant: a step refers to earlier variables only, and costs exactly one addition. A `Reduction`
-that `reduction_of` or `Reduction.check` let pass computes its scheme exactly.
+Invariant: a step refers to earlier variables only and costs exactly one addition. If
+`reduction_of` or `Reduction.check` accepts a `Reduction`, it computes its scheme exactly.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ Step = tuple[int, int, int, int]  # coefficient, variable, coefficient, variable
 Output = tuple[int, int]  # coefficient, variable; coefficient 0 for the zero form
 _ELEMENTS = 1 << 22
 LARGEST_PROGRAM = 200_000
-"""Steps that a program nobody vouches for may have; 16x16x16 schemes need fewer."""
+"""Largest number of steps of an unchecked program; 16x16x16 schemes need fewer."""
 _MOST_WORK = 100_000_000
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program on `inputs` variables, numbered first; step s defines variable inputs + s.
+    """A straight-line program; step s defines variable inputs + s.
 
     Parameters
     ----------
     inputs : int
-        Number of input variables.
+        Number of input variables, which are numbered first.
     steps : tuple of (p, x, q, y)
         The new variable is p * x + q * y.
     outputs : tuple of (p, x)
@@ -50,11 +50,11 @@ class Program:
 
     @property
     def additions(self) -> int:
-        """Number of additions."""
+        """The number of additions."""
         return len(self.steps)
 
     def matrix(self) -> IntArray:
-        """Return the matrix it computes, exactly; shape (outputs, inputs).
+        """Compute the program's matrix exactly; shape (outputs, inputs).
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Program:
         count = self.inputs + len(self.steps)
         limit = 2**62
         sizes = [1] * self.inputs
-        for p, x, q, y in self.steps:  # bounds on coefficients, themselves bounded
+        for p, x, q, y in self.steps:  # bounds on the coefficients, capped at the limit
             sizes.append(min(limit, abs(p) * sizes[x] + abs(q) * sizes[y]))
         if limit in sizes or any(abs(p) * sizes[x] >= limit for p, x in self.outputs):
             return self._matrix_in_long_integers()
@@ -94,14 +94,14 @@ class Program:
 
 
 def chained(inputs: int, shared: list[Step], rows: list[list[tuple[int, int]]]) -> Program:
-    """Return the program that forms shared sums first and then adds up each row.
+    """Return the program that computes shared sums first and then adds up each row.
 
     Parameters
     ----------
     inputs : int
         Number of input variables.
     shared : list of steps
-        Define variables from `inputs` on.
+        The shared sums: variables `inputs`, `inputs` + 1 and so on.
     rows : list of lists of (coefficient, variable)
         The outputs as sums of inputs and shared sums.
     """
@@ -120,9 +120,10 @@ def chained(inputs: int, shared: list[Step], rows: list[list[tuple[int, int]]]) 
 
 
 def transposed(program: Program) -> Program:
-    """Return a program for the transposed matrix, the given one run backwards.
+    """Return a program for the transposed matrix: the given program run backwards.
 
-    It takes `additions` + inputs used - outputs used (with roles exchanged: see the module).
+    By Tellegen's theorem it has ``program.additions`` + r - c additions, where r outputs and c
+    inputs of the given program are used.
     """
     count = program.inputs + len(program.steps)
     uses: list[list[tuple[int, int]]] = [[] for _ in range(count)]
@@ -158,11 +159,11 @@ class Reduction:
     Parameters
     ----------
     scheme : Scheme
-        What the programs compute.
+        The scheme that the programs compute.
     left, right : Program
-        From the entries of A (of B) to the R left (right) operands.
+        Compute the R left (right) operands from the entries of A (of B).
     output : Program
-        From the R products (term r divided by its denominator) to the entries of C.
+        Computes the entries of C from the R products, each divided by its term's denominator.
     """
 
     scheme: Scheme
@@ -172,17 +173,17 @@ class Reduction:
 
     @property
     def additions(self) -> int:
-        """Additions of all three programs."""
+        """The number of additions of all three programs."""
         return self.left.additions + self.right.additions + self.output.additions
 
     @property
     def parts(self) -> tuple[int, int, int]:
-        """Additions on A's side, on B's and on C's."""
+        """The numbers of additions for A, for B and for C."""
         return self.left.additions, self.right.additions, self.output.additions
 
     @property
     def programs(self) -> tuple[Program, Program, Program]:
-        """(left, right, output)."""
+        """The programs (left, right, output)."""
         return self.left, self.right, self.output
 
     def check(self) -> None:
@@ -191,7 +192,7 @@ class Reduction:
         Raises
         ------
         InvalidSchemeError
-            One of them computes something else; the message says which.
+            A program computes another matrix; the message names the program.
         """
         u, v, w = self.scheme.factors
         for name, program, factor in zip(
@@ -216,12 +217,12 @@ class Reduction:
 
 
 def matrix_of(program: Program) -> IntArray:
-    """Return the matrix a program computes, for a program that nobody vouches for.
+    """Return the matrix of an unchecked program.
 
     Raises
     ------
     InvalidSchemeError
-        A coefficient on the way is 2^62 or more, or it has absurdly many steps or inputs.
+        The program has absurdly many steps or inputs, or a coefficient is 2^62 or more.
     """
     count = len(program.steps)
     if count > LARGEST_PROGRAM or max(count, program.inputs) * program.inputs > _MOST_WORK:
@@ -242,9 +243,9 @@ def reduction_of(
     output: Program,
     denominators: Sequence[int] | None = None,
 ) -> Reduction:
-    """Return the reduction whose scheme is what the programs compute, over Q or a subring.
+    """Return the programs with the scheme that they compute, over ZT, Z or Q.
 
-    The scheme is not verified here: it may compute something else than the format.
+    The scheme is not verified here: it may compute another map than the format.
 
     Raises
     ------
@@ -270,12 +271,12 @@ def reduction_of(
 
 
 def reduction_from(value: Any, format_: Format) -> Reduction:
-    """Return the reduction that `Reduction.to_dict` described, nothing taken on trust.
+    """Read the JSON values of `Reduction.to_dict` and check all of them.
 
     Raises
     ------
     FormatError
-        It describes none.
+        The values describe no programs.
     InvalidSchemeError
         As for `reduction_of`.
     """
@@ -294,14 +295,13 @@ def _program(value: Any) -> Program:
     Raises
     ------
     FormatError
-        It is none: something is no integer, too large, or refers to a later variable.
+        A value is no integer or too large, or a step refers to a later variable.
     """
     if not isinstance(value, dict) or not all(
         isinstance(value.get(name), list) for name in ("steps", "outputs")
     ):
         raise FormatError("a program needs 'inputs', 'steps' and 'outputs'")
-    inputs = value.get("inputs")
-    (inputs,) = _integers([inputs])
+    (inputs,) = _integers([value.get("inputs")])
     steps: list[Step] = []
     for place, step in enumerate(value["steps"]):
         p, x, q, y = _integers(step, 4)

@@ -1,15 +1,15 @@
-"""Scheme: the immutable value everything passes around.
+"""Hold one bilinear scheme as an immutable value.
 
-A scheme of rank R for a format is R terms (1/d_r) u_r (x) v_r (x) w_r with integer vectors u, v, w
-and positive integer denominators d, whose sum is the format's target tensor. Over F2, F3, ZT and
-Z every denominator is 1; a rational scheme keeps its fractions in d, so that all arithmetic stays
-in integers.
+A scheme of rank R for a format has R terms (1/d_r) u_r (x) v_r (x) w_r that sum to the format's
+target tensor. The vectors u, v, w and the positive denominators d are integers. Over F2, F3, ZT
+and Z every denominator is 1; over Q the fractions lie in d. All arithmetic is therefore done in
+integers.
 
-Invariant: a `Scheme` is well-formed (shapes, ring, no entry beyond `LARGEST_COEFFICIENT`) but not
-necessarily *valid*: whether its terms do sum to the target is what `flipsearch.verify` proves.
-Its arrays are read-only, and its content hash depends only on the set of its terms: not on their
-order, not on how signs and scalars are spread over the three factors of a term, not on the
-process, platform or version.
+Invariant: a `Scheme` is well-formed: shapes and ring fit, and no entry reaches
+`LARGEST_COEFFICIENT`. It need not be *valid*; `flipsearch.verify` proves that its terms sum to the
+target. Its arrays are read-only. Its content hash depends only on the set of its terms. It does
+not depend on their order, on the spread of signs and scalars over the factors of a term, or on
+the process, platform or version.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _frozen(matrix: npt.ArrayLike, name: str) -> IntArray:
         raise FormatError(f"{name} has rows of different lengths") from None
     if array.size and array.dtype.kind not in "iub":
         raise FormatError(f"{name} holds entries that are not 64-bit integers")
-    # before the conversion, in which unsigned integers would wrap around
+    # checked before the conversion, which would wrap unsigned integers
     if max(int(array.max(initial=0)), -int(array.min(initial=0))) >= LARGEST_COEFFICIENT:
         raise FormatError(f"{name} holds a coefficient of 2^62 or more in absolute value")
     array = array.astype(np.int64)
@@ -49,23 +49,23 @@ def _frozen(matrix: npt.ArrayLike, name: str) -> IntArray:
 
 @dataclass(frozen=True, eq=False)
 class Scheme:
-    """A bilinear scheme, exact.
+    """An exact bilinear scheme.
 
     Parameters
     ----------
     format : Format
-        What it computes.
+        The bilinear map to compute.
     ring : Ring
-        Where its coefficients lie.
+        The ring of the coefficients.
     u, v, w : integer arrays, shapes (R, dU), (R, dV), (R, dW)
-        Factors, a row a term; the third in the trilinear convention (output transposed).
+        The factors; row r belongs to term r. W holds the output transposed (trilinear convention).
     denominators : integer array, shape (R,), optional
-        Positive; term r is divided by ``denominators[r]``. All 1 unless the ring is Q.
+        Positive; term r is divided by ``denominators[r]``. All are 1 unless the ring is Q.
 
     Raises
     ------
     FormatError
-        Shapes, ring or size of the coefficients do not fit.
+        A shape does not fit the format, or a coefficient is outside the ring or too large.
     """
 
     format: Format
@@ -99,35 +99,29 @@ class Scheme:
 
     @property
     def rank(self) -> int:
-        """R, the number of products."""
+        """The number R of products."""
         return len(self.u)
 
     @property
     def factors(self) -> tuple[IntArray, IntArray, IntArray]:
-        """(U, V, W)."""
+        """The factors (U, V, W)."""
         return self.u, self.v, self.w
 
     @property
     def nonzeros(self) -> int:
-        """Nonzero coefficients in all three factors."""
+        """The number of nonzero coefficients in all three factors."""
         return sum(int(np.count_nonzero(matrix)) for matrix in self.factors)
 
     @property
     def additions(self) -> int:
-        """Additions of the scheme as written, without sharing: nonzeros - 2R - outputs."""
-        u, v, w = self.factors
-        return (
-            int(np.count_nonzero(u) + np.count_nonzero(v) - 2 * self.rank)
-            + int(np.count_nonzero(w))
-            - int((w != 0).any(axis=0).sum())
-        )
+        """The number of additions without shared sums: nonzeros - 2R - outputs."""
+        return self.nonzeros - 2 * self.rank - int(self.w.any(axis=0).sum())
 
     @property
     def omega(self) -> float:
-        """3 log R / log(nmp): the exponent that recursion on this scheme gives.
+        """The exponent of recursion on this scheme, 3 log R / log(nmp).
 
-        For a structured format nmp is its naive rank, so the figure is a comparison, not an
-        exponent.
+        For a structured format nmp is its naive rank. The figure then serves comparisons only.
         """
         return 3 * math.log(self.rank) / math.log(max(2, self.format.naive_rank))
 
@@ -135,25 +129,16 @@ class Scheme:
     def canonical(self) -> Scheme:
         """The same terms in normal form, sorted.
 
-        Over F2 the rows as they are. Over F3, ZT and Z the first nonzero entry of u and of v is
-        positive and the sign sits in w; over Z and Q, u and v are primitive as well and the
-        content sits in w, reduced against the denominator.
+        The vectors u and v are in the normal form of `normal_rows`; w takes their scalars. Over Q
+        w and the denominator have no common factor.
         """
-        u, v, w = (matrix.copy() for matrix in self.factors)
-        denominators = self.denominators.copy()
+        (left, u), (right, v) = (normal_rows(matrix, self.ring) for matrix in (self.u, self.v))
+        w, denominators = self.w, self.denominators
         if self.ring is not Ring.F2:
-            if self.ring in (Ring.Z, Ring.Q):
-                for matrix in (u, v):
-                    content = np.maximum(np.gcd.reduce(matrix, axis=1), 1)
-                    matrix //= content[:, None]
-                    w = _scaled(w, content)
-                common = np.gcd(np.gcd.reduce(w, axis=1), denominators)
-                w //= common[:, None]
-                denominators //= common
-            for matrix in (u, v):
-                sign = _leading_sign(matrix)
-                matrix *= sign[:, None]
-                w *= sign[:, None]
+            for scalars in (left, right):
+                w = _scaled(w, np.where(scalars == 0, 1, scalars))
+            common = np.gcd(np.gcd.reduce(w, axis=1), denominators)
+            w, denominators = w // common[:, None], denominators // common
         rows = np.concatenate([u, v, w, denominators[:, None]], axis=1)
         order = np.lexsort(rows.T[::-1]) if self.rank else np.arange(0)
         return Scheme(self.format, self.ring, u[order], v[order], w[order], denominators[order])
@@ -166,7 +151,7 @@ class Scheme:
 
     @property
     def natural_ring(self) -> Ring:
-        """The smallest ring that holds the canonical coefficients: ZT, Z or Q (or F2, F3)."""
+        """The smallest of ZT, Z and Q that holds the canonical coefficients; else F2 or F3."""
         if self.ring.characteristic:
             return self.ring
         form = self.canonical
@@ -175,16 +160,16 @@ class Scheme:
         return Ring.ZT if all(Ring.ZT.contains(matrix) for matrix in form.factors) else Ring.Z
 
     def over(self, ring: Ring) -> Scheme:
-        """Return the scheme over another ring, coefficients mapped exactly.
+        """Map the coefficients to another ring exactly.
 
-        From characteristic 0 to F2 or F3 coefficients are reduced, and terms that vanish are left
-        out; among ZT, Z and Q coefficients are kept.
+        From characteristic 0 to F2 or F3 coefficients are reduced, and terms that vanish are
+        dropped. Among ZT, Z and Q coefficients stay the same.
 
         Raises
         ------
         FormatError
-            There is no exact map (a denominator divisible by the characteristic, coefficients
-            outside ZT, or from a finite field to anything else).
+            No exact map exists: the characteristic divides a denominator, a coefficient is
+            outside ZT, or the scheme is over F2 or F3.
         """
         if ring is self.ring:
             return self
@@ -217,7 +202,7 @@ class Scheme:
 
 
 def naive_scheme(format_: Format, ring: Ring) -> Scheme:
-    """Return the scheme with one product for each product of entries that counts over the ring."""
+    """Return the scheme with one product for each nonzero term of the target over the ring."""
     terms = format_.naive_terms
     u, v, w = (
         np.zeros((len(terms), dimension), dtype=np.int64) for dimension in format_.dimensions
@@ -237,14 +222,14 @@ def rational_scheme(
     Parameters
     ----------
     format_ : Format
-        What it computes.
+        The bilinear map to compute.
     u, v, w : sequences of R rows of `int` or `fractions.Fraction`
         The factors.
 
     Raises
     ------
     FormatError
-        Shapes do not fit, or a coefficient is beyond 2^62 on a common denominator.
+        Shapes do not fit, or a coefficient on the common denominator of its row is 2^62 or more.
     """
     if not len(u) == len(v) == len(w):
         raise FormatError("U, V and W have different numbers of rows")
@@ -267,14 +252,14 @@ def rational_scheme(
 
 
 def _lines(form: Scheme) -> bytes:
-    """Return the terms as text: ``1,0,-1;0,1,0;1,0,1;1`` is u, v, w and the denominator."""
+    """Return the terms as text, a line each; ``1,0,-1;0,1,0;1,0,1;1`` is u, v, w, denominator."""
     columns = [*form.factors, form.denominators[:, None]]
     rows = np.concatenate(columns, axis=1)
     if np.abs(rows).max(initial=0) >= 10:
         lists = zip(*(matrix.tolist() for matrix in columns), strict=True)
         text = "".join(";".join(str(row)[1:-1] for row in term) + "\n" for term in lists)
         return text.replace(" ", "").encode()
-    # an entry is a sign, dropped where there is none, a digit, and what separates it
+    # three bytes an entry: a sign (dropped if positive), a digit, a separator
     entries = np.full((*rows.shape, 3), ord(","), dtype=np.uint8)
     entries[..., 0] = ord("-")
     entries[..., 1] = np.abs(rows) + ord("0")
@@ -285,16 +270,25 @@ def _lines(form: Scheme) -> bytes:
     return entries[kept].tobytes()
 
 
-def _leading_sign(matrix: IntArray) -> IntArray:
-    """Return the sign (+1, -1; +1 for zero rows) of each row's first nonzero entry."""
-    if not matrix.size:
-        return np.ones(len(matrix), dtype=np.int64)
-    first = (matrix != 0).argmax(axis=1)
-    return np.where(matrix[np.arange(len(matrix)), first] < 0, -1, 1)
+def normal_rows(matrix: IntArray, ring: Ring) -> tuple[IntArray, IntArray]:
+    """Return (scalars, normal forms) whose products are the rows of a matrix.
+
+    The first nonzero entry of a normal form is positive; over Z and Q its entries are coprime.
+    Two rows span the same line exactly when their normal forms are equal. A zero row has scalar 0.
+    """
+    if ring is Ring.F2 or not matrix.size:
+        return np.asarray(matrix.any(axis=1), dtype=np.int64), matrix
+    lead = (matrix != 0).argmax(axis=1)
+    scalars: IntArray = np.asarray(np.sign(matrix[np.arange(len(matrix)), lead]))
+    if ring in (Ring.Z, Ring.Q):
+        scalars = np.asarray(scalars * np.gcd.reduce(matrix, axis=1), dtype=np.int64)
+    return scalars, matrix // np.where(scalars == 0, 1, scalars)[:, None]
 
 
-def _scaled(matrix: IntArray, factors: IntArray) -> IntArray:
+def _scaled(matrix: IntArray, scalars: IntArray) -> IntArray:
     largest = np.abs(matrix).max(axis=1, initial=0).tolist()
-    if any(x * y >= LARGEST_COEFFICIENT for x, y in zip(largest, factors.tolist(), strict=True)):
+    if any(
+        x * abs(y) >= LARGEST_COEFFICIENT for x, y in zip(largest, scalars.tolist(), strict=True)
+    ):
         raise FormatError("normalising the scheme needs a coefficient of 2^62 or more")
-    return matrix * factors[:, None]
+    return matrix * scalars[:, None]

@@ -1,13 +1,13 @@
-"""Exact proof that a scheme computes its format: the Brent equations, all of them.
+"""Prove exactly that a scheme computes its format, by all Brent equations.
 
-A scheme is valid when sum_r (1/d_r) u_r (x) v_r (x) w_r equals the target tensor over its ring:
-dU*dV*dW equations, the Brent equations. Here they are all evaluated, exactly, whatever the size
-of the coefficients. The bound on every partial sum is computed first; below 2^24 the sums run in
-float32 matrix products, below 2^53 in float64, which are then exact whatever the order of
-summation; otherwise in Python integers.
+A scheme is valid when sum_r (1/d_r) u_r (x) v_r (x) w_r equals the target tensor over its ring.
+These are dU dV dW equations, the Brent equations. This module evaluates all of them exactly, for
+coefficients of any size. It first bounds every partial sum. Below 2^24 the sums run in float32
+matrix products, below 2^53 in float64; within these bounds floating point is exact in any order
+of summation. Larger sums run in Python integers.
 
 Invariant: this module shares no code with the search or the lift; it imports values only.
-`flipsearch.paranoid` is a second, independent checker with no code in common even with this one.
+`flipsearch.paranoid` is a second checker, which shares no code with this one either.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _SHARED_BY_BLAS = 2**18
 
 @dataclass(frozen=True)
 class Defect:
-    """A Brent equation that fails: the sum found at (a, b, c), and the target there.
+    """A Brent equation that fails at (a, b, c), with the sum of the terms and the target there.
 
-    Both are multiplied by `scale`, the common denominator of the scheme (1 unless rational).
+    Both are multiplied by `scale`, the common denominator of the scheme (1 unless over Q).
     """
 
     a: int
@@ -50,8 +50,8 @@ class Defect:
 def defect(scheme: Scheme) -> Defect | None:
     """Return the first Brent equation that fails, in order (a, b, c), or None if none does.
 
-    Cost: one multiply-add for each nonzero of U and each of the dV dW coordinates of the others;
-    at most dU dV dW R, about 90 million for 8x8x8 at rank 343.
+    The cost is one multiply-add for each nonzero of U and each of the dV dW coordinates of V and
+    W: at most dU dV dW R, about 90 million for 8x8x8 at rank 343.
     """
     scale = math.lcm(1, *scheme.denominators.tolist())
     weights = [scale // d for d in scheme.denominators.tolist()]
@@ -85,7 +85,7 @@ def verify(scheme: Scheme) -> None:
 
 
 def is_valid(scheme: Scheme) -> bool:
-    """Whether every Brent equation holds."""
+    """Return whether every Brent equation holds."""
     return defect(scheme) is None
 
 
@@ -94,10 +94,10 @@ def _ratio(numerator: int, denominator: int) -> str:
 
 
 def _defect_float(scheme: Scheme, weights: list[int], scale: int, bound: int) -> Defect | None:
-    """Evaluate the equations in floating point, exact because of the bound on partial sums.
+    """Evaluate the equations in floating point; the bound on partial sums makes this exact.
 
-    One coordinate a of the first factor at a time: only the terms whose u has a coefficient there
-    take part, which is a fraction of the rank in sparse schemes.
+    Each pass takes one coordinate a of the first factor and only the terms with a nonzero u
+    there. In sparse schemes these are a fraction of the rank.
     """
     p = scheme.ring.characteristic
     kind: Any = np.float32 if bound < _EXACT_FLOAT32 else np.float64
@@ -118,10 +118,10 @@ def _defect_float(scheme: Scheme, weights: list[int], scale: int, bound: int) ->
 
 
 def _one_thread(multiplications: int) -> AbstractContextManager[Any]:
-    """Keep BLAS on one thread for products that it would share out.
+    """Keep BLAS on one thread for products that it would distribute over threads.
 
-    These products take well below a millisecond each; handing them to threads that a search keeps
-    busy was measured at 30 ms each.
+    Such a product takes well below 1 ms. Distributed over threads that a search kept busy, it was
+    measured at 30 ms.
     """
     if multiplications < _SHARED_BY_BLAS:
         return nullcontext()

@@ -1,12 +1,12 @@
-"""Equivalence: one name for all schemes that symmetries turn into each other, where feasible.
+"""Decide which schemes symmetries turn into each other, and name their classes.
 
 Symmetries are the sandwiches by invertible matrices over the scheme's ring and the orders of the
-factors that fit the sides. Over F2 and F3 a class has a canonical form and a name
-(`canonical`, `class_key`); over ZT and Z `equivalent` decides for two schemes, because the group
-is infinite; over Q, and for large formats, only invariants are known.
+factors that fit the sides. Over F2 and F3 a class has a canonical form and a name (`canonical`,
+`class_key`). Over ZT and Z the group is infinite, and `equivalent` compares two schemes. Over Q,
+and for large formats, only invariants are known.
 
-Invariant: `canonical` and `class_key` are equal exactly for equivalent schemes, `equivalent`
-answers only what is proved; where that is not feasible each of them returns None.
+Invariant: `canonical` and `class_key` are equal exactly for equivalent schemes, and every answer
+of `equivalent` is proved. Each of them returns None if the group is too large to go through.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class Orbit:
     Parameters
     ----------
     key : str or None
-        Name of the class, 64 hex digits, equal exactly for equivalent schemes; None over ZT, Z
-        and Q, and where the group is too large to go through.
+        Name of the class, 64 hex digits, equal exactly for equivalent schemes. None over ZT, Z
+        and Q, and if the group is too large to go through.
     automorphisms : int or None
-        Symmetries that map the scheme to itself, the identity included; over ZT and Z those by
-        unimodular integer matrices, up to sign.
+        Number of symmetries that map the scheme to itself, the identity included. Over ZT and Z
+        symmetries are unimodular integer matrices up to sign.
     size : int or None
-        Schemes in the class; None over ZT, Z and Q, where there are infinitely many.
+        Number of schemes in the class; None over ZT, Z and Q, where it is infinite.
     invariants : Invariants
-        Known in any case.
+        Always known.
     note : str
-        What was not decided, and why; empty if everything was.
+        The reason why a field is None; empty if none is.
     """
 
     key: str | None
@@ -56,7 +56,7 @@ class Orbit:
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the class as JSON values."""
         return {
             "class": self.key,
             "automorphisms": self.automorphisms,
@@ -67,7 +67,7 @@ class Orbit:
 
 
 def orbit(scheme: Scheme) -> Orbit:
-    """Return what is known of a scheme's class: exactly where feasible, invariants in any case."""
+    """Return a scheme's class exactly if that is feasible, else its invariants only."""
     known = invariants(scheme)
     if scheme.ring.characteristic:
         found = least(scheme, scheme.ring.characteristic)
@@ -100,10 +100,10 @@ def _too_large(scheme: Scheme) -> str:
 
 
 def class_key(scheme: Scheme) -> str | None:
-    """Return the name of the scheme's equivalence class, or None where it is not feasible.
+    """Return the name of the scheme's equivalence class, or None if that is not feasible.
 
-    Feasible for general formats over F2 with sides up to 3 and with some up to 4, over F3 up to
-    2x3x3, as long as `least.MOST_PAIRS` and `least.MOST_TERMS` do.
+    It is feasible for general formats over F2 with sides up to 3 and some up to 4, and over F3 up
+    to 2x3x3, within the limits `least.MOST_PAIRS` and `least.MOST_TERMS`.
     """
     p = scheme.ring.characteristic
     found = least(scheme, p) if p else None
@@ -111,9 +111,9 @@ def class_key(scheme: Scheme) -> str | None:
 
 
 def canonical(scheme: Scheme) -> Scheme | None:
-    """Return the least scheme of the class, its sides in ascending order, or None.
+    """Return the least scheme of the class over F2 or F3, with ascending sides, or None.
 
-    Over F2 and F3; equal results mean equivalent schemes, different results inequivalent ones.
+    Two schemes are equivalent exactly if their results are equal.
     """
     p = scheme.ring.characteristic
     found = least(scheme, p) if p else None
@@ -125,12 +125,12 @@ def canonical(scheme: Scheme) -> Scheme | None:
 
 
 def equivalent(first: Scheme, second: Scheme) -> bool | None:
-    """Whether symmetries turn one scheme into the other; None where that is not decided.
+    """Return whether symmetries turn one scheme into the other, or None if that is not decided.
 
     Parameters
     ----------
     first, second : Scheme
-        Over the same field, or over ZT and Z, where the symmetries are those by unimodular
+        Over the same field, or both over ZT or Z. Over the latter symmetries are unimodular
         integer matrices.
     """
     if _sides(first) != _sides(second) or first.rank != second.rank:
@@ -163,9 +163,9 @@ def _name(found: Least, ring: Ring) -> str:
 
 
 class Classes:
-    """The classes met so far; for counting schemes that are new up to symmetry.
+    """Count the schemes that are new up to symmetry.
 
-    Over F2 and F3 a class costs its name, over ZT and Z one scheme of it.
+    Over F2 and F3 the name of each class is kept, over ZT and Z one scheme of it.
     """
 
     def __init__(self) -> None:
@@ -173,13 +173,13 @@ class Classes:
         self._known: dict[Any, list[Scheme]] = {}
 
     def meet(self, scheme: Scheme) -> str:
-        """Take in a scheme and say what it is.
+        """Compare a scheme with all schemes met before, and remember it.
 
         Returns
         -------
         str
-            ``equivalent`` to one met before, which is proved; ``new``, which is proved too; or
-            ``undecided``: its invariants were met before, and more is not feasible.
+            ``equivalent`` to an earlier one or ``new``, both proved; or ``undecided``: an earlier
+            one has the same invariants, and a decision is not feasible.
         """
         name = class_key(scheme)
         if name is not None:

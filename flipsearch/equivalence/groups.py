@@ -1,7 +1,7 @@
-"""Invertible matrices over F2 and F3 up to scalars, and those that fix a normal form.
+"""List the invertible matrices over F2 and F3 up to scalars, and the stabiliser of a normal form.
 
-Invariant: one matrix stands for each class {M, -M}; over F2 classes have one element. Lists are
-in a fixed order, so that results do not depend on the process.
+Invariant: one matrix stands for each class {M, -M}; over F2 a class has one element. Lists have a
+fixed order, and results do not depend on the process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def order(side: int, p: int) -> int:
 
 
 def matrices_of_rank(n: int, m: int, rank: int, p: int) -> int:
-    """Return the number of n x m matrices of a rank over F_p up to scalars."""
+    """Return the number of n x m matrices of a given rank over F_p up to scalars."""
     top = bottom = 1
     for k in range(rank):
         top *= (p**n - p**k) * (p**m - p**k)
@@ -60,7 +60,7 @@ def _leading(vector: IntArray) -> int:
 
 @lru_cache(maxsize=8)
 def inverses(side: int, p: int) -> IntArray:
-    """Return the inverses of `general_linear`, in its order, each up to a scalar."""
+    """Return the inverses of the matrices of `general_linear`, in its order, up to scalars."""
     return inverted(general_linear(side, p), p)
 
 
@@ -84,9 +84,9 @@ def inverted(matrices: IntArray, p: int) -> IntArray:
 
 @lru_cache(maxsize=64)
 def stabiliser(n: int, m: int, rank: int, p: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    """Return P, P^-1, Q, Q^-1 of all pairs with P E Q^-1 = E up to a scalar.
+    """Return P, P^-1, Q, Q^-1 for all pairs (P, Q) with P E Q^-1 = E up to a scalar.
 
-    E is the normal form diag(1, .., 1, 0, ..) of a rank.
+    E is the n x m matrix diag(1, .., 1, 0, ..) of the given rank.
     """
     normal = normal_form(n, m, rank)
     left = (general_linear(n, p) @ normal) % p
@@ -104,7 +104,7 @@ def stabiliser(n: int, m: int, rank: int, p: int) -> tuple[IntArray, IntArray, I
 
 
 def normal_form(n: int, m: int, rank: int) -> IntArray:
-    """Return diag(1, .., 1, 0, ..) of a rank."""
+    """Return the n x m matrix diag(1, .., 1, 0, ..) of a given rank."""
     normal = np.zeros((n, m), dtype=np.int64)
     normal[np.arange(rank), np.arange(rank)] = 1
     return normal
@@ -141,16 +141,18 @@ def _to_normal(entries: bytes, n: int, m: int, p: int) -> tuple[IntArray, IntArr
     return P, inverse, rank
 
 
-def up_to_scalar(matrices: IntArray, p: int) -> tuple[IntArray, IntArray]:
-    """Return codes of matrices with entries 0..p-1, equal for M and -M, and 1 where -M is coded.
+def codes(matrices: IntArray, p: int) -> tuple[IntArray, IntArray]:
+    """Return codes of matrices M with entries 0..p-1, and the codes of -M.
 
-    A code has the entries as its digits to base p, the first one highest.
+    The digits of a code to base p are the entries, the first one highest.
     """
     flat = matrices.reshape(*matrices.shape[:-2], -1)
     weights = p ** np.arange(flat.shape[-1] - 1, -1, -1, dtype=np.int64)
-    codes = flat @ weights
-    if p == 2:
-        return codes, np.zeros_like(codes)
-    # the digits of -M are 3 - x where x is not 0: less exactly where the first one is a 2
-    negated = (flat != 0) @ (3 * weights) - codes
-    return np.minimum(codes, negated), (negated < codes).astype(np.int64)
+    plain = flat @ weights
+    return plain, plain if p == 2 else (flat != 0) @ (3 * weights) - plain
+
+
+def up_to_scalar(matrices: IntArray, p: int) -> tuple[IntArray, IntArray]:
+    """Return codes that are equal for M and -M, and 1 for each matrix coded as -M, else 0."""
+    plain, negated = codes(matrices, p)
+    return np.minimum(plain, negated), (negated < plain).astype(np.int64)

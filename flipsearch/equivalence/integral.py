@@ -1,14 +1,14 @@
-"""Equivalence over the integers, decided through reduction mod 3.
+"""Decide equivalence over the integers through reduction mod 3.
 
 Two schemes over ZT or Z are equivalent if sandwiches by unimodular integer matrices (determinant
 1 or -1) and an order of the factors turn one into the other. Such a symmetry reduces to one mod 3.
-There are finitely many of those, `flipsearch.equivalence.least` lists them, and each says which
-term goes to which, with which signs: u and v of the normal form are primitive, so no other
-scalars occur. What is left is linear, P U_r = e_r U'_s(r) Q and so on, with one solution up to a
-factor, because the factors of a valid scheme span all matrices. A solution is checked exactly.
+`flipsearch.equivalence.least` lists the finitely many symmetries mod 3. Each of them maps terms to
+terms with signs; other scalars do not occur, because u and v of the normal form are primitive.
+The equations P U_r = e_r U'_s(r) Q and so on are then linear. They have one solution up to a
+factor, because the factors of a valid scheme span all matrices. It is checked exactly.
 
-Invariant: an answer is a proof; where the group mod 3 is too large, or terms vanish or coincide
-mod 3, the answer is None.
+Invariant: an answer is a proof. The answer is None if the group mod 3 is too large, or if terms
+vanish or coincide mod 3.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Map = tuple[IntArray, IntArray, IntArray]
 
 
 def least_mod_3(scheme: Scheme) -> Least | None:
-    """Return the least image mod 3 of a scheme over ZT or Z, terms told apart by it, or None."""
+    """Return the least image mod 3 of a scheme over ZT or Z, or None if terms coincide in it."""
     if scheme.ring not in (Ring.ZT, Ring.Z):
         return None
     form = scheme.canonical
@@ -43,12 +43,12 @@ def least_mod_3(scheme: Scheme) -> Least | None:
 
 
 def symmetries(source: Least, target: Least) -> Iterator[Map]:
-    """Yield the unimodular (P, Q, R) that turn one scheme into another, one for each mod 3.
+    """Yield unimodular (P, Q, R) that turn one scheme into another, one for each symmetry mod 3.
 
     Parameters
     ----------
     source, target : Least
-        Of the two schemes, from `least_mod_3`.
+        The least images of the two schemes, from `least_mod_3`.
     """
     if source.sides != target.sides or not np.array_equal(source.terms, target.terms):
         return
@@ -76,7 +76,7 @@ def symmetries(source: Least, target: Least) -> Iterator[Map]:
 
 
 def _lifted(maps: list[IntArray], start: Way, end: Way) -> Map | None:
-    """Return the ternary matrices that reduce to the given ones, signs chosen, if they do it."""
+    """Return ternary matrices that reduce to the given ones up to sign and solve the equations."""
     P, Q, R = (np.where(x == 2, -1, x) for x in maps)
     for q in (1, -1):
         for r in (1, -1):
@@ -100,7 +100,7 @@ def _is_unimodular(found: Map) -> bool:
 
 
 def _solved(start: Way, end: Way) -> Map | None:
-    """Return unimodular (P, Q, R) with P start = end Q and so on, or None if there are none."""
+    """Return the unimodular (P, Q, R) with P start = end Q and so on, or None."""
     sizes = [start[0].shape[1], start[1].shape[1], start[2].shape[1]]
     offsets = [0, sizes[0] ** 2, sizes[0] ** 2 + sizes[1] ** 2]
     unknowns = offsets[2] + sizes[2] ** 2

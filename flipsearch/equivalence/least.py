@@ -1,16 +1,16 @@
-"""The least image of a scheme over F2 or F3 under its symmetries, and the symmetries that give it.
+"""Find the least image of a scheme over F2 or F3 under its symmetries, and how it is reached.
 
 The symmetries of the n x m x p tensor are the sandwiches U -> P U Q^-1, V -> Q V R^-1,
 W -> R W P^-1 and the orders of the factors (cyclic shifts and transposition) that fit the sides.
 Over a small field with small sides the group can be gone through in two steps. P and Q alone
-decide the first factors: some term's first factor is brought to the normal form diag(1, .., 1,
-0, ..), the kind of term being chosen by how few there are, and the (P, Q) that then make the
-sorted list of first factors least are kept. With each of them goes every R; the canonical form is
-the least sorted list of packed terms. Every choice is invariant, so the minimum names the class.
-Over F3 a term is packed up to how its signs are spread over its factors.
+decide the first factors. They bring the first factor of a term of the rarest kind to the normal
+form diag(1, .., 1, 0, ..); all terms of that kind are tried. The pairs (P, Q) that make the sorted
+list of first factors least are kept and combined with every R. The canonical form is the least
+sorted list of packed terms. Every choice is invariant, so the minimum names the class. Over F3
+the code of a term does not depend on the spread of signs over its factors.
 
-Invariant: `least` returns equal terms exactly for equivalent schemes, or None where the group is
-too large; it never guesses.
+Invariant: `least` returns equal terms exactly for equivalent schemes, or None if the group is too
+large; it never guesses.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flipsearch.equivalence.groups import (
+    codes,
     general_linear,
     inverses,
     inverted,
@@ -43,9 +44,9 @@ Pair = tuple[int, IntArray, IntArray]
 Element = tuple[int, IntArray, IntArray, IntArray]
 Packed = npt.NDArray[np.uint64]
 MOST_PAIRS = 300_000
-"""Pairs (P, Q) to try on the first factors of a scheme."""
+"""Largest number of pairs (P, Q) to try on the first factors of a scheme."""
 MOST_TERMS = 20_000_000
-"""Terms to make for the pairs that are left, with all R."""
+"""Largest number of terms to compute for the remaining pairs and all R."""
 LARGEST_GROUP = 25_000
 _LARGEST_ENTRIES = {2: 64, 3: 40}
 _CHUNK = 1 << 21
@@ -58,15 +59,15 @@ class Least:
     Parameters
     ----------
     p : int
-        2 or 3: the field.
+        The characteristic of the field, 2 or 3.
     sides : three int
-        n <= m <= p of the image.
+        The sides n <= m <= p of the image.
     terms : uint64 array, shape (R,)
         The image, packed and sorted.
     ways : list of three integer arrays
         The orders of the factors that fit the sides, as matrices over the scheme's own ring.
     reached : list of (way, P, Q, R)
-        The group elements that lead there, each up to scalars once.
+        The group elements that give the image, each up to scalars once.
     """
 
     p: int
@@ -77,18 +78,17 @@ class Least:
 
     @property
     def automorphisms(self) -> int:
-        """Symmetries that map the scheme to itself, the identity included."""
+        """The number of symmetries that map the scheme to itself, the identity included."""
         return len(self.reached)
 
 
 def least(scheme: Scheme, p: int) -> Least | None:
-    """Return the least image of a scheme's terms mod p, or None where it is not feasible.
+    """Return the least image of a scheme's terms mod p, or None if that is not feasible.
 
     Parameters
     ----------
     scheme : Scheme
-        Over F_p, or over a ring of characteristic 0 without denominators, no factor of which
-        vanishes mod p.
+        Over F_p, or of characteristic 0 without denominators and with no factor that is 0 mod p.
     p : int
         2 or 3.
     """
@@ -130,7 +130,7 @@ def least(scheme: Scheme, p: int) -> Least | None:
 
 
 def unpacked(terms: Packed, sides: tuple[int, int, int], p: int) -> list[IntArray]:
-    """Return U, V, W with entries 0..p-1 of packed terms."""
+    """Unpack terms into U, V, W with entries 0..p-1."""
     n, m, q = sides
     digits, rest = [], terms.copy()
     for _ in range(n * m + m * q + q * n):
@@ -141,14 +141,14 @@ def unpacked(terms: Packed, sides: tuple[int, int, int], p: int) -> list[IntArra
 
 
 def images(way: Way, mover: Sequence[IntArray], p: int) -> tuple[Packed, IntArray]:
-    """Return packed terms of a way's image under (P, Q, R), in its order, and the signs in them.
+    """Pack the terms of a way's image under (P, Q, R), in the order of the way.
 
     Returns
     -------
     keys : uint64 array, shape (R,)
-        As `least` packs terms.
+        The terms, packed as in `Least`.
     signs : integer array, shape (2, R)
-        1 or -1: what the image's u and v are multiplied by to be the packed ones.
+        The factors 1 or -1 that turn the image's u and v into the packed ones.
     """
     P, Q, R = mover
     inverse = [inverted(x[None], p)[0] for x in mover]
@@ -161,7 +161,7 @@ def images(way: Way, mover: Sequence[IntArray], p: int) -> tuple[Packed, IntArra
 
 
 def _turned(matrices: tuple[IntArray, ...]) -> list[Way]:
-    """Return the six orders of the factors: cyclic shifts, and their transposes reversed."""
+    """Return the six orders of the factors: cyclic shifts, and shifts of the transposition."""
     u, v, w = matrices
     x, y, z = (matrix.transpose(0, 2, 1) for matrix in (w, v, u))
     return [(u, v, w), (v, w, u), (w, u, v), (x, y, z), (y, z, x), (z, x, y)]
@@ -173,7 +173,7 @@ def _cheapest(
     sides: tuple[int, int, int],
     p: int,
 ) -> tuple[tuple[int, ...], int] | None:
-    """Return the kind of term and the rank of its first factor that cost least, or None."""
+    """Return the kind of term and the rank of its first factor with the fewest pairs, or None."""
     n, m, _ = sides
     visits: Counter[tuple[tuple[int, ...], int]] = Counter()
     for ranks in firsts:
@@ -198,13 +198,13 @@ def _survivors(
     ways : list of three arrays
         The orders of the factors, mod p.
     starts : list of (way, row)
-        The terms whose first factor is made normal.
+        The terms whose first factor is brought to normal form.
     sides : three int
         n <= m <= p.
     rank : int
-        Of those first factors.
+        The rank of those first factors.
     p : int
-        The field.
+        The characteristic of the field.
     """
     n, m, _ = sides
     moves = [to_normal(ways[place][0][row], p) for place, row in starts]
@@ -213,18 +213,17 @@ def _survivors(
     u = np.stack([ways[place][0] for place, _ in starts])
     P, _, Q, Q_inverse = stabiliser(n, m, rank, p)
     which, pair = (x.ravel() for x in np.indices((len(starts), len(P))))
-    best: Packed | None = None
+    best: list[int] | None = None
     found: dict[tuple[Any, ...], Pair] = {}
     step = max(1, _CHUNK // (u.shape[1] * n * m))
     for at in range(0, len(which), step):
         c, k = which[at : at + step], pair[at : at + step]
         left = P[k] @ first[c] % p
-        codes = up_to_scalar(left[:, None] @ u[c] @ (last[c] @ Q_inverse[k] % p)[:, None] % p, p)
-        row, places = _least_row(np.sort(codes[0].astype(np.uint64), axis=1))
-        verdict = -1 if best is None else _compare(row, best)
-        if verdict < 0:
+        firsts = left[:, None] @ u[c] @ (last[c] @ Q_inverse[k] % p)[:, None] % p
+        row, places = _least_row(np.sort(up_to_scalar(firsts, p)[0].astype(np.uint64), axis=1))
+        if best is None or row < best:
             best, found = row, {}
-        if verdict > 0:
+        if row > best:
             continue
         movers = left[places], Q[k[places]] @ last_inverse[c[places]] % p
         names = [up_to_scalar(matrices, p)[0].tolist() for matrices in movers]
@@ -236,9 +235,9 @@ def _survivors(
 def _visit(
     ways: list[Way], survivors: list[Pair], side: int, p: int
 ) -> tuple[Packed, list[Element]]:
-    """Return the least image over all R, and the elements that reach it."""
+    """Return the least image over all R, and the group elements that give it."""
     R, R_inverse = general_linear(side, p), inverses(side, p)
-    best: Packed | None = None
+    best: list[int] | None = None
     reached: list[Element] = []
     rank, m, _ = ways[0][1].shape
     step = max(1, _CHUNK // (rank * m * side))
@@ -258,13 +257,12 @@ def _visit(
             d = R[at : at + step, None] @ right % p
             keys = _keys((code, sign), up_to_scalar(b, p), m * side, d, p)
             row, places = _least_row(np.sort(keys.reshape(-1, rank), axis=1))
-            verdict = -1 if best is None else _compare(row, best)
-            if verdict < 0:
+            if best is None or row < best:
                 best, reached = row, []
-            for x, y in zip(*divmod(places, b.shape[1]), strict=True) if verdict <= 0 else ():
-                reached.append((*group[x], R[at + y]))
-    assert best is not None
-    return best, reached
+            if row == best:
+                pairs = zip(*divmod(places, b.shape[1]), strict=True)
+                reached += [(*group[x], R[at + y]) for x, y in pairs]
+    return np.array(best, dtype=np.uint64), reached
 
 
 def _keys(
@@ -274,32 +272,25 @@ def _keys(
     d: IntArray,
     p: int,
 ) -> Packed:
-    """Pack terms: u and v (with so many entries) up to sign, w with the sign they leave it."""
+    """Pack terms from the codes and signs of u and v and from the third factors d.
+
+    v has `middle_digits` entries. w takes the signs that the codes of u and v drop.
+    """
     size = p ** (d.shape[-2] * d.shape[-1])
-    flat = d.reshape(*d.shape[:-2], -1)
-    weights = p ** np.arange(flat.shape[-1] - 1, -1, -1, dtype=np.int64)
-    third = flat @ weights
-    if p != 2:
-        negated = (flat != 0) @ (3 * weights) - third
-        third = np.where(first[1] ^ second[1], negated, third)
+    plain, negated = codes(d, p)
+    third = np.where(first[1] ^ second[1], negated, plain)
     middle = size * p**middle_digits
     high, low = first[0].astype(np.uint64), second[0].astype(np.uint64)
     return high * np.uint64(middle) + low * np.uint64(size) + third.astype(np.uint64)
 
 
-def _least_row(keys: Packed) -> tuple[Packed, IntArray]:
-    """Return the lexicographically least row and where it occurs."""
+def _least_row(keys: Packed) -> tuple[list[int], IntArray]:
+    """Return the lexicographically least row and the places where it occurs."""
     places = np.arange(len(keys))
     for column in range(keys.shape[1]):
         values = keys[places, column]
         places = places[values == values.min()]
         if len(places) == 1:
             break
-    return keys[places[0]], places
-
-
-def _compare(left: Packed, right: Packed) -> int:
-    differs = np.flatnonzero(left != right)
-    if not differs.size:
-        return 0
-    return -1 if left[differs[0]] < right[differs[0]] else 1
+    row: list[int] = keys[places[0]].tolist()
+    return row, places

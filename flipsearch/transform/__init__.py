@@ -1,7 +1,7 @@
-"""Exact moves between schemes and formats, each keeping validity.
+"""Turn valid schemes into other valid schemes, exactly.
 
-Project, extend, merge and product change sizes; permute, transpose, dual and sandwich are
-symmetries; the serendipitous product exploits shared factors; `reduce_terms` removes terms. Every
+Project, extend, merge and product change sizes. Permute, transpose, dual and sandwich are
+symmetries. The serendipitous product exploits shared factors. `reduce_terms` removes terms. Every
 function takes and returns immutable `Scheme` values; none of them searches.
 """
 

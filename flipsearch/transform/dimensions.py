@@ -1,11 +1,11 @@
-"""Moves between formats of different sizes: project, extend, merge, product, corners filled in.
+"""Change the sizes of a scheme: project, extend, merge, product, fill in corners.
 
-All but the product rest on one operation, `assemble`: embed the terms of smaller schemes into a
-larger format along increasing index maps, and append naive products for whatever the target still
-lacks. A result is therefore a scheme of its format whenever the given ones are.
+Extend, merge and complete rest on one operation, `assemble`. It embeds the terms of smaller
+schemes into a larger format along increasing index maps, and appends naive products for the rest
+of the target. Its result is therefore valid whenever the given schemes are.
 
-Sizes that a structured operand ties together (the rows and columns of a triangular matrix, both
-outer sides of A times its transpose) move together.
+A structured operand ties sizes together: the rows and columns of a triangular matrix, or both
+outer sides of A times its transpose. Tied sizes change together.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Indices = Sequence[int]
 
 @dataclass(frozen=True)
 class Part:
-    """A scheme and where its rows, inner indices and columns lie in a larger format."""
+    """A scheme, and the places of its rows, inner indices and columns in a larger format."""
 
     scheme: Scheme
     rows: Indices
@@ -43,7 +43,7 @@ def matrix_format(scheme: Scheme) -> MatrixProduct:
     Raises
     ------
     UsageError
-        The format is another bilinear map, which has no dimensions to move along.
+        The format is another bilinear map, which has no sides.
     """
     if not isinstance(scheme.format, MatrixProduct):
         raise UsageError(f"{scheme.format} is not a matrix product: it has no sides n, m, p")
@@ -51,7 +51,7 @@ def matrix_format(scheme: Scheme) -> MatrixProduct:
 
 
 def dimension_number(dimension: int | str) -> int:
-    """Return 0, 1 or 2 for a dimension given as such or as ``n``, ``m``, ``p``."""
+    """Return 0, 1 or 2 for a dimension given as 0, 1, 2 or as ``n``, ``m``, ``p``."""
     if isinstance(dimension, str) and dimension in tuple(DIMENSIONS):
         return DIMENSIONS.index(dimension)
     if isinstance(dimension, int) and 0 <= dimension <= 2:
@@ -60,39 +60,29 @@ def dimension_number(dimension: int | str) -> int:
 
 
 def tied_dimensions(format_: MatrixProduct, dimension: int | str) -> tuple[int, ...]:
-    """Return the dimensions that must change together with the given one, itself included."""
-    classes = [{0}, {1}, {2}]
-
-    def tie(first: int, second: int) -> None:
-        one = next(c for c in classes if first in c)
-        two = next(c for c in classes if second in c)
-        if one is not two:
-            one |= two
-            classes.remove(two)
-
+    """Return the dimensions that change together with the given one, itself included."""
     left, right = format_.operands[0], format_.operands[1]
-    if left != "g":
-        tie(0, 1)
-    if right == "t":
-        tie(0, 2)
-    elif right != "g":
-        tie(1, 2)
-    if format_.corner:
-        tie(0, 1)
-        tie(1, 2)
-    number = dimension_number(dimension)
-    return tuple(sorted(next(c for c in classes if number in c)))
+    ties = [
+        {0, 1} if left != "g" or format_.corner else set(),
+        {1, 2} if right not in "gt" or format_.corner else set(),
+        {0, 2} if right == "t" else set(),
+    ]
+    found = {dimension_number(dimension)}
+    for tie in (*ties, *ties):
+        if found & tie:
+            found |= tie
+    return tuple(sorted(found))
 
 
 def free_dimensions(format_: MatrixProduct) -> list[int]:
-    """Return one dimension for each class of tied ones: those to loop over."""
+    """Return the least dimension of each class of tied dimensions."""
     return sorted({tied_dimensions(format_, d)[0] for d in range(3)})
 
 
 def resized(
     format_: MatrixProduct, dimension: int | str, change: int, corner: str | None = None
 ) -> MatrixProduct:
-    """Return the format with a dimension, and those tied to it, larger by `change`."""
+    """Return the format with a dimension, and all tied to it, larger by `change`."""
     sides = list(format_.sides)
     for d in tied_dimensions(format_, dimension):
         sides[d] += change
@@ -104,25 +94,25 @@ def resized(
 def injection(
     small: MatrixProduct, large: MatrixProduct, rows: Indices, inner: Indices, columns: Indices
 ) -> tuple[tuple[IntArray, IntArray], ...]:
-    """Return, for each slot, where each coordinate of `small` lies in `large`, and its sign.
+    """Map the coordinates of a small format to coordinates of a large one, for each slot.
 
     Parameters
     ----------
     small, large : MatrixProduct
-        The formats; an operand entry of `small` must be a nonzero entry of `large` and an
-        output of `small` an output of `large`.
+        An operand entry of `small` must be a nonzero entry of `large`.
     rows, inner, columns : sequences of int
         Increasing; the index in `large` of each row, inner index and column of `small`.
 
     Returns
     -------
     three pairs of int64 arrays, shapes (d,)
-        Coordinates (-1 where `large` does not compute the output) and signs.
+        Coordinates in `large` and signs. The coordinate is -1 for an output that `large` does
+        not compute.
 
     Raises
     ------
     UsageError
-        The maps do not fit.
+        The maps do not fit the formats.
     """
     for name, indices, side, limit in zip(
         DIMENSIONS, (rows, inner, columns), small.sides, large.sides, strict=True
@@ -163,22 +153,22 @@ def injection(
 
 
 def assemble(format_: MatrixProduct, ring: Ring, parts: Sequence[Part]) -> Scheme:
-    """Return a scheme made of embedded schemes and of naive products for the rest.
+    """Embed schemes into a format and add naive products for the rest of its target.
 
     Parameters
     ----------
     format_ : MatrixProduct
-        What to compute.
+        The format to compute.
     ring : Ring
         The ring of all the parts.
     parts : sequence of Part
-        Valid schemes and where they lie. They need not be disjoint: what is computed twice is
-        subtracted by naive products.
+        Valid schemes and their places. They may overlap: naive products subtract the terms of
+        the target that are then computed twice.
 
     Returns
     -------
     Scheme
-        Zero terms dropped and terms agreeing in two factors merged.
+        Without zero terms, and with terms that agree in two factors merged.
 
     Raises
     ------
@@ -204,7 +194,7 @@ def assemble(format_: MatrixProduct, ring: Ring, parts: Sequence[Part]) -> Schem
         for slot, (places, signs) in enumerate(maps):
             large = np.zeros((part.scheme.rank, format_.dimensions[slot]), dtype=np.int64)
             kept = places >= 0
-            # two coordinates have one place where a general block lies on a symmetric diagonal
+            # a general block on a symmetric diagonal has two coordinates for one place
             here = part.scheme.factors[slot][:, kept] * signs[kept]
             np.add.at(large.T, places[kept], here.T)
             pieces[slot].append(ring.balanced(large))
@@ -222,10 +212,10 @@ def assemble(format_: MatrixProduct, ring: Ring, parts: Sequence[Part]) -> Schem
 
 
 def project(scheme: Scheme, dimension: int | str, index: int) -> Scheme:
-    """Delete one index of a dimension (and of those tied to it).
+    """Delete one index of a dimension and of all dimensions tied to it.
 
-    Variables with that index become zero; zero terms are dropped and terms that then agree in
-    two factors merged, to a fixpoint.
+    Variables with that index become zero. Zero terms are dropped, and terms that agree in two
+    factors are merged until none do.
 
     Parameters
     ----------
@@ -239,8 +229,7 @@ def project(scheme: Scheme, dimension: int | str, index: int) -> Scheme:
     Returns
     -------
     Scheme
-        For the format with that side smaller by one; a corner suffix stays only while its
-        corner does.
+        For the format with that side smaller by one. A corner suffix goes if its corner does.
 
     Raises
     ------
@@ -271,7 +260,7 @@ def project(scheme: Scheme, dimension: int | str, index: int) -> Scheme:
 
 
 def extend(scheme: Scheme, dimension: int | str) -> Scheme:
-    """Append one index to a dimension (and to those tied to it) with naive products."""
+    """Append one index to a dimension and to all dimensions tied to it, with naive products."""
     format_ = matrix_format(scheme)
     n, m, p = format_.sides
     large = resized(format_, dimension, 1)
@@ -279,9 +268,9 @@ def extend(scheme: Scheme, dimension: int | str) -> Scheme:
 
 
 def merge(first: Scheme, second: Scheme, dimension: int | str) -> Scheme:
-    """Direct sum of two schemes along one dimension, the other two being equal.
+    """Add up two schemes along one dimension; the other two sides are equal.
 
-    Splitting n or p puts outputs side by side, splitting m adds products. For structured
+    Along n or p the outputs stand side by side; along m the products are added. For structured
     formats the dimension must be free: p of ``ug``, ``sg``, ``kg``, ``wg``; m of ``gt``.
 
     Returns
@@ -317,9 +306,9 @@ def merge(first: Scheme, second: Scheme, dimension: int | str) -> Scheme:
 
 
 def complete(scheme: Scheme) -> Scheme:
-    """Return the scheme with the corners its format leaves out filled in by naive products.
+    """Add naive products for the corners that the scheme's format leaves out.
 
-    For block recursion these products are the calls that compute the corner.
+    In block recursion these products are the calls that compute the corners.
     """
     format_ = matrix_format(scheme)
     n, m, p = format_.sides
@@ -328,9 +317,10 @@ def complete(scheme: Scheme) -> Scheme:
 
 
 def product(first: Scheme, second: Scheme) -> Scheme:
-    """Kronecker product of two schemes for general formats: sides and ranks multiply.
+    """Return the Kronecker product of two schemes for general formats: sides and ranks multiply.
 
-    Row ``row1 * n2 + row2`` of the result is row2 within block row1, and so on.
+    Row ``row1 * n2 + row2`` of the result is row2 of block row1; inner indices and columns are
+    numbered likewise.
 
     Raises
     ------
@@ -359,7 +349,10 @@ def product(first: Scheme, second: Scheme) -> Scheme:
 def kronecker_rows(
     left: IntArray, right: IntArray, shape1: tuple[int, int], shape2: tuple[int, int]
 ) -> IntArray:
-    """Return the Kronecker products of all rows read as matrices, shape (R1, R2, d1 * d2)."""
+    """Return the Kronecker products of all pairs of rows, read as matrices of the given shapes.
+
+    Their shape is (R1, R2, d1 * d2).
+    """
     products = checked_product(
         left.reshape(-1, 1, shape1[0], 1, shape1[1], 1),
         right.reshape(1, -1, 1, shape2[0], 1, shape2[1]),
@@ -368,8 +361,18 @@ def kronecker_rows(
 
 
 def checked_product(left: IntArray, right: IntArray) -> IntArray:
-    """Return left * right (broadcast), refusing what would not fit 62 bits."""
-    bound = int(np.abs(left).max(initial=0)) * int(np.abs(right).max(initial=0))
-    if bound >= LARGEST_COEFFICIENT:
-        raise FormatError("a coefficient of the result is 2^62 or more in absolute value")
+    """Return left * right (broadcast); refuse arrays whose product could reach 2^62."""
+    check_size(int(np.abs(left).max(initial=0)) * int(np.abs(right).max(initial=0)))
     return left * right
+
+
+def check_size(coefficient: float) -> None:
+    """Refuse a result whose largest absolute coefficient is 2^62 or more.
+
+    Raises
+    ------
+    FormatError
+        It is.
+    """
+    if coefficient >= LARGEST_COEFFICIENT:
+        raise FormatError("a coefficient of the result is 2^62 or more in absolute value")

@@ -1,15 +1,15 @@
-"""Reductions: fewer terms with the same sum, detected globally rather than met by a walk.
+"""Reduce a scheme to fewer terms with the same sum, by global tests instead of a walk.
 
-Three kinds, each containing the ones before (Kauers-Moosbauer, "Flip graphs for matrix
-multiplication", and the rank test that contains all of them):
+There are three kinds of reductions, and each includes the kinds before it. The first two are in
+Kauers and Moosbauer, "Flip graphs for matrix multiplication" (2022).
 
 - *merge*: a factor is zero, or two terms agree in two factors up to a scalar;
-- *span*: terms share a factor and, in another slot, their factors are linearly dependent;
-- *pairs*: the products v_r (x) w_r (in any of three orientations) are linearly dependent over all
-  terms: sum c_r v_r (x) w_r = 0 with c_s != 0 removes s after u_r -= (c_r / c_s) u_s.
+- *span*: terms share a factor, and their factors in another slot are linearly dependent;
+- *pairs*: the products v_r (x) w_r, or those of another pair of slots, are linearly dependent
+  over all terms: if sum c_r v_r (x) w_r = 0 and c_s != 0, then u_r -= (c_r / c_s) u_s removes s.
 
-Invariant: the sum of the terms never changes, nor does the ring; a step that would leave the ring
-(coefficients outside ZT, fractions over Z) or 62 bits is not taken.
+Invariant: the sum of the terms and the ring never change. A step is skipped if it would make a
+coefficient outside ZT, a fraction over Z, or a coefficient of 2^62 or more.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from flipsearch.transform.terms import (
     from_normal_terms,
     normal_term,
     normal_terms,
+    sharing,
 )
 
 Depth = Literal["merge", "span", "pairs"]
@@ -38,21 +39,21 @@ SLOT_PAIRS = ((0, 1, 2), (0, 2, 1), (1, 2, 0))
 
 
 def reduce_terms(scheme: Scheme, depth: Depth = "pairs") -> Scheme:
-    """Return an equivalent scheme to which no reduction up to `depth` applies.
+    """Apply reductions up to `depth` until none applies.
 
     Parameters
     ----------
     scheme : Scheme
-        Valid or not: the sum of its terms is kept.
+        Valid or not; the sum of its terms is kept.
     depth : {"merge", "span", "pairs"}
-        Which reductions to look for; each includes those before it. ``merge`` costs a few
-        hashes a term, ``span`` an elimination for each shared factor, ``pairs`` three
-        eliminations of a matrix of R rows and dV * dW columns.
+        The kinds of reductions; each includes the kinds before it. ``merge`` costs a few hashes
+        a term, ``span`` an elimination for each shared factor, ``pairs`` three eliminations of a
+        matrix of R rows and dV * dW columns.
 
     Returns
     -------
     Scheme
-        Same format and ring, rank no larger.
+        Of the same format and ring, and of the same or a lower rank.
     """
     ring = scheme.ring
     terms = merged(normal_terms(scheme), ring)
@@ -67,12 +68,12 @@ def reduce_terms(scheme: Scheme, depth: Depth = "pairs") -> Scheme:
 
 
 def reduced(format_: Format, ring: Ring, terms: Sequence[Term]) -> Scheme:
-    """Return the scheme of the terms after zero and merge reductions to a fixpoint."""
+    """Return the scheme of the terms, merged as by `merged`."""
     return from_normal_terms(format_, ring, merged(list(terms), ring))
 
 
 def merged(terms: list[Term], ring: Ring) -> list[Term]:
-    """Merge terms that agree in two factors until none do; zero terms vanish on the way."""
+    """Drop zero terms and merge terms that agree in two factors, until none do."""
     while True:
         before = len(terms)
         for first, second, free in SLOT_PAIRS:
@@ -84,7 +85,7 @@ def merged(terms: list[Term], ring: Ring) -> list[Term]:
                 if held is None:
                     groups[key] = term
                     continue
-                total = _sum(held, term, free, ring)
+                total = _sum(held, term, term.scalar, free, ring)
                 if total.scalar == 0:
                     del groups[key]
                 elif fits(total, ring):
@@ -96,29 +97,21 @@ def merged(terms: list[Term], ring: Ring) -> list[Term]:
             return terms
 
 
-def _sum(left: Term, right: Term, free: int, ring: Ring) -> Term:
-    """Add two terms that agree outside slot `free`."""
+def _sum(left: Term, right: Term, weight: Fraction, free: int, ring: Ring) -> Term:
+    """Add `weight` times the factor of `right` in slot `free` to that of `left`."""
     factors: list[Sequence[int | Fraction]] = list(left.factors)
-    vector = [
-        left.scalar * x + right.scalar * y
+    factors[free] = [
+        left.scalar * x + weight * y
         for x, y in zip(left.factors[free], right.factors[free], strict=True)
     ]
-    factors[free] = vector
     return normal_term(Fraction(1), factors, ring)
 
 
 def _span_step(terms: list[Term], ring: Ring) -> list[Term] | None:
-    """Remove a term by a dependency among the factors of terms sharing one, or return None."""
+    """Remove a term by a dependency among factors of terms that share one, or return None."""
     for shared in range(3):
-        groups: dict[Vector, list[int]] = {}
-        for number, term in enumerate(terms):
-            groups.setdefault(term.factors[shared], []).append(number)
-        for members in groups.values():
-            if len(members) < 3:
-                continue
-            for slot in range(3):
-                if slot == shared:
-                    continue
+        for members in sharing(terms, shared):
+            for slot in {0, 1, 2} - {shared} if len(members) > 2 else ():
                 rows = np.array([terms[r].factors[slot] for r in members], dtype=np.int64)
                 shorter = _eliminate(terms, members, rows, 3 - shared - slot, ring)
                 if shorter is not None:
@@ -145,10 +138,10 @@ def _pair_step(terms: list[Term], ring: Ring) -> list[Term] | None:
 def _eliminate(
     terms: list[Term], members: list[int], rows: IntArray, free: int, ring: Ring
 ) -> list[Term] | None:
-    """Use sum c_r rows_r = 0 to absorb one member into the others' factors in slot `free`.
+    """Absorb one member into the factors of the others in slot `free`, or return None.
 
-    The terms are scalar_r rows_r (x) x_r, so that member s with c_s != 0 goes into the others as
-    x_r -= (c_r scalar_s) / (c_s scalar_r) x_s.
+    The terms are scalar_r rows_r (x) x_r. If sum c_r rows_r = 0 and c_s != 0, member s vanishes
+    after x_r -= (c_r scalar_s) / (c_s scalar_r) x_s.
     """
     coefficients = dependency(rows, ring.characteristic)
     if coefficients is None:
@@ -161,14 +154,9 @@ def _eliminate(
             if k == gone:
                 continue
             term = terms[members[k]]
-            # c is +-1 over F2 and F3, so that division by it is multiplication by it
+            # over F2 and F3 the coefficients are 1 and -1, their own inverses
             ratio = coefficients[k] / coefficients[gone] * source.scalar
-            factors: list[Sequence[int | Fraction]] = list(term.factors)
-            factors[free] = [
-                term.scalar * x - ratio * y
-                for x, y in zip(term.factors[free], source.factors[free], strict=True)
-            ]
-            new = normal_term(Fraction(1), factors, ring)
+            new = _sum(term, source, -ratio, free, ring)
             if new.scalar and not fits(new, ring):
                 break
             changed[members[k]] = new

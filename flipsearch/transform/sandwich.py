@@ -1,12 +1,12 @@
-"""Sandwiching: the continuous symmetries U -> P U Q^-1, V -> Q V R^-1, W -> R W P^-1.
+"""Sandwich a scheme: the continuous symmetries U -> P U Q^-1, V -> Q V R^-1, W -> R W P^-1.
 
-With A -> P^T A Q^-T and so on for the matrices themselves, tr(A B C) does not change, so neither
-does the target of a general product. A structured format keeps its target when the maps send
-structured matrices to structured ones: lower triangular P and Q for ``u``, Q = P^-T for ``s`` and
-``k``. What is applied are the induced linear maps on the parameters, and for structured formats
-the target is checked to be fixed by them.
+The matrices themselves become A -> P^T A Q^-T, B -> Q^T B R^-T and C -> R^T C P^-T. This keeps
+tr(A B C), the target of a general product. A structured format keeps its target if the maps send
+structured matrices to structured ones: with lower triangular P and Q for ``u``, with Q = P^-T for
+``s`` and ``k``. The maps are applied to the parameters of the operands. For structured formats
+they are checked to keep the target.
 
-Invariant: exact in every ring, and the result is valid exactly when the argument is.
+Invariant: the maps are exact in every ring, and the result is valid exactly when the argument is.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ import numpy as np
 from flipsearch.algebra.exact import integral, inverse, rank
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import Layout, MatrixProduct
+from flipsearch.invariants import spread
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
-from flipsearch.transform.dimensions import matrix_format
+from flipsearch.transform.dimensions import check_size, matrix_format
 from flipsearch.transform.symmetry import dual
 
 Matrix = Sequence[Sequence[int | Fraction]] | IntArray
 
 
 def sandwich(scheme: Scheme, P: Matrix, Q: Matrix, R: Matrix) -> Scheme:
-    """Return the scheme with factors P U Q^-1, Q V R^-1, R W P^-1.
+    """Change a scheme's factors to P U Q^-1, Q V R^-1, R W P^-1.
 
     Parameters
     ----------
@@ -41,8 +42,8 @@ def sandwich(scheme: Scheme, P: Matrix, Q: Matrix, R: Matrix) -> Scheme:
     Returns
     -------
     Scheme
-        Over F2 and F3 the same ring; otherwise the smallest of ZT, Z and Q that holds the
-        result, so that a ZT scheme may come back over Z or Q.
+        Over the same ring F2 or F3; otherwise over the smallest of ZT, Z and Q that holds the
+        coefficients. A scheme over ZT may therefore come back over Z or Q.
 
     Raises
     ------
@@ -75,20 +76,20 @@ def sandwich(scheme: Scheme, P: Matrix, Q: Matrix, R: Matrix) -> Scheme:
 def random_sandwich(
     scheme: Scheme, generator: np.random.Generator, steps: int | None = None
 ) -> Scheme:
-    """Sandwich by random matrices that suit the format and the ring.
+    """Sandwich by random matrices that keep the format and the ring.
 
-    Over F2 and F3 the free matrices are uniform invertible ones (triangular or monomial where the
-    structure asks for it); in characteristic 0 they are products of `steps` elementary unimodular
-    matrices and signed permutations, so that everything stays integral.
+    Over F2 and F3 a matrix is uniform among the invertible ones, or triangular or diagonal if the
+    structure requires it. In characteristic 0 it is a signed permutation times `steps` elementary
+    unimodular matrices, and all coefficients stay integral.
 
     Parameters
     ----------
     scheme : Scheme
-        For a matrix product without corner suffix (corners keep only what fixes them).
+        For a matrix product. With a corner suffix only signs change.
     generator : numpy.random.Generator
         The source of randomness.
     steps : int, optional
-        Elementary row operations a matrix in characteristic 0; default: its side.
+        Number of elementary row operations a matrix in characteristic 0; by default its side.
     """
     format_ = matrix_format(scheme)
     if format_.operands == "ut" and not format_.corner:
@@ -102,12 +103,12 @@ def structured_triple(
     generator: np.random.Generator,
     steps: int | None = None,
 ) -> tuple[IntArray, IntArray, IntArray]:
-    """Return random (P, Q, R) that keep the structure of a format.
+    """Draw (P, Q, R) that keep the structure of a format.
 
-    With A -> P^T A Q^-T and B -> Q^T B R^-T: an operand ``u`` wants lower triangular P and Q here,
-    ``l`` upper triangular, ``s`` and ``k`` one the inverse transpose of the other, ``w`` the same
-    with a signed permutation; a packed output wants triangular matrices too. Corner suffixes and
-    the other Gram formats get signs only.
+    The operands become P^T A Q^-T and Q^T B R^-T. An operand ``u`` needs lower triangular matrices
+    on both sides, ``l`` upper triangular ones. For ``s`` and ``k`` one matrix is the inverse
+    transpose of the other; for ``w`` both are also signed permutations. A packed output needs
+    triangular matrices. Formats with a corner suffix and other Gram formats get signs only.
     """
     p = ring.characteristic
     left, right = format_.operands[0], format_.operands[1]
@@ -120,7 +121,7 @@ def structured_triple(
     def triangular(side: int) -> IntArray:
         matrix = np.tril(generator.integers(-1, 2, (side, side)), -1)
         if not p:
-            # sparse, so that coefficients stay small
+            # sparse matrices keep coefficients small
             matrix *= generator.random((side, side)) < 1 / max(1, side)
         signs = generator.choice([-1, 1], side)
         return np.asarray(matrix + np.diag(signs), dtype=np.int64)
@@ -158,7 +159,7 @@ def structured_triple(
 
 
 def random_invertible(side: int, p: int, generator: np.random.Generator) -> IntArray:
-    """Return a uniformly random invertible matrix mod p, entries 0 to p - 1."""
+    """Draw an invertible matrix mod p uniformly, with entries 0 to p - 1."""
     while True:
         matrix = generator.integers(0, p, (side, side), dtype=np.int64)
         if rank(matrix, p) == side:
@@ -166,7 +167,7 @@ def random_invertible(side: int, p: int, generator: np.random.Generator) -> IntA
 
 
 def random_unimodular(side: int, generator: np.random.Generator, steps: int) -> IntArray:
-    """Return a signed permutation times `steps` random row additions; its inverse is integral."""
+    """Draw a signed permutation times `steps` row additions; its inverse is integral."""
     matrix = signed_permutation(side, generator)
     for _ in range(steps if side > 1 else 0):
         i, j = generator.choice(side, 2, replace=False)
@@ -175,7 +176,7 @@ def random_unimodular(side: int, generator: np.random.Generator, steps: int) -> 
 
 
 def signed_permutation(side: int, generator: np.random.Generator) -> IntArray:
-    """Return a random permutation matrix with random signs, shape (side, side)."""
+    """Draw a permutation matrix with signs; shape (side, side)."""
     matrix = np.zeros((side, side), dtype=np.int64)
     matrix[np.arange(side), generator.permutation(side)] = generator.choice([-1, 1], side)
     return matrix
@@ -203,10 +204,10 @@ def _parameter_maps(
     inverses: list[list[list[Fraction]]],
     p: int,
 ) -> tuple[list[IntArray], int]:
-    """Return the matrices by which factor rows are multiplied from the right, times `scale`.
+    """Return `scale` times the matrices by which factor rows are multiplied from the right.
 
-    Row t of a map is the functional "parameter t of the image" read off on the parameters of the
-    argument, so that <u M, a> = <u, image of a>.
+    Row t of such a matrix M gives parameter t of an operand's image from the operand's parameters:
+    <u M, a> = <u, image of a>.
     """
     forward: list[IntArray] = []
     backward: list[IntArray] = []
@@ -217,8 +218,8 @@ def _parameter_maps(
             into.append(np.array(numerators, dtype=np.int64 if p else object))
             scale *= denominator
     (P, Q, R), (P_, Q_, R_) = forward, backward
-    # the operands go A -> P^T A Q^-T, B -> Q^T B R^-T, C^T -> R^T C^T P^-T; a Gram format's right
-    # layout is that of B^T -> R^-1 B^T Q
+    # A -> P^T A Q^-T, B -> Q^T B R^-T, C^T -> R^T C^T P^-T; a Gram format's right layout is that
+    # of B^T -> R^-1 B^T Q
     left = _operand_map(format_.left, P.T, Q_.T, p)
     right = _operand_map(format_.right, *((R_, Q) if format_.is_gram else (Q.T, R_.T)), p)
     maps = [left, right, _output_map(format_, R.T, P_.T)]
@@ -226,69 +227,38 @@ def _parameter_maps(
 
 
 def _operand_map(layout: Layout, before: IntArray, after: IntArray, p: int) -> IntArray:
-    """Return M with M[s, t] = parameter s of before E_t after, E_t the t-th basis matrix."""
-    d = layout.parameters
+    """Return M whose entry M[s, t] is parameter s of before E_t after, for basis matrices E_t."""
     if layout.letter == "g":
         return np.kron(before, after.T)
-    result = np.zeros((d, d), dtype=before.dtype)
-    cells = [
-        (i, j, entry)
-        for i in range(layout.rows)
-        for j in range(layout.columns)
-        if (entry := layout.entry(i, j)) is not None
-    ]
-    zero = [
-        (i, j)
-        for i in range(layout.rows)
-        for j in range(layout.columns)
-        if layout.entry(i, j) is None
-    ]
-    positions = [layout.position(t) for t in range(d)]
-    for t in range(d):
-        image = np.zeros((layout.rows, layout.columns), dtype=before.dtype)
-        for i, j, (parameter, sign) in cells:
-            if parameter == t:
-                image += sign * np.outer(before[:, i], after[j, :])
-        if p:
-            image %= p
-        for s, (i, j) in enumerate(positions):
-            result[s, t] = image[i, j]
-        expected = all(
-            (image[i, j] - sign * result[parameter, t]) % p == 0
-            if p
-            else image[i, j] == sign * result[parameter, t]
-            for i, j, (parameter, sign) in cells
+    images = before @ spread(layout, np.eye(layout.parameters, dtype=before.dtype)) @ after
+    places = [layout.position(t) for t in range(layout.parameters)]
+    parameters = images[:, [i for i, _ in places], [j for _, j in places]]
+    wrong = images - spread(layout, parameters)
+    if (wrong % p if p else wrong).any():
+        raise UsageError(
+            f"these matrices do not keep a {layout.rows}x{layout.columns} operand "
+            f"'{layout.letter}' in its structure"
         )
-        if not expected or any(image[i, j] for i, j in zero):
-            raise UsageError(
-                f"these matrices do not keep a {layout.rows}x{layout.columns} operand "
-                f"'{layout.letter}' in its structure"
-            )
-    return result
+    return np.asarray(parameters.T)
 
 
 def _output_map(format_: MatrixProduct, before: IntArray, after: IntArray) -> IntArray:
-    """Return M with M[s, t] = coordinate s of before E_t after, E_t a basis matrix of C^T."""
-    d = format_.dimensions[2]
+    """Return M whose entry M[s, t] is coordinate s of before E_t after, E_t a basis of C^T."""
     if format_.is_general:
         return np.kron(before, after.T)
-    positions = [format_.output_position(t) for t in range(d)]
-    result = np.zeros((d, d), dtype=before.dtype)
-    for t, (i, k) in enumerate(positions):
-        for s, (i2, k2) in enumerate(positions):
-            result[s, t] = before[k2, k] * after[i, i2]
-    for t in range(d):
-        i, k = positions[t]
-        if format_.output_index(i, k) is None:
-            result[:, t] = result[t, :] = 0
+    positions = [format_.output_position(t) for t in range(format_.dimensions[2])]
+    i, k = np.array(positions).T
+    missing = [t for t, place in enumerate(positions) if format_.output_index(*place) is None]
+    result: IntArray = before[np.ix_(k, k)] * after[np.ix_(i, i)].T
+    result[:, missing] = result[missing] = 0
     return result
 
 
 def _check_target(format_: MatrixProduct, maps: list[IntArray], scale: int, p: int) -> None:
-    """Check that sum t_abc (a M_u) (b M_v) (c M_w) is scale times the target."""
+    """Check that sum t_abc (a M_u) (b M_v) (c M_w) is `scale` times the target."""
     bound = len(format_.target) * max(1, scale)
     for m in maps:
-        bound *= max(1, max((abs(int(x)) for x in m.ravel()), default=0))
+        bound *= int(np.abs(m).max(initial=1))
     dtype = np.int64 if bound < LARGEST_COEFFICIENT else object
     maps = [m.astype(dtype) for m in maps]
     image = np.zeros(format_.dimensions, dtype=dtype)
@@ -307,12 +277,11 @@ def _check_target(format_: MatrixProduct, maps: list[IntArray], scale: int, p: i
 
 
 def _exact_product(factor: IntArray, image: IntArray) -> IntArray:
-    """Return factor @ image over the integers, refusing entries of 2^62 or more."""
-    largest = max((abs(int(x)) for x in image.ravel()), default=0)
+    """Return factor @ image over the integers; refuse entries of 2^62 or more."""
+    largest = int(np.abs(image).max(initial=0))
     bound = int(np.abs(factor).max(initial=1)) * largest * max(1, factor.shape[1])
     if bound < LARGEST_COEFFICIENT:
         return factor @ image.astype(np.int64)
     exact = factor.astype(object) @ image
-    if max((abs(int(x)) for x in exact.ravel()), default=0) >= LARGEST_COEFFICIENT:
-        raise FormatError("a coefficient of the result is 2^62 or more in absolute value")
+    check_size(int(np.abs(exact).max(initial=0)))
     return exact.astype(np.int64)

@@ -1,14 +1,14 @@
-"""Serendipitous products: a Kronecker product that exploits terms sharing a factor.
+"""Build serendipitous products: Kronecker products that exploit terms with a common factor.
 
-In the product of a scheme with <a, b, c>, a term u (x) v (x) w stands for one a x b by b x c
-product. k terms that share u compute A_u [B_1 ... B_k]: one a x b by b x kc product; terms that
-share v stack their A, a (ka) x b by b x c product; terms that share w sum A_1 B_1 + ... + A_k B_k,
-an a x (kb) by (kb) x c product. Where R(a, b, kc) < k R(a, b, c) the product gets cheaper than R1
-times R2 (arXiv 2606.02480; compare 2602.11041). Which groups exist depends on the scheme and not
-only on its rank, so several schemes of a rank are worth keeping.
+In the product of a scheme with <a, b, c>, a term u (x) v (x) w stands for one product of an
+a x b by a b x c matrix. k terms that share u compute A_u [B_1 ... B_k], one product of sides
+a, b, kc. Terms that share v stack their A: sides ka, b, c. Terms that share w compute
+A_1 B_1 + ... + A_k B_k: sides a, kb, c. If R(a, b, kc) < k R(a, b, c), the whole product costs
+less than R1 times R2 (arXiv 2606.02480; compare 2602.11041). The groups depend on the scheme and
+not only on its rank, so several schemes of one rank are worth keeping.
 
-Invariant: `serendipitous_rank` is the rank `serendipitous_product` gives for the same groups, up
-to coincidental merges.
+Invariant: `serendipitous_rank` is the rank of `serendipitous_product` for the same groups, unless
+terms happen to merge.
 """
 
 from __future__ import annotations
@@ -19,13 +19,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flipsearch.errors import FormatError, UsageError
+from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
-from flipsearch.transform.dimensions import checked_product, kronecker_rows, matrix_format
+from flipsearch.scheme import Scheme
+from flipsearch.transform.dimensions import (
+    check_size,
+    checked_product,
+    kronecker_rows,
+    matrix_format,
+)
 from flipsearch.transform.reduce import reduced
-from flipsearch.transform.terms import Term, Vector, normal_terms
+from flipsearch.transform.terms import Term, normal_terms, sharing
 
 Sides = tuple[int, int, int]
 RankTable = Callable[[int, int, int], int | None]
@@ -34,14 +39,14 @@ SchemeTable = Callable[[int, int, int], Scheme]
 
 @dataclass(frozen=True)
 class Group:
-    """Terms multiplied together: the slot whose factor they share, and their row numbers."""
+    """Terms to multiply together: the slot of their common factor, and their row numbers."""
 
     slot: int
     members: tuple[int, ...]
 
 
 def grown(inner: Sides, slot: int, count: int) -> Sides:
-    """Return the sides of the inner product that a group of `count` terms sharing a slot needs."""
+    """Return the sides of the inner product for `count` terms that share a slot's factor."""
     a, b, c = inner
     return ((a, b, count * c), (count * a, b, c), (a, count * b, c))[slot]
 
@@ -52,13 +57,12 @@ def shared_factors(scheme: Scheme) -> list[Group]:
     Row numbers refer to ``scheme.canonical``. Groups of different slots may overlap.
     """
     terms = normal_terms(scheme.canonical)
-    groups = []
-    for slot in range(3):
-        found: dict[Vector, list[int]] = {}
-        for number, term in enumerate(terms):
-            found.setdefault(term.factors[slot], []).append(number)
-        groups += [Group(slot, tuple(rows)) for rows in found.values() if len(rows) > 1]
-    return groups
+    return [
+        Group(slot, tuple(rows))
+        for slot in range(3)
+        for rows in sharing(terms, slot)
+        if len(rows) > 1
+    ]
 
 
 def choose_groups(
@@ -69,10 +73,10 @@ def choose_groups(
     tries: int = 25,
     available: Sequence[Group] | None = None,
 ) -> tuple[int, tuple[Group, ...]]:
-    """Return (rank, groups) of the cheapest partition of the terms found.
+    """Search for a cheap partition of the terms into groups; return (rank, groups).
 
-    Groups are taken greedily in random orders weighted towards those that save most; within a
-    group the best split into smaller ones is computed exactly.
+    Groups are taken greedily in random orders that favour large savings. Within a group the best
+    split into smaller ones is computed exactly.
 
     Parameters
     ----------
@@ -81,13 +85,13 @@ def choose_groups(
     inner : (a, b, c)
         Sides of the inner product.
     rank_of : callable
-        ``rank_of(n, m, p)``: the best known rank, or None if the format is not to be used.
+        ``rank_of(n, m, p)`` is the best known rank, or None for a format not to use.
     generator : numpy.random.Generator
         The source of randomness.
     tries : int
-        Random orders tried.
+        Number of orders to try.
     available : sequence of Group, optional
-        `shared_factors` of the scheme, if at hand.
+        The groups to choose from; by default `shared_factors` of the scheme.
 
     Raises
     ------
@@ -132,7 +136,7 @@ def choose_groups(
 
 
 def _split(slot: int, count: int, inner: Sides, rank_of: RankTable) -> tuple[int, tuple[int, ...]]:
-    """Return (cost, sizes) of the cheapest way to cut `count` terms sharing a slot into groups."""
+    """Return (cost, sizes) of the cheapest split of `count` terms that share a slot."""
     costs: list[tuple[int, tuple[int, ...]]] = [(0, ())]
     for k in range(1, count + 1):
         options = []
@@ -148,7 +152,7 @@ def _split(slot: int, count: int, inner: Sides, rank_of: RankTable) -> tuple[int
 def serendipitous_rank(
     scheme: Scheme, inner: Sides, groups: Sequence[Group], rank_of: RankTable
 ) -> int:
-    """Return the rank of the product with these groups, by arithmetic alone."""
+    """Return the rank of the product with these groups, without building it."""
     total = 0
     grouped = 0
     for group in groups:
@@ -166,7 +170,7 @@ def serendipitous_rank(
 def serendipitous_product(
     scheme: Scheme, inner: Sides, groups: Sequence[Group], scheme_of: SchemeTable
 ) -> Scheme:
-    """Return the product of a scheme with <a, b, c>, the given groups multiplied together.
+    """Return the product of a scheme with <a, b, c>; each group is multiplied together.
 
     Parameters
     ----------
@@ -175,20 +179,20 @@ def serendipitous_product(
     inner : (a, b, c)
         Sides of the inner product.
     groups : sequence of Group
-        Disjoint, rows of ``scheme.canonical``; rows in none of them are multiplied singly.
+        Disjoint groups of rows of ``scheme.canonical``; other rows are multiplied singly.
     scheme_of : callable
-        ``scheme_of(n, m, p)``: a scheme for those sides over the same ring.
+        ``scheme_of(n, m, p)`` is a scheme for those sides over the same ring.
 
     Returns
     -------
     Scheme
-        For the format of sides n a, m b, p c. Over Z where a ZT scheme does not stay ternary: the
-        forms of terms multiplied together add up.
+        For the format of sides n a, m b, p c. It is over Z if a ZT scheme does not stay ternary,
+        because the factors of terms multiplied together add up.
 
     Raises
     ------
     UsageError
-        Groups overlap or do not share their slot, or formats or rings do not fit.
+        Groups overlap, their terms share no factor, or formats or rings do not fit.
     FormatError
         A coefficient reaches 2^62.
     """
@@ -225,7 +229,7 @@ def _multiplied(
     inner: Sides,
     scheme_of: SchemeTable,
 ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    """Return U, V, W and denominators of terms sharing a slot times the inner scheme that fits."""
+    """Return U, V, W and denominators of terms that share a slot, times their inner scheme."""
     sides = grown(inner, slot, len(terms))
     block = scheme_of(*sides)
     if block.ring is not ring or matrix_format(block).sides != sides:
@@ -233,8 +237,7 @@ def _multiplied(
     n, m, p = outer.sides
     a, b, c = inner
     outer_shapes, inner_shapes = ((n, m), (m, p), (p, n)), ((a, b), (b, c), (c, a))
-    # the shared factor stays in normal form, so that it is the same in all terms: scalars go into
-    # another slot, over a common denominator
+    # the common factor stays in normal form; scalars go into another slot on a common denominator
     common = math.lcm(*(term.scalar.denominator for term in terms))
     scaled = (slot + 1) % 3
     factors = []
@@ -256,19 +259,13 @@ def _multiplied(
             )
             total += rows[0]
             bound += np.abs(rows[0])
-        if bound.max(initial=0) >= LARGEST_COEFFICIENT:
-            raise _too_large()
+        check_size(bound.max(initial=0))
         factors.append(ring.balanced(total))
     u, v, w = factors
     return u, v, w, checked_product(block.denominators, _checked([common]))
 
 
 def _checked(numbers: list[int]) -> IntArray:
-    """Return integers as an array, refusing those of 2^62 or more."""
-    if max(map(abs, numbers), default=0) >= LARGEST_COEFFICIENT:
-        raise _too_large()
+    """Return integers as an array; refuse integers of 2^62 or more."""
+    check_size(max(map(abs, numbers), default=0))
     return np.array(numbers, dtype=np.int64)
-
-
-def _too_large() -> FormatError:
-    return FormatError("a coefficient of the result is 2^62 or more in absolute value")

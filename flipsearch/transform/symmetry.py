@@ -1,10 +1,10 @@
-"""Symmetries: one scheme becomes another of the same rank.
+"""Apply the discrete symmetries, which turn a scheme into another of the same rank.
 
-- `permute`: the six orders of the sides of a general product, from the cyclic shift
-  (U, V, W) -> (V, W, U) and the transposition (U, V, W) -> (V^T, U^T, W^T), both exact because W
-  holds the output transposed.
-- `transpose`: (A B)^T = B^T A^T where the operands allow it; `dual`: the two tensors that
-  structured formats share (``ug`` with ``gt``, ``uu`` with ``ut``).
+- `permute` puts the sides of a general product into any of six orders. It combines the cyclic
+  shift (U, V, W) -> (V, W, U) and the transposition (U, V, W) -> (V^T, U^T, W^T). Both are exact
+  because W holds the output transposed.
+- `transpose` uses (A B)^T = B^T A^T if the operands allow it.
+- `dual` exchanges formats with the same tensor: ``ug`` with ``gt``, ``uu`` with ``ut``.
 
 The continuous symmetries are in `flipsearch.transform.sandwich`.
 
@@ -36,7 +36,7 @@ DUALS = {"ug": "gt", "gt": "ug", "uu": "ut", "ut": "uu"}
 
 
 def permute(scheme: Scheme, order: Order) -> Scheme:
-    """Return the scheme for the format whose sides are (n, m, p) in another order.
+    """Put the sides (n, m, p) of a general scheme into another order.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def permute(scheme: Scheme, order: Order) -> Scheme:
     Raises
     ------
     UsageError
-        The format is structured, or the order no permutation.
+        The format is structured or has a corner suffix, or the order is no permutation.
     """
     format_ = matrix_format(scheme)
     if order not in ORDERS:
@@ -63,7 +63,7 @@ def permute(scheme: Scheme, order: Order) -> Scheme:
     ]
     shift = order[0]
     if order in ((0, 2, 1), (1, 0, 2), (2, 1, 0)):
-        # transposed, the sides are (p, m, n): bring the wanted first side to the front
+        # the transposed sides are (p, m, n); the shift brings the first wanted side to the front
         left, right, output = (matrix.transpose(0, 2, 1) for matrix in matrices)
         matrices = [right, left, output]
         shift = {2: 0, 1: 1, 0: 2}[order[0]]
@@ -72,15 +72,15 @@ def permute(scheme: Scheme, order: Order) -> Scheme:
 
 
 def cyclic(scheme: Scheme, steps: int = 1) -> Scheme:
-    """Return the scheme turned: (U, V, W) -> (V, W, U), sides (n, m, p) -> (m, p, n)."""
+    """Turn a scheme: (U, V, W) -> (V, W, U), sides (n, m, p) -> (m, p, n), `steps` times."""
     return permute(scheme, ((0, 1, 2), (1, 2, 0), (2, 0, 1))[steps % 3])
 
 
 def transpose(scheme: Scheme) -> Scheme:
     """Return the scheme for (A B)^T = B^T A^T.
 
-    General formats become p x m x n; ``gg`` without a corner, ``ss``, ``kk``, ``ww``, ``ul`` and
-    (with all indices reversed) ``uu`` stay what they are.
+    General formats become p x m x n. ``ss``, ``kk``, ``ww``, ``ul`` and ``gg`` with a corner
+    suffix keep their format. So does ``uu``, with all indices reversed.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def transpose(scheme: Scheme) -> Scheme:
 
 
 def _relaid(factor: IntArray, old: Layout, new: Layout, flip: Callable[[int], int]) -> IntArray:
-    """Return factor rows of X as rows of its transpose, indices mapped by `flip`."""
+    """Turn factor rows for X into rows for its transpose; `flip` maps the indices."""
     result = np.zeros((len(factor), new.parameters), dtype=np.int64)
     for parameter in range(old.parameters):
         i, j = old.position(parameter)
@@ -123,12 +123,11 @@ def _relaid(factor: IntArray, old: Layout, new: Layout, flip: Callable[[int], in
 
 
 def dual(scheme: Scheme) -> Scheme:
-    """Return the scheme of the format with the same tensor up to the order of factors.
+    """Return the scheme for the format with the same tensor up to the order of factors.
 
     sum u_ij b_jk c_ki over i <= j (``ug`` n x n x p) is sum x_ij y_kj c_ik over i <= k (``gt``
-    n x p x n) with the roles of u and c exchanged; likewise ``uu`` and ``ut``. Ranks agree;
-    recursive calls need not, because a Gram format can also use products of a matrix with its own
-    transpose.
+    n x p x n) with u and c exchanged; likewise for ``uu`` and ``ut``. Ranks agree. Recursive calls
+    need not, because a Gram format can also use products of a matrix with its own transpose.
 
     Raises
     ------

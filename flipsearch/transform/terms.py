@@ -1,12 +1,11 @@
-"""Terms of a scheme as normal forms, so that equality up to a scalar is plain equality.
+"""Write terms in normal form, in which factors that are multiples of one another are equal.
 
-Reductions and groupings ask again and again whether two factors are multiples of one another.
-Here a term is a scalar and three vectors in normal form: the first nonzero entry is positive, and
-in characteristic 0 the vector is primitive (the gcd of its entries is 1). Two factors span the
-same line exactly when their normal forms are equal.
+Reductions and groupings compare factors up to a scalar. Here a term is a scalar and three vectors
+in normal form: the first nonzero entry is positive, and in characteristic 0 the gcd of the entries
+is 1. Two factors span the same line exactly when their normal forms are equal.
 
-Invariant: `normal_terms` and `from_normal_terms` are inverse up to the order and scaling of terms;
-the arithmetic is exact (Python integers, fractions in characteristic 0).
+Invariant: `normal_terms` and `from_normal_terms` are inverse up to the order and scaling of terms.
+The arithmetic is exact, in integers and fractions.
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ import numpy as np
 
 from flipsearch.errors import FormatError
 from flipsearch.formats import Format
-from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+from flipsearch.rings import Ring
+from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme, normal_rows
 
 Vector = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Term:
-    """``scalar * u (x) v (x) w`` with the three factors in normal form."""
+    """The term ``scalar * u (x) v (x) w`` with its factors in normal form."""
 
     scalar: Fraction
     factors: tuple[Vector, Vector, Vector]
 
 
 def normal_vector(vector: Sequence[int | Fraction], ring: Ring) -> tuple[Fraction, Vector]:
-    """Return (scalar, normal form) with scalar times normal form equal to the vector.
+    """Return (scalar, normal form) whose product is the vector.
 
-    Over F2 and F3 entries are reduced first; a zero vector has scalar 0.
+    Over F2 and F3 entries are reduced first. A zero vector has scalar 0.
     """
     p = ring.characteristic
     if p:
@@ -59,7 +58,7 @@ def normal_vector(vector: Sequence[int | Fraction], ring: Ring) -> tuple[Fractio
 
 
 def normal_term(scalar: Fraction, factors: Iterable[Sequence[int | Fraction]], ring: Ring) -> Term:
-    """Return the term in normal form; its scalar is 0 when a factor vanishes."""
+    """Return the term in normal form; its scalar is 0 if a factor is zero."""
     forms = []
     for factor in factors:
         part, form = normal_vector(factor, ring)
@@ -77,7 +76,7 @@ def normal_terms(scheme: Scheme) -> list[Term]:
     ring = scheme.ring
     contents, forms = [], []
     for matrix in scheme.factors:
-        content, form = _normal_rows(matrix, ring)
+        content, form = normal_rows(matrix, ring)
         contents.append(content.tolist())
         forms.append([tuple(row) for row in form.tolist()])
     terms = []
@@ -88,21 +87,16 @@ def normal_terms(scheme: Scheme) -> list[Term]:
     return terms
 
 
-def _normal_rows(matrix: IntArray, ring: Ring) -> tuple[IntArray, IntArray]:
-    """Return (scalars, normal forms) of the rows of a matrix: `normal_vector` of each."""
-    if ring is Ring.F2:
-        return np.asarray(matrix.any(axis=1), dtype=np.int64), matrix
-    if not matrix.size:
-        return np.zeros(len(matrix), dtype=np.int64), matrix
-    lead = (matrix != 0).argmax(axis=1)
-    content: IntArray = np.asarray(np.sign(matrix[np.arange(len(matrix)), lead]))
-    if ring in (Ring.Z, Ring.Q):
-        content = np.asarray(content * np.gcd.reduce(matrix, axis=1), dtype=np.int64)
-    return content, matrix // np.where(content == 0, 1, content)[:, None]
+def sharing(terms: Sequence[Term], slot: int) -> list[list[int]]:
+    """Return the numbers of the terms, grouped by their factor in a slot."""
+    groups: dict[Vector, list[int]] = {}
+    for number, term in enumerate(terms):
+        groups.setdefault(term.factors[slot], []).append(number)
+    return list(groups.values())
 
 
 def fits(term: Term, ring: Ring) -> bool:
-    """Whether the term can be written over the ring (always over F2 and F3), and in 62 bits."""
+    """Return whether the term can be written over the ring with coefficients below 2^62."""
     if ring.characteristic:
         return True
     u, v, w = (max(map(abs, factor), default=0) for factor in term.factors)
@@ -115,7 +109,7 @@ def fits(term: Term, ring: Ring) -> bool:
 
 
 def from_normal_terms(format_: Format, ring: Ring, terms: Sequence[Term]) -> Scheme:
-    """Return the scheme of these terms, scalars written into the third factor.
+    """Return the scheme of the terms; their scalars go into the third factor.
 
     Raises
     ------

@@ -1,13 +1,13 @@
 # mypy: allow-untyped-defs
-"""Ternary coefficients by a change of basis.
+"""Make coefficients ternary by a change of basis.
 
 A scheme lifted from F2 often has a few coefficients of 2 or 3 that another basis would not have.
 Sandwiches by elementary unimodular matrices (`flipsearch.transform.sandwich`) reach every integral
-basis; here they are drawn at random and accepted as in simulated annealing, large coefficients
-costing most and nonzeros a little. Half a second is usually enough, or no time is: 2x4x5:33,
-2x5x5:40 and 3x4x4:38, lifted to Z, became ternary at once.
+basis. They are drawn at random and accepted as in simulated annealing: large coefficients cost
+most, other nonzeros a little. Half a second is usually enough, or no time is. 2x4x5:33, 2x5x5:40
+and 3x4x4:38, lifted to Z, became ternary at once.
 
-Invariant: the rank never changes, and what is returned is verified.
+Invariant: the rank never changes, and a returned scheme is verified.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from flipsearch.verify import verify
 STEPS = 300_000
 TRIES = 2
 HOT, COLD = 30.0, 1.0
-"""Temperatures at the beginning and at the end, in units of the cost of a nonzero."""
+"""First and last temperature, in units of the cost of a coefficient 1."""
 LARGEST_START = 1000
 
 
 def ternary_sandwich(
     scheme: Scheme, seed: int = 0, steps: int = STEPS, tries: int = TRIES
 ) -> Scheme | None:
-    """Return a sandwich of a scheme over Z that is over ZT, or None if none was found.
+    """Search for a sandwich of a scheme over Z that is over ZT; return None if none was found.
 
     Parameters
     ----------
     scheme : Scheme
-        For a general format, over Z or ZT (which is returned as it is).
+        For a general format, over Z or ZT. A scheme over ZT is returned as it is.
     seed : int
         The same seed gives the same result.
     steps : int
-        Elementary matrices drawn, in each try.
+        Number of elementary matrices to draw in each try.
     tries : int
-        How often to begin again.
+        Number of tries, each from the given scheme.
 
     Raises
     ------
@@ -79,14 +79,17 @@ def ternary_sandwich(
 
 @njit
 def cost(value):
-    """Return what a coefficient costs: nothing for 0, 1 for a sign, much for all others."""
+    """Return the cost of a coefficient: 0 for 0, 1 for 1 and -1, at least 10 for others."""
     size = abs(value)
     return size if size < 2 else 4 + 6 * (size - 1) * (size - 1)
 
 
 @njit
 def _change(X, i, j, sign, columns):
-    """Return the changes of cost and of large coefficients if line i gains sign times line j."""
+    """Return the changes of the cost and of the number of large coefficients.
+
+    Line i, a column or else a row of each matrix, gains `sign` times line j.
+    """
     change, larger = 0, 0
     for r in range(X.shape[0]):
         for c in range(X.shape[1] if columns else X.shape[2]):
@@ -101,7 +104,7 @@ def _change(X, i, j, sign, columns):
 
 @njit
 def anneal(U, V, W, state, steps, hot, cold):
-    """Sandwich in place until all coefficients are ternary; whether they are.
+    """Sandwich in place until all coefficients are ternary; return whether they are.
 
     Parameters
     ----------
@@ -110,9 +113,9 @@ def anneal(U, V, W, state, steps, hot, cold):
     state : uint64 array, shape (1,)
         State of the generator.
     steps : int
-        Elementary matrices I + E_ij or I - E_ij drawn.
+        Number of elementary matrices I + E_ij or I - E_ij to draw.
     hot, cold : float
-        Temperatures at the beginning and at the end.
+        First and last temperature.
     """
     large = 0
     for X in (U, V, W):
@@ -137,7 +140,7 @@ def anneal(U, V, W, state, steps, hot, cold):
         bits = next_draw(state)
         sign = 1 - 2 * np.int64(bits & np.uint64(1))
         chance = np.float64(bits >> np.uint64(11)) / 9007199254740992.0
-        # X's rows change by P, the columns of the factor before it by P inverse
+        # the matrix changes the rows of X, its inverse the columns of the factor before X
         change, larger = _change(X, i, j, sign, False)
         other, more = _change(Y, j, i, -sign, True)
         temperature = hot * (cold / hot) ** (step / steps)

@@ -1,4 +1,4 @@
-"""Where walks run: on threads of this process, on a GPU, on a Ray cluster."""
+"""Run walks: on threads of this process, on a GPU or on a Ray cluster."""
 
 from flipsearch.executors.base import (
     Executor,

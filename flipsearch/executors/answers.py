@@ -1,13 +1,13 @@
-"""Send outcomes from workers elsewhere to a driver that does not trust them.
+"""Send outcomes from remote workers to a driver that does not trust them.
 
 A worker packs the outcomes of several walks into plain tuples of integers and one flat array of
-words. A state equal to the start or to one already packed is not sent again. The driver rebuilds
-every outcome from the task it still has: numbers are checked against the task, states against
-format and ring, and the identity of each is evaluated at random points the worker cannot know
+words. It sends each state once and never sends the start. The driver rebuilds every outcome from
+its own copy of the task. It checks numbers against the task, states against format and ring, and
+the identity of each state at random points that the worker cannot know
 (`flipsearch.walk.engine`).
 
-Invariant: `open_answer` returns the outcome that `seal` packed. Anything else that arrives is an
-`AnswerError`, and nothing of it reaches a strategy. The catalogue proves each scheme once more,
+Invariant: `open_answer` returns the outcome that `seal` packed. Any other answer raises an
+`AnswerError`, and no part of it reaches a strategy. The catalogue proves each scheme once more,
 exactly, before it stores it.
 """
 
@@ -29,15 +29,15 @@ Record = tuple[Any, ...]
 
 
 class AnswerError(FlipsearchError):
-    """A worker's answer that is not the outcome of its task."""
+    """A worker's answer is not the outcome of its task."""
 
 
 class WalkFailedError(FlipsearchError):
-    """A task raised the same error wherever it was sent."""
+    """A task raised an error on every worker that it was sent to."""
 
 
 def seal(task: WalkTask, outcome: WalkOutcome) -> tuple[Record, list[Words]]:
-    """Return an outcome as plain values and the states that the driver does not have.
+    """Pack an outcome as plain values and the states that the driver does not have.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ def seal(task: WalkTask, outcome: WalkOutcome) -> tuple[Record, list[Words]]:
     Returns
     -------
     record : tuple
-        Strings and integers only.
+        Strings, integers and tuples of them.
     states : list of uint64 arrays
-        Each state once; place 0 stands for the start and is not sent.
+        Each new state once, from place 1 on. Place 0 stands for the start, which is not sent.
     """
     kind = kind_of(task)
     known = [kind.start(task)]
@@ -73,7 +73,7 @@ def seal(task: WalkTask, outcome: WalkOutcome) -> tuple[Record, list[Words]]:
 def seal_many(
     tasks: Sequence[WalkTask], outcomes: Sequence[WalkOutcome]
 ) -> tuple[list[Record], Words]:
-    """Return the records of several outcomes and all their states in one flat array."""
+    """Pack several outcomes as records, and all their states as one flat array."""
     records, words = [], [np.zeros(0, np.uint64)]
     for task, outcome in zip(tasks, outcomes, strict=True):
         record, states = seal(task, outcome)
@@ -83,12 +83,12 @@ def seal_many(
 
 
 def words_needed(task: WalkTask, record: Any) -> int:
-    """Return how many words of the flat array belong to a record.
+    """Return the number of words of the flat array that belong to a record.
 
     Raises
     ------
     AnswerError
-        The record does not say.
+        The record is malformed.
     """
     _require(type(record) is tuple and len(record) == 6, "its record has not six fields")
     sizes = record[5]
@@ -104,21 +104,21 @@ def words_needed(task: WalkTask, record: Any) -> int:
 
 
 def open_answer(task: WalkTask, record: Any, words: Any, seed: int) -> WalkOutcome:
-    """Return the outcome that an answer describes, if it can be the outcome of its task.
+    """Rebuild an outcome from a worker's answer and check it against its task.
 
     Parameters
     ----------
     task : WalkTask
-        As it was sent.
+        The task, as it was sent.
     record, words
-        What came back: believed in nothing.
+        The answer, which may be anything.
     seed : int
-        64 bits of the driver's own, for the random points.
+        A secret of 64 bits, from which the random points are drawn.
 
     Raises
     ------
     AnswerError
-        The answer is malformed, contradicts its task, or a state is no scheme.
+        The answer is malformed or contradicts its task, or a state is no scheme.
     """
     needed = words_needed(task, record)
     _require(
@@ -151,7 +151,7 @@ def open_answer(task: WalkTask, record: Any, words: Any, seed: int) -> WalkOutco
 
 
 def broken(task: WalkTask) -> WalkOutcome:
-    """Return the outcome of a task that no worker could do: nothing walked, not to be used."""
+    """Return a placeholder outcome, without steps, for a task that no worker could carry out."""
     kind = kind_of(task)
     numbers = dict.fromkeys(("steps", "flips", "reductions", "escapes"), 0)
     return kind.make(task, [kind.start(task)] * 2, history=(), reason="broken", **numbers)

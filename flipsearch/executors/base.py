@@ -1,8 +1,8 @@
-"""The protocol of executors, and their registry.
+"""Declare the protocol of executors and keep their registry.
 
-An executor only runs: it takes tasks and hands back outcomes. Every member that the driver of a
-search reads is declared here, so a new executor is one subclass of `Executor` and one
-registration; the contract suite of the tests runs over all that are registered.
+An executor only runs tasks: it takes them and hands back outcomes. Every member that the driver of
+a search reads is declared here. A new executor is one subclass of `Executor` and one registration.
+The contract suite of the tests runs over all registered executors.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from flipsearch.errors import FlipsearchError, UsageError
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 GROUP = "flipsearch.executors"
-"""Entry points by which other packages name their executors."""
+"""Group of the entry points by which other packages register executors."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Rejection:
     Parameters
     ----------
     number : int
-        The task's.
+        Number of the task.
     reason : str
     worker : str
-        Host and process that sent it.
+        Host and process of the worker.
     """
 
     number: int
@@ -41,15 +41,16 @@ class Rejection:
 
 
 class Executor:
-    """A place where walks run; closed when the ``with`` statement ends.
+    """A place where walks run; it closes when its ``with`` statement ends.
 
     Attributes
     ----------
     name : str
     checks_answers : bool
-        Whether outcomes have passed `flipsearch.walk.engine.flaw` with a secret seed already.
+        Whether the executor itself checks outcomes by `flipsearch.walk.engine.flaw` with a secret
+        seed.
     rejections : list of Rejection
-        Answers not accepted since the reader last emptied the list.
+        Answers rejected since the reader last emptied the list.
     """
 
     name: ClassVar[str] = "executor"
@@ -61,17 +62,17 @@ class Executor:
 
     @property
     def workers(self) -> int:
-        """Return how many walkers it has: threads, actors, or one device."""
+        """The number of walkers: threads, actors, or 1 for a device."""
         return 1
 
     @property
     def capacity(self) -> int:
-        """Return how many tasks it wants to hold at once, running and waiting."""
+        """The number of tasks, running and waiting, that the executor wants to hold."""
         raise NotImplementedError
 
     @property
     def pending(self) -> int:
-        """Return how many submitted tasks have outcomes that were not handed back."""
+        """The number of submitted tasks whose outcomes are still to come."""
         raise NotImplementedError
 
     def submit(self, task: WalkTask) -> None:
@@ -81,24 +82,24 @@ class Executor:
     def next_outcome(self, timeout: float) -> WalkOutcome | None:
         """Return an outcome, or None if none comes within `timeout` seconds.
 
-        Raises the error of a walk where its outcome would have come.
+        If a walk raised an error, raise this error in place of its outcome.
         """
         raise NotImplementedError
 
     def hurry(self) -> None:
-        """Drop tasks that wait; end walks on a device where they are.
+        """Drop waiting tasks, and end walks on a device at their present step.
 
-        Tasks that are still `pending` afterwards come back; a dropped one never does.
+        Tasks that are still `pending` afterwards come back; a dropped task never does.
         """
         raise NotImplementedError
 
     def close(self) -> None:
-        """Drop tasks that wait, let those that run end, free everything."""
+        """Drop waiting tasks, let running ones end, and free all resources."""
         raise NotImplementedError
 
     @property
     def jobs(self) -> int:
-        """Return how many items `each` works on at once."""
+        """The number of items that `each` works on at once."""
         return 1
 
     def each(
@@ -114,16 +115,16 @@ class Executor:
         function : function
         items : iterable
         idle : function
-            Called at least about once a second; an error of its ends the work.
+            Called about once a second or more often. If it raises an error, the work ends.
 
         Yields
         ------
         ("value", result) or ("error", text)
-            A result of workers elsewhere is untrusted.
+            Results of remote workers are not checked.
         """
         for item in items:
             answers: list[tuple[str, Any]] = []
-            # in a thread, because jitted code lets no signal through; left behind if `idle` raises
+            # in a thread, because jitted code hears no signal; abandoned if `idle` raises
             thread = threading.Thread(target=_answer, args=(function, item, answers), daemon=True)
             thread.start()
             while thread.is_alive():
@@ -136,7 +137,7 @@ class Executor:
             yield kind, value
 
     def publish(self, flips_per_second: float, best_rank: int, sizes: dict[int, int]) -> None:
-        """Show a run's progress: flips a second, best rank, pool size by rank."""
+        """Show a run's progress: flips a second, the best rank, the number of states by rank."""
 
     def __enter__(self) -> Self:
         return self
@@ -146,7 +147,7 @@ class Executor:
 
 
 def _answer(function: Callable[[Any], Any], item: Any, answers: list[tuple[str, Any]]) -> None:
-    """Add what a function gives for an item, and of which kind it is, to the answers."""
+    """Append ("value", result), ("error", text) or ("raise", error) to the answers."""
     try:
         answers.append(("value", function(item)))
     except (FlipsearchError, MemoryError) as error:
@@ -156,10 +157,10 @@ def _answer(function: Callable[[Any], Any], item: Any, answers: list[tuple[str, 
 
 
 class QueueExecutor(Executor):
-    """An executor with threads of its own, a queue of tasks to them and one of outcomes back.
+    """An executor with its own threads, a queue of tasks to them and a queue of outcomes back.
 
-    What threads put among the outcomes: an outcome, an error, or the number of tasks that they
-    dropped.
+    A thread puts one of three things into the queue of outcomes: an outcome, an error, or the
+    number of tasks that it dropped.
 
     Invariant: `pending` counts the tasks whose outcomes are still to come.
     """
@@ -177,7 +178,7 @@ class QueueExecutor(Executor):
         self._tasks.put(task)
 
     def next_outcome(self, timeout: float) -> WalkOutcome | None:
-        """Return an outcome, or None after `timeout` seconds; raise the error of a walk."""
+        """Return an outcome, or None after `timeout` seconds; see `Executor.next_outcome`."""
         try:
             outcome = self._outcomes.get(timeout=timeout)
         except queue.Empty:
@@ -191,11 +192,11 @@ class QueueExecutor(Executor):
         return outcome
 
     def hurry(self) -> None:
-        """Drop tasks that wait."""
+        """Drop waiting tasks."""
         self.pending -= self._drop_waiting()
 
     def close(self) -> None:
-        """Drop tasks that wait, let those that run end."""
+        """Drop waiting tasks and let running ones end."""
         self._drop_waiting()
 
     def _drop_waiting(self) -> int:
@@ -208,9 +209,9 @@ class QueueExecutor(Executor):
 
 
 Factory = Callable[..., Executor]
-"""Makes an executor of keywords: ``workers`` (int or None), ``gpu`` (auto, off or only),
-``address`` (str or None) and ``announce`` (told in a line of text what takes a while). It raises
-a `UsageError` for one that it would ignore."""
+"""Makes an executor from keywords: ``workers`` (int or None), ``gpu`` (auto, off or only),
+``address`` (str or None) and ``announce`` (a function that is given a line of text before a long
+wait). It raises a `UsageError` for a keyword that it would ignore."""
 
 _PLACES = {
     "threads": "flipsearch.executors.device:local_executor",
@@ -220,7 +221,7 @@ _registered: dict[str, Factory] = {}
 
 
 def register_executor(name: str, factory: Factory) -> None:
-    """Make an executor known by a name.
+    """Register an executor under a name.
 
     Raises
     ------
@@ -233,17 +234,17 @@ def register_executor(name: str, factory: Factory) -> None:
 
 
 def executor_names() -> list[str]:
-    """Return the names of all executors, those of other packages included."""
+    """Return the names of all executors, including those of other packages."""
     return [*_PLACES, *sorted({*_registered, *entry_points(group=GROUP).names})]
 
 
 def executor_named(name: str) -> Factory:
-    """Return what makes the executor of that name.
+    """Return the function that makes the executor of that name.
 
     Raises
     ------
     UsageError
-        There is none.
+        No executor has the name.
     """
     if name in _registered:
         return _registered[name]

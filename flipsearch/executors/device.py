@@ -1,12 +1,12 @@
-"""Walks on a GPU of this machine, alone or beside the walkers of its cores.
+"""Run walks on a GPU of this machine, alone or together with the walkers of its cores.
 
 To a strategy a device is one more executor, with room for thousands of tasks. One thread keeps it
-busy: it loads what was submitted, launches for about half a second, and hands back what has
-finished. Tasks that a device does not take run on a core: those of other kinds, and states that
-are or become too large for the chip. If the device fails in the middle of a run, its tasks start
-again on a core, with one warning.
+busy: it loads submitted tasks, launches them for about half a second, and hands back finished
+ones. A task runs on a core if the device does not support its kind, or if its state is or becomes
+too large for the chip. If the device fails during a run, its tasks start again on a core, with
+one warning.
 
-Invariant: every task submitted comes back exactly once, with the outcome of `engine.walk`.
+Invariant: every submitted task comes back exactly once, with the outcome of `engine.walk`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from flipsearch.walk.task import WalkOutcome, WalkTask
 logger = logging.getLogger("flipsearch.walk")
 
 SPARE = 0.25
-"""Tasks that wait, a walker: they take the place of walks that end early."""
+"""Number of waiting tasks for each walker; they replace walks that end early."""
 LOOK_SECONDS = 0.02
 
 
@@ -41,11 +41,11 @@ class DeviceExecutor(QueueExecutor):
     Parameters
     ----------
     device : Device, optional
-        The first CUDA device by default.
+        By default the first CUDA device.
     walkers : int, optional
-        At most so many walks at once; by default as many as live on the device.
+        Largest number of walks at once; by default as many as fit on the device.
     walk : function
-        From a task to its outcome, for tasks that the device does not take.
+        Returns the outcome of a task that the device does not take.
 
     Raises
     ------
@@ -71,16 +71,16 @@ class DeviceExecutor(QueueExecutor):
 
     @property
     def capacity(self) -> int:
-        """Return the walkers on the device and a share of waiting tasks."""
+        """The number of walkers on the device, and a share of waiting tasks."""
         return int(self._engine.capacity * (1 + SPARE)) + 1
 
     def hurry(self) -> None:
-        """Drop tasks that wait; end walks on the device after the running launch."""
+        """Drop waiting tasks, and end walks on the device after the present launch."""
         super().hurry()
         self._tasks.put(None)
 
     def close(self) -> None:
-        """Drop tasks that wait, and end after the running launch."""
+        """Drop waiting tasks, and end after the present launch."""
         self._closing.set()
         super().close()
         self._tasks.put(None)
@@ -95,10 +95,10 @@ class DeviceExecutor(QueueExecutor):
             self._take_from_core()
 
     def _cut(self) -> None:
-        """End the walks on the device where they are."""
+        """End the walks on the device at their present step."""
         try:
             outcomes, dropped = self._engine.cut()
-        except Exception as error:  # as above
+        except Exception as error:  # a driver fails in many ways
             outcomes, dropped = [], len(self._engine.abandon())
             logger.warning("%s failed, %d walks are lost: %s", self.device.name, dropped, error)
         for outcome in outcomes:
@@ -108,7 +108,7 @@ class DeviceExecutor(QueueExecutor):
         self._outcomes.put(dropped + waiting - self._core.pending)
 
     def _advance(self) -> bool:
-        """Launch once; return whether the device is still to be used."""
+        """Launch once; return whether the device still works."""
         try:
             for outcome in self._engine.advance():
                 self._outcomes.put(outcome)
@@ -125,13 +125,13 @@ class DeviceExecutor(QueueExecutor):
         return True
 
     def _take_tasks(self, device_works: bool) -> None:
-        """Hand submitted tasks on; wait for one only if there is nothing else to do."""
+        """Pass submitted tasks on; wait for one only if there is no other work."""
         idle = not self._engine.pending
         timeout = LOOK_SECONDS if self._core.pending else 1.0
         with contextlib.suppress(queue.Empty):
             task = self._tasks.get(timeout=timeout) if idle else self._tasks.get_nowait()
             while not self._closing.is_set():
-                if task is None:  # what came before is to end soon
+                if task is None:  # `hurry` or `close`: earlier walks end soon
                     self._cut()
                 else:
                     self._route(task, device_works)
@@ -153,12 +153,12 @@ class DeviceExecutor(QueueExecutor):
 
 
 class Together(Executor):
-    """Several executors as one: a task goes to the one with the most room for its size.
+    """Several executors as one; a task goes to the one with the largest share of free room.
 
     Parameters
     ----------
     *executors : Executor
-        Closed together with this one.
+        They close together with this executor.
     """
 
     name = "together"
@@ -173,20 +173,20 @@ class Together(Executor):
 
     @property
     def capacity(self) -> int:
-        """Return how many tasks all want to hold at once."""
+        """The number of tasks that all executors together want to hold."""
         return sum(executor.capacity for executor in self.executors)
 
     @property
     def pending(self) -> int:
-        """Return how many submitted tasks have outcomes that were not handed back."""
+        """The number of submitted tasks whose outcomes are still to come."""
         return sum(executor.pending for executor in self.executors)
 
     def submit(self, task: WalkTask) -> None:
-        """Queue a task where the least waits for the room there is."""
+        """Submit a task to the executor with the fewest pending tasks for its capacity."""
         min(self.executors, key=lambda e: e.pending / max(1, e.capacity)).submit(task)
 
     def next_outcome(self, timeout: float) -> WalkOutcome | None:
-        """Return an outcome, or None after `timeout` seconds; raise the error of a walk."""
+        """Return an outcome, or None after `timeout` seconds; see `Executor.next_outcome`."""
         deadline = time.monotonic() + timeout
         while True:
             for executor in self.executors:
@@ -201,12 +201,12 @@ class Together(Executor):
                 return outcome
 
     def hurry(self) -> None:
-        """Let each drop the tasks that wait."""
+        """Drop waiting tasks in all executors."""
         for executor in self.executors:
             executor.hurry()
 
     def close(self) -> None:
-        """Close all."""
+        """Close all executors."""
         for executor in self.executors:
             executor.close()
 
@@ -222,20 +222,19 @@ def local_executor(
     Parameters
     ----------
     workers : int, optional
-        Threads; one a core by default.
+        Number of threads; by default one a core.
     gpu : str
-        ``auto``: threads, and the GPU if there is one, without a word if there is none.
-        ``off``: threads alone. ``only``: the GPU alone.
+        ``auto``: threads, and the GPU if there is one. ``off``: threads only. ``only``: the GPU
+        only.
     address : str, optional
-        Of a cluster: refused.
+        The address of a cluster, which is refused.
     announce : function, optional
-        Has nothing to hear.
+        Not called: nothing here takes long.
 
     Raises
     ------
     UsageError
-        ``only`` without a GPU: one line says why there is none. An address, or workers for the
-        GPU alone.
+        `gpu` is ``only`` and there is no GPU, or `workers` is given too; or `address` is given.
     """
     if gpu not in ("auto", "off", "only"):
         raise UsageError("gpu is auto, off or only")
@@ -250,6 +249,6 @@ def local_executor(
         return threads
     try:
         return Together(threads, DeviceExecutor())
-    except Exception as error:  # a broken driver fails in many ways, and cores can walk
+    except Exception as error:  # a broken driver fails in many ways, and cores can still walk
         logger.debug("no GPU: %s", error)
         return threads

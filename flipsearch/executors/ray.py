@@ -1,13 +1,13 @@
-"""Walks on a Ray cluster: one walker actor a core, several walks a call, nothing lost.
+"""Run walks on a Ray cluster: one walker actor a core, several walks a call, no walk lost.
 
-A task is queued, sent with others in one call that should last a few seconds, and kept until its
-outcome is back; at most two calls are in flight an actor. When an actor or its node dies, does not
-answer in time, or gives a wrong answer, its tasks are sent again. So a task is delivered at least
-once, and its outcome is handed back once, by ticket.
+A task is queued, sent with others in one call of a few seconds, and kept until its outcome is
+back. At most two calls are in flight for each actor. If an actor or its node dies, does not answer
+in time, or gives a wrong answer, its tasks are sent again. A task is therefore sent at least once,
+and its ticket makes sure that its outcome is handed back once.
 
-Invariant: every task submitted comes back exactly once, as an outcome that
+Invariant: every submitted task comes back exactly once, as an outcome that
 `flipsearch.executors.answers` accepted, or as ``broken`` after `ATTEMPTS` rejected answers. Each
-rejection waits in `rejections` with its worker.
+rejection is kept in `rejections` with its worker.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ logger = logging.getLogger("flipsearch.ray")
 IN_FLIGHT = 2
 LARGEST_BATCH = 64
 ATTEMPTS = 3
-"""Wrong answers, or errors, after which a task is given up."""
+"""Number of wrong answers or errors after which a task is given up."""
 DEATHS = 20
-"""Deaths of workers during a task after which it is taken for their cause."""
+"""Number of workers that die during a task before the task counts as the cause."""
 
 
 class RayExecutor(Executor):
@@ -51,28 +51,30 @@ class RayExecutor(Executor):
     Parameters
     ----------
     workers : int, optional
-        Walkers, one core each; all cores of the cluster by default, those that join it later
-        included.
+        Number of walkers, one core each. By default all cores of the cluster, including cores
+        that join later.
     address : str, optional
-        A cluster to join: ``auto``, ``host:6379`` or ``ray://host:10001``; without one a Ray of
-        this machine is started, and stopped by `close`.
+        The cluster to join: ``auto``, ``host:6379`` or ``ray://host:10001``. Without an address a
+        local Ray is started, and `close` stops it.
     gpu : str
-        ``auto``: beside the cores one walker a GPU of the cluster; ``only`` these; ``off``.
+        ``auto``: also one walker for each GPU of the cluster; ``only``: GPUs without cores;
+        ``off``: cores without GPUs.
     walk : function, optional
-        From a task to its outcome; the numba engine by default.
+        Returns the outcome of a task; by default the numba engine.
     device : function, optional
-        Makes the device of a walker with a GPU; CUDA's first by default: Ray shows it its own.
+        Makes the device of a walker with a GPU. By default CUDA's first: Ray shows a walker only
+        its own GPU.
     chunk_seconds : float
-        How long a call should last.
+        Duration of a call to aim at.
     hang_seconds : float
-        Without an answer for so long, a worker is killed and its tasks are sent again.
+        Seconds without an answer after which a worker is killed and its tasks are sent again.
     announce : function, optional
-        Is told, in a line of text, what takes a while.
+        Is given a line of text before a long wait.
 
     Raises
     ------
     UsageError
-        Ray is not installed, no cluster answers, `workers` is not positive.
+        Ray is not installed, no cluster answers, or `workers` is not positive.
     """
 
     name = "ray"
@@ -114,28 +116,28 @@ class RayExecutor(Executor):
 
     @property
     def workers(self) -> int:
-        """Return the number of walkers asked for, started or not."""
+        """The number of walkers, started or not."""
         return len(self._crew.workers)
 
     @property
     def jobs(self) -> int:
-        """Return how many items `each` works on at once."""
+        """The number of items that `each` works on at once."""
         return self.workers
 
     @property
     def deaths(self) -> int:
-        """Return how many workers were lost or killed so far."""
+        """The number of workers that were lost or killed."""
         return self._crew.deaths
 
     @property
     def capacity(self) -> int:
-        """Return the room of the devices, and of two calls for each core."""
+        """The number of tasks that all devices, and two calls for each core, hold."""
         rooms = (w.room if w.device else IN_FLIGHT * self._batch for w in self._crew.workers)
         return max(IN_FLIGHT, sum(rooms))
 
     @property
     def pending(self) -> int:
-        """Return how many submitted tasks have outcomes that were not handed back."""
+        """The number of submitted tasks whose outcomes are still to come."""
         return len(self._pending) + len(self._outcomes)
 
     def submit(self, task: WalkTask) -> None:
@@ -146,8 +148,12 @@ class RayExecutor(Executor):
     def next_outcome(self, timeout: float) -> WalkOutcome | None:
         """Return an outcome, or None after `timeout` seconds.
 
-        Raises `WalkFailedError` for a task that raised an error on every worker it was sent to,
-        `ClusterError` if the cluster is gone.
+        Raises
+        ------
+        WalkFailedError
+            A task raised an error on every worker that it was sent to.
+        ClusterError
+            The cluster is gone.
         """
         deadline = time.monotonic() + timeout
         while not self._outcomes:
@@ -182,20 +188,20 @@ class RayExecutor(Executor):
             self._jobs.clear()
 
     def publish(self, flips_per_second: float, best_rank: int, sizes: dict[int, int]) -> None:
-        """Show a run's progress among Ray's metrics, for its dashboard and Prometheus."""
+        """Add a run's progress to Ray's metrics, for its dashboard and Prometheus."""
         if self._metrics is None:
             self._metrics = Metrics()
         self._metrics.publish((flips_per_second, best_rank, self.workers, self.deaths), sizes)
 
     def hurry(self) -> None:
-        """Drop tasks that wait; let devices end their walks where they are."""
+        """Drop waiting tasks; let devices end their walks at their present step."""
         for entry in self._queue:
             self._pending.pop(entry.ticket, None)
         self._queue.clear()
         self._hurrying = True
 
     def close(self) -> None:
-        """Drop everything, end the walkers, and the Ray that this executor started."""
+        """Drop all tasks, end the walkers, and stop the Ray that this executor started."""
         self._queue.clear()
         self._jobs.clear()
         self._pending.clear()
@@ -215,14 +221,14 @@ class RayExecutor(Executor):
         return entry
 
     def _take_back(self, entries: list[Entry]) -> None:
-        """Queue entries again, first in line, because their worker died."""
+        """Queue entries again, before all others, because their worker died."""
         for entry in reversed(entries):
             entry.deaths += 1
             entry.there = False
             if entry.deaths < DEATHS:
                 (self._queue if entry.task is not None else self._jobs).appendleft(entry)
             else:
-                self._give_up(entry, f"{DEATHS} workers died of it, or with it", "?")
+                self._give_up(entry, f"{DEATHS} workers died during it", "?")
 
     def _give_up(self, entry: Entry, reason: str, worker: str) -> None:
         if entry.task is None:
@@ -232,7 +238,7 @@ class RayExecutor(Executor):
             self._outcomes.append(broken(entry.task))
 
     def _reject(self, entry: Entry, reason: str, worker: Worker) -> None:
-        """Record a wrong answer, and send its task again."""
+        """Record a wrong answer and send its task again."""
         assert entry.task is not None
         entry.attempts += 1
         logger.warning("task %d: %s (worker %s)", entry.task.number, reason, worker.name)
@@ -243,7 +249,7 @@ class RayExecutor(Executor):
             self._queue.append(entry)
 
     def _dispatch(self) -> None:
-        """Send queued tasks to workers with room, the idle first, in even shares."""
+        """Send queued tasks to workers with room, idle ones first, in even shares."""
         for slot in range(IN_FLIGHT):
             free = self._crew.with_room(slot)
             for place, worker in enumerate(free):
@@ -275,7 +281,7 @@ class RayExecutor(Executor):
         worker.calls[call] = entries
 
     def _look(self, timeout: float) -> None:
-        """Send queued tasks, take answers, see to workers in trouble."""
+        """Send queued tasks, take answers, and replace workers that hang or failed."""
         try:
             self._dispatch()
             owners = self._crew.references()
@@ -300,13 +306,13 @@ class RayExecutor(Executor):
             ) from None
 
     def _take(self, worker: Worker, reference: Any) -> None:
-        """Take in the answer to a call: outcomes, or its worker's death."""
+        """Handle the answer to a call: outcomes, an error, or the death of its worker."""
         entries = worker.calls.pop(reference)
         exceptions = self._ray.exceptions
         try:
             answer = self._ray.get(reference, timeout=10)
         except (exceptions.RayTaskError, exceptions.RaySystemError) as error:
-            # a walker raises nothing and answers with plain values
+            # a sound walker raises no error and answers with plain values
             self._refuse(worker, entries, f"a worker's answer was an error: {gist(error)}")
             return
         except exceptions.RayError as error:  # the actor, its node or the answer is lost
@@ -340,7 +346,7 @@ class RayExecutor(Executor):
                 part = words[offset : offset + needed]
                 outcome = open_answer(entry.task, record, part, self._seed)
             except AnswerError as error:
-                # what follows cannot be found in the words any more
+                # later states cannot be found in the words any more
                 self._refuse(worker, entries[place:], str(error), only_first=True)
                 return
             offset += needed
@@ -354,7 +360,7 @@ class RayExecutor(Executor):
     def _refuse(
         self, worker: Worker, entries: list[Entry], reason: str, only_first: bool = False
     ) -> None:
-        """Reject an answer and replace its worker, for it or its machine is at fault."""
+        """Reject an answer and replace its worker, because it or its machine is at fault."""
         for place, entry in enumerate(entries):
             entry.there = False
             if entry.task is None:
@@ -385,7 +391,7 @@ class RayExecutor(Executor):
         self._outcomes.append(error)
 
     def _learn(self, seconds: float) -> None:
-        """Follow how long tasks take, so that a call lasts about as long as it should."""
+        """Adapt the number of tasks a call to the duration to aim at."""
         known = seconds if self._task_seconds is None else self._task_seconds
         self._task_seconds = 0.7 * known + 0.3 * seconds
         fitting = self._chunk_seconds / max(self._task_seconds, 1e-6)

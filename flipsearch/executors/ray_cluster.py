@@ -1,7 +1,8 @@
-"""The one module that imports Ray: joining or starting a cluster, its actors, its metrics.
+"""Join or start a Ray cluster, and publish metrics there; no other module imports Ray.
 
-Ray is imported when a cluster is asked for and not before, because it takes seconds; what takes
-long is announced. Ray's own signal handlers are put back to those that save the run first.
+Ray takes seconds to import, so it is imported only when a cluster is wanted, and long waits are
+announced. Ray replaces signal handlers on connecting. They are put back, because the command
+line's handlers save the run.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ from flipsearch.walk.task import WalkTask, Words
 logger = logging.getLogger("flipsearch.ray")
 
 STORED_BYTES = 32_768
-"""Start states at least this large go to the object store; sending smaller ones is quicker."""
+"""Start states of this size or more go to the object store; smaller ones are sent faster."""
 _EMPTY = np.zeros((0, 3, 1), dtype=np.uint64)
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    # Its metrics go another way then. OpenTelemetry's reader would outlive every connection but
-    # the first, and the process crash when it exits while one of them collects (Ray 2.60).
+    # OpenTelemetry's reader would outlive every connection but the first, and the process would
+    # crash if it exits while a reader collects (Ray 2.60)
     "RAY_enable_open_telemetry": "0",
 }
-"""What Ray is told before it connects."""
+"""Environment variables to set before Ray connects."""
 
 
 class ClusterError(FlipsearchError):
@@ -43,13 +44,13 @@ class ClusterError(FlipsearchError):
 
 
 class Metrics:
-    """The figures of a run among Ray's metrics, each under ``flipsearch_`` and its name."""
+    """The gauges of a run in Ray's metrics, each named ``flipsearch_`` and its own name."""
 
     NAMES = (
         ("flips_per_second", "flips of all workers a second", ()),
         ("best_rank", "lowest rank found", ()),
         ("pool_size", "states held, by rank", ("rank",)),
-        ("workers", "walkers asked for", ()),
+        ("workers", "walkers wanted", ()),
         ("worker_deaths", "deaths of workers so far", ()),
     )
 
@@ -62,7 +63,7 @@ class Metrics:
         }
 
     def publish(self, numbers: tuple[float, float, int, int], sizes: dict[int, int]) -> None:
-        """Set the gauges: flips/s, best rank, workers, deaths, and a pool size for each rank."""
+        """Set the gauges: flips a second, best rank, workers, deaths; and pool sizes by rank."""
         names = "flips_per_second", "best_rank", "workers", "worker_deaths"
         for name, value in zip(names, numbers, strict=True):
             self.gauges[name].set(value, {})
@@ -71,7 +72,7 @@ class Metrics:
 
 
 class Starts:
-    """Start states in the object store, each put there once, the least used forgotten first."""
+    """The start states in the object store; each is put there once, the least recent go first."""
 
     LARGEST = 1024
 
@@ -80,7 +81,7 @@ class Starts:
         self._known: OrderedDict[bytes, Any] = OrderedDict()
 
     def put(self, state: Words) -> tuple[bytes, Any]:
-        """Return a key of the state's content, and the reference of the state."""
+        """Return a digest of the state and its reference in the object store."""
         key = hashlib.sha256(np.ascontiguousarray(state).tobytes()).digest()
         key += str(state.shape).encode("ascii")
         if key in self._known:
@@ -94,7 +95,10 @@ class Starts:
     def lighten(
         self, tasks: Sequence[WalkTask | None]
     ) -> tuple[list[tuple[WalkTask | None, int]], list[Any]]:
-        """Return tasks, each with the place of its start among references or -1, and these."""
+        """Return tasks without large starts, each with the place of its start, and the starts.
+
+        The place is an index into the returned references, or -1 if the task has its start.
+        """
         light: list[tuple[WalkTask | None, int]] = []
         starts, places = list[Any](), dict[bytes, int]()
         for task in tasks:
@@ -109,12 +113,12 @@ class Starts:
         return light, starts
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all states."""
         self._known.clear()
 
 
 def actor_options() -> dict[str, Any]:
-    """Return Ray's options for walker actors: one core, one thread, restarted for ever."""
+    """Return Ray's options for walker actors: one core, one thread, any number of restarts."""
     threads = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {
         "num_cpus": 1,
@@ -125,7 +129,7 @@ def actor_options() -> dict[str, Any]:
 
 
 def gist(error: BaseException) -> str:
-    """Return the first and the last line of an error: Ray's have tracebacks in between."""
+    """Return the first and the last line of an error; Ray puts a traceback between them."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
@@ -134,7 +138,7 @@ def gist(error: BaseException) -> str:
 
 
 def settle_environment() -> None:
-    """Set the environment variables that Ray reads on connecting, unless the user has."""
+    """Set the environment variables of `ENVIRONMENT` that the user has not set."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
@@ -142,7 +146,7 @@ def settle_environment() -> None:
 def connect(
     address: str | None, workers: int | None, announce: Callable[[str], None]
 ) -> tuple[Any, bool]:
-    """Import Ray and join a cluster or start one; return the module and whether to stop it."""
+    """Import Ray and join or start a cluster; return Ray and whether to shut it down later."""
     settle_environment()
     main = threading.current_thread() is threading.main_thread()
     handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)} if main else {}
@@ -171,7 +175,7 @@ def connect(
         if address is not None:
             warn_if_open(ray, address)
     finally:
-        # Ray puts in handlers of its own; those of the command line save the run first
+        # Ray sets its own handlers, but the command line's save the run
         for number, handler in handlers.items():
             if handler is not None:
                 signal.signal(number, handler)
@@ -179,7 +183,7 @@ def connect(
 
 
 def warn_if_open(ray: Any, address: str) -> None:
-    """Warn when the cluster joined is remote and takes commands from anybody."""
+    """Warn if the cluster is remote and takes commands from anybody."""
     if os.environ.get("RAY_AUTH_MODE") == "token":
         return
     here = {"127.0.0.1", "localhost", ray.util.get_node_ip_address()}

@@ -1,7 +1,7 @@
-"""The walker actors of a Ray executor: made, started, found dead or hanging, replaced.
+"""Keep the walker actors of a Ray executor alive: start them, and replace dead or hanging ones.
 
-Invariant: a worker with calls in flight has said that it is ready since it was last started, so
-nothing waits in line at an actor whose node is gone.
+Invariant: a worker with calls in flight has reported that it is ready since its last start. No
+call therefore waits for an actor whose node is gone.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ logger = logging.getLogger("flipsearch.ray")
 
 GROWTH_SECONDS = 10.0
 DEVICE_FAILURES = 2
-"""Failed starts on a GPU after which the cores go on without it."""
+"""Number of failed starts after which a GPU is not used."""
 START_FAILURES = 5
-"""Failed starts of a worker, before any worker has ever started, that end the search."""
+"""Number of failed starts of a worker that end the search if no worker has started yet."""
 
 
 @dataclass(eq=False)
 class Entry:
-    """A task or job that has not come back."""
+    """A task or job that has not come back; `there` says whether its device holds it."""
 
     ticket: int
     task: WalkTask | None
@@ -37,12 +37,11 @@ class Entry:
     attempts: int = 0
     deaths: int = 0
     there: bool = False
-    """Return whether the device it is for has it already."""
 
 
 @dataclass(eq=False)
 class Worker:
-    """An actor: starting until `ready` has answered, then with its calls in flight.
+    """An actor; it is starting until `ready` has answered, then it takes calls.
 
     Parameters
     ----------
@@ -51,21 +50,21 @@ class Worker:
     starting
         The reference of a call of `ready` that has not come back, or None.
     calls : dict
-        From references to what was sent.
+        The entries of each call in flight, by its reference.
     since : float
-        When it last gave an answer, or was sent something while idle.
+        Time of its last answer, or of a call to it while it was idle.
     failures : int
-        Starts that failed in a row.
+        Number of failed starts in succession.
     retry_at : float
-        When to make another actor in its place; 0: need not be.
+        Time at which another actor replaces it; 0 for never.
     name : str
         Host and process.
     device : bool
         Whether it has a GPU instead of a core.
     room : int
-        Tasks that a device takes; 0: as many as a core.
+        Number of tasks that its device takes; 0 for a core.
     held : list
-        What is on its device and was not finished when the last call came back.
+        Entries on its device that were not finished when the last call came back.
     """
 
     handle: Any
@@ -81,7 +80,7 @@ class Worker:
 
     @property
     def is_ready(self) -> bool:
-        """Return whether it may be sent something."""
+        """Whether it takes calls."""
         return self.starting is None and not self.retry_at
 
     def hold(self, entry: Entry, there: bool) -> None:
@@ -91,28 +90,28 @@ class Worker:
             self.held.append(entry)
 
     def space(self, batch: int) -> int:
-        """Return how many tasks may be sent now: a batch to a core, the free room to a device."""
+        """Return the number of tasks to send: a batch for a core, the free room of a device."""
         return self.room - len(self.held) if self.device else batch
 
 
 class Crew:
-    """The workers.
+    """The workers of a Ray executor.
 
     Parameters
     ----------
     ray : module
     wanted : int, optional
-        How many; as many as the cluster has cores by default, also those it gets later.
+        Number of workers; by default one for each core of the cluster, later ones included.
     arguments : tuple
-        Of each `Walker`.
+        Arguments of each `Walker`.
     hang_seconds : float
-        Without an answer for so long, a worker with calls is killed.
+        Seconds without an answer after which a worker with calls is killed.
     take_back : function
-        Told the entries of calls whose worker is lost.
+        Is given the entries of a lost worker.
     gpu : str
-        ``auto``: also one worker for each GPU of the cluster; ``only``: these alone; ``off``.
+        As for `RayExecutor`.
     device : bool or function
-        What `Walker` takes on a GPU.
+        The argument `device` of a `Walker` with a GPU.
     """
 
     def __init__(
@@ -134,7 +133,7 @@ class Crew:
         self.grow()
 
     def grow(self) -> None:
-        """Start the workers that are wanted and missing."""
+        """Start the missing workers."""
         self._grown = time.monotonic()
         wanted = self.wanted or max(1, int(self.ray.cluster_resources().get("CPU", 1)))
         devices = int(self.ray.cluster_resources().get("GPU", 0)) if self.gpu != "off" else 0
@@ -148,14 +147,14 @@ class Crew:
                 self.workers.append(Worker(handle, handle.ready.remote(), device=device))
 
     def references(self) -> dict[Any, Worker]:
-        """Return the references to wait for, each with its worker."""
+        """Return the worker of each reference to wait for."""
         owners = {w.starting: w for w in self.workers if w.starting is not None}
         return owners | {call: worker for worker in self.workers for call in worker.calls}
 
     def with_room(self, calls: int) -> list[Worker]:
-        """Return the workers that are ready and have at most so many calls in flight.
+        """Return the workers that are ready and have at most `calls` calls in flight.
 
-        A device has one: it goes on with what it has between two calls.
+        A device has one call at most, because it keeps walking between two calls.
         """
         return [
             w
@@ -164,7 +163,7 @@ class Crew:
         ]
 
     def has_started(self, worker: Worker) -> None:
-        """Record that a worker is ready, or that it could not start."""
+        """Record that a worker is ready or could not start."""
         reference, worker.starting = worker.starting, None
         try:
             version, host, process, worker.room = self.ray.get(reference, timeout=10)
@@ -173,7 +172,7 @@ class Crew:
             worker.retry_at = time.monotonic() + min(10.0, 0.25 * 2**worker.failures)
             logger.info("a worker did not start: %s", gist(error))
             if worker.device and self.gpu == "auto" and worker.failures >= DEVICE_FAILURES:
-                logger.warning("a GPU of the cluster is left alone: %s", gist(error))
+                logger.warning("a GPU of the cluster is not used: %s", gist(error))
                 self.unusable += 1
                 self.workers.remove(worker)
                 self._kill(worker, restart=False)
@@ -189,7 +188,7 @@ class Crew:
         worker.name, worker.failures, self._ever_ready = f"{host}/{process}", 0, True
 
     def lost(self, worker: Worker) -> None:
-        """Take back what was sent to a worker that died, and wait for it to be ready again."""
+        """Take back the entries of a worker that died, and wait for it to be ready again."""
         self.deaths += 1
         for entries in worker.calls.values():
             self.take_back(entries)
@@ -205,7 +204,7 @@ class Crew:
         self.lost(worker)
 
     def tend(self) -> None:
-        """Kill workers that hang, replace those that could not start, add some for new cores."""
+        """Kill workers that hang, replace workers that could not start, add some for new cores."""
         now = time.monotonic()
         for worker in self.workers:
             if worker.calls and now - worker.since > self.hang_seconds:
@@ -243,7 +242,7 @@ class Crew:
 
 
 def crew_on(ray: Any, owned: bool, *arguments: Any) -> Crew:
-    """Return a `Crew`; if none can be made, stop a Ray that this process started."""
+    """Return a `Crew`; if it cannot be made, stop the Ray that this process started."""
     try:
         return Crew(ray, *arguments)
     except BaseException:

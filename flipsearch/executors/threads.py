@@ -1,6 +1,6 @@
-"""The default executor: one thread a core in this process, no start-up cost.
+"""Run walks on threads of this process, one a core; this is the default executor.
 
-The jitted walk holds no lock of the interpreter, so threads run truly in parallel.
+Jitted walks release the interpreter's lock, so the threads run in parallel. They start at once.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class ThreadExecutor(QueueExecutor):
     Parameters
     ----------
     workers : int, optional
-        Threads; the cores this process may use by default.
+        Number of threads; by default the number of cores that this process may use.
     walk : function
-        From a task to its outcome.
+        Returns the outcome of a task.
     """
 
     name = "threads"
@@ -46,11 +46,11 @@ class ThreadExecutor(QueueExecutor):
 
     @property
     def capacity(self) -> int:
-        """Return room for one running and one waiting task of each worker."""
+        """The number of one running and one waiting task for each worker."""
         return 2 * self.workers
 
     def close(self) -> None:
-        """Drop tasks that wait, let those that run end."""
+        """Drop waiting tasks and let running ones end."""
         super().close()
         for _ in self._threads:
             self._tasks.put(None)

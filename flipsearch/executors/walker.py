@@ -1,11 +1,11 @@
-"""What runs inside a worker process elsewhere: walks, several a call, and other pure functions.
+"""Run walks, several a call, and other pure functions inside a remote worker process.
 
-Nothing heavy is imported before the process has been told where numba may keep compiled code:
-in a folder of this node's own, because caches on a shared file system are corrupted by races, and
-owned by this user alone, because what numba reads from its cache it executes.
+Heavy imports wait until the process knows the folder for numba's compiled code. The folder is on
+the node's own disk, because races corrupt caches on a shared file system. Only this user may write
+to it, because numba executes the code that it reads from its cache.
 
-Invariant: a call never raises for what a task does; it answers with packed outcomes, or with the
-kind and text of the error in place of an outcome.
+Invariant: a call never raises the error of a task. It answers with packed outcomes, and with the
+kind and text of an error in place of an outcome.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 DEVICE_SECONDS = 2.0
-"""A call to a device lasts about so long at most."""
+"""Longest duration of a call to a device, in seconds, approximately."""
 
 if TYPE_CHECKING:
     from flipsearch.executors import Executor
@@ -37,12 +37,12 @@ class Walker:
     Parameters
     ----------
     walk : function, optional
-        From a task to its outcome; the numba engine by default.
+        Returns the outcome of a task; by default the numba engine.
     driver : str
-        `machine` of the driver; elsewhere compiled code is kept in a folder of the node's own
-        instead of beside the package, unless NUMBA_CACHE_DIR says where.
+        The driver's `machine`. On another machine compiled code is kept in the folder
+        NUMBA_CACHE_DIR, or else in a private folder of the node.
     device : bool or function
-        Whether this worker walks on a GPU, thousands of tasks at once, instead of on a core; a
+        Whether this worker walks on a GPU, thousands of tasks at once, instead of on a core. A
         function makes the device.
     """
 
@@ -66,7 +66,10 @@ class Walker:
         self._done: dict[int, WalkOutcome] = {}
 
     def ready(self) -> tuple[str, str, int, int]:
-        """Return this package's version here, host, process number, and tasks a call; 0: few."""
+        """Return the package's version, host, process number and the device's room for tasks.
+
+        The room is 0 for a core.
+        """
         from flipsearch import __version__
 
         room = 0 if self._device is None else self._device.capacity
@@ -80,18 +83,19 @@ class Walker:
         Parameters
         ----------
         tasks : sequence of (WalkTask, int)
-            The number is the place of its start state in `starts`, or -1 if the task has it.
+            A task and the place of its start in `starts`, or -1 if the task has its start.
         *starts : uint64 arrays
-            States from the object store: read-only, so they are copied.
+            Read-only states from the object store.
 
         Returns
         -------
         records : list
-            One a task: what `flipsearch.executors.answers.seal` makes, or ("error", kind, text).
+            For each task the record of `flipsearch.executors.answers.seal`, or
+            ("error", kind, text).
         words : uint64 array
             The states of all records.
         seconds : float
-            Spent walking, without compiling.
+            Time spent walking, without compiling.
         """
         import numpy as np
 
@@ -125,24 +129,25 @@ class Walker:
     def walk_on_device(
         self, tasks: Sequence[tuple[int, WalkTask | None, int]], hurry: bool, *starts: Any
     ) -> tuple[list[Any], Any, float]:
-        """Hand tasks to the device; return those of them that are finished after some seconds.
+        """Submit tasks to the device; return the outcomes that are finished after some seconds.
 
-        A walk on a device may last minutes. So a task that is not finished stays there, is asked
-        for again by later calls, and its worker is not taken for one that hangs.
+        A walk on a device may last minutes. An unfinished task stays on the device, and later
+        calls ask for it again. Its worker therefore answers in time and does not seem to hang.
 
         Parameters
         ----------
         tasks : sequence of (int, WalkTask or None, int)
-            A number of the driver's own; the task, or None for one that is there already; the
-            place of its start state in `starts`, or -1 if the task has it.
+            The driver's number for the task; the task, or None if it is on the device already; the
+            place of its start in `starts`, or -1 if the task has its start.
         hurry : bool
-            End all walks where they are, drop those that have not begun.
+            End all walks at their present step, and drop tasks that have not begun.
         *starts : uint64 arrays
 
         Returns
         -------
         records, words, seconds
-            As `walk`; ("running", "", "") for a task that is still there, ("dropped", "", "").
+            As for `walk`. The record of a task is ("running", "", "") if it is still on the
+            device, ("dropped", "", "") if it was dropped.
         """
         import numpy as np
 
@@ -187,7 +192,7 @@ class Walker:
             return "error", str(error)[:1000]
 
     def _warm_up(self, task: WalkTask) -> None:
-        """Compile the walk of a task, one process of this node at a time; others load it."""
+        """Compile the walk of a task in one process of this node at a time; others load it."""
         from flipsearch.walk import engine
 
         key = (type(task).__name__, task.ring, task.start.shape[2], task.capacity // 64)
@@ -199,7 +204,7 @@ class Walker:
 
 
 def machine() -> str:
-    """Return a name of this machine, or container, until it is booted again."""
+    """Return a name of this machine or container, which changes at each boot."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -208,7 +213,7 @@ def machine() -> str:
 
 
 def private_folder() -> Path:
-    """Return a folder on this node's own disk that only this user can write."""
+    """Return a folder on this node's own disk to which only this user can write."""
     user = os.getuid() if hasattr(os, "getuid") else 0
     folder = Path(tempfile.gettempdir()) / f"flipsearch-{user}"
     with suppress(OSError):
@@ -222,7 +227,7 @@ def private_folder() -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file among the processes of this node, where the system has such locks."""
+    """Hold a lock file among the processes of this node, if the system has such locks."""
     try:
         import fcntl
     except ImportError:

@@ -106,17 +106,43 @@ def chained(inputs: int, shared: list[Step], rows: list[list[tuple[int, int]]]) 
         The outputs as sums of inputs and shared sums.
     """
     steps = list(shared)
-    outputs: list[Output] = []
-    for row in rows:
-        if not row:
-            outputs.append((0, 0))
-            continue
-        coefficient, variable = row[0]
-        for q, y in row[1:]:
-            steps.append((coefficient, variable, q, y))
-            coefficient, variable = 1, inputs + len(steps) - 1
-        outputs.append((coefficient, variable))
-    return Program(inputs, tuple(steps), tuple(outputs))
+    outputs = tuple(summed(row, inputs, steps) for row in rows)
+    return Program(inputs, tuple(steps), outputs)
+
+
+def summed(terms: Sequence[Output], inputs: int, steps: list[Step]) -> Output:
+    """Add up terms (coefficient, variable), a step each, and return where the sum is.
+
+    Parameters
+    ----------
+    terms : sequence of (coefficient, variable)
+        None of them for the zero form.
+    inputs : int
+        Number of input variables of the program.
+    steps : list of steps
+        Of the program so far; those of the sum are appended.
+    """
+    if not terms:
+        return 0, 0
+    coefficient, variable = terms[0]
+    for q, y in terms[1:]:
+        steps.append((coefficient, variable, q, y))
+        coefficient, variable = 1, inputs + len(steps) - 1
+    return coefficient, variable
+
+
+def plain_programs(scheme: Scheme) -> tuple[Program, Program, Program]:
+    """Return programs (left, right, output) that add up each linear form on its own."""
+    u, v, w = scheme.factors
+    left, right, output = (
+        chained(
+            matrix.shape[1],
+            [],
+            [[(int(row[k]), int(k)) for k in row.nonzero()[0]] for row in matrix],
+        )
+        for matrix in (u, v, w.T)
+    )
+    return left, right, output
 
 
 def transposed(program: Program) -> Program:
@@ -133,22 +159,13 @@ def transposed(program: Program) -> Program:
     inputs = len(program.outputs)
     steps: list[Step] = []
 
-    def added(terms: list[tuple[int, int]]) -> tuple[int, int]:
-        if not terms:
-            return 0, 0
-        coefficient, variable = terms[0]
-        for q, y in terms[1:]:
-            steps.append((coefficient, variable, q, y))
-            coefficient, variable = 1, inputs + len(steps) - 1
-        return coefficient, variable
-
     for index in range(len(program.steps) - 1, -1, -1):
-        coefficient, variable = added(uses[program.inputs + index])
+        coefficient, variable = summed(uses[program.inputs + index], inputs, steps)
         if coefficient:
             p, x, q, y = program.steps[index]
             uses[x].append((p * coefficient, variable))
             uses[y].append((q * coefficient, variable))
-    outputs = tuple(added(uses[x]) for x in range(program.inputs))
+    outputs = tuple(summed(uses[x], inputs, steps) for x in range(program.inputs))
     return Program(inputs, tuple(steps), outputs)
 
 

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 
 from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.programs import Program, Reduction, reduction_of
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme, naive_scheme, rational_scheme
 
@@ -32,6 +33,23 @@ def strassen(ring: Ring = Ring.ZT) -> Scheme:
     """Return Strassen's scheme, 7 products."""
     u, v, w = (_matrix(text) for text in STRASSEN)
     return Scheme(parse_format("2x2x2"), Ring.ZT, u, v, w).over(ring)
+
+
+def winograd() -> Reduction:
+    """Return Winograd's programs of 15 additions for 2x2x2; one sum is used three times."""
+    left = Program(
+        4,
+        ((1, 2, 1, 3), (1, 4, -1, 0), (1, 0, -1, 2), (1, 1, -1, 5)),
+        ((1, 0), (1, 1), (1, 7), (1, 3), (1, 4), (1, 5), (1, 6)),
+    )
+    right = Program(
+        4,
+        ((1, 1, -1, 0), (1, 3, -1, 4), (1, 3, -1, 1), (1, 5, -1, 2)),
+        ((1, 0), (1, 2), (1, 3), (1, 7), (1, 4), (1, 5), (1, 6)),
+    )
+    sums = ((1, 0, 1, 1), (1, 0, 1, 5), (1, 8, 1, 6), (1, 8, 1, 4), (1, 10, 1, 2))
+    output = Program(7, (*sums, (1, 9, -1, 3), (1, 9, 1, 4)), ((1, 7), (1, 12), (1, 11), (1, 13)))
+    return reduction_of(parse_format("2x2x2"), left, right, output)
 
 
 def product(first: Scheme, second: Scheme) -> Scheme:

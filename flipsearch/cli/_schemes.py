@@ -20,8 +20,9 @@ from flipsearch.catalogue.portions import bytes_of, portions
 from flipsearch.cli.output import StatusLine, complain, print_json, print_table
 from flipsearch.errors import FlipsearchError, LiftError, NotFoundError, UsageError
 from flipsearch.files import Progress, Read, file_name, read_many, to_bytes, write_atomically
-from flipsearch.files.write import BINARY
+from flipsearch.files.write import BINARY, THREEFOLD, parts_of
 from flipsearch.formats import MatrixProduct
+from flipsearch.formats.named import named_format
 from flipsearch.rings import parse_ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
@@ -99,6 +100,7 @@ def _described(scheme: Scheme) -> dict[str, Any]:
 def run_import(arguments: argparse.Namespace) -> int:
     """Read, verify and store; 1 if something was rejected."""
     ring = parse_ring(arguments.ring) if arguments.ring else None
+    form = named_format(arguments.format) if arguments.format else None
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError("--workers must be 1 or more")
     for path in arguments.paths:
@@ -114,7 +116,9 @@ def run_import(arguments: argparse.Namespace) -> int:
             f"in {time.monotonic() - start:.0f} s"
         )
 
-    reads = read_many(arguments.paths, ring=ring, workers=arguments.workers, progress=progress)
+    reads = read_many(
+        arguments.paths, ring=ring, format_=form, workers=arguments.workers, progress=progress
+    )
     tally = _Tally(arguments.equivalence)
     try:
         if arguments.dry_run:
@@ -301,17 +305,23 @@ def run_export(arguments: argparse.Namespace) -> int:
         for name in ids:
             record = catalogue.schemes.get(name)
             scheme = record.scheme
-            shared = record.reduction if to == "reduced" else None
-            data = to_bytes(scheme, to, {"source": record.source}, shared)
+            shared = record.reduction if to in ("reduced", "slp") else None
             if output is None:
+                data = to_bytes(scheme, to, {"source": record.source}, shared)
                 sys.stdout.write(data.decode())
                 continue
             path = output / file_name(scheme, to) if several else output
-            write_atomically(path, data, force=arguments.force)
-            if arguments.json:
-                print_json({"file": str(path), **_described(scheme)})
+            if to in THREEFOLD:
+                parts = parts_of(scheme, to, shared)
+                files = {path.with_stem(f"{path.stem}_{part}"): parts[part] for part in parts}
             else:
-                print(path)
+                files = {path: to_bytes(scheme, to, {"source": record.source}, shared)}
+            for file, data in files.items():
+                write_atomically(file, data, force=arguments.force)
+                if arguments.json:
+                    print_json({"file": str(file), **_described(scheme)})
+                else:
+                    print(file)
     return 0
 
 

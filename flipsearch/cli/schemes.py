@@ -28,6 +28,7 @@ def register(commands: Any) -> None:
     load.add_argument("--dry-run", action="store_true", help="read and verify, store nothing")
     load.add_argument("--source", metavar="TEXT", help="where the schemes come from")
     load.add_argument("--ring", help="accept this ring only: F2, F3, ZT, Z or Q")
+    load.add_argument("--format", help="accept this format only, also from files that name none")
     load.add_argument("--rejects", metavar="FILE", help="also write the reject report to a file")
     load.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
 
@@ -36,8 +37,11 @@ def register(commands: Any) -> None:
     export.add_argument(
         "--to",
         default="json",
-        choices=("json", "txt", "npz", "exp", "m", "mpl", "npy", "scheme", "reduced"),
-        help="file format (default: json); reduced: JSON with shared sums, after `reduce`",
+        choices=(
+            *("json", "txt", "npz", "exp", "m", "mpl", "npy", "scheme", "reduced", "sms", "slp"),
+        ),
+        help="file format (default: json); reduced: JSON with shared sums, after `reduce`; "
+        "sms, slp: three files, _L, _R and _P",
     )
     export.add_argument(
         "-o", "--output", metavar="FILE", help="file to write, or a folder for several"

@@ -1,9 +1,10 @@
-"""numpy files: AlphaTensor's ``.npz`` and flip-cpd's ``.npy``.
+"""numpy files: U, V and W in ``.npz`` and ``.npy``, compressed rows, and flip-cpd's flat array.
 
-``.npz``: keys ``"n,m,p"``, three factors d x R each, as one array (3, d, R) or as an object array
-of three; W holds C transposed. ``.npy`` of flip-cpd: one int64 array of numerator and denominator
-alternating, blocks U, V, W, each R x d row by row; W holds C, not transposed; which format it is
-must be found out.
+An ``.npz`` archive holds three matrices under any of the usual names, their compressed rows
+(``u_indptr``, ``u_indices``, ``u_numerators``, ``u_denominators``), or a member ``"n,m,p"`` for
+each scheme, as AlphaTensor's does: one array (3, d, R) or an object array of three. A ``.npy``
+file holds three stacked matrices, or numerators and denominators alternating: blocks U, V, W, each
+R x d row by row, W as C, not transposed.
 
 Invariant: headers are matched by a pattern, never evaluated; object arrays go through
 `flipsearch.files.pickled`; sizes are checked before anything is allocated.
@@ -11,38 +12,45 @@ Invariant: headers are matched by a pattern, never evaluated; object arrays go t
 
 from __future__ import annotations
 
+import io
+import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from flipsearch.errors import FormatError
-from flipsearch.files import numbers
-from flipsearch.files.claims import PLAIN, TRANSPOSED, Claim, terms_of
-from flipsearch.files.limits import check_sides
+from flipsearch.files import numbers, unpack
+from flipsearch.files.claims import PLAIN, Claim, terms_of
+from flipsearch.files.limits import LARGEST_RANK, check_sides
+from flipsearch.files.matrices import Said, claims_of, said_in, triple_in
+from flipsearch.files.numbers import Array
 from flipsearch.files.pickled import read_object_array
 from flipsearch.files.shapes import formats_of_length
-from flipsearch.formats import MatrixProduct
+from flipsearch.formats import LARGEST_SIDE, MatrixProduct
 
 MAGIC = b"\x93NUMPY"
 _HEADER = re.compile(
-    rb"\s*\{\s*'descr':\s*'([<>|=]?[a-zA-Z]\d{0,2})',\s*'fortran_order':\s*(True|False),"
+    rb"\s*\{\s*'descr':\s*'([<>|=]?[a-zA-Z]\d{0,7})',\s*'fortran_order':\s*(True|False),"
     rb"\s*'shape':\s*\(([\d,\s]*)\),?\s*\}\s*"
 )
-_NUMERIC = re.compile(r"[<>|=]?[iuf][1248]")
+_NUMERIC = re.compile(r"[<>|=]?(?:[iuf][1248]|b1|c8|c16|[SU]\d{1,7})")
 _KEY = re.compile(r"(\d{1,3})\s*[,x]\s*(\d{1,3})\s*[,x]\s*(\d{1,3})")
+_PARTS = ("indptr", "indices", "data")
+_NONE = np.zeros(0)
 
 
-def read_npy(data: bytes) -> npt.NDArray[Any] | list[Any]:
+def read_npy(data: bytes) -> Array | list[Any]:
     """Return the array of a ``.npy`` file, or the elements of an object array.
 
     Raises
     ------
     FormatError
-        It is no such file, cut short, or holds something else than numbers.
+        It is no such file, cut short, or holds something else than numbers or text.
     """
     if data[:6] != MAGIC or len(data) < 12:
         raise FormatError("it is no .npy file")
@@ -63,77 +71,134 @@ def read_npy(data: bytes) -> npt.NDArray[Any] | list[Any]:
     if not _NUMERIC.fullmatch(code):
         raise FormatError(f"the .npy file holds {code} instead of numbers")
     kind = np.dtype(code)
-    if len(body) != math.prod(shape) * kind.itemsize:
+    if len(body) != math.prod(shape) * kind.itemsize or not kind.itemsize:
         raise FormatError("the .npy file is not as long as its header says")
     order: Any = "F" if match[2] == b"True" else "C"
     return np.frombuffer(body, dtype=kind).reshape(shape, order=order)
 
 
-def claims_in(key: str, data: bytes) -> Iterator[Claim]:
-    """Yield the alternative claims of a ``.npy`` content.
-
-    Three matrices are a member of AlphaTensor's archive, whatever surrounds them; a flat array of
-    integers is flip-cpd's.
-
-    Raises
-    ------
-    FormatError
-        It is neither.
-    """
-    array = read_npy(data)
-    if isinstance(array, list) or array.ndim == 3:
-        yield claim_of_member(key, array)
-    else:
-        yield from claims_of_vector(array)
+def is_one_scheme(names: list[str]) -> bool:
+    """Whether members of these names make one scheme: U, V and W, not a scheme each."""
+    return bool(names) and all(
+        name.endswith(".npy") and not _KEY.fullmatch(name[:-4]) for name in names
+    )
 
 
-def claim_of_member(key: str, array: npt.NDArray[Any] | list[Any]) -> Claim:
-    """Return what one member of an ``.npz`` file claims.
+def claims_in(key: str, data: bytes, said: Said) -> Iterator[Claim]:
+    """Yield the alternative claims of a ``.npy`` file.
 
     Parameters
     ----------
     key : str
-        Name of the member without ``.npy``; ``"n,m,p"`` gives the sizes, otherwise they follow
-        from the lengths of the factors.
-    array : array of shape (3, d, R), or three arrays of shape (d, R)
-        The member as `read_npy` returns it.
+        Name of a member; ``"n,m,p"`` gives the sizes.
+    data : bytes
+        The content.
+    said : Said
+        What else is known.
 
     Raises
     ------
     FormatError
-        It holds no three factors that fit.
+        It holds no scheme.
     """
-    factors = list(array)
-    if len(factors) != 3 or any(getattr(factor, "ndim", 0) != 2 for factor in factors):
-        raise FormatError(f"member {key[:30]!r} does not hold three factor matrices")
-    match = _KEY.fullmatch(key)
-    lengths = [len(factor) for factor in factors]
-    sides = check_sides([int(side) for side in match.groups()]) if match else _sides(lengths)
-    form = MatrixProduct(*sides)
-    if tuple(lengths) != form.dimensions:
-        raise FormatError(f"member {key[:30]!r} has factors of {lengths} entries, not {form}'s")
-    rows = (
-        numbers.from_array(np.ascontiguousarray(factor.T), name)
-        for factor, name in zip(factors, "UVW", strict=True)
-    )
-    return terms_of(form, *rows, order=TRANSPOSED)
+    array = read_npy(data)
+    if match := _KEY.fullmatch(key):
+        form = MatrixProduct(*check_sides([int(side) for side in match.groups()]))
+        said = replace(said, format=form)
+    if isinstance(array, list):
+        yield from claims_of([np.asarray(item) for item in array], said)
+    elif array.ndim in (3, 4):
+        axis = next((k for k, side in enumerate(array.shape) if side == 3), None)
+        if axis is None:
+            raise FormatError(f"an array of shape {array.shape} is no stack of three matrices")
+        yield from claims_of(list(np.moveaxis(array, axis, 0)), said)
+    else:
+        yield from claims_of_vector(array)
 
 
-def _sides(lengths: list[int]) -> tuple[int, int, int]:
-    """Return n, m, p from nm, mp, np."""
-    a, b, c = lengths
-    if min(lengths) < 1 or max(lengths) > 256:
-        raise FormatError(f"factors of {lengths} entries belong to no format")
-    n, m, p = (
-        math.isqrt(top // below) if top % below == 0 else 0
-        for top, below in ((a * c, b), (a * b, c), (b * c, a))
-    )
-    if (n * m, m * p, n * p) != (a, b, c):
-        raise FormatError(f"factors of {lengths} entries belong to no matrix product")
-    return check_sides((n, m, p))
+def claims_in_archive(data: bytes, said: Said) -> Iterator[Claim]:
+    """Yield the alternative claims of an ``.npz`` archive of one scheme.
+
+    Raises
+    ------
+    FormatError
+        It holds no scheme, with one sentence for all of its members.
+    """
+    members: dict[str, Any] = {}
+    for name, content in unpack.zip_members(io.BytesIO(data)):
+        if isinstance(content, FormatError):
+            raise FormatError(f"member {name[:40]!r}: {content}")
+        members[name.removesuffix(".npy")] = content
+    values = {key: _value(content) for key, content in members.items() if content[:6] == MAGIC}
+    facts = {key: item for key, item in values.items() if not isinstance(item, np.ndarray)}
+    facts |= {key: item.tolist() for key, item in values.items() if _is_fact(item)}
+    for text in [item for item in facts.values() if isinstance(item, str)]:
+        try:
+            more = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        facts |= more if isinstance(more, dict) else {}
+    if said.format is None:
+        said = said_in(facts)
+    factors = triple_in({k: x for k, x in values.items() if not _is_fact(x)})
+    factors = factors or _compressed(values, said)
+    if factors is None:
+        shown = ", ".join(sorted(values)[:6])
+        raise FormatError(f"its arrays {shown[:120]} are no U, V and W under any usual name")
+    yield from claims_of([np.asarray(factor) for factor in factors], replace(said, named=True))
 
 
-def claims_of_vector(array: npt.NDArray[Any]) -> Iterator[Claim]:
+def _value(content: bytes) -> Any:
+    """Return the array of a member, or its text."""
+    try:
+        array = read_npy(content)
+    except FormatError:
+        return None
+    if isinstance(array, list) or array.dtype.kind not in "SU" or array.size != 1:
+        return array
+    text = array.reshape(-1)[0]
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+
+
+def _is_fact(item: Any) -> bool:
+    """Whether an array holds sizes or the like, not entries."""
+    if not isinstance(item, np.ndarray):
+        return False
+    return item.ndim < 2 and item.size < 4 and item.dtype.kind in "iu"
+
+
+def _compressed(values: Mapping[str, Any], said: Said) -> list[Array] | None:
+    """Return U, V and W of compressed sparse rows, R rows each; None if there are none."""
+    plain = {key.lower(): x for key, x in values.items() if isinstance(x, np.ndarray)}
+    if not all(f"{letter}_{part}" in plain for letter in "uvw" for part in _PARTS[:2]):
+        return None
+    factors = []
+    for slot, letter in enumerate("uvw"):
+        starts, columns, data = (plain.get(f"{letter}_{part}", _NONE) for part in _PARTS[:3])
+        above = plain.get(f"{letter}_numerators", data)
+        below = plain.get(f"{letter}_denominators", np.ones_like(columns))
+        if any(x.ndim != 1 or x.dtype.kind not in "iuf" for x in (starts, columns, above, below)):
+            raise FormatError(f"the arrays {letter}_indptr, {letter}_indices, ... are not flat")
+        starts = starts.astype(np.int64)
+        counts = starts[1:] - starts[:-1]
+        if len(counts) > LARGEST_RANK or (counts < 0).any() or counts.sum() != len(columns):
+            raise FormatError(f"{letter}_indptr does not count the entries of its rows")
+        if (below == 0).any() or len(below) != len(above):
+            raise FormatError("a denominator is 0 or missing")
+        width = int(columns.max(initial=0)) + 1
+        if width > LARGEST_SIDE**2:
+            raise FormatError(f"a row of {width} entries belongs to a side above {LARGEST_SIDE}")
+        if said.format is not None:
+            width = said.format.dimensions[slot]
+        ratios = zip(above.tolist(), below.tolist(), strict=True)
+        exact = [x if y == 1 else numbers.fraction(x) / Fraction(y) for x, y in ratios]
+        rows = np.repeat(np.arange(len(counts)), counts)
+        shape = len(counts), width
+        factors.append(numbers.scattered(shape, rows, columns, exact, letter.upper()))
+    return factors
+
+
+def claims_of_vector(array: Array) -> Iterator[Claim]:
     """Yield the alternative claims of a flip-cpd ``.npy`` file, one a format that fits.
 
     Raises
@@ -142,7 +207,7 @@ def claims_of_vector(array: npt.NDArray[Any]) -> Iterator[Claim]:
         It is no flat array of integer pairs.
     """
     if array.dtype.kind not in "iu":
-        raise FormatError("the .npy file holds no flat array of integers")
+        raise FormatError("the .npy file holds no flat array of integers and no three matrices")
     if array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape) or array.size % 2:
         raise FormatError(f"an array of shape {array.shape} is no list of integer pairs")
     flat, _ = numbers.from_array(array.reshape(1, -1), "the array")
@@ -159,4 +224,4 @@ def claims_of_vector(array: npt.NDArray[Any]) -> Iterator[Claim]:
                 )
             )
             at = part.stop
-        yield terms_of(form, *factors, order=PLAIN)
+        yield terms_of(form, *factors, order=PLAIN, said=False)

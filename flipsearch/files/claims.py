@@ -3,7 +3,8 @@
 A reader of a file format only extracts a `Claim`: three factor matrices, and what the file says
 about them. `settle` decides. It tries what the file says first, then the other orientation of W
 (files hold the output matrix transposed or not), then the finite fields, and returns the first
-reading that satisfies all Brent equations. File names are never asked.
+reading that satisfies all Brent equations. Where a file names no format, all that fit are tried;
+only if several hold, the name of the file is asked.
 
 Invariant: `settle` returns only schemes that `flipsearch.verify` has proved. Candidates are
 screened first by evaluating both sides at points modulo a small prime; that can only reject what
@@ -13,6 +14,7 @@ is wrong, so the screen costs no scheme, and it bounds the time spent on hostile
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -28,6 +30,9 @@ from flipsearch.verify import verify
 
 _SCREEN = {0: (8191, 2), 2: (2, 16), 3: (3, 12)}
 _SMALL = 1 << 10
+_BY_ACCIDENT = 36
+"""Brent equations that numbers without a word have to satisfy to be taken for a scheme."""
+_SIZES = re.compile(r"(?<![\dx])\d{1,2}x\d{1,2}x\d{1,2}(?![\dx])")
 _EXPLAINABLE = 2 * 10**9
 _MOST_LONG_PRODUCTS = 2 * 10**7
 _GROWING = (Ring.ZT, Ring.Z, Ring.Q)
@@ -54,7 +59,10 @@ class Claim:
     meta : mapping
         Provenance that the file carries.
     programs : (left, right, output), optional
-        Of the addition-reduced form: how the file adds the factors up.
+        How the file adds the factors up, where it holds programs.
+    said : bool
+        Whether the file says that it holds a scheme of this format. Otherwise the format has to
+        be the only one that fits, and too large to fit by accident.
     """
 
     format: Format
@@ -66,6 +74,7 @@ class Claim:
     order: str = TRANSPOSED
     meta: Mapping[str, str] = field(default_factory=dict)
     programs: tuple[Program, Program, Program] | None = None
+    said: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,13 +99,17 @@ def terms_of(
     Raises
     ------
     FormatError
-        The factors have different numbers of rows, or an absurd one.
+        The factors have different numbers of rows, an absurd one, or rows of another length.
     """
     lengths = {len(matrix) for matrix, _ in (u, v, w)}
     if len(lengths) != 1:
         raise FormatError("U, V and W have different numbers of products")
     check_rank(format_, lengths.pop())
-    for matrix, _ in (u, v, w):
+    for name, (matrix, _), dimension in zip("UVW", (u, v, w), format_.dimensions, strict=True):
+        if matrix.shape[1] != dimension:
+            raise FormatError(
+                f"a row of {name} has {matrix.shape[1]} entries instead of {dimension}"
+            )
         if matrix.size and not (
             matrix.min() > -LARGEST_COEFFICIENT and matrix.max() < LARGEST_COEFFICIENT
         ):
@@ -112,8 +125,13 @@ def terms_of(
     )
 
 
-def settle(claims: Iterable[Claim], ring: Ring | None = None) -> Settled:
-    """Return the first reading of the claims that is a scheme, proved.
+def settle(
+    claims: Iterable[Claim],
+    ring: Ring | None = None,
+    format_: Format | None = None,
+    source: str = "",
+) -> Settled:
+    """Return the one reading of the claims that is a scheme, proved.
 
     Parameters
     ----------
@@ -122,28 +140,69 @@ def settle(claims: Iterable[Claim], ring: Ring | None = None) -> Settled:
     ring : Ring, optional
         Accept this ring only, instead of finding one out: characteristic 0, then F2, then F3. Z
         includes ZT, and Q both.
+    format_ : Format, optional
+        Accept this format only.
+    source : str
+        Name of the file. A format named there decides between readings that all hold.
 
     Raises
     ------
     FormatError
-        The entries cannot be those of a scheme at all, or not be verified in reasonable time.
+        The entries cannot be those of a scheme at all, not be verified in reasonable time, or
+        several formats fit.
     InvalidSchemeError
         No reading satisfies the Brent equations.
     """
     first: Claim | None = None
+    found: dict[str, Settled] = {}
+    named = _SIZES.findall(source)
     for claim in claims:
-        first = first or claim
-        for order, w in _orders(claim):
-            for target in _rings(claim, ring):
-                try:
-                    scheme = _reading(claim, w, target)
-                except InvalidSchemeError:
-                    continue
-                if scheme is not None:
-                    return Settled(scheme, order, claim.meta, claim.programs)
+        name = str(claim.format)
+        asked = format_ is None or claim.format == format_
+        if first is None or (asked and format_ not in (None, first.format)):
+            first = claim
+        settled = _settled(claim, ring) if asked and name not in found else None
+        if settled is None:
+            continue
+        if claim.said or format_ is not None or name in named:
+            return settled
+        found[name] = settled
     if first is None:
         raise FormatError("its length fits no format")
-    raise InvalidSchemeError(_why(first, ring))
+    if format_ not in (None, first.format):
+        raise FormatError(
+            f"it is for {first.format}, not for {format_}"
+            if first.said
+            else f"its numbers are not as many as a scheme for {format_} has"
+        )
+    if not found:
+        raise InvalidSchemeError(_why(first, ring))
+    (settled, *others) = found.values()
+    name = str(settled.scheme.format)
+    if math.prod(settled.scheme.format.dimensions) < _BY_ACCIDENT:
+        raise FormatError(
+            f"so few numbers may be a scheme for {name} by accident: if they are one, add "
+            f"--format {name}"
+        )
+    if others:
+        raise FormatError(
+            f"it does not say what it is for, and {' and '.join(found)} fit: name one, --format "
+            f"{name}"
+        )
+    return settled
+
+
+def _settled(claim: Claim, ring: Ring | None) -> Settled | None:
+    """Return the first reading of a claim that is a scheme, proved."""
+    for order, w in _orders(claim):
+        for target in _rings(claim, ring):
+            try:
+                scheme = _reading(claim, w, target)
+            except InvalidSchemeError:
+                continue
+            if scheme is not None:
+                return Settled(scheme, order, claim.meta, claim.programs)
+    return None
 
 
 def _orders(claim: Claim) -> Iterator[tuple[str, IntArray]]:
@@ -159,11 +218,17 @@ def _orders(claim: Claim) -> Iterator[tuple[str, IntArray]]:
 
 
 def _rings(claim: Claim, ring: Ring | None) -> list[Ring]:
-    """Return the rings to try, Q standing for characteristic 0."""
+    """Return the rings to try, Q standing for characteristic 0.
+
+    A finite field that nobody named is tried for residues only: large coefficients or fractions
+    that happen to fit modulo 3 are an invalid scheme, not one over F3.
+    """
     if ring is not None:
         return [ring]
+    largest = max(int(np.abs(m).max(initial=1)) for m in (claim.u, claim.v, claim.w))
+    fields = [] if claim.denominators else [Ring.F2, Ring.F3][largest - 1 :]
     tried = [claim.ring] if claim.ring is not None else []
-    return tried + [other for other in (Ring.Q, Ring.F2, Ring.F3) if other not in tried]
+    return tried + [other for other in (Ring.Q, *fields) if other not in tried]
 
 
 def _reading(claim: Claim, w: IntArray, ring: Ring) -> Scheme | None:
@@ -267,7 +332,8 @@ def _plausible(claim: Claim, w: IntArray, characteristic: int) -> bool:
 
 def _why(claim: Claim, ring: Ring | None) -> str:
     """Say what fails: the first Brent equation where that is cheap to find."""
-    over = str(ring) if ring else "Z, F2 or F3" if claim.denominators is None else "Q, F2 or F3"
+    whole = Ring.Z if claim.denominators is None else Ring.Q
+    over = " or ".join(str(whole if r is Ring.Q and not ring else r) for r in _rings(claim, ring))
     form = claim.format
     text = f"not a scheme for {form} over {over}, W transposed or not"
     u, v, w = form.dimensions

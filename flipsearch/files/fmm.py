@@ -1,17 +1,16 @@
-"""JSON schemes: FMM's dense form, its addition-reduced form, matmulcatalog's sparse form, ours.
+"""JSON schemes: rows or columns of coefficients, sparse rows, bit masks, programs.
 
-All are one object with ``n`` (three sizes), ``m`` (the rank) and three factors whose rows are
-products, W holding C transposed:
+An object holds three factors under any of the usual names, W usually as C transposed, and mostly
+``n`` (three sizes) and ``m`` (the rank). Entries are integers, fractions such as ``"1/2"`` or
+floats. Other shapes are
 
-- dense: ``u``, ``v``, ``w`` as rows of integers, fractions as text such as ``"1/2"``;
-- reduced: ``u_fresh`` ... name shared sums by indices from the dimension on, and rows are lists
-  of ``{"index", "value"}``; ``w`` then has one row an *output*, over the products and the fresh
-  sums of products;
-- sparse: ``u_sparse`` ... map a row number to ``{"i": indices, "c": coefficients}``.
+- sparse: ``u_sparse`` ... map a row number to ``{"i": indices, "c": coefficients}``;
+- reduced: ``u_fresh`` ... name shared sums, see `flipsearch.files.reduced`;
+- masks: three integers a product, bit k for entry k, over F2.
 
-Ours is the dense form with the keys ``format``, ``ring``, ``hash`` and ``provenance`` added (and
-``tensor`` for formats that are sparse tensors), so that structured formats and finite fields
-survive the way out and back; other readers ignore them.
+Ours has rows, and the keys ``format``, ``ring``, ``hash`` and ``provenance`` besides (``tensor``
+for formats that are sparse tensors), so that structured formats and finite fields survive the way
+out and back; other readers ignore them.
 
 Invariant: whatever the object holds, the answer is a `Claim` or a `FormatError`.
 """
@@ -19,18 +18,20 @@ Invariant: whatever the object holds, the answer is a `Claim` or a `FormatError`
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from flipsearch.errors import FormatError, UsageError
+from flipsearch.errors import FormatError
 from flipsearch.files import numbers, reduced
 from flipsearch.files.claims import Claim, terms_of
-from flipsearch.files.limits import check_rank, check_sides
-from flipsearch.formats import Format, MatrixProduct, parse_format
-from flipsearch.formats.tensors import parse_tensor
-from flipsearch.rings import Ring, parse_ring
+from flipsearch.files.limits import check_rank
+from flipsearch.files.matrices import Said, claims_of, said_in, triple_in
+from flipsearch.files.tables import claims_of_masks
+from flipsearch.formats import Format
 
 _KEPT = ("source", "source_paper_url", "year", "authors", "lineage", "found-by")
-_CHARACTERISTIC_ZERO = (Ring.ZT, Ring.Z, Ring.Q)
+_MASKS = ("scheme_bitmasks", "bitmasks", "masks", "scheme", "terms", "products")
 
 
 def load_json(text: str | bytes) -> Any:
@@ -55,92 +56,63 @@ def _refuse_constant(name: str) -> Any:
     raise FormatError(f"it holds {name}, which is no coefficient")
 
 
-def claim_of(value: Any) -> Claim:
-    """Return what one JSON object claims.
+def claims_in(text: str, known: Said) -> Iterator[Claim]:
+    """Yield what the text of one JSON object claims, `known` where it says nothing.
 
     Raises
     ------
     FormatError
-        The object is not of one of the three forms.
+        The object holds no scheme.
     """
+    value = load_json(text)
     if not isinstance(value, dict):
         raise FormatError(f"expected a JSON object but found {type(value).__name__}")
     if value.get("commutative") is True:
         raise FormatError(
             "it is a commutative algorithm, which is no bilinear scheme and cannot recurse"
         )
-    format_ = _format(value)
-    ring = _ring(value)
-    said: dict[str, Any] = {"ring": ring, "meta": _meta(value)}
-    rank = value.get("m", value.get("rank"))
-    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int)):
-        raise FormatError("the rank 'm' is no integer")
-    if "u_sparse" in value:
-        factors = _sparse(value, format_, rank)
-    elif reduced.is_reduced(value):
-        said["programs"] = reduced.programs_in(value, format_, rank)
-        factors = tuple(reduced.factors_of(said["programs"]))
-    elif all(name in value for name in "uvw"):
-        for name in "uvw":
-            _check_rows(value[name], name, format_, rank)
-        factors = tuple(
-            numbers.matrix(value[name], columns, name.upper())
-            for name, columns in zip("uvw", format_.dimensions, strict=True)
+    said = replace(said_in(value), meta=_meta(value), named=True)
+    if said.format is None:
+        said = replace(said, format=known.format)
+    masks = next((value[key] for key in _MASKS if isinstance(value.get(key), list)), None)
+    factors = triple_in(value)
+    if "u_sparse" in value or reduced.is_reduced(value):
+        if said.format is None or said.rank is None:
+            raise FormatError("it has no sizes 'n', or no rank 'm', which its form needs")
+        check_rank(said.format, said.rank)
+        yield _by_parts(value, said, said.format, said.rank)
+    elif factors is not None:
+        rows = [len(factor) for factor in factors if isinstance(factor, list)]
+        if said.format is not None and len(rows) == 3:
+            check_rank(said.format, min(rows))
+        arrays = [numbers.array_of(x, name) for x, name in zip(factors, "UVW", strict=True)]
+        yield from claims_of(arrays, said)
+    elif masks is not None:
+        yield from claims_of_masks(masks, said)
+    elif said.format is not None or said.rank is not None:
+        shown = f" of {said.format}" if said.format is not None else ""
+        raise FormatError(
+            f"it describes a scheme{shown} and holds none: it has no factors 'u', 'v', 'w'"
         )
     else:
         raise FormatError("it has no factors 'u', 'v', 'w'")
-    return terms_of(format_, *factors, **said)
 
 
-def _check_rows(rows: Any, name: str, format_: Format, rank: int | None) -> None:
-    """Refuse a factor of a wrong or absurd number of rows before it is converted."""
-    if not isinstance(rows, list):
-        raise FormatError(f"{name.upper()} is not a list of rows")
-    if rank is not None and len(rows) != rank:
-        raise FormatError(f"it says rank {rank} but {name.upper()} has {len(rows)} rows")
-    check_rank(format_, len(rows))
+def _by_parts(value: dict[str, Any], said: Said, form: Format, rank: int) -> Claim:
+    """Return the claim of a sparse or a reduced object."""
+    programs = None
+    if "u_sparse" in value:
+        factors = [
+            numbers.from_array(_sparse(value.get(f"{name}_sparse"), name, rank, width), name)
+            for name, width in zip("uvw", form.dimensions, strict=True)
+        ]
+    else:
+        programs = reduced.programs_in(value, form, rank)
+        factors = reduced.factors_of(programs)
+    return terms_of(form, *factors, ring=said.ring, meta=said.meta, programs=programs)
 
 
-def _format(value: dict[str, Any]) -> Format:
-    named = value.get("format")
-    if named is not None:
-        if not isinstance(named, str):
-            raise FormatError("'format' is no text")
-        if named.startswith("tensor:"):
-            return _tensor(value.get("tensor"), named)
-        try:
-            form = parse_format(named)
-        except UsageError as error:
-            raise FormatError(str(error)[:200]) from None
-        if "n" in value and check_sides(value["n"]) != form.sides:
-            raise FormatError(f"its sizes 'n' are not those of {form}")
-        return form
-    if "n" not in value:
-        raise FormatError("it has no sizes 'n'")
-    return MatrixProduct(*check_sides(value["n"]))
-
-
-def _tensor(definition: Any, name: str) -> Format:
-    """Return a format that is a sparse tensor, from the definition that stands in the file."""
-    if not isinstance(definition, str):
-        raise FormatError("its format is a tensor, and 'tensor' does not define it")
-    form = parse_tensor(definition)
-    if form.name != name:
-        raise FormatError(f"'tensor' defines {form.name} instead of {name[:80]}")
-    return form
-
-
-def _ring(value: dict[str, Any]) -> Ring | None:
-    named = value.get("ring")
-    if named is None:
-        return Ring.F2 if value.get("z2") is True else None
-    try:
-        return parse_ring(str(named)[:20])
-    except UsageError as error:
-        raise FormatError(str(error)) from None
-
-
-def _meta(value: dict[str, Any]) -> dict[str, str]:
+def _meta(value: Mapping[str, Any]) -> dict[str, str]:
     kept: dict[str, str] = {}
     provenance = value.get("provenance")
     items = list(provenance.items()) if isinstance(provenance, dict) else []
@@ -150,33 +122,24 @@ def _meta(value: dict[str, Any]) -> dict[str, str]:
     return kept
 
 
-def _sparse(value: dict[str, Any], format_: Format, rank: int | None) -> tuple[Any, ...]:
-    """Return the factors of matmulcatalog's sparse form."""
-    if rank is None:
-        raise FormatError("a sparse scheme needs its rank 'm'")
-    check_rank(format_, rank)
-    factors = []
-    for name, columns in zip("uvw", format_.dimensions, strict=True):
-        rows = value.get(f"{name}_sparse")
-        if not isinstance(rows, dict) or len(rows) > rank:
-            raise FormatError(f"'{name}_sparse' is no object of at most {rank} rows")
-        dense: list[list[Any]] = [[0] * columns for _ in range(rank)]
-        for key, row in rows.items():
-            index = int(key) if key.isascii() and key.isdigit() and len(key) < 6 else rank
-            if index >= rank:
-                raise FormatError(f"row {key[:20]!r} of '{name}_sparse' is out of range")
-            at, coefficients = (row.get("i"), row.get("c")) if isinstance(row, dict) else (0, 0)
-            if not isinstance(at, list) or not isinstance(coefficients, list):
-                raise FormatError(f"row {key} of '{name}_sparse' has no lists 'i' and 'c'")
-            if len(at) != len(coefficients):
-                raise FormatError(f"row {key} of '{name}_sparse' has lists of two lengths")
-            for place, coefficient in zip(at, coefficients, strict=True):
-                dense[index][_index(place, columns)] = coefficient
-        factors.append(numbers.matrix(dense, columns, name.upper()))
-    return tuple(factors)
-
-
-def _index(place: Any, size: int) -> int:
-    if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < size:
-        raise FormatError(f"index {str(place)[:20]} is out of range (0 to {size - 1})")
-    return place
+def _sparse(rows: Any, name: str, rank: int, columns: int) -> numbers.Array:
+    """Return a factor of matmulcatalog's sparse form."""
+    if not isinstance(rows, dict) or len(rows) > rank:
+        raise FormatError(f"'{name}_sparse' is no object of at most {rank} rows")
+    places: list[tuple[int, int]] = []
+    values: list[Any] = []
+    for key, row in rows.items():
+        index = int(key) if key.isascii() and key.isdigit() and len(key) < 6 else rank
+        at, coefficients = (row.get("i"), row.get("c")) if isinstance(row, dict) else (0, 0)
+        if not isinstance(at, list) or not isinstance(coefficients, list):
+            raise FormatError(f"row {key[:20]} of '{name}_sparse' has no lists 'i' and 'c'")
+        if len(at) != len(coefficients):
+            raise FormatError(f"row {key[:20]} of '{name}_sparse' has lists of two lengths")
+        if index >= rank or any(type(k) is not int or not 0 <= k < columns for k in at):
+            raise FormatError(
+                f"row {key[:20]} or an index in it is out of range in '{name}_sparse'"
+            )
+        places += [(index, place) for place in at]
+        values += [x if type(x) is int else numbers.fraction(x) for x in coefficients]
+    at_rows, at_columns = zip(*places, strict=True) if places else ((), ())
+    return numbers.scattered((rank, columns), at_rows, at_columns, values, f"'{name}_sparse'")

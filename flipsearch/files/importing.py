@@ -35,6 +35,7 @@ _BATCH_BYTES = 1 << 20
 _BATCH_PIECES = 64
 _WORTH_IT = 4 << 20
 Factors = list[npt.NDArray[Any]]
+Only = tuple[Ring | None, Format | None]
 Packed = tuple[Read, Format | str, str, Factors]
 
 
@@ -52,6 +53,7 @@ def read_many(
     paths: Iterable[str | Path],
     *,
     ring: Ring | None = None,
+    format_: Format | None = None,
     workers: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[Read]:
@@ -61,7 +63,7 @@ def read_many(
     ----------
     paths : iterable of path
         What to read, in this order.
-    ring : Ring, optional
+    ring, format_ : optional
         As for `flipsearch.files.read_schemes`.
     workers : int, optional
         Processes; 1 stays in this one, the default is one a core. Small inputs (4 MB) are read
@@ -81,8 +83,7 @@ def read_many(
     """
     count = workers if workers is not None else available_cores()
     done = Progress()
-    pieces = chain.from_iterable(pieces_of(path) for path in paths)
-    batches = _batches(pieces)
+    batches = _batches(pieces_of(*paths))
     first: list[list[Piece]] = []
     if count > 1:
         size = 0
@@ -94,7 +95,8 @@ def read_many(
         if size <= _WORTH_IT:
             count = 1
     source = chain(first, batches)
-    results = _serial(source, ring) if count <= 1 else _parallel(source, ring, count)
+    only = (ring, format_)
+    results = _serial(source, only) if count <= 1 else _parallel(source, only, count)
     for batch, reads in results:
         for read in reads:
             good = read.scheme is not None
@@ -122,25 +124,25 @@ def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
 
 
 def _serial(
-    batches: Iterator[list[Piece]], ring: Ring | None
+    batches: Iterator[list[Piece]], only: Only
 ) -> Iterator[tuple[list[Piece], Iterator[Read]]]:
     for batch in batches:
-        yield batch, (read_piece(piece, ring) for piece in batch)
+        yield batch, (read_piece(piece, *only) for piece in batch)
 
 
 def _parallel(
-    batches: Iterator[list[Piece]], ring: Ring | None, workers: int
+    batches: Iterator[list[Piece]], only: Only, workers: int
 ) -> Iterator[tuple[list[Piece], Iterator[Read]]]:
     waiting: deque[tuple[list[Piece], Future[list[Packed]]]] = deque()
     with worker_pool(workers) as pool:
         try:
             for batch in islice(batches, workers + 1):
-                waiting.append((batch, pool.submit(_read_batch, batch, ring)))
+                waiting.append((batch, pool.submit(_read_batch, batch, only)))
             while waiting:
                 batch, future = waiting.popleft()
                 packed = future.result()
                 for following in islice(batches, 1):
-                    waiting.append((following, pool.submit(_read_batch, following, ring)))
+                    waiting.append((following, pool.submit(_read_batch, following, only)))
                 yield batch, map(_unpacked, packed)
         except BrokenProcessPool:
             raise FormatError(
@@ -150,8 +152,8 @@ def _parallel(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read_batch(batch: list[Piece], ring: Ring | None) -> list[Packed]:
-    return [_packed(read_piece(piece, ring)) for piece in batch]
+def _read_batch(batch: list[Piece], only: Only) -> list[Packed]:
+    return [_packed(read_piece(piece, *only)) for piece in batch]
 
 
 def _packed(read: Read) -> Packed:

@@ -13,6 +13,8 @@ LARGEST_PIECE = 32 << 20
 """Bytes of one scheme's file; the largest published one (16x16x16) has about 10 MB."""
 LARGEST_MEMBERS = 200_000
 """Members of one archive."""
+LARGEST_COLLECTION = 100_000
+"""Schemes of one collection."""
 LARGEST_RATIO = 400
 """Unpacked bytes per packed byte of an archive, beyond the first `LARGEST_PIECE` bytes."""
 LARGEST_NESTING = 3

@@ -2,7 +2,8 @@
 
 A product is a triple of matrices: ``{{U}, {V}, {W}}``, or ``Triad([Matrix(n, m, [[...]]), ...])``
 in the Lille catalogue. U is n x m, V is m x p, W is p x n (C transposed) or n x p; the sizes of
-the matrices give the format. Entries are integers, fractions or arithmetic with them.
+the matrices give the format. A list of three matrices holds U, V and W by rows or by columns.
+Entries are integers, fractions or arithmetic with them.
 
 Invariant: the text is tokenized, never evaluated; nesting other than four levels is refused
 before anything is built.
@@ -11,6 +12,7 @@ before anything is built.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +20,7 @@ from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, TRANSPOSED, Claim, terms_of
 from flipsearch.files.limits import LARGEST_RANK, check_sides
+from flipsearch.files.matrices import Said, claims_of
 from flipsearch.files.terms import Number, constant
 from flipsearch.formats import LARGEST_SIDE, MatrixProduct
 
@@ -26,6 +29,7 @@ _MAPLE = re.compile(r"\s*(?:(Triad|Matrix)\s*\(\s*(?:(\d+)\s*,\s*(\d+)\s*,)?|(\)
 _START = re.compile(r"TriadSet\s*\(\s*")
 _MAPLE_FILE = re.compile(r"\b(?:TriadSet|Triad|Matrix)\s*\(|\bTensor\s*:=")
 _INTEGER = re.compile(r"\s*([-+]?)\s*(\d{1,19})\s*", re.ASCII)
+_MATRICES = re.compile(r"\s*(?:[{\[]\s*){3}[^{}\[\]]*[}\]]\s*,\s*[{\[][^{}\[\]]")
 _DEPTH = 4
 _LARGEST_ROWS = 3 * LARGEST_SIDE * LARGEST_RANK
 
@@ -35,19 +39,27 @@ def is_maple(text: str) -> bool:
     return _MAPLE_FILE.search(text[:4000]) is not None
 
 
-def claim_of(text: str) -> Claim:
-    """Return what a text of nested lists claims.
+def claims_in(text: str, known: Said) -> Iterator[Claim]:
+    """Yield what nested lists claim: triples of matrices, or three matrices.
 
     Raises
     ------
     FormatError
-        It is not a list of triples of matrices.
+        They are neither.
     """
-    return _claim_of_triples(_nested(text, 0, maple=False))
+    text = text.replace('"', "")  # fractions in JSON
+    deep = _MATRICES.match(text) is None
+    lists = _nested(text if deep else f"[{text.strip()}]", 0, maple=False)
+    matrices = lists if deep else lists[0]
+    if len(matrices) == 3 and not (deep and all(len(triple) == 3 for triple in lists)):
+        tables = [numbers.array_of(x, name) for x, name in zip(matrices, "UVW", strict=True)]
+        yield from claims_of(tables, known)
+    else:
+        yield _claim_of_triples(lists)
 
 
-def claim_of_maple(text: str) -> Claim:
-    """Return what a Maple text claims.
+def claims_in_maple(text: str, _: Said) -> Iterator[Claim]:
+    """Yield what a Maple text claims.
 
     Raises
     ------
@@ -59,7 +71,7 @@ def claim_of_maple(text: str) -> Claim:
         if re.search(r"Tensor\s*:=\s*Tensor", text):
             raise FormatError("it is a placeholder: the tensor is not given")
         raise FormatError("it has no TriadSet")
-    return _claim_of_triples(_nested(text, start.end(), maple=True))
+    yield _claim_of_triples(_nested(text, start.end(), maple=True))
 
 
 def _nested(text: str, position: int, *, maple: bool) -> list[Any]:
@@ -154,8 +166,8 @@ def _check_shape(stack: list[list[Any]], rows: int, columns: int) -> None:
 
 def _row(text: str) -> list[Number]:
     """Return the numbers of an innermost list."""
-    if text.count(",") >= LARGEST_SIDE:
-        raise FormatError(f"a row has more than {LARGEST_SIDE} entries")
+    if text.count(",") >= LARGEST_RANK:
+        raise FormatError(f"a row has more than {LARGEST_RANK} entries")
     return [_entry(part) for part in text.split(",")]
 
 
@@ -197,7 +209,7 @@ def _claim_of_triples(triples: list[Any]) -> Claim:
             if _shape(matrix) != shapes[slot]:
                 raise FormatError("its matrices differ in shape from product to product")
             rows[slot].append([entry for row in matrix for entry in row])
-    factors = (numbers.matrix(rows[slot], form.dimensions[slot], "UVW"[slot]) for slot in range(3))
+    factors = (numbers.matrix(rows[slot], "UVW"[slot]) for slot in range(3))
     return terms_of(form, *factors, order=TRANSPOSED if w == (p, n) else PLAIN)
 
 

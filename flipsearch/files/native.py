@@ -31,7 +31,7 @@ import numpy as np
 
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.files.limits import LARGEST_RANK, check_rank
-from flipsearch.files.terms import Form, Reader, factors_of, variable, written
+from flipsearch.files.terms import Form, Reader, factors_of, numbered, variable, written
 from flipsearch.formats import Format, parse_format
 from flipsearch.rings import IntArray, parse_ring
 from flipsearch.scheme import Scheme
@@ -108,10 +108,8 @@ def from_text(text: str) -> tuple[Scheme, dict[str, str]]:
     u, v, w = (np.zeros((len(products), d), dtype=np.int64) for d in format_.dimensions)
     denominators = np.ones(len(products), dtype=np.int64)
     for row, (number, line) in enumerate(products):
-        try:
+        with numbered(number):
             denominators[row] = _read_product(line, format_, [u, v, w], row)
-        except FormatError as error:
-            raise FormatError(f"line {number}: {error}") from None
     scheme = Scheme(format_, ring, u, v, w, denominators)
     expected = header.pop("hash", None)
     if expected is not None and expected != scheme.content_hash:

@@ -1,16 +1,18 @@
 """Foreign numbers into exact integers: lists, fractions as text, floats, (numerator, denominator).
 
-Invariant: the result is exact or there is a `FormatError`. A float is taken only when it is a
-finite multiple of 2^-20, text only as ``p`` or ``p/q`` of at most 19 digits each.
+Invariant: the result is exact or there is a `FormatError`. A float stands for a fraction of
+denominator up to 1,000 whose nearest float it is, or else for a multiple of 2^-20; text stands for
+``p`` or ``p/q`` of at most 19 digits each.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,19 +21,30 @@ import numpy.typing as npt
 from flipsearch.errors import FormatError
 from flipsearch.files.limits import LARGEST_NUMBER_DIGITS
 from flipsearch.rings import IntArray
-from flipsearch.scheme import LARGEST_COEFFICIENT
+from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
 
 _FRACTION = re.compile(
     rf"\s*([+-]?\d{{1,{LARGEST_NUMBER_DIGITS}}})\s*(?:/\s*(\d{{1,{LARGEST_NUMBER_DIGITS}}})\s*)?"
 )
 _DYADIC = 1 << 20
+_LARGEST_DENOMINATOR = 1000
 _SMALL = 40
 """The common multiple of all numbers up to this one is below 2^53."""
 _MOST_FRACTIONS = 1 << 18
+_MOST_VALUES = 1 << 12
+Array = npt.NDArray[Any]
+Row = list[Fraction | int]
 
 
-def fraction(entry: Any) -> Fraction | int:
+def fraction(entry: Any, rounded: Callable[[float], float] = float) -> Fraction | int:
     """Return one coefficient, exact.
+
+    Parameters
+    ----------
+    entry : int, float, str or Fraction
+        The coefficient.
+    rounded : callable
+        Gives the value that the precision of a float `entry` has nearest to a number.
 
     Raises
     ------
@@ -43,8 +56,13 @@ def fraction(entry: Any) -> Fraction | int:
     if isinstance(entry, int | Fraction):
         return entry
     if isinstance(entry, float):
-        if not math.isfinite(entry) or entry * _DYADIC != math.floor(entry * _DYADIC):
-            raise FormatError(f"coefficient {entry!r} is not exact")
+        if not math.isfinite(entry):
+            raise FormatError(f"coefficient {entry!r} is not finite")
+        near = Fraction(entry).limit_denominator(_LARGEST_DENOMINATOR)
+        if abs(entry) < LARGEST_COEFFICIENT and rounded(float(near)) == entry:
+            return near
+        if entry * _DYADIC != math.floor(entry * _DYADIC):
+            raise FormatError(f"coefficient {entry!r} is not exact, nor a small fraction")
         return Fraction(entry)
     if isinstance(entry, str):
         return _from_text(entry)
@@ -62,48 +80,114 @@ def _from_text(text: str) -> Fraction:
     return Fraction(int(match[1]), below)
 
 
-def matrix(rows: Any, columns: int, name: str) -> tuple[IntArray, list[int]]:
-    """Return a factor of integers and the common denominator of each of its rows.
+def array_of(rows: Any, name: str) -> Array:
+    """Return lists of foreign numbers as an array with a row a list, exact.
 
     Parameters
     ----------
-    rows : list of lists of int, float, str or Fraction
-        The factor, a row a product.
-    columns : int
-        How long each row has to be.
+    rows : list of lists, or list of lists of lists
+        Of int, float, str or Fraction; the lists within a row are joined.
     name : str
         What to call it in messages.
 
     Returns
     -------
-    int64 array, shape (R, columns), and R positive integers
+    array, shape (rows, columns)
+        int64 or float64 where that is exact, otherwise of Python's objects.
+
+    Raises
+    ------
+    FormatError
+        It is no list of rows of one length.
+    """
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, list) for row in rows):
+        raise FormatError(f"{name} is not a list of rows")
+    if all(isinstance(entry, list) for row in rows for entry in row):
+        rows = [list(chain.from_iterable(row)) for row in rows]
+    columns = len(rows[0])
+    for row in rows:
+        if len(row) != columns:
+            raise FormatError(f"{name} has a row of {columns} entries and one of {len(row)}")
+    kinds = set(map(type, chain.from_iterable(rows)))
+    if kinds <= {int}:
+        try:
+            return np.array(rows, dtype=np.int64)
+        except OverflowError:
+            raise FormatError(f"{name} has a coefficient beyond 64 bits") from None
+    if kinds <= {int, float}:
+        try:
+            floats = np.array(rows, dtype=np.float64)
+        except OverflowError:
+            raise FormatError(f"{name} has a coefficient beyond 64 bits") from None
+        if (np.abs(floats) < 2**52).all():
+            return floats
+    array = np.empty((len(rows), columns), dtype=object)
+    for k, row in enumerate(rows):
+        array[k] = [fraction(entry) for entry in row]
+    return array
+
+
+def from_array(array: Array, name: str) -> tuple[IntArray, list[int]]:
+    """Return a factor of integers and the common denominator of each of its rows.
+
+    Parameters
+    ----------
+    array : array, shape (R, d)
+        Of integers, floats, or objects as `array_of` makes them.
+    name : str
+        What to call it in messages.
+
+    Returns
+    -------
+    int64 array, shape (R, d), and R positive integers
         Entry (r, k) of the factor is ``array[r, k] / denominators[r]``.
 
     Raises
     ------
     FormatError
-        Shape or entries are wrong.
+        An entry is not exact, or 2^62 or more once on the common denominator of its row.
     """
-    if not isinstance(rows, list):
-        raise FormatError(f"{name} is not a list of rows")
-    integers = True
-    for row in rows:
-        if not isinstance(row, list) or len(row) != columns:
-            found = len(row) if isinstance(row, list) else type(row).__name__
-            raise FormatError(f"a row of {name} has {found} entries instead of {columns}")
-        if integers and set(map(type, row)) != {int}:
-            integers = False
-    if integers:
+    kind = array.dtype.kind
+    if kind == "c":
+        raise FormatError(
+            f"{name} holds complex numbers, which no ring here has: save the real parts if all "
+            "others are 0"
+        )
+    if kind not in "biufO":
+        raise FormatError(f"{name} holds {array.dtype} instead of numbers")
+    ones = [1] * len(array)
+    if kind == "u" and array.size and int(array.max()) >= LARGEST_COEFFICIENT:
+        raise FormatError(f"{name} has a coefficient of 2^62 or more")
+    if kind in "biu":
+        return array.astype(np.int64), ones
+    if kind == "f":
+        whole = array.astype(np.float64)
+        if (np.abs(whole) < 2**52).all() and (whole == np.rint(whole)).all():
+            return whole.astype(np.int64), ones
+        return _from_floats(array, name)
+    rows = [over_common(row) for row in array.tolist()]
+    above = np.array([row for row, _ in rows], dtype=np.int64).reshape(array.shape)
+    return above, [below for _, below in rows]
+
+
+def _from_floats(array: Array, name: str) -> tuple[IntArray, list[int]]:
+    values, places = np.unique(array, return_inverse=True)
+    places = places.reshape(array.shape)
+    exact: list[Fraction | int] = []
+    for k, value in enumerate(values[:_MOST_VALUES].tolist()):
         try:
-            return np.array(rows, dtype=np.int64).reshape(-1, columns), [1] * len(rows)
-        except OverflowError:
-            raise FormatError(f"{name} has a coefficient beyond 64 bits") from None
-    numerators, denominators = [], []
-    for row in rows:
-        above, below = over_common(row)
-        numerators.append(above)
-        denominators.append(below)
-    return np.array(numerators, dtype=np.int64).reshape(-1, columns), denominators
+            exact.append(fraction(value, lambda x: float(array.dtype.type(x))))
+            over_common(exact[-1:])
+        except FormatError as error:
+            row, column = (int(x) for x in np.argwhere(places == k)[0])
+            raise FormatError(f"{name}[{row}, {column}]: {error}") from None
+    if len(values) > _MOST_VALUES:
+        raise FormatError(f"{name} has {len(values)} different entries, too many to be exact")
+    above, below = (
+        np.array([getattr(x, part) for x in exact], dtype=np.int64)
+        for part in ("numerator", "denominator")
+    )
+    return pairs(above[places], below[places])
 
 
 def over_common(row: Sequence[Any]) -> tuple[list[int], int]:
@@ -127,7 +211,7 @@ def over_common(row: Sequence[Any]) -> tuple[list[int], int]:
 
 
 def pairs(above: IntArray, below: IntArray) -> tuple[IntArray, list[int]]:
-    """Return the factor of numerators and denominators entry by entry, as `matrix` does.
+    """Return the factor of numerators and denominators entry by entry, as `from_array` does.
 
     Raises
     ------
@@ -157,25 +241,54 @@ def pairs(above: IntArray, below: IntArray) -> tuple[IntArray, list[int]]:
     return np.array(numerators, dtype=np.int64).reshape(above.shape), denominators
 
 
-def from_array(array: npt.NDArray[Any], name: str) -> tuple[IntArray, list[int]]:
-    """Return a factor held as a numeric array, as `matrix` does.
+def matrix(rows: Any, name: str) -> tuple[IntArray, list[int]]:
+    """Return the factor that lists of foreign numbers hold: `array_of`, then `from_array`."""
+    return from_array(array_of(rows, name), name)
+
+
+def scattered(
+    shape: tuple[int, int], rows: Any, columns: Any, values: Sequence[Any], name: str
+) -> Array:
+    """Return a matrix that is given by its entries, as `array_of` does.
+
+    Parameters
+    ----------
+    shape : (rows, columns)
+        Of the matrix.
+    rows, columns : sequences of int
+        Places from 0, each at most once.
+    values : sequence of int or Fraction
+        The entries there.
+    name : str
+        What to call it in messages.
 
     Raises
     ------
     FormatError
-        Its entries are not exact: NaN, infinite, complex, or not multiples of 2^-20.
+        A place is outside the matrix or stands twice, or the lists differ in length.
     """
-    if array.dtype.kind == "u":
-        if array.size and int(array.max()) >= LARGEST_COEFFICIENT:
-            raise FormatError(f"{name} has a coefficient of 2^62 or more")
-        return array.astype(np.int64), [1] * len(array)
-    if array.dtype.kind == "i":
-        return array.astype(np.int64), [1] * len(array)
-    if array.dtype.kind != "f":
-        raise FormatError(f"{name} holds {array.dtype} instead of numbers")
-    if not np.isfinite(array).all():
-        raise FormatError(f"{name} has entries that are not finite")
-    numbers = array.astype(np.float64)
-    if (np.abs(numbers) < 2**52).all() and (numbers == np.rint(numbers)).all():
-        return numbers.astype(np.int64), [1] * len(array)
-    return matrix(numbers.tolist(), array.shape[1], name)
+    at = np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
+    if not len(at[0]) == len(at[1]) == len(values):
+        raise FormatError(f"{name} has entries without a place, or places without an entry")
+    if any(((part < 0) | (part >= side)).any() for part, side in zip(at, shape, strict=True)):
+        raise FormatError(f"{name} has an entry outside its {shape[0]} rows, {shape[1]} columns")
+    if len(np.unique(at[0] * shape[1] + at[1])) < len(values):
+        raise FormatError(f"{name} has two entries at one place")
+    whole = all(type(x) is int and abs(x) < LARGEST_COEFFICIENT for x in values)
+    array = np.zeros(shape, dtype=np.int64 if whole else object)
+    array[at] = values
+    return array
+
+
+def fractions_of(scheme: Scheme) -> tuple[list[Row], list[Row], list[Row]]:
+    """Return U, V and W as lists, the denominators carried into W."""
+    u: list[Row] = scheme.u.tolist()
+    v: list[Row] = scheme.v.tolist()
+    w: list[Row] = []
+    for row, below in zip(scheme.w.tolist(), scheme.denominators.tolist(), strict=True):
+        if below == 1:
+            w.append(row)
+        else:
+            parts = [Fraction(entry, below) for entry in row]
+            w.append([int(x) if x.denominator == 1 else x for x in parts])
+    return u, v, w

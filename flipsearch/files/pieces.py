@@ -2,23 +2,29 @@
 
 Invariant: pieces come in a fixed order (names sorted), hold at most `LARGEST_PIECE` bytes each,
 and are produced while reading, so that memory stays flat whatever the size of the input. Types
-are told by content. What cannot be opened becomes a piece that carries its error.
+are told by content; names only bring the three files of one scheme together. What cannot be opened
+becomes a piece that carries its error.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from flipsearch.errors import FormatError, NotFoundError
-from flipsearch.files import stream, unpack
-from flipsearch.files.arrays import MAGIC
-from flipsearch.files.limits import LARGEST_NESTING, LARGEST_PIECE
+from flipsearch.files import linear, stream, unpack
+from flipsearch.files.arrays import MAGIC, is_one_scheme
+from flipsearch.files.fmm import load_json
+from flipsearch.files.kinds import is_object, kind_of
+from flipsearch.files.limits import LARGEST_COLLECTION, LARGEST_NESTING, LARGEST_PIECE
 
 _HEAD = 1 << 16
+_KERNEL = (Path("/proc"), Path("/sys"), Path("/dev"))
+_CELL = re.compile(r"\bb_?[\[ ]?\d|[{\[]\s*[{\[]|^\s*-?\d", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,38 +46,58 @@ class Piece:
     error: str = ""
 
 
-def pieces_of(path: str | Path) -> Iterator[Piece]:
-    """Yield the pieces of a file, folder or archive.
+def pieces_of(*paths: str | Path) -> Iterator[Piece]:
+    """Yield the pieces of files, folders and archives.
 
     Raises
     ------
     NotFoundError
-        There is nothing at that path.
+        There is nothing at one of the paths.
     """
-    top = Path(path)
-    if top.is_dir():
-        for inner in sorted(top.rglob("*")):
-            hidden = any(part.startswith(".") for part in inner.relative_to(top).parts)
-            if inner.is_file() and not hidden:
-                yield from _file(inner)
-    elif top.is_file():
-        yield from _file(top)
-    elif top.exists():
-        yield Piece(_printable(str(top)), b"", "it is no regular file")
-    else:
-        raise NotFoundError(f"there is no file or folder {str(path)!r}")
+    done: set[Path] = set()  # sparse matrices and programs come in threes
+    for path in paths:
+        top = Path(path)
+        if not top.exists():
+            raise NotFoundError(f"there is no file or folder {str(path)!r}")
+        if any(top.resolve().is_relative_to(folder) for folder in _KERNEL):
+            yield Piece(printable(str(top)), b"", "it belongs to the system and is no scheme file")
+        elif top.is_dir():
+            for inner in sorted(top.rglob("*")):
+                hidden = any(part.startswith(".") for part in inner.relative_to(top).parts)
+                if inner.is_file() and not hidden:
+                    yield from _file(inner, done)
+        elif top.is_file():
+            yield from _file(top, done)
+        else:
+            yield Piece(printable(str(top)), b"", "it is no regular file")
 
 
-def _file(path: Path) -> Iterator[Piece]:
-    label = _printable(str(path))
+def _file(path: Path, done: set[Path]) -> Iterator[Piece]:
+    label = printable(str(path))
     try:
+        if part := linear.part_of(path.name):
+            whole = path.with_name(part[0])
+            siblings = {letter: path.with_name(part[0].replace("*", letter)) for letter in "LRP"}
+            if all(sibling.is_file() for sibling in siblings.values()):
+                if whole not in done:
+                    done.add(whole)
+                    parts = {letter: _small(sibling) for letter, sibling in siblings.items()}
+                    yield Piece(printable(str(whole)), linear.joined(parts))
+                return
         with path.open("rb") as file:
             yield from pieces_in(label, file)
+    except FormatError as error:
+        yield Piece(label, b"", str(error))
     except OSError as error:
         yield Piece(label, b"", error.strerror or str(error))
 
 
-def _printable(name: str) -> str:
+def _small(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _whole(b"", file, LARGEST_PIECE // 3)
+
+
+def printable(name: str) -> str:
     """Return a name fit to be shown and stored: any bytes may stand in a file's name."""
     return "".join(c if c.isprintable() else "?" for c in name)
 
@@ -100,12 +126,18 @@ def _contents(source: str, file: IO[bytes], nesting: int) -> Iterator[Piece]:
             inner = io.BufferedReader(unpack.Inflated(joined, packed))
             yield from _contents(source, inner, nesting + 1)
         elif unpack.is_zip(head):
-            yield from _members(source, unpack.zip_members(_seekable(file)), nesting)
+            archive = _seekable(file)
+            if is_one_scheme(unpack.zip_names(archive)):
+                archive.seek(0)
+                yield Piece(source, _whole(b"", archive, LARGEST_PIECE))
+            else:
+                yield from _members(source, unpack.zip_members(archive), nesting)
         else:
             yield from _members(source, unpack.tar_members(_joined(head, file)), nesting)
         return
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start[:1] == b"[" or (start[:1] == b"{" and start[1:].lstrip()[:1] in (b'"', b"}")):
+    first_of = start[1:].lstrip() if start[:1] == b"[" else start
+    if is_object(first_of[:2_000].decode("ascii", "replace") or " "):
         yield from _json(source, file, head)
         return
     first = start.split(b"\n", 1)
@@ -113,10 +145,14 @@ def _contents(source: str, file: IO[bytes], nesting: int) -> Iterator[Piece]:
         for number, data in enumerate(stream.numeric_groups(file, head), 1):
             yield Piece(f"{source}#{number}", data)
         return
-    rest = file.read(LARGEST_PIECE + 1)
-    if len(head) + len(rest) > LARGEST_PIECE:
-        raise FormatError(f"it is larger than {LARGEST_PIECE >> 20} MiB")
-    yield Piece(source, head + rest)
+    yield Piece(source, _whole(head, file, LARGEST_PIECE))
+
+
+def _whole(head: bytes, file: IO[bytes], limit: int) -> bytes:
+    rest = file.read(limit + 1)
+    if len(head) + len(rest) > limit:
+        raise FormatError(f"it is larger than {limit >> 20} MiB")
+    return head + rest
 
 
 def _json(source: str, file: IO[bytes], head: bytes) -> Iterator[Piece]:
@@ -126,24 +162,59 @@ def _json(source: str, file: IO[bytes], head: bytes) -> Iterator[Piece]:
     for data in stream.json_objects(file, head):
         if held is not None:
             count += 1
+            if count >= LARGEST_COLLECTION:
+                raise FormatError(f"it holds more than {LARGEST_COLLECTION} objects")
             yield Piece(f"{source}#{count}", held)
         held = data
     if held is None:
         raise FormatError("it is JSON without any object")
+    if not count and b'"nbformat"' in held:
+        yield from _cells(source, held)
+        return
     yield Piece(f"{source}#{count + 1}" if count else source, held)
+
+
+def _cells(source: str, data: bytes) -> Iterator[Piece]:
+    """Yield the cells of a notebook that may be schemes, as text."""
+    cells = load_json(data).get("cells")
+    count = 0
+    for number, cell in enumerate(cells if isinstance(cells, list) else [], 1):
+        text = cell.get("source") if isinstance(cell, dict) else None
+        if isinstance(text, list):
+            text = "".join(map(str, text))
+        if not isinstance(text, str) or not _CELL.search(text):
+            continue
+        content = text.encode("utf-8", "replace")
+        try:
+            kind_of(content)
+        except FormatError:
+            continue
+        count += 1
+        yield Piece(f"{source}#cell{number}", content)
+    if not count:
+        raise FormatError("it is a notebook, and none of its cells is a scheme written out")
 
 
 def _members(
     source: str, members: Iterator[tuple[str, bytes | FormatError]], nesting: int
 ) -> Iterator[Piece]:
+    waiting: dict[str, dict[str, bytes]] = {}
     for name, content in members:
-        label = f"{source}!{_printable(name[:200])}"
+        label = f"{source}!{printable(name[:200])}"
         if isinstance(content, FormatError):
             yield Piece(label, b"", str(content))
+        elif part := linear.part_of(label):
+            parts = waiting.setdefault(part[0], {})
+            parts[part[1]] = content
+            if len(parts) == 3 and sum(map(len, parts.values())) <= LARGEST_PIECE:
+                yield Piece(part[0], linear.joined(waiting.pop(part[0])))
         elif content[:6] == MAGIC:
             yield Piece(label.removesuffix(".npy"), content)
         else:
             yield from _guarded(label, io.BytesIO(content), nesting + 1)
+    for name, parts in waiting.items():
+        for letter, content in parts.items():
+            yield Piece(name.replace("*", letter), content)
 
 
 def _seekable(file: IO[bytes]) -> IO[bytes]:

@@ -19,8 +19,9 @@ from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, TRANSPOSED, Claim, terms_of
 from flipsearch.files.limits import LARGEST_RANK, check_rank, check_sides
+from flipsearch.files.matrices import Said
 from flipsearch.files.shapes import formats_with
-from flipsearch.files.terms import Combination, Form, Reader, factors_of, variable
+from flipsearch.files.terms import Combination, Form, Reader, factors_of, numbered, variable
 from flipsearch.formats import LARGEST_SIDE, Format, MatrixProduct
 
 _ENTRY = re.compile(
@@ -40,7 +41,7 @@ def is_products(text: str) -> bool:
     return bool(_PRODUCT.match(line) or _EQUATION.match(line))
 
 
-def claims_in(text: str) -> Iterator[Claim]:
+def claims_in(text: str, _: Said) -> Iterator[Claim]:
     """Yield the alternative claims of a written-out scheme.
 
     Raises
@@ -59,7 +60,7 @@ def claims_in(text: str) -> Iterator[Claim]:
     else:
         products, order = [], TRANSPOSED
         for number, line in steps:
-            with _LineNumber(number):
+            with numbered(number):
                 form = Reader(line.rstrip(" \t\r,;+"), entry).whole()
                 products.append(factors_of(form, "abc"))
     if len(products) > LARGEST_RANK:
@@ -68,20 +69,6 @@ def claims_in(text: str) -> Iterator[Claim]:
         yield from _by_parameters(products)
     else:
         yield _by_entries(products, order)
-
-
-class _LineNumber:
-    """Names the line in the `FormatError` of the block."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, FormatError):
-            raise FormatError(f"line {self.number}: {error}") from None
 
 
 @lru_cache(maxsize=1 << 12)
@@ -123,7 +110,7 @@ def _equations(steps: list[tuple[int, str]], entry: Callable[[str], Form]) -> Pr
     for number, step in ((n, part) for n, line in steps for part in line.split(";")):
         if not step.strip(" \t\r,:"):
             continue
-        with _LineNumber(number):
+        with numbered(number):
             name, sign, right = step.rstrip(" \t\r,:").partition("=")
             name = name.rstrip(" :").strip()
             if not sign or not name or name in values:
@@ -189,19 +176,17 @@ def _by_entries(products: Products, order: str) -> Claim:
 def _by_parameters(products: Products) -> Iterator[Claim]:
     """Yield the claims of products over numbered parameters: each format whose dimensions fit."""
     top = [max((p for product in products for (p,) in product[k]), default=0) for k in range(3)]
-    numbered = [[{k - 1: x for (k,), x in f.items()} for f in product] for product in products]
+    placed = [[{k - 1: x for (k,), x in f.items()} for f in product] for product in products]
     for form in formats_with(len(products), *top):
-        yield _claim(form, numbered, PLAIN)
+        yield _claim(form, placed, PLAIN, said=False)
 
 
-def _claim(form: Format, products: Products, order: str) -> Claim:
+def _claim(form: Format, products: Products, order: str, *, said: bool = True) -> Claim:
     factors = (
-        numbers.matrix(
-            [_dense(product[slot], dimension) for product in products], dimension, "UVW"[slot]
-        )
+        numbers.matrix([_dense(product[slot], dimension) for product in products], "UVW"[slot])
         for slot, dimension in enumerate(form.dimensions)
     )
-    return terms_of(form, *factors, order=order)
+    return terms_of(form, *factors, order=order, said=said)
 
 
 def _dense(combination: Combination, dimension: int) -> list[object]:

@@ -9,14 +9,17 @@ input makes anything but a rejection with a reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flipsearch.errors import FormatError, InvalidSchemeError
-from flipsearch.files import arrays, fmm, lists, native, numeric, products, reduced
+from flipsearch.files import arrays, fmm, linear, lists, native, products, reduced, tables
 from flipsearch.files.claims import TRANSPOSED, Claim, Settled, prove, settle
-from flipsearch.files.pieces import Piece, pieces_of
+from flipsearch.files.kinds import kind_of
+from flipsearch.files.matrices import Said
+from flipsearch.files.pieces import Piece, pieces_of, printable
+from flipsearch.formats import Format
 from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
@@ -31,8 +34,9 @@ class Read:
     source : str
         Path, ``!member`` of an archive, ``#k`` of a collection.
     kind : str
-        The file format: ``json``, ``text``, ``braces``, ``maple``, ``products``, ``array`` (a
-        numpy file), ``scheme`` (our own readable form), or empty if it is none.
+        The file format: ``json``, ``table``, ``braces``, ``maple``, ``products``, ``array`` (a
+        numpy file), ``archive`` (several), ``sms``, ``slp``, ``scheme`` (our readable form), or
+        empty if it is none.
     scheme : Scheme or None
         Proved, over the ring that was found.
     reason : str
@@ -55,7 +59,9 @@ class Read:
     reduction: Reduction | None = None
 
 
-def read_schemes(path: str | Path, ring: Ring | None = None) -> Iterator[Read]:
+def read_schemes(
+    path: str | Path, ring: Ring | None = None, format_: Format | None = None
+) -> Iterator[Read]:
     """Read every scheme of a file, folder or archive, each verified exactly.
 
     Parameters
@@ -65,6 +71,9 @@ def read_schemes(path: str | Path, ring: Ring | None = None) -> Iterator[Read]:
     ring : Ring, optional
         Accept schemes over this ring only; Z includes ZT, and Q both. Without it the ring is what
         the file says, else found from the coefficients: characteristic 0 first, then F2, then F3.
+    format_ : Format, optional
+        Accept schemes for this format only. Without it the format is what the file says, else the
+        only one that fits.
 
     Yields
     ------
@@ -77,10 +86,12 @@ def read_schemes(path: str | Path, ring: Ring | None = None) -> Iterator[Read]:
         There is nothing at that path.
     """
     for piece in pieces_of(path):
-        yield read_piece(piece, ring)
+        yield read_piece(piece, ring, format_)
 
 
-def read_scheme(path: str | Path, ring: Ring | None = None) -> Scheme:
+def read_scheme(
+    path: str | Path, ring: Ring | None = None, format_: Format | None = None
+) -> Scheme:
     """Return the one scheme of a file, verified exactly.
 
     Raises
@@ -90,7 +101,7 @@ def read_scheme(path: str | Path, ring: Ring | None = None) -> Scheme:
     NotFoundError
         There is nothing at that path.
     """
-    found = list(read_schemes(path, ring))
+    found = list(read_schemes(path, ring, format_))
     if len(found) != 1:
         raise FormatError(f"{path}: it holds {len(found)} schemes instead of one")
     if found[0].scheme is None:
@@ -98,7 +109,7 @@ def read_scheme(path: str | Path, ring: Ring | None = None) -> Scheme:
     return found[0].scheme
 
 
-def read_piece(piece: Piece, ring: Ring | None = None) -> Read:
+def read_piece(piece: Piece, ring: Ring | None = None, format_: Format | None = None) -> Read:
     """Read one piece.
 
     No exception is raised for any content: what is wrong is the `reason` of the result.
@@ -107,45 +118,30 @@ def read_piece(piece: Piece, ring: Ring | None = None) -> Read:
         return Read(piece.source, "", None, piece.error)
     kind = ""
     try:
-        kind, text = _recognised(piece.data)
-        settled = _settled(kind, text, piece, ring)
+        kind, text = kind_of(piece.data)
+        settled = _settled(kind, text, piece, ring, format_)
         shared = settled.programs and reduced.reduction_in(settled, settled.programs)
     except (FormatError, InvalidSchemeError) as error:
-        return Read(piece.source, kind, None, str(error))
+        return Read(piece.source, kind, None, printable(str(error)))
     except (RecursionError, MemoryError):
         return Read(piece.source, kind, None, "it needs too much memory or nesting")
     return Read(piece.source, kind, settled.scheme, "", settled.order, dict(settled.meta), shared)
 
 
-def _recognised(data: bytes) -> tuple[str, str]:
-    """Return the kind of a piece and its text, which is empty for arrays.
-
-    Raises
-    ------
-    FormatError
-        It is of no kind known here.
-    """
-    if data[:6] == arrays.MAGIC:
-        return "array", ""
-    text = _text(data)
-    start = text.lstrip()
-    if not start:
-        raise FormatError("it is empty")
-    if native.is_native(text):
-        return "scheme", text
-    if start.startswith("{"):
-        return "json" if start[1:].lstrip()[:1] in ('"', "}") else "braces", text
-    for kind, matches in (
-        ("text", numeric.is_numeric),
-        ("maple", lists.is_maple),
-        ("products", products.is_products),
-    ):
-        if matches(text):
-            return kind, text
-    raise FormatError("it is in no scheme format known here")
+_CLAIMS: dict[str, Callable[[str, Said], Iterable[Claim]]] = {
+    "json": fmm.claims_in,
+    "braces": lists.claims_in,
+    "maple": lists.claims_in_maple,
+    "table": tables.claims_in,
+    "products": products.claims_in,
+    "sms": linear.claims_of_matrices,
+    "slp": linear.claims_of_programs,
+}
 
 
-def _settled(kind: str, text: str, piece: Piece, ring: Ring | None) -> Settled:
+def _settled(
+    kind: str, text: str, piece: Piece, ring: Ring | None, format_: Format | None
+) -> Settled:
     """Return the proved scheme of a piece.
 
     Raises
@@ -153,33 +149,19 @@ def _settled(kind: str, text: str, piece: Piece, ring: Ring | None) -> Settled:
     FormatError, InvalidSchemeError
         It holds none.
     """
+    known = Said(format_)
     if kind == "scheme":
         scheme, meta = native.from_text(text)
+        if format_ is not None and scheme.format != format_:
+            raise FormatError(f"it is for {scheme.format}, not for {format_}")
         prove(scheme)
         return Settled(scheme if ring is None else scheme.over(ring), TRANSPOSED, meta)
-    if kind == "array":
-        member = piece.source.rpartition("!")[2] if "!" in piece.source else ""
-        return settle(arrays.claims_in(member.rpartition("/")[2], piece.data), ring)
-    if kind == "products":
-        return settle(products.claims_in(text), ring)
-    claim_of = {
-        "json": _json,
-        "text": numeric.claim_of,
-        "braces": lists.claim_of,
-        "maple": lists.claim_of_maple,
-    }[kind]
-    return settle([claim_of(text)], ring)
-
-
-def _json(text: str) -> Claim:
-    return fmm.claim_of(fmm.load_json(text))
-
-
-def _text(data: bytes) -> str:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FormatError("it is neither UTF-8 text nor a binary format known here") from None
-    if "\0" in text:
-        raise FormatError("it is neither UTF-8 text nor a binary format known here")
-    return text
+    name = piece.source.rpartition("/")[2]
+    claims: Iterable[Claim]
+    if kind == "archive":
+        claims = arrays.claims_in_archive(piece.data, known)
+    elif kind == "array":
+        claims = arrays.claims_in(name.rpartition("!")[2], piece.data, known)
+    else:
+        claims = _CLAIMS[kind](text, known)
+    return settle(claims, ring, format_, name)

@@ -29,10 +29,10 @@ from flipsearch.programs import (
     Step,
     matrix_of,
     reduction_of,
+    summed,
 )
 from flipsearch.rings import IntArray
 
-Term = tuple[int, int]  # coefficient, variable
 Programs = tuple[Program, Program, Program]
 
 
@@ -102,13 +102,13 @@ def _program(value: dict[str, Any], name: str, inputs: int) -> Program:
         raise FormatError(f"'{name}' or '{name}_fresh' is no list")
     if len(fresh) + len(rows) > 100 * (inputs + 100):
         raise FormatError(f"'{name}_fresh' is absurdly long")
-    known: list[Term] = [(1, x) for x in range(inputs)]
+    known: list[Output] = [(1, x) for x in range(inputs)]
     steps: list[Step] = []
     outputs: list[Output] = []
     for place, row in enumerate([*fresh, *rows]):
         if len(steps) > LARGEST_PROGRAM:
             raise FormatError(f"'{name}' needs absurdly many additions")
-        total = _summed(_terms(row, known, name), inputs, steps)
+        total = summed(_terms(row, known, name), inputs, steps)
         if place < len(fresh):
             known.append(total)
         else:
@@ -116,7 +116,7 @@ def _program(value: dict[str, Any], name: str, inputs: int) -> Program:
     return Program(inputs, tuple(steps), tuple(outputs))
 
 
-def _terms(row: Any, known: list[Term], name: str) -> list[Term]:
+def _terms(row: Any, known: list[Output], name: str) -> list[Output]:
     """Return one row as terms over the program's variables, zeros left out."""
     if not isinstance(row, list):
         raise FormatError(f"a row of '{name}' is no list of index and value")
@@ -136,17 +136,6 @@ def _terms(row: Any, known: list[Term], name: str) -> list[Term]:
         if coefficient:
             terms.append((coefficient, variable))
     return terms
-
-
-def _summed(terms: list[Term], inputs: int, steps: list[Step]) -> Term:
-    """Add up terms, a step each; return where the sum is."""
-    if not terms:
-        return 0, 0
-    p, x = terms[0]
-    for q, y in terms[1:]:
-        steps.append((p, x, q, y))
-        p, x = 1, inputs + len(steps) - 1
-    return p, x
 
 
 def reduced_text(reduction: Reduction, head: dict[str, Any]) -> str:
@@ -182,11 +171,11 @@ def reduced_text(reduction: Reduction, head: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _json_row(row: list[Term]) -> str:
+def _json_row(row: list[Output]) -> str:
     return json.dumps([{"index": x, "value": p} for p, x in row])
 
 
-def _rows(program: Program) -> tuple[list[list[Term]], list[list[Term]]]:
+def _rows(program: Program) -> tuple[list[list[Output]], list[list[Output]]]:
     """Return (fresh sums, rows): steps used once with coefficient 1 are written out in place."""
     uses = Counter(x for p, x in program.outputs if p)
     plain = {x for p, x in program.outputs if p == 1}
@@ -194,11 +183,11 @@ def _rows(program: Program) -> tuple[list[list[Term]], list[list[Term]]]:
         uses.update((x, y))
         plain.update(variable for factor, variable in ((p, x), (q, y)) if factor == 1)
     first = program.inputs
-    sums: dict[int, list[Term]] = {}
+    sums: dict[int, list[Output]] = {}
     numbers = {x: x for x in range(first)}
-    fresh: list[list[Term]] = []
+    fresh: list[list[Output]] = []
 
-    def written_out(coefficient: int, variable: int) -> list[Term]:
+    def written_out(coefficient: int, variable: int) -> list[Output]:
         if variable in sums:
             return sums.pop(variable)
         return [(coefficient, numbers[variable])]

@@ -1,15 +1,16 @@
 """Which formats fit a file that does not name its own: all of them, by their dimensions.
 
-Invariant: the answer depends on numbers in the file only, never on its name; small and square
+Invariant: the answer depends on numbers in the file only, never on its name. Small and square
 formats come first, so that the likely ones are tried first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from flipsearch.formats import LARGEST_SIDE, OPERANDS, MatrixProduct
+from flipsearch.formats import LARGEST_SIDE, OPERANDS, Format, MatrixProduct
 
 
 @lru_cache(maxsize=1)
@@ -31,6 +32,28 @@ def all_formats() -> tuple[tuple[MatrixProduct, tuple[int, int, int]], ...]:
                         found.append((form, form.dimensions))
     found.sort(key=lambda item: (len(set(item[0].sides)), item[0].corner, item[0].n * item[0].m))
     return tuple(found)
+
+
+def formats_of(lengths: Sequence[int], said: Format | None = None) -> Iterator[Format]:
+    """Yield the formats with factors of these lengths: the one said, else the general one first.
+
+    Its sides n, m, p follow from the lengths nm, mp and np.
+    """
+    if said is not None:
+        if said.dimensions == tuple(lengths):
+            yield said
+        return
+    if min(lengths) < 1 or max(lengths) > LARGEST_SIDE**2:
+        return
+    a, b, c = lengths
+    sides = math.isqrt(a * c // b), math.isqrt(a * b // c), math.isqrt(b * c // a)
+    if max(sides) <= LARGEST_SIDE and min(sides) > 0:
+        general = MatrixProduct(*sides)
+        if general.dimensions == (a, b, c):
+            yield general
+    for form, dimensions in all_formats():
+        if dimensions == (a, b, c) and not form.is_general:
+            yield form
 
 
 def formats_of_length(total: int) -> Iterator[tuple[MatrixProduct, int]]:

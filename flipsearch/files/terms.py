@@ -12,7 +12,8 @@ grammar is a `FormatError` that says where it stands.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -62,6 +63,15 @@ class Form:
         if self.scale == 1:
             return factor
         return {key: bounded(self.scale * x) for key, x in factor.items()}
+
+
+@contextmanager
+def numbered(line: int) -> Iterator[None]:
+    """Name the line in the `FormatError` of the block."""
+    try:
+        yield
+    except FormatError as error:
+        raise FormatError(f"line {line}: {error}") from None
 
 
 def variable(key: Hashable) -> Form:

@@ -107,6 +107,28 @@ class Inflated(io.RawIOBase):
         return data
 
 
+def zip_names(file: IO[bytes]) -> list[str]:
+    """Return the names of the members of a zip file.
+
+    Raises
+    ------
+    FormatError
+        Its directory is broken.
+    """
+    with _opened(file) as archive:
+        return archive.namelist()
+
+
+def _opened(file: IO[bytes]) -> zipfile.ZipFile:
+    try:
+        archive = zipfile.ZipFile(file)
+    except Exception as error:
+        raise FormatError(f"its zip directory is broken ({str(error)[:60]})") from None
+    if len(archive.infolist()) > LARGEST_MEMBERS:
+        raise FormatError(f"it has more than {LARGEST_MEMBERS} members")
+    return archive
+
+
 def zip_members(file: IO[bytes]) -> Iterator[tuple[str, bytes | FormatError]]:
     """Yield (name, content) of each member of a zip file; a refused one gives its error.
 
@@ -115,17 +137,10 @@ def zip_members(file: IO[bytes]) -> Iterator[tuple[str, bytes | FormatError]]:
     FormatError
         The archive is broken as a whole, or unpacks to absurdly much.
     """
-    try:
-        archive = zipfile.ZipFile(file)
-        infos = archive.infolist()
-    except Exception as error:
-        raise FormatError(f"its zip directory is broken ({str(error)[:60]})") from None
-    if len(infos) > LARGEST_MEMBERS:
-        raise FormatError(f"it has more than {LARGEST_MEMBERS} members")
     packed = file.seek(0, io.SEEK_END)
     written = 0
-    with archive:
-        for info in infos:
+    with _opened(file) as archive:
+        for info in archive.infolist():
             if info.is_dir():
                 continue
             content: bytes | FormatError

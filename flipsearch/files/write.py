@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from flipsearch.algebra.atomic import write_whole
 from flipsearch.errors import FormatError, NotFoundError, UsageError
+from flipsearch.files.linear import joined, parts_to
 from flipsearch.files.native import to_text
+from flipsearch.files.numbers import Row, fractions_of
 from flipsearch.files.reduced import reduced_text
 from flipsearch.files.write_arrays import npy_bytes, npz_bytes
 from flipsearch.formats import MatrixProduct
@@ -38,9 +39,11 @@ SUFFIXES = {
     "npy": ".npy",
     "scheme": ".scheme.txt",
     "reduced": "_reduced.json",
+    "sms": ".sms",
+    "slp": ".slp",
 }
 BINARY = ("npz", "npy")
-Row = list[Fraction | int]
+THREEFOLD = ("sms", "slp")
 
 
 def to_bytes(
@@ -59,12 +62,13 @@ def to_bytes(
         One of `SUFFIXES`: ``json`` (FMM's, with format, ring and hash added), ``txt``
         (ternary_flip_graph), ``npz`` (AlphaTensor), ``exp``, ``m`` (nested braces), ``mpl``
         (Maple), ``npy`` (flip-cpd), ``scheme`` (our readable form), ``reduced`` (FMM's JSON with
-        shared sums).
+        shared sums), ``sms`` and ``slp`` (plinopt's three matrices and three programs, as one
+        text: see `parts_of`).
     meta : mapping, optional
         Provenance, for the formats that have a place for it (``json``, ``reduced``, ``scheme``).
     reduction : Reduction, optional
-        The programs that a ``reduced`` file holds: `flipsearch.catalogue.Record.reduction`, or
-        what `flipsearch.kernels.additions` finds.
+        The programs that a ``reduced`` or ``slp`` file holds:
+        `flipsearch.catalogue.Record.reduction`, or what `flipsearch.kernels.additions` finds.
 
     Raises
     ------
@@ -83,13 +87,33 @@ def to_bytes(
         return _json(scheme, meta or {}).encode()
     if to == "npy":
         return npy_bytes(scheme)
-    form = scheme.format
-    if not isinstance(form, MatrixProduct) or not form.is_general:
-        raise FormatError(f"a .{to} file holds general products only, not {form}: use json")
+    if to in THREEFOLD:
+        return joined(parts_of(scheme, to, reduction))
+    form = _general(scheme, to)
     if to == "npz":
         return npz_bytes(scheme, form)
     writers = {"txt": _numbers, "exp": _products, "m": _braces, "mpl": _maple}
     return writers[to](scheme, form).encode()
+
+
+def parts_of(scheme: Scheme, to: str, reduction: Reduction | None = None) -> dict[str, bytes]:
+    """Return the files ``_L``, ``_R`` and ``_P`` of a scheme, for the formats that need three.
+
+    Raises
+    ------
+    FormatError
+        The format of the scheme is no general one, or the programs are not those of the scheme.
+    """
+    if reduction is not None and reduction.scheme != scheme:
+        raise FormatError("those programs compute another scheme")
+    return parts_to(to, scheme, _general(scheme, to), reduction)
+
+
+def _general(scheme: Scheme, to: str) -> MatrixProduct:
+    form = scheme.format
+    if not isinstance(form, MatrixProduct) or not form.is_general:
+        raise FormatError(f"a .{to} file holds general products only, not {form}: use json")
+    return form
 
 
 def write_scheme(
@@ -175,20 +199,6 @@ def file_name(scheme: Scheme, to: str = "json") -> str:
     """Return a telling name: ``4x4x4_m49_ZT_5eb9174c.json``."""
     form = str(scheme.format).replace(":", "-")
     return f"{form}_m{scheme.rank}_{scheme.ring}_{scheme.content_hash[:8]}{SUFFIXES[to]}"
-
-
-def fractions_of(scheme: Scheme) -> tuple[list[Row], list[Row], list[Row]]:
-    """Return U, V and W as lists, the denominators carried into W."""
-    u: list[Row] = scheme.u.tolist()
-    v: list[Row] = scheme.v.tolist()
-    w: list[Row] = []
-    for row, below in zip(scheme.w.tolist(), scheme.denominators.tolist(), strict=True):
-        if below == 1:
-            w.append(row)
-        else:
-            parts = [Fraction(entry, below) for entry in row]
-            w.append([int(x) if x.denominator == 1 else x for x in parts])
-    return u, v, w
 
 
 def _json(scheme: Scheme, meta: Mapping[str, str]) -> str:

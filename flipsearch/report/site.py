@@ -52,6 +52,8 @@ WORDS = {
     "npy": "NumPy array, as flip-cpd",
     "scheme": "readable text",
     "reduced": "JSON with shared sums: fewer additions",
+    "sms": "sparse matrices L, R and P, as plinopt",
+    "slp": "programs L, R and P, as plinopt",
 }
 RING_NAMES = {
     Ring.F2: "the field of two elements",

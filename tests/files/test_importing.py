@@ -16,7 +16,7 @@ from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import read_piece
 from flipsearch.formats import parse_format
 from flipsearch.formats.tensors import polynomial_product, tensor_text
-from flipsearch.programs import Reduction, chained
+from flipsearch.programs import Reduction, plain_programs
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 
@@ -145,11 +145,7 @@ def test_tensors_come_out_and_back_and_through_processes() -> None:
 
 def test_programs_come_through_processes() -> None:
     naive = naive_scheme(parse_format("2x2x2"), Ring.ZT)
-    programs = (
-        chained(m.shape[1], [], [[(int(p), x) for x, p in enumerate(row) if p] for row in m])
-        for m in (naive.u, naive.v, naive.w.T)
-    )
-    reduction = Reduction(naive, *programs)
+    reduction = Reduction(naive, *plain_programs(naive))
     read = read_piece(Piece("a.json", to_bytes(naive, "reduced", None, reduction)))
     carried = _unpacked(pickle.loads(pickle.dumps(_packed(read))))  # as between processes
     assert carried.scheme == naive

@@ -154,7 +154,7 @@ def test_collections_in_three_spellings(tmp_path: Path) -> None:
         reads = list(read_schemes(path))
         assert [read.scheme for read in reads] == [strassen(), WIDE, None]
         assert [read.source.rpartition("#")[2] for read in reads] == ["1", "2", "3"]
-        assert "rank 48 but U has 49" in reads[2].reason
+        assert "48 rows of 16" in reads[2].reason
 
 
 def numeric(scheme: Scheme) -> str:
@@ -165,7 +165,7 @@ def numeric(scheme: Scheme) -> str:
 def test_numeric_text(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_text(numeric(FOUR))
-    assert accepted(path, FOUR).kind == "text"
+    assert accepted(path, FOUR).kind == "table"
     path.write_text(" ".join(numeric(FOUR).split()))
     accepted(path, FOUR)
     path.write_text("\n3\n\n" + numeric(FOUR) + numeric(WIDE) + numeric(ONLY_F2))
@@ -186,7 +186,7 @@ def test_numeric_text_of_pairs(tmp_path: Path) -> None:
     path = tmp_path / "pairs.txt"
     path.write_text("\n".join(lines))
     read = accepted(path, RATIONAL)
-    assert read.kind == "text"
+    assert read.kind == "table"
     assert read.scheme is not None
     assert read.scheme.ring is RATIONAL.ring
 
@@ -274,7 +274,7 @@ def flat_pairs(scheme: Scheme, w: np.ndarray) -> np.ndarray:
     return np.stack([values, np.ones_like(values)], axis=1).reshape(1, -1)
 
 
-@pytest.mark.parametrize("name", ["3x3x3", "2x3x4", "ug:3x3x3", "gt:3x3x3", "sk:2x2x2"])
+@pytest.mark.parametrize("name", ["3x3x3", "2x3x4", "ug:3x3x3", "gt:3x3x3"])
 def test_flat_arrays_find_their_format(tmp_path: Path, name: str) -> None:
     form = parse_format(name)
     scheme = naive_scheme(form, Ring.Z)
@@ -342,7 +342,7 @@ def test_a_wrong_scheme_says_which_equation_fails(tmp_path: Path) -> None:
     path = tmp_path / "w.json"
     path.write_text(json.dumps(value))
     reason = read_one(path).reason
-    assert reason.startswith("not a scheme for 2x2x2 over Z, F2 or F3, W transposed or not")
+    assert reason.startswith("not a scheme for 2x2x2 over Z or F2 or F3, W transposed or not")
     assert "at a11 b11 c11 its terms sum to 0 instead of 1" in reason
 
 

@@ -70,6 +70,8 @@ def test_verify_files(files: Path, db: Path, capsys: pytest.CaptureFixture[str])
 
 def test_import_twice(files: Path, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rejects = files.parent / "rejects.tsv"
+    assert run("import", files / "0.json", "--format", "3x3x3", "--db", db) == 1
+    assert "it is for 2x2x2, not for 3x3x3" in capsys.readouterr().err
     assert run("import", files, "--db", db, "--rejects", rejects) == 1
     shown = capsys.readouterr()
     assert "5 schemes proved, " in shown.out
@@ -143,6 +145,12 @@ def test_export_in_every_format(files: Path, db: Path, capsys: pytest.CaptureFix
     assert [read_scheme(path) for path in (files.parent / "fresh").iterdir()] == [strassen()]
     assert run("export", name, "--to", "reduced", "--db", db) == 1
     assert "flipsearch reduce" in capsys.readouterr().err
+    for to in ("sms", "slp"):
+        threefold = files.parent / to / f"s.{to}"
+        threefold.parent.mkdir()
+        assert run("export", name, "--to", to, "-o", threefold, "--db", db) == 0
+        assert sorted(p.stem for p in threefold.parent.iterdir()) == ["s_L", "s_P", "s_R"]
+        assert read_scheme(threefold.parent) == strassen()
     folder = files.parent / "many"
     assert run("export", name, samples()[2].content_hash, "-o", folder, "--db", db) == 1
     other = naive_scheme(parse_format("ug:2x2x2"), Ring.Z).content_hash

@@ -1,0 +1,188 @@
+"""Three matrices under any of the usual names, by rows or columns: which scheme they mean.
+
+Arrays, JSON objects, sparse matrices and tables of numbers all come here. A factor of R products
+over d entries is an R x d matrix or a d x R one; the lengths d give the format where the file does
+not.
+
+Invariant: a reading is offered if the shapes allow it, whatever a file is called; which one holds
+is for `flipsearch.files.claims.settle` to prove.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from flipsearch.errors import FormatError, UsageError
+from flipsearch.files import numbers
+from flipsearch.files.claims import TRANSPOSED, Claim, terms_of
+from flipsearch.files.limits import check_rank, check_sides
+from flipsearch.files.numbers import Array
+from flipsearch.files.shapes import formats_of
+from flipsearch.formats import Format, MatrixProduct, parse_format
+from flipsearch.formats.tensors import parse_tensor
+from flipsearch.rings import Ring, parse_ring
+
+_NAMES = (
+    *("u v w", "a b c", "alpha beta gamma", "l r p", "x y z"),
+    *("0 1 2", "1 2 3", "arr0 arr1 arr2"),
+)
+_USUAL = re.compile(r"(?:^(?:factor|matrix|mat|f)s?|[^a-z0-9]|(?:factor|matrix|mat)s?$)")
+_SIZES = ("format", "n", "sizes", "size", "dims", "dimensions", "shape")
+_WAYS = ((0, 0, 0), (1, 1, 1), (0, 0, 1), (1, 1, 0))
+"""Axis of the products in U, V and W; the last two are those of sparse L, R and P."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a file says of its scheme beside the factors, at worst nothing."""
+
+    format: Format | None = None
+    rank: int | None = None
+    ring: Ring | None = None
+    meta: Mapping[str, str] = field(default_factory=dict)
+    named: bool = False
+    """Whether the factors stand under their names."""
+
+
+def said_in(value: Mapping[str, Any]) -> Said:
+    """Return what the entries of an object say, whatever they are called.
+
+    Raises
+    ------
+    FormatError
+        A format, ring or rank makes no sense, or two do not agree.
+    """
+    rank = value.get("rank", value.get("r"))
+    for letters in ("nmp", "mkn"):
+        sides = [value.get(letter) for letter in letters]
+        if all(_is_integer(side) for side in sides):
+            form: Format | None = MatrixProduct(*check_sides(sides))
+            break
+    else:
+        rank = value.get("m", rank)
+        form = _format(value)
+    if rank is not None and not _is_integer(rank):
+        raise FormatError("the rank 'm' is no integer")
+    ring = Ring.F2 if value.get("z2") is True else None
+    for key in ("field", "ring"):
+        if value.get(key) is not None:
+            try:
+                ring = parse_ring(str(value[key])[:20])
+            except UsageError as error:
+                if key == "ring":
+                    raise FormatError(str(error)) from None
+    return Said(form, rank, ring)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _format(value: Mapping[str, Any]) -> Format | None:
+    """Return the format that an object names in one of its entries."""
+    named = value.get("format")
+    if isinstance(named, str) and named.startswith("tensor:"):
+        tensor = parse_tensor(str(value.get("tensor", "")))
+        if tensor.name != named:
+            raise FormatError(f"'tensor' defines {tensor.name} instead of {named[:80]}")
+        return tensor
+    found: MatrixProduct | None = None
+    for key in _SIZES:
+        sizes = value.get(key)
+        if key == "n" and _is_integer(sizes):
+            sizes = [sizes] * 3
+        if sizes is None or (key not in ("n", "format") and not _are_sizes(sizes)):
+            continue
+        try:
+            text = sizes if isinstance(sizes, str) else "x".join(map(str, check_sides(sizes)))
+            form = parse_format(text)
+        except UsageError as error:
+            raise FormatError(str(error)[:200]) from None
+        if found is not None and form.sides != found.sides:
+            raise FormatError(f"its sizes {key!r} are not those of {found}")
+        found = found or form
+    return found
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(map(_is_integer, value))
+
+
+def triple_in(value: Mapping[str, Any]) -> list[Any] | None:
+    """Return the three factors of a mapping, under any of the usual names; None without them."""
+    plain = {_USUAL.sub("", str(key)[:40].lower()): item for key, item in value.items()}
+    for names in _NAMES:
+        found = [plain.get(name) for name in names.split()]
+        if all(item is not None for item in found):
+            return found
+    return None
+
+
+def claims_of(factors: Sequence[Array], said: Said, order: str = TRANSPOSED) -> Iterator[Claim]:
+    """Yield the readings of three matrices, or of one array that holds three.
+
+    Parameters
+    ----------
+    factors : three arrays of two dimensions, or of three that hold a matrix for each product
+        U, V and W, each R x d or d x R.
+    said : Said
+        What the file says.
+    order : str
+        Usual orientation of W.
+
+    Raises
+    ------
+    FormatError
+        The shapes are those of no scheme, or an entry is not exact.
+    """
+    if len(factors) != 3 or any(np.ndim(factor) not in (2, 3) for factor in factors):
+        raise FormatError("it does not hold three factor matrices")
+    count = 0
+    for way in _WAYS:
+        tables = [_table(factor, axis) for factor, axis in zip(factors, way, strict=True)]
+        ranks = {len(table) for table in tables}
+        lengths = [table.shape[1] for table in tables]
+        if len(ranks) > 1 or (said.rank is not None and said.rank not in ranks):
+            continue
+        for form in formats_of(lengths, said.format):
+            check_rank(form, *ranks)
+            exact = (
+                numbers.from_array(table, name) for table, name in zip(tables, "UVW", strict=True)
+            )
+            yield terms_of(
+                form,
+                *exact,
+                ring=said.ring,
+                order=order,
+                meta=said.meta,
+                said=said.format is not None or said.named,
+            )
+            count += 1
+    if not count:
+        raise FormatError(_misfit(factors, said))
+
+
+def _table(factor: Array, axis: int) -> Array:
+    """Return a factor as R x d, the products along the first axis or the last one."""
+    if axis == 0:
+        return factor.reshape(len(factor), -1)
+    return np.ascontiguousarray(factor.reshape(-1, factor.shape[-1]).T)
+
+
+def _misfit(factors: Sequence[Array], said: Said) -> str:
+    """Say why three matrices are no factors."""
+    shapes = " and ".join("x".join(map(str, factor.shape)) for factor in factors)
+    if said.format is None:
+        text = f"matrices of {shapes} are the factors of no matrix product, by rows or by columns"
+        return text + ": name the format with --format if it is another one"
+    u, v, w = said.format.dimensions
+    rank = "R" if said.rank is None else said.rank
+    return (
+        f"matrices of {shapes} are no factors of {said.format}, which has {rank} rows of {u}, {v} "
+        f"and {w} entries"
+    )

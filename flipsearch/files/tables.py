@@ -1,0 +1,167 @@
+"""Tables of numbers as text: schemes after a header, coefficient rows, bit masks.
+
+- ``n m p rank``, then the entries of U, of V and of W, row after row, W holding C transposed
+  (ternary_flip_graph). In the fractional variant every entry is a pair, numerator and denominator.
+  Files of several schemes, a count first, are cut by `flipsearch.files.stream`.
+- Three blocks of rows with a blank or commented line between them, a column a product: entry k of
+  A (B, C) in row k of its block (fast-matmul); or a row a product.
+- Three integers a line, bit k for entry k of A, B and C, over F2.
+
+Only the numbers of lines and entries tell these apart, so they have to fit exactly.
+
+Invariant: the parse is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from flipsearch.errors import FormatError
+from flipsearch.files import numbers
+from flipsearch.files.claims import PLAIN, Claim, terms_of
+from flipsearch.files.limits import LARGEST_RANK, check_rank, check_sides
+from flipsearch.files.matrices import Said, claims_of
+from flipsearch.files.terms import constant
+from flipsearch.formats import LARGEST_SIDE, MatrixProduct
+from flipsearch.rings import Ring
+
+_WELL_FORMED = re.compile(r"[\s\d-]*", re.ASCII)
+_ILL_FORMED = re.compile(r"\d{19}|-(?!\d)|[\d-]-", re.ASCII)
+_ROW = re.compile(r"[\s,;]*(?:[-+]?[\d.][\d.eE/*+-]*(?:[\s,;]+|$))+", re.ASCII)
+_HEADER = re.compile(r"\s*(?:\d{1,18}\s+){3}\d{1,18}(?:\s|$)", re.ASCII)
+_WHOLE = re.compile(r"[-+]?\d{1,18}", re.ASCII)
+_MOST_LINES = 3 * LARGEST_SIDE**2 + 3 * LARGEST_RANK
+
+
+def is_table(text: str) -> bool:
+    """Whether the first line of a text that is no comment holds numbers only."""
+    for line in text[:20_000].splitlines():
+        if line.strip() and not _is_comment(line):
+            return _ROW.fullmatch(line[:2000]) is not None
+    return False
+
+
+def claims_in(text: str, known: Said) -> Iterator[Claim]:
+    """Yield what a table claims.
+
+    Raises
+    ------
+    FormatError
+        It fits none of the three forms, or something is no number.
+    """
+    lines = text.splitlines()
+    blocks = [list(block) for blank, block in groupby(lines, _is_gap) if not blank]
+    if len(blocks) == 3 and len(lines) <= _MOST_LINES and all(map(_is_even, blocks)):
+        tables = [
+            numbers.array_of([_entries(line) for line in block], name)
+            for block, name in zip(blocks, "UVW", strict=True)
+        ]
+        yield from claims_of(tables, known, PLAIN)
+        return
+    rows = [_split(line) for line in lines if not _is_gap(line)]
+    if len(rows[0]) in (3, 4) and len(rows) > 3 and all(len(row) == 3 for row in rows[1:]):
+        yield from claims_of_masks(*_masks_in(rows, known))
+    elif _HEADER.match(text):
+        yield _claim_after_header(text)
+    else:
+        raise FormatError(
+            "its numbers are no table known here: n m p rank and the factors, three blocks of "
+            "rows with blank lines between them, or three masks a line"
+        )
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(("#", "%", "//"))
+
+
+def _is_gap(line: str) -> bool:
+    return not line.strip() or _is_comment(line)
+
+
+def _is_even(block: list[str]) -> bool:
+    """Whether the lines of a block have as many numbers as its first one, two of them or more."""
+    return len(set(map(len, map(_split, block)))) == 1
+
+
+def _split(line: str) -> list[str]:
+    return line.partition("#")[0].replace(",", " ").replace(";", " ").split()
+
+
+def _entries(line: str) -> list[Any]:
+    return [int(part) if _WHOLE.fullmatch(part) else constant(part) for part in _split(line)]
+
+
+def _claim_after_header(text: str) -> Claim:
+    """Return what a text of ``n m p rank``, then exactly as many numbers as fit, claims."""
+    if _WELL_FORMED.fullmatch(text) is None or _ILL_FORMED.search(text):
+        raise FormatError("it holds something that is no integer of at most 18 digits")
+    values = np.fromstring(text, dtype=np.int64, sep=" ")
+    header, body = values[:4].tolist(), values[4:]
+    form = MatrixProduct(*check_sides(header[:3]))
+    rank = header[3]
+    check_rank(form, rank)
+    sizes = [rank * d for d in form.dimensions]
+    total = sum(sizes)
+    if len(body) < total:
+        raise FormatError(f"{form} at rank {rank} needs {total} coefficients; {len(body)} follow")
+    if len(body) not in (total, 2 * total):
+        raise FormatError(f"{len(body) - total} integers are left over after the scheme")
+    below = np.ones(total, dtype=np.int64)
+    if len(body) == 2 * total:
+        body, below = body[::2], body[1::2]
+    factors, at = [], 0
+    for size, dimension in zip(sizes, form.dimensions, strict=True):
+        part = slice(at, at + size)
+        factors.append(
+            numbers.pairs(body[part].reshape(rank, dimension), below[part].reshape(rank, -1))
+        )
+        at += size
+    alone = len(text.lstrip().partition("\n")[0].split()) == 4
+    return terms_of(form, *factors, said=alone)
+
+
+def _masks_in(rows: list[list[str]], known: Said) -> tuple[list[list[int]], Said]:
+    """Return the masks of a text, and the sizes and the rank if its first line has them."""
+    if len(rows) > LARGEST_RANK + 1 or any(
+        not (part.isascii() and part.isdigit() and len(part) < 80) for row in rows for part in row
+    ):
+        raise FormatError("it holds something that is no bit mask, or absurdly many")
+    masks = [[int(part) for part in row] for row in rows]
+    if len(masks[0]) == 4:
+        *sides, rank = masks.pop(0)
+        known = Said(MatrixProduct(*check_sides(sides)), rank)
+    return masks, known
+
+
+def claims_of_masks(masks: Any, said: Said) -> Iterator[Claim]:
+    """Yield what products of three bit masks claim, over F2.
+
+    The highest bit of all masks of a factor tells how many entries it has, as each entry of a
+    matrix product occurs in some product.
+
+    Raises
+    ------
+    FormatError
+        They are no triples of bit masks.
+    """
+    if not isinstance(masks, list) or not 0 < len(masks) <= LARGEST_RANK:
+        raise FormatError("its bit masks are no list of products")
+    for row in masks:
+        if not isinstance(row, list) or len(row) != 3:
+            raise FormatError("a product is no triple of bit masks")
+        if any(type(mask) is not int or not 0 <= mask < 1 << LARGEST_SIDE**2 for mask in row):
+            raise FormatError("a bit mask is no integer, or too large")
+    tables = []
+    for slot, column in enumerate(zip(*masks, strict=True)):
+        width = max(mask.bit_length() for mask in column)
+        if said.format is not None:
+            width = max(width, said.format.dimensions[slot])
+        packed = b"".join(mask.to_bytes(-(-max(1, width) // 8), "little") for mask in column)
+        bits = np.frombuffer(packed, dtype=np.uint8).reshape(len(masks), -1)
+        tables.append(np.unpackbits(bits, axis=1, bitorder="little")[:, :width].astype(np.int64))
+    yield from claims_of(tables, Said(said.format, said.rank, Ring.F2, said.meta, named=True))

@@ -7,19 +7,15 @@ The contract suite of the tests runs over all registered executors.
 
 from __future__ import annotations
 
-import importlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, ClassVar, Self
 
-from flipsearch.errors import FlipsearchError, UsageError
+from flipsearch.errors import FlipsearchError
+from flipsearch.registry import Registry
 from flipsearch.walk.task import WalkOutcome, WalkTask
-
-GROUP = "flipsearch.executors"
-"""Group of the entry points by which other packages register executors."""
 
 
 @dataclass(frozen=True)
@@ -213,47 +209,13 @@ Factory = Callable[..., Executor]
 ``address`` (str or None) and ``announce`` (a function that is given a line of text before a long
 wait). It raises a `UsageError` for a keyword that it would ignore."""
 
-_PLACES = {
-    "threads": "flipsearch.executors.device:local_executor",
-    "ray": "flipsearch.executors.ray:RayExecutor",
-}
-_registered: dict[str, Factory] = {}
-
-
-def register_executor(name: str, factory: Factory) -> None:
-    """Register an executor under a name.
-
-    Raises
-    ------
-    UsageError
-        Another executor has the name.
-    """
-    if name in _PLACES or _registered.get(name, factory) is not factory:
-        raise UsageError(f"there is an executor {name!r} already")
-    _registered[name] = factory
-
-
-def executor_names() -> list[str]:
-    """Return the names of all executors, including those of other packages."""
-    return [*_PLACES, *sorted({*_registered, *entry_points(group=GROUP).names})]
-
-
-def executor_named(name: str) -> Factory:
-    """Return the function that makes the executor of that name.
-
-    Raises
-    ------
-    UsageError
-        No executor has the name.
-    """
-    if name in _registered:
-        return _registered[name]
-    factory: Factory
-    if name in _PLACES:
-        module, _, attribute = _PLACES[name].partition(":")
-        factory = getattr(importlib.import_module(module), attribute)
-        return factory
-    for point in entry_points(group=GROUP, name=name):
-        factory = point.load()
-        return factory
-    raise UsageError(f"no executor {name!r}: there are {', '.join(executor_names())}")
+EXECUTORS: Registry[Factory] = Registry(
+    "executor",
+    {
+        "threads": "flipsearch.executors.device:local_executor",
+        "ray": "flipsearch.executors.ray:RayExecutor",
+    },
+)
+register_executor = EXECUTORS.register
+executor_names = EXECUTORS.names
+executor_named = EXECUTORS.get

@@ -12,17 +12,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from importlib.metadata import entry_points
 
 from flipsearch.errors import UsageError
 from flipsearch.formats.format import Format, parse_format
 from flipsearch.formats.tensors import SparseTensor, read_tensor
+from flipsearch.registry import Registry
 
-GROUP = "flipsearch.tensors"
 Maker = Callable[[str], SparseTensor]
 
 _NAME = re.compile(r"[a-z][a-z0-9]{2,19}")
-_registered: dict[str, Maker] = {}
+TENSORS: Registry[Maker] = Registry("tensor")
 
 
 def register_tensor(name: str, maker: Maker) -> None:
@@ -41,9 +40,9 @@ def register_tensor(name: str, maker: Maker) -> None:
     UsageError
         The name is not of that form, or another family has it.
     """
-    if not _NAME.fullmatch(name) or _registered.get(name, maker) is not maker:
-        raise UsageError(f"{name!r} cannot name a tensor, or names one already")
-    _registered[name] = maker
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot name a tensor: take 3 to 20 lower-case letters")
+    TENSORS.register(name, maker)
 
 
 def named_format(text: str) -> Format:
@@ -58,7 +57,7 @@ def named_format(text: str) -> Format:
     family, colon, rest = plain.partition(":")
     if family == "tensor":
         family, _, rest = rest.partition(":")[0].partition("-")
-    maker = _maker(family) if colon and _NAME.fullmatch(family) else None
+    maker = TENSORS.find(family) if colon and _NAME.fullmatch(family) else None
     if maker is None:
         if plain.startswith("tensor:"):
             raise UsageError(f"{plain}: nobody here makes tensors called {family!r}")
@@ -93,11 +92,3 @@ def format_of(value: str | os.PathLike[str] | Format) -> Format:
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"a format is a name, a path or a Format, not {type(value).__name__}")
     return read_tensor(os.fspath(value))
-
-
-def _maker(family: str) -> Maker | None:
-    if family not in _registered:
-        for point in entry_points(group=GROUP, name=family):
-            maker: Maker = point.load()
-            return maker
-    return _registered.get(family)

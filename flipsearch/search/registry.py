@@ -9,49 +9,32 @@ from schemes named there by their hashes, so that `resume` makes the same one.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from typing import Any
 
 from flipsearch.catalogue import Catalogue, Run
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format, parse_format
 from flipsearch.formats.named import named_format
+from flipsearch.registry import Registry
 from flipsearch.rings import Ring
 from flipsearch.search.strategy import Setting, Strategy
 
-GROUP = "flipsearch.strategies"
 STARTS_A_FORMAT = 8
 """Schemes of a format that a meta search starts from, lowest ranks first."""
 
-_PLACES = {
-    "pool": "flipsearch.search.strategies.pool:PoolStrategy",
-    "meta": "flipsearch.search.strategies.meta:MetaStrategy",
-    "cyclic": "flipsearch.search.strategies.cyclic:CyclicStrategy",
-    "rotation": "flipsearch.search.strategies.rotation:RotationStrategy",
-    "diagonal": "flipsearch.search.strategies.diagonal:DiagonalStrategy",
-}
-_registered: dict[str, type[Strategy]] = {}
-
-
-def register_strategy(name: str, strategy: type[Strategy]) -> None:
-    """Make a strategy known by a name.
-
-    Raises
-    ------
-    UsageError
-        Another strategy has the name.
-    """
-    if name == "symmetric" or name in _PLACES or _registered.get(name, strategy) is not strategy:
-        raise UsageError(f"there is a strategy {name!r} already")
-    _registered[name] = strategy
-
-
-def strategy_names() -> list[str]:
-    """Return the names of all strategies, those of other packages included."""
-    others = {*_registered, *entry_points(group=GROUP).names}
-    return [*_PLACES, *sorted(others - set(_PLACES))]
+STRATEGIES: Registry[type[Strategy]] = Registry(
+    "strategy",
+    {
+        "pool": "flipsearch.search.strategies.pool:PoolStrategy",
+        "meta": "flipsearch.search.strategies.meta:MetaStrategy",
+        "cyclic": "flipsearch.search.strategies.cyclic:CyclicStrategy",
+        "rotation": "flipsearch.search.strategies.rotation:RotationStrategy",
+        "diagonal": "flipsearch.search.strategies.diagonal:DiagonalStrategy",
+    },
+    reserved=("symmetric",),
+)
+register_strategy, strategy_names = STRATEGIES.register, STRATEGIES.names
 
 
 def strategy_named(name: str | type[Strategy], ring: Ring = Ring.F2) -> type[Strategy]:
@@ -68,16 +51,7 @@ def strategy_named(name: str | type[Strategy], ring: Ring = Ring.F2) -> type[Str
         return name
     if name == "symmetric":
         name = "cyclic" if ring is Ring.F2 else "rotation"
-    if name in _registered:
-        return _registered[name]
-    if name in _PLACES:
-        module, _, attribute = _PLACES[name].partition(":")
-        found: type[Strategy] = getattr(importlib.import_module(module), attribute)
-        return found
-    for point in entry_points(group=GROUP, name=name):
-        loaded: type[Strategy] = point.load()
-        return loaded
-    raise UsageError(f"no strategy {name!r}: there are {', '.join(strategy_names())}")
+    return STRATEGIES.get(name)
 
 
 def refuse_idle_options(name: str | type[Strategy], ring: Ring, given: Mapping[str, Any]) -> None:

@@ -62,7 +62,7 @@ class Here(Executor):
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "_registered", {})
+    monkeypatch.setattr(base.EXECUTORS, "added", {})
     register_executor("here", Here)
 
 
@@ -127,9 +127,9 @@ def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("threads", "ray", "here"):
         with pytest.raises(UsageError, match=f"there is an executor '{name}' already"):
             register_executor(name, ThreadExecutor)
-    point = importlib.metadata.EntryPoint("there", f"{__name__}:Here", base.GROUP)
+    point = importlib.metadata.EntryPoint("there", f"{__name__}:Here", base.EXECUTORS.group)
     found = importlib.metadata.EntryPoints([point])
-    monkeypatch.setattr(base, "entry_points", lambda **which: found.select(**which))
+    monkeypatch.setattr("flipsearch.registry.entry_points", lambda **which: found.select(**which))
     assert executor_names() == ["threads", "ray", "here", "there"]
     assert executor_named("there").__name__ == "Here"
 

@@ -48,10 +48,10 @@ def test_names_of_nothing(name, message):
 
 
 def test_a_family_is_registered_once_and_labels_its_tensors(monkeypatch):
-    monkeypatch.setattr("flipsearch.formats.named._registered", {})
+    monkeypatch.setattr("flipsearch.formats.named.TENSORS.added", {})
     register_tensor("one", lambda text: sparse_tensor(f"one-{text}", [(0, 0, 0, 1)]))
     assert named_format("one:1").label == "one-1"
-    with pytest.raises(UsageError, match="one already"):
+    with pytest.raises(UsageError, match="'one' already"):
         register_tensor("one", lambda text: sparse_tensor("one", [(0, 0, 0, 2)]))
     register_tensor("two", lambda text: sparse_tensor("one-1", [(0, 0, 0, 1)]))
     with pytest.raises(UsageError, match="calls itself one-1"):

@@ -52,7 +52,7 @@ class Restarts(Strategy):
 @pytest.fixture(autouse=True)
 def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: None)
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(registry.STRATEGIES, "added", {})
 
 
 def test_names() -> None:
@@ -79,7 +79,7 @@ def test_an_entry_point_names_a_strategy(monkeypatch: pytest.MonkeyPatch) -> Non
     def points(group: str, name: str = "restarts") -> list[Point]:
         return [Point()] if (group, name) == ("flipsearch.strategies", "restarts") else []
 
-    monkeypatch.setattr(registry, "entry_points", points)
+    monkeypatch.setattr("flipsearch.registry.entry_points", points)
     assert strategy_named("restarts") is Restarts
 
 

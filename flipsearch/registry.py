@@ -1,0 +1,97 @@
+"""Things by name: strategies, executors, families of tensors and constructors are found here.
+
+A thing is the package's own, is registered by a call, or is named by an entry point of another
+package's metadata. Its module is imported when somebody asks for it.
+
+Invariant: one name means one thing; a name of the package's own cannot be taken.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from flipsearch.errors import UsageError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name.
+
+    Parameters
+    ----------
+    kind : str
+        What messages call one: ``strategy``.
+    places : mapping of str to str, optional
+        ``module:attribute`` of the package's own.
+    reserved : tuple of str
+        Further names that nothing can be registered by.
+
+    Attributes
+    ----------
+    added : dict
+        What was registered by a call.
+    """
+
+    def __init__(
+        self, kind: str, places: Mapping[str, str] | None = None, reserved: tuple[str, ...] = ()
+    ) -> None:
+        self.kind, self.places, self.reserved = kind, dict(places or {}), reserved
+        self.added: dict[str, T] = {}
+
+    @property
+    def group(self) -> str:
+        """The group of entry points by which other packages name theirs."""
+        plural = "strategies" if self.kind == "strategy" else f"{self.kind}s"
+        return f"flipsearch.{plural}"
+
+    def register(self, name: str, thing: T) -> None:
+        """Make a thing known by a name; a second time changes nothing.
+
+        Raises
+        ------
+        UsageError
+            Another thing has the name.
+        """
+        taken = name in self.places or name in self.reserved
+        if taken or self.added.get(name, thing) is not thing:
+            raise UsageError(f"there is {self._one} {name!r} already")
+        self.added[name] = thing
+
+    def names(self) -> list[str]:
+        """Return all names: the package's own in their order, then the others."""
+        others = {*self.added, *entry_points(group=self.group).names}
+        return [*self.places, *sorted(others - set(self.places))]
+
+    def find(self, name: str) -> T | None:
+        """Return the thing of that name, or None if there is none."""
+        if name in self.added:
+            return self.added[name]
+        if name in self.places:
+            module, _, attribute = self.places[name].partition(":")
+            own: T = getattr(importlib.import_module(module), attribute)
+            return own
+        for point in entry_points(group=self.group, name=name):
+            loaded: T = point.load()
+            return loaded
+        return None
+
+    def get(self, name: str) -> T:
+        """Return the thing of that name.
+
+        Raises
+        ------
+        UsageError
+            There is none.
+        """
+        found = self.find(name)
+        if found is None:
+            raise UsageError(f"no {self.kind} {name!r}: there are {', '.join(self.names())}")
+        return found
+
+    @property
+    def _one(self) -> str:
+        return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"

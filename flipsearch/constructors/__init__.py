@@ -1,0 +1,1 @@
+"""Schemes from formulas: constructions for every size, each with its proof."""

@@ -21,6 +21,11 @@ def register(commands: Any) -> None:
         "--levels", default="auto", help="levels unless a call says otherwise: auto, 0, 1, 2, 3"
     )
     kernel.add_argument(
+        "--ring",
+        default="Q",
+        help="F2 or F3: exact products modulo 2 or 3; by default of floats and integers",
+    )
+    kernel.add_argument(
         "--faults",
         type=natural,
         metavar="F",
@@ -60,15 +65,17 @@ def run_kernel(arguments: argparse.Namespace) -> int:
     """Write the kernel of a stored scheme, and say from which size on it beats numpy."""
     from flipsearch.errors import UsageError
     from flipsearch.kernels import find_scheme, verdict, write_kernel
+    from flipsearch.rings import parse_ring
 
+    ring = parse_ring(arguments.ring)
     if arguments.faults is not None:
-        if arguments.levels != "auto":
-            raise UsageError("--levels does not go with --faults: leave it out")
+        if arguments.levels != "auto" or ring.characteristic:
+            raise UsageError("--levels and --ring do not go with --faults: leave them out")
         return _run_fault_tolerant(arguments)
     if arguments.levels not in ("auto", "0", "1", "2", "3"):
         raise UsageError(f"--levels is {arguments.levels!r}: choose auto, 0, 1, 2 or 3")
     levels = None if arguments.levels == "auto" else int(arguments.levels)
-    scheme = find_scheme(arguments.target, arguments.db)
+    scheme = find_scheme(arguments.target, arguments.db, ring=ring)
     path = write_kernel(scheme, arguments.output, levels)
     record = {
         "kernel": str(path),
@@ -149,6 +156,11 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
     if min(sizes) < 1 or min(threads) < 1 or arguments.pairs < 1:
         raise UsageError("sizes, threads and pairs are at least 1")
     module = import_kernel(arguments.file)
+    if getattr(getattr(module, "ALGORITHM", None), "modulus", 0):
+        raise UsageError(
+            f"{arguments.file} multiplies over a finite field, which numpy does not: time it with "
+            "`python -m benchmarks.exact`"
+        )
     if not hasattr(module, "ALGORITHM"):
         raise UsageError(
             f"{arguments.file} is fault-tolerant: bench-kernel times kernels of single schemes"

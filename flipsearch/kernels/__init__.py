@@ -11,8 +11,9 @@ from flipsearch.kernels.choice import fastest_scheme, find_scheme, verdict
 from flipsearch.kernels.emit import KernelError, check_source, emit_kernel, write_kernel
 from flipsearch.kernels.halving import gram
 from flipsearch.kernels.load import import_kernel, load_kernel
-from flipsearch.kernels.modular import matmul_mod
+from flipsearch.kernels.modular import matmul_bits, matmul_gf2, matmul_mod
 from flipsearch.kernels.runtime.driver import TINY, multiply, ndarray, numpy_matmul
+from flipsearch.kernels.runtime.fields import pack_bits, unpack_bits
 from flipsearch.kernels.stability import Growth, error_bound, growth
 from flipsearch.kernels.timing import Timing, time_against_numpy
 
@@ -30,8 +31,12 @@ __all__ = [
     "import_kernel",
     "load_kernel",
     "matmul",
+    "matmul_bits",
+    "matmul_gf2",
     "matmul_mod",
+    "pack_bits",
     "time_against_numpy",
+    "unpack_bits",
     "verdict",
     "write_kernel",
 ]

@@ -54,10 +54,10 @@ def winograd() -> Scheme:
     return _two_by_two(_WINOGRAD)
 
 
-@lru_cache(maxsize=1)
-def strassen_algorithm() -> Algorithm:
-    """Return the tables of Strassen's scheme, proved once a process."""
-    return algorithm_of(strassen())
+@lru_cache(maxsize=3)
+def strassen_algorithm(ring: Ring = Ring.ZT) -> Algorithm:
+    """Return the tables of Strassen's scheme over ZT, F2 or F3, proved once a process."""
+    return algorithm_of(strassen().over(ring))
 
 
 def builtin_scheme(format_: Format) -> Scheme | None:

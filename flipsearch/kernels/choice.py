@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flipsearch.errors import NotFoundError
+from flipsearch.errors import FormatError, NotFoundError
 from flipsearch.formats import Format, MatrixProduct, parse_format
 from flipsearch.kernels.builtin import builtin_scheme
 from flipsearch.kernels.plan import unproved_algorithm
 from flipsearch.kernels.runtime.algorithm import best_levels
 from flipsearch.kernels.runtime.driver import planned_levels
 from flipsearch.kernels.runtime.execute import default_threads
+from flipsearch.kernels.runtime.fields import field_levels
 from flipsearch.kernels.runtime.tuning import predicted_ratio
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 JUDGED = 4096
 """Side of the square matrices at which schemes are compared."""
 
+JUDGED_OVER_FIELDS = 32768
+"""The same over F2 and F3, where matrices are small: 128 MB."""
+
 CANDIDATES = 64
 """Stored schemes of least rank, then of fewest nonzeros, that are compared."""
 
@@ -32,10 +37,15 @@ SIDES = tuple(2**k for k in range(6, 15))
 """Sides at which a kernel is compared with numpy: 64 to 16384."""
 
 
+FIELD_SIDES = tuple(2**k for k in range(9, 18))
+"""Sides at which a kernel over F2 or F3 is compared with its leaf alone: 512 to 131072."""
+
+
 def find_scheme(
     name: str,
     database: str | None = None,
     cost: Callable[[Scheme], Any] | None = None,
+    ring: Ring = Ring.Q,
 ) -> Scheme:
     """Return a stored scheme by hash prefix, or the best one of a format.
 
@@ -47,6 +57,8 @@ def find_scheme(
         Catalogue to look in.
     cost : callable, optional
         The least value wins; by default the predicted time of the scheme's kernel.
+    ring : Ring
+        Over which the scheme has to hold; Q includes ZT and Z, which F2 and F3 include reduced.
 
     Raises
     ------
@@ -59,42 +71,67 @@ def find_scheme(
 
     with Catalogue.open(database, read_only=True) as catalogue:
         if "x" not in name:
-            return catalogue.schemes.get(name).scheme
-        return fastest_scheme(catalogue, parse_format(name), cost)
+            found = catalogue.schemes.get(name).scheme
+            return _over(found, ring)
+        return fastest_scheme(catalogue, parse_format(name), cost, ring)
 
 
 def fastest_scheme(
-    catalogue: Catalogue, format_: Format, cost: Callable[[Scheme], Any] | None = None
+    catalogue: Catalogue,
+    format_: Format,
+    cost: Callable[[Scheme], Any] | None = None,
+    ring: Ring = Ring.Q,
 ) -> Scheme:
-    """Return the scheme of a format over ZT, Z or Q whose kernel is predicted to be fastest.
+    """Return the stored scheme of a format whose kernel is predicted to be fastest.
 
     Schemes may be stored in any order of the sides; parameters and errors as in `find_scheme`.
     """
-    found = catalogue.schemes.records(
-        format=format_, ring=Ring.Q, sort="rank,nonzeros", limit=CANDIDATES
-    )
-    schemes = [_turned(record.scheme, format_) for record in found if record.survives is None]
+    schemes = []
+    for stored in (ring, Ring.Q) if ring.characteristic else (ring,):
+        found = catalogue.schemes.records(
+            format=format_, ring=stored, sort="rank,nonzeros", limit=CANDIDATES
+        )
+        for record in found:
+            with suppress(FormatError):  # a denominator that the characteristic divides
+                if record.survives is None:
+                    schemes.append(_over(_turned(record.scheme, format_), ring))
     known = builtin_scheme(format_)
     if known is not None:
-        schemes.append(known)
+        schemes.append(_over(known, ring))
     if not schemes:
+        wanted = "ZT, Z or Q" if ring is Ring.Q else ring
         raise NotFoundError(
-            f"no scheme for {format_} over ZT, Z or Q is stored: find one with "
-            f"`search {format_} --ring ZT`, or lift one"
+            f"no scheme for {format_} over {wanted} is stored: find one with "
+            f"`search {format_} --ring {'ZT' if ring is Ring.Q else ring}`, or lift one"
         )
     return min(schemes, key=cost or kernel_seconds)
 
 
+def _over(scheme: Scheme, ring: Ring) -> Scheme:
+    """Return the scheme reduced to a finite field, or as it is."""
+    return scheme.over(ring) if ring.characteristic else scheme
+
+
 def kernel_seconds(scheme: Scheme) -> tuple[float, int]:
     """Return the modelled seconds of a scheme's kernel on one thread, and its nonzeros."""
-    sides = (JUDGED, JUDGED, JUDGED)
-    return best_levels(unproved_algorithm(scheme), sides, 1, 8)[1], scheme.nonzeros
+    algorithm = unproved_algorithm(scheme)
+    if algorithm.modulus:
+        seconds = field_levels(algorithm, (JUDGED_OVER_FIELDS,) * 3, 1)[1]
+    else:
+        seconds = best_levels(algorithm, (JUDGED,) * 3, 1, 8)[1]
+    return seconds, scheme.nonzeros
 
 
 def verdict(scheme: Scheme, dtype: Any = np.float64, threads: int | None = None) -> str:
     """Say in one line from which size on the scheme's kernel is expected to beat numpy here."""
     algorithm, dtype = unproved_algorithm(scheme), np.dtype(dtype)
     threads = threads or default_threads()
+    if algorithm.modulus:
+        for side in FIELD_SIDES:
+            levels = field_levels(algorithm, (side,) * 3, threads)[0]
+            if levels:
+                return f"the scheme is used from side {side} on; below it the leaf alone is faster"
+        return f"the leaf alone is the better choice here, and the kernel uses it up to {side}"
     half = isinstance(scheme.format, MatrixProduct) and scheme.format.is_gram
     title = f"{dtype} on {threads} thread{'s' * (threads > 1)}"
     for side in SIDES:

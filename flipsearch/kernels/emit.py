@@ -31,9 +31,10 @@ RUNTIME = (
     "flipsearch.algebra.cores", "flipsearch.algebra.cache", "compiled", "microkernel",
     "products", "algorithm", "operands", "execute", "tuning", "driver",
 )  # fmt: skip
+FIELD_RUNTIME = (*RUNTIME, "squares", "lookup", "fields")
 ALLOWED_IMPORTS = {
     "__future__", "collections", "concurrent", "contextlib", "dataclasses", "functools",
-    "hashlib", "json", "llvmlite", "numba", "numpy", "os", "pathlib", "threading",
+    "hashlib", "itertools", "json", "llvmlite", "numba", "numpy", "os", "pathlib", "threading",
     "threadpoolctl", "time", "typing",
 }  # fmt: skip
 FORBIDDEN_NAMES = {
@@ -54,8 +55,8 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
     Parameters
     ----------
     scheme : Scheme
-        Over ZT, Z or Q; proved here before a line is written. With denominators the kernel serves
-        floating point; integers are then multiplied classically.
+        Proved here before a line is written. With denominators the kernel serves floating point;
+        integers are then multiplied classically.
     levels : int, optional
         Levels to take when a call does not say; by default chosen by size and type.
 
@@ -64,7 +65,8 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
     str
         A module with ``matmul(a, b, out=None, threads=None, levels=None)`` (``matmul(a, ...)``
         for a matrix times its own transpose), ``prove()``, ``release()``, ``ALGORITHM``,
-        ``SCHEME`` (its content hash) and ``FORMAT``.
+        ``SCHEME`` (its content hash) and ``FORMAT``. Over F2 also with ``matmul_bits`` for
+        packed matrices, ``pack_bits`` and ``unpack_bits``.
 
     Raises
     ------
@@ -77,7 +79,10 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
         raise UsageError(
             f"levels is {levels}: {format_} takes 0 to {8 if format_.is_general else 1}"
         )
-    imports, runtime = merged_sources("flipsearch.kernels.runtime", RUNTIME)
+    modulus = algorithm.modulus
+    modules = FIELD_RUNTIME if modulus else RUNTIME
+    imports, runtime = merged_sources("flipsearch.kernels.runtime", modules)
+    matmul = _FIELD + _BITS * (modulus == 2) if modulus else _GENERAL
     text = "\n".join(
         [
             _header(scheme, format_),
@@ -94,16 +99,18 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
             *_products(algorithm, format_.is_gram),
             f"DENOMINATORS = {_denominators(algorithm)}",
             "",
-            (_GRAM if format_.is_gram else _GENERAL).format(
-                levels=levels, squares=_squares(format_)
+            (_GRAM if format_.is_gram else matmul).format(
+                levels=levels, squares=_squares(format_), modulus=modulus
             ),
-            _PLAN.format(gram=format_.is_gram),
+            "" if modulus else _PLAN.format(gram=format_.is_gram),
             _PROVE.format(upper="i <= k" if format_.is_packed_output else "True",
-                          left=_present(format_, 0), right=_present(format_, 1)),
+                          left=_present(format_, 0), right=_present(format_, 1),
+                          remainder=f" % {modulus}" * (modulus > 0)),
             runtime,
             "",
             "",
-            f"ALGORITHM = Algorithm(SIDES, PRODUCTS, DENOMINATORS, {format_.is_general})",
+            "ALGORITHM = Algorithm("
+            f"SIDES, PRODUCTS, DENOMINATORS, {format_.is_general}, {modulus})",
             "",
         ]
     )  # fmt: skip
@@ -186,11 +193,16 @@ def _plain_format(format_: Format) -> MatrixProduct:
 def _header(scheme: Scheme, format_: MatrixProduct) -> str:
     factors = growth(scheme)
     title = f"{format_.name}, rank {scheme.rank} over {scheme.natural_ring}"
+    growths = (
+        ""
+        if scheme.ring.characteristic
+        else f"""
+growth       emax {factors.emax:g}, qmax {factors.qmax}, gamma2 {factors.gamma2:.3f} a level"""
+    )
     return f'''"""Matrix product by a scheme for {title}.
 
 scheme       {scheme.content_hash}
-additions    {scheme.additions} as written, {scheme.nonzeros} nonzero coefficients
-growth       emax {factors.emax:g}, qmax {factors.qmax}, gamma2 {factors.gamma2:.3f} a level
+additions    {scheme.additions} as written, {scheme.nonzeros} nonzero coefficients{growths}
 written by   flipsearch {__version__}
 
 All Brent equations of the scheme were verified exactly before this file was written, and
@@ -306,6 +318,21 @@ def matmul(a: Any, out: Any = None, threads: Any = None, levels: Any = {levels})
 {squares}    return multiply_gram(ALGORITHM, a, out, threads, levels)
 '''
 
+_FIELD = '''
+def matmul(a: Any, b: Any, out: Any = None, threads: Any = None, levels: Any = {levels}) -> Any:
+    """Return the matrix product of `a` and `b` modulo {modulus}; see `multiply_residues`."""
+    return multiply_residues(ALGORITHM, a, b, out, threads, levels)
+'''
+
+_BITS = '''
+
+def matmul_bits(
+    a: Any, b: Any, out: Any = None, threads: Any = None, levels: Any = {levels}
+) -> Any:
+    """Return the product of packed matrices, packed; see `pack_bits` and `multiply_bits`."""
+    return multiply_bits(ALGORITHM, a, b, out, threads, levels)
+'''
+
 _PLAN = '''
 def plan(m: int, k: Any = None, n: Any = None, dtype: Any = "float64", threads: Any = None) -> str:
     """Say which way the product of an m x k and a k x n matrix takes: this scheme or numpy's.
@@ -318,7 +345,7 @@ def plan(m: int, k: Any = None, n: Any = None, dtype: Any = "float64", threads: 
 
 _PROVE = '''
 def prove() -> None:
-    """Verify all Brent equations of the scheme in exact integers; ValueError if one fails."""
+    """Verify all Brent equations of the scheme exactly; ValueError if one fails."""
     n, m, p = SIDES
     common = 1
     for d in DENOMINATORS:
@@ -336,6 +363,6 @@ def prove() -> None:
                 if ({upper}) and ({left}) and ({right}):
                     place = (i, j, j, k, i, k)
                     sums[place] = sums.get(place, 0) - common
-    if any(sums.values()):
+    if any(value{remainder} for value in sums.values()):
         raise ValueError("the scheme in this file is not valid: it was changed")
 '''

@@ -24,13 +24,13 @@ def algorithm_of(scheme: Scheme) -> Algorithm:
     Parameters
     ----------
     scheme : Scheme
-        Over ZT, Z or Q. Its operands are general or triangular matrices, or a matrix and its own
-        transpose: blocks of these multiply as their entries do.
+        Its operands are general or triangular matrices, or a matrix and its own transpose: blocks
+        of these multiply as their entries do. Over F2 and F3 they are general.
 
     Raises
     ------
     UsageError
-        The scheme is over a finite field, or its format does not hold for blocks.
+        Its format does not hold for blocks.
     InvalidSchemeError
         A Brent equation fails.
     """
@@ -41,11 +41,10 @@ def algorithm_of(scheme: Scheme) -> Algorithm:
 
 def unproved_algorithm(scheme: Scheme) -> Algorithm:
     """Return the tables of a scheme without a proof, to price it; raise as `algorithm_of` does."""
-    if scheme.ring.characteristic:
-        raise UsageError(
-            f"a kernel needs a scheme over ZT, Z or Q: lift this one over {scheme.ring} first"
-        )
     format_ = blockwise(scheme.format)
+    modulus = scheme.ring.characteristic
+    if modulus and not format_.is_general:
+        raise UsageError(f"kernels over {scheme.ring} multiply general matrices, not {format_}")
     form = scheme.canonical
     if max(abs(int(x)) for matrix in form.factors for x in matrix.flat) >= 2**31:
         raise FormatError("a coefficient is 2^31 or more in absolute value: no kernel for that")
@@ -54,7 +53,7 @@ def unproved_algorithm(scheme: Scheme) -> Algorithm:
         for u, v, w in zip(*form.factors, strict=True)
     )
     denominators = tuple(int(d) for d in form.denominators)
-    return Algorithm(format_.sides, products, denominators, format_.is_general)
+    return Algorithm(format_.sides, products, denominators, format_.is_general, modulus)
 
 
 def blockwise(format_: Format) -> MatrixProduct:

@@ -30,7 +30,7 @@ def test_gram_is_exact_on_integers_and_symmetric(monkeypatch, order):
 @settings(max_examples=40, deadline=None)
 @given(
     shape=st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40)),
-    modulus=st.sampled_from([2, 3, 4, 101, 65521, 2**25 - 39, 2**26]),
+    modulus=st.sampled_from([2, 3, 4, 101, 65521, 2**25 - 39, 2**26, 2**31 - 1, 2**31]),
     seed=st.integers(0, 2**32),
 )
 def test_products_modulo_p_against_python_integers(shape, modulus, seed):
@@ -46,7 +46,7 @@ def test_products_modulo_p_against_python_integers(shape, modulus, seed):
 
 
 @pytest.mark.parametrize("levels", [-1, 0, 2])
-@pytest.mark.parametrize("modulus", [7, 1009, 2**20 + 7, 2**26 - 5])
+@pytest.mark.parametrize("modulus", [7, 1009, 2**20 + 7, 2**26 - 5, 2**31 - 1])
 def test_larger_products_modulo_p(monkeypatch, modulus, levels):
     monkeypatch.setattr("flipsearch.kernels.modular.choose_levels", lambda *_: levels)
     if levels < 0:  # numpy is called itself: levels chosen for a piece could exceed 2^53
@@ -60,7 +60,7 @@ def test_larger_products_modulo_p(monkeypatch, modulus, levels):
 
 def test_bad_moduli_and_operands():
     one = np.ones((2, 2), int)
-    for modulus in (0, 1, -5, 2**26 + 1):
+    for modulus in (0, 1, -5, 2**31 + 1):
         with pytest.raises(UsageError, match="out of range"):
             matmul_mod(one, one, modulus)
     with pytest.raises(UsageError, match=r"7\.0 is not an integer"):

@@ -23,10 +23,20 @@ COMPLEX: dict[Any, Any] = {
 
 Term = tuple[int, int, int]  # coefficient, block row, block column
 
-MULTIPLY, PACK_LEFT, PACK_RIGHT, UNPACK = PRICES = 0.017, 0.8, 0.6, 0.7
+Prices = tuple[float, float, float, float]
+
+PRICES: Prices = (0.017, 0.8, 0.6, 0.7)
 """Nanoseconds for float64: a multiply-add in registers; an element of a block packed, left and
 right; an element of a tile added to C. Measured on one core of a Zen 5 server; only their
 proportions matter."""
+
+FIELD_PRICES = {
+    (2, True): (0.047, 1.2, 1.0, 1.2),
+    (2, False): (0.14, 2.0, 2.0, 2.0),
+    (3, False): (0.43, 3.0, 3.0, 3.0),
+}
+"""The same over a field for elements of 8 x 8 entries, by characteristic and whether squares are
+multiplied in registers; measured on one core of a Zen 4 server."""
 
 DEEPEST = 3
 """Most levels ever chosen unasked."""
@@ -48,6 +58,8 @@ class Algorithm:
     recursive : bool
         Whether the products of blocks can be formed by the scheme again: not for structured
         operands, whose combinations have no structure.
+    modulus : int
+        2 or 3 for a scheme over that field, whose coefficients are 1 and -1; else 0.
 
     Equal only to itself: plans are looked up by identity, which costs next to nothing.
     """
@@ -56,6 +68,7 @@ class Algorithm:
     products: tuple[tuple[tuple[Term, ...], tuple[Term, ...], tuple[Term, ...]], ...]
     denominators: tuple[int, ...]
     recursive: bool = True
+    modulus: int = 0
 
     @cached_property
     def complete(self) -> bool:
@@ -98,7 +111,12 @@ def block_sides(
 
 
 def modelled_seconds(
-    algorithm: Algorithm, shape: tuple[int, int, int], levels: int, threads: int, itemsize: int
+    algorithm: Algorithm,
+    shape: tuple[int, int, int],
+    levels: int,
+    threads: int,
+    itemsize: int,
+    prices: Prices = PRICES,
 ) -> float:
     """Return the modelled time of a product of floats of that size, in seconds.
 
@@ -110,17 +128,22 @@ def modelled_seconds(
     columns = tile_columns(itemsize)
     rows, wide = -(-m // TILE_ROWS) * TILE_ROWS, -(-n // columns) * columns
     left, right, out = (count**levels for count in algorithm.terms)
+    multiply, pack_left, pack_right, unpack = prices
     nanoseconds = (
-        MULTIPLY * len(algorithm.products) ** levels * rows * k * wide
-        + PACK_LEFT * left * m * k * -(-n // COLUMNS)
-        + PACK_RIGHT * right * k * n * threads
-        + UNPACK * out * m * n * -(-k // DEPTH)
+        multiply * len(algorithm.products) ** levels * rows * k * wide
+        + pack_left * left * m * k * -(-n // COLUMNS)
+        + pack_right * right * k * n * threads
+        + unpack * out * m * n * -(-k // DEPTH)
     )
     return nanoseconds * 1e-9 * (itemsize / 8) / threads + 3e-5
 
 
 def best_levels(
-    algorithm: Algorithm, shape: tuple[int, int, int], threads: int, itemsize: int
+    algorithm: Algorithm,
+    shape: tuple[int, int, int],
+    threads: int,
+    itemsize: int,
+    prices: Prices = PRICES,
 ) -> tuple[int, float]:
     """Return the number of levels of least modelled time, and that time in seconds."""
     deepest = 0
@@ -132,7 +155,7 @@ def best_levels(
         deepest += 1
     return min(
         (
-            (levels, modelled_seconds(algorithm, shape, levels, threads, itemsize))
+            (levels, modelled_seconds(algorithm, shape, levels, threads, itemsize, prices))
             for levels in range(deepest + 1)
         ),
         key=lambda choice: choice[1],

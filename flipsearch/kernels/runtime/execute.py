@@ -6,6 +6,7 @@ thread (see `release`); numpy's BLAS has as many threads after a call as before 
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,9 @@ EXACT = 2.0**53 * (1 - 2.0**-40)
 
 REAL = {np.dtype(np.float32), np.dtype(np.float64)}
 INTEGER = {np.dtype(f"{kind}{size}") for kind in "iu" for size in (4, 8)}
+BITS = np.dtype(np.uint64)
+"""Element to compute in over F2: squares of bits (see `microkernel`)."""
+
 SUPPORTED = REAL | INTEGER | set(COMPLEX)
 """Types whose matrices are multiplied here and not by numpy."""
 
@@ -126,31 +130,40 @@ def run(
     upper : bool
         Compute only the tiles on and above the diagonal; for 0 levels.
     """
-    stored = COMPLEX.get(c.dtype, np.dtype(f"i{c.itemsize}") if c.dtype.kind == "u" else c.dtype)
+    signed = np.dtype(f"i{c.itemsize}") if c.dtype.kind == "u" and element != BITS else c.dtype
+    stored = COMPLEX.get(c.dtype, signed)
     parts = 2 if c.dtype in COMPLEX else 1
     flattened = tables(algorithm, levels, element, swapped)
     shape = (a.shape[0], a.shape[1], b.shape[1])
     blocks = block_sides(algorithm, shape[::-1] if swapped else shape, levels)
     blocks = blocks[::-1] if swapped else blocks
     left, right, out = (flat_view(x, stored, x is c) for x in (a, b, c))
-    pieces = max(1, min(threads, blocks[0] // 32))
-    cuts = [blocks[0] * piece // pieces for piece in range(pieces + 1)]
-    if upper:
-        cuts = [round(blocks[0] * (1 - (1 - x / pieces) ** 0.5)) for x in range(pieces + 1)]
 
-    def work(piece: int) -> None:
+    def work(part: tuple[int, int]) -> None:
         memory = _borrow(element)
         try:
-            part = (cuts[piece], cuts[piece + 1])
             multiply_products(
                 left, right, out, flattened, shape, blocks, part, memory, parts, upper
             )
         finally:
             _memory.setdefault(element, []).append(memory)
 
-    futures = [_helpers().submit(work, piece) for piece in range(1, pieces)]
+    share_rows(work, blocks[0], threads, upper)
+
+
+def share_rows(work: Any, rows: int, threads: int, upper: bool = False) -> None:
+    """Call ``work((first, last))`` for parts of so many rows, at once on some threads.
+
+    With `upper` later rows have less work: those of a triangle.
+    """
+    pieces = max(1, min(threads, rows // 32))
+    cuts = [rows * piece // pieces for piece in range(pieces + 1)]
+    if upper:
+        cuts = [round(rows * (1 - (1 - x / pieces) ** 0.5)) for x in range(pieces + 1)]
+    parts = list(itertools.pairwise(cuts))
+    futures = [_helpers().submit(work, part) for part in parts[1:]]
     try:
-        work(0)
+        work(parts[0])
     finally:
         for future in futures:
             future.result()

@@ -5,6 +5,11 @@ instructions: rows x vectors accumulators, one broadcast and a few fused multipl
 step along the depth. Panels are packed, so every load is contiguous and the strides of the
 operands do not matter here.
 
+Elements of type uint64 are squares of 8 x 8 bits, and the arithmetic is that of F2: one
+instruction of processors with GFNI multiplies as many squares as a vector holds, and their sum
+is an exclusive or. A square's byte i is its row i, bit j the entry in column j; on the right side
+byte 7 - j is column j.
+
 Invariant: the tile is the exact sum (for integers, modulo 2^bits) or the sum in order of depth
 with one rounding a step (floating point); no memory outside the three arrays is touched.
 """
@@ -35,6 +40,12 @@ def _vector_shape() -> tuple[int, int, int]:
 VECTOR_BYTES, TILE_ROWS, TILE_VECTORS = _vector_shape()
 """Bytes of a vector register; rows of a tile; vectors in a row of a tile."""
 
+SQUARE = types.uint64
+"""Type of the elements that are 8 x 8 bits."""
+
+MULTIPLIES_SQUARES = bool(llvm.get_host_cpu_features().get("gfni"))
+"""Whether the processor has an instruction for products of such elements."""
+
 
 _declared: Any = cgutils.get_or_insert_function
 
@@ -55,6 +66,26 @@ def _columns_of(_context: Any, array: Any) -> Any:
 
 
 columns_of: Any = intrinsic(_columns_of)
+
+
+def _add_multiple(_context: Any, total: Any, coefficient: Any, value: Any) -> Any:
+    """Return total + coefficient * value in the arithmetic of the element; 1 over F2."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        first, factor, second = (
+            context.cast(builder, value, kind, signature.args[0])
+            for value, kind in zip(arguments, signature.args, strict=True)
+        )
+        if signature.args[0] == SQUARE:
+            return builder.xor(first, second)
+        if isinstance(signature.args[0], types.Float):
+            return builder.fadd(first, builder.fmul(factor, second))
+        return builder.add(first, builder.mul(factor, second))
+
+    return total(total, coefficient, value), generate
+
+
+add_multiple: Any = intrinsic(_add_multiple)
 
 
 def _prefetch(_context: Any, array: Any, index: Any) -> Any:
@@ -124,6 +155,10 @@ def _multiply_tile(
             name = f"llvm.fma.v{lanes}f{element.bitwidth}"
             kind = ir.FunctionType(vector, [vector] * 3)
             fused = _declared(builder.module, kind, name)
+        elif element == SQUARE:
+            octets = ir.VectorType(ir.IntType(8), VECTOR_BYTES)
+            kind = ir.FunctionType(octets, [octets, octets, ir.IntType(8)])
+            affine = _declared(builder.module, kind, f"llvm.x86.vgf2p8affineqb.{VECTOR_BYTES * 8}")
         before = builder.block
         loop = builder.append_basic_block("depth")
         after = builder.append_basic_block("store")
@@ -151,6 +186,10 @@ def _multiply_tile(
                 total = sums[i * TILE_VECTORS + j]
                 if isinstance(element, types.Float):
                     updated.append(builder.call(fused, [spread, rights[j], total]))
+                elif element == SQUARE:
+                    pair = [builder.bitcast(x, octets) for x in (spread, rights[j])]
+                    product = builder.call(affine, [*pair, ir.IntType(8)(0)])
+                    updated.append(builder.xor(builder.bitcast(product, vector), total))
                 else:
                     updated.append(builder.add(builder.mul(spread, rights[j]), total))
         following = builder.add(step, word(1))

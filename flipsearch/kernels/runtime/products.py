@@ -24,6 +24,7 @@ import numpy as np
 from flipsearch.kernels.runtime.compiled import compiled, inlined
 from flipsearch.kernels.runtime.microkernel import (
     TILE_ROWS,
+    add_multiple,
     columns_of,
     multiply_tile,
     prefetch,
@@ -120,25 +121,33 @@ def _pack(packed, region, width, scratch, operand, sides, terms, product, begin,
             if direct and across == columns:
                 for k in range(along):
                     for x in range(columns):
-                        packed[into + k * columns + x] += (
-                            coefficient * flat[source + k * depth_step + x]
+                        place = into + k * columns + x
+                        packed[place] = add_multiple(
+                            packed[place], coefficient, flat[source + k * depth_step + x]
                         )
             elif straight:
                 for k in range(along):
                     for x in range(across * pair):
-                        target[begin_target + k * columns * pair + x] += (
-                            coefficient * flat[source + k * depth_step + x]
+                        place = begin_target + k * columns * pair + x
+                        target[place] = add_multiple(
+                            target[place], coefficient, flat[source + k * depth_step + x]
                         )
             elif depth_stride == parts:
                 for x in range(across):
                     for k in range(along * pair):
-                        scratch[x * lines * pair + k] += coefficient * flat[source + x * step + k]
+                        place = x * lines * pair + k
+                        scratch[place] = add_multiple(
+                            scratch[place], coefficient, flat[source + x * step + k]
+                        )
             else:
                 for k in range(along):
                     for x in range(across):
                         for part in range(pair):
-                            scratch[(x * lines + k) * pair + part] += (
-                                coefficient * flat[source + x * step + k * depth_step + part]
+                            place = (x * lines + k) * pair + part
+                            scratch[place] = add_multiple(
+                                scratch[place],
+                                coefficient,
+                                flat[source + x * step + k * depth_step + part],
                             )
         if parts == 2:
             row_step = columns if straight else np.uint64(1)
@@ -207,7 +216,8 @@ def _unpack(tile, operand, sides, terms, product, begin, extent, overwrite, part
             else:
                 for y in range(rows):
                     for x in range(width):
-                        flat[into + y * step + x] += coefficient * tile[y * width + x]
+                        place = into + y * step + x
+                        flat[place] = add_multiple(flat[place], coefficient, tile[y * width + x])
         elif parts == 2:
             for y in range(rows):
                 if fresh:
@@ -232,7 +242,7 @@ def _unpack(tile, operand, sides, terms, product, begin, extent, overwrite, part
                     place = into + y * step + x * column_step
                     value = coefficient * tile[y * width + x]
                     if not fresh:
-                        value += flat[place]
+                        value = add_multiple(flat[place], coefficient, tile[y * width + x])
                     flat[place] = value
 
 

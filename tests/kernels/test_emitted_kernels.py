@@ -399,7 +399,9 @@ def defined_in(path):
                 yield from (part.id for part in ast.walk(target) if isinstance(part, ast.Name))
 
 
-@pytest.mark.parametrize(("package", "order"), [("kernels", "FIELD_RUNTIME"), ("faults", "_PARTS")])
+@pytest.mark.parametrize(
+    ("package", "order"), [("kernels", "FIELD_RUNTIME"), ("faults", "_PARTS")]
+)
 def test_no_name_is_defined_twice_in_what_becomes_one_module(package, order):
     names = getattr(importlib.import_module(f"flipsearch.{package}.emit"), order)
     own = {f"flipsearch.{package}.runtime.{name}": name for name in names if "." not in name}

@@ -23,7 +23,7 @@ from benchmarks.common import benchmark_parser, emit, emit_dgemm, seconds_of
 from benchmarks.verify import of_sides
 from flipsearch.files import read_schemes
 from flipsearch.formats import parse_format
-from flipsearch.lift import LiftResult, NotLiftedError, lift
+from flipsearch.lift import LiftResult, NotLiftedError, find_lift
 from flipsearch.lift.hensel import Steps
 from flipsearch.lift.jacobian import WholeSystem, support_first
 from flipsearch.lift.trilinear import frame_of
@@ -46,7 +46,7 @@ def schemes(formats: list[str], path: str | None, ring: Ring) -> Iterator[Scheme
 def lifted(scheme: Scheme) -> tuple[LiftResult | None, NotLiftedError | None]:
     """Return the lift, or why there is none."""
     try:
-        return lift(scheme), None
+        return find_lift(scheme), None
     except NotLiftedError as failure:
         return None, failure
 

@@ -119,7 +119,7 @@ def lifted_one(row: Row, strategy: PoolStrategy, tried: set[str]) -> Scheme | No
             continue
         tried.add(scheme.content_hash)
         try:
-            found = lift(scheme).scheme
+            found = lift(scheme)
         except LiftError:
             continue
         if is_in(found, row.best_ring):

@@ -1,6 +1,12 @@
 """flipsearch: find, prove, keep and run fast matrix-multiplication algorithms.
 
-The names below are imported when first used, so that `import flipsearch` costs nothing.
+    import flipsearch as fs
+
+    found = fs.search("3x3x3", ring="F2", budget="20s")
+    fs.verify(found.lifted)
+
+The names below are imported when first used, so that ``import flipsearch`` costs nothing. Formats
+and rings are given by name or as objects everywhere. ``docs/python.md`` is the guide.
 """
 
 from __future__ import annotations
@@ -10,36 +16,86 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
-    from flipsearch.formats import parse_format
+    from flipsearch.equivalence import equivalent
+    from flipsearch.executors import register_executor
+    from flipsearch.files.convert import convert, read, write
+    from flipsearch.formats import parse_format, tensors
+    from flipsearch.formats.named import register_tensor
     from flipsearch.kernels import load_kernel, matmul
+    from flipsearch.lift.lifting import lift
     from flipsearch.rings import Ring
     from flipsearch.scheme import Scheme, naive_scheme
+    from flipsearch.search.progress import Result
+    from flipsearch.search.registry import register_strategy
+    from flipsearch.search.study import Study, search
+    from flipsearch.verify import verify
+    from flipsearch.walk.kinds import register as register_walk
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Catalogue",
-    "Ring",
-    "Scheme",
-    "__version__",
-    "load_kernel",
-    "matmul",
-    "naive_scheme",
-    "parse_format",
-]
-
-_HOMES = {
+_PLACES = {
     "Catalogue": "catalogue",
+    "Result": "search.progress",
     "Ring": "rings",
     "Scheme": "scheme",
+    "Study": "search.study",
+    "convert": "files.convert",
+    "equivalent": "equivalence",
+    "lift": "",
     "load_kernel": "kernels",
     "matmul": "kernels",
     "naive_scheme": "scheme",
     "parse_format": "formats",
+    "read": "files.convert",
+    "register_executor": "executors",
+    "register_strategy": "search.registry",
+    "register_tensor": "formats.named",
+    "register_walk": "walk.kinds:register",
+    "search": "",
+    "tensors": "formats",
+    "verify": "",
+    "write": "files.convert",
 }
+"""Where each name is defined; without a place it is a module that can be called."""
+
+__all__ = [
+    "Catalogue",
+    "Result",
+    "Ring",
+    "Scheme",
+    "Study",
+    "__version__",
+    "convert",
+    "equivalent",
+    "lift",
+    "load_kernel",
+    "matmul",
+    "naive_scheme",
+    "parse_format",
+    "read",
+    "register_executor",
+    "register_strategy",
+    "register_tensor",
+    "register_walk",
+    "search",
+    "tensors",
+    "verify",
+    "write",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _PLACES:
         raise AttributeError(f"module 'flipsearch' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"flipsearch.{_HOMES[name]}"), name)
+    module, _, attribute = _PLACES[name].partition(":")
+    if not module:
+        return importlib.import_module(f"flipsearch.{name}")
+    home = importlib.import_module(f"flipsearch.{module}")
+    try:
+        return getattr(home, attribute or name)
+    except AttributeError:  # a module that nobody has imported
+        return importlib.import_module(f"flipsearch.{module}.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -278,7 +278,7 @@ def reduction_of(
     below = None if denominators is None else np.array(denominators, dtype=np.int64)
     ring = Ring.Z if below is None or (below == 1).all() else Ring.Q
     try:
-        scheme = Scheme(format_, ring, u, v, outputs.T, below)  # type: ignore[arg-type]
+        scheme = Scheme(format_, ring, u, v, outputs.T, below)
         natural = scheme.natural_ring
         if natural is Ring.ZT and all(Ring.ZT.contains(matrix) for matrix in scheme.factors):
             scheme = scheme.over(natural)

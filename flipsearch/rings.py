@@ -21,7 +21,13 @@ __all__ = ["IntArray", "Ring", "parse_ring"]
 
 
 class Ring(StrEnum):
-    """A coefficient ring, named as in the papers."""
+    """A coefficient ring, named as in the papers.
+
+    Examples
+    --------
+    >>> Ring.F3.characteristic, Ring("ZT").is_field_of_search
+    (3, True)
+    """
 
     F2 = "F2"
     F3 = "F3"
@@ -69,14 +75,16 @@ class Ring(StrEnum):
         return True
 
 
-def parse_ring(text: str) -> Ring:
-    """Return the ring of that name, whatever its case.
+def parse_ring(text: str | Ring) -> Ring:
+    """Return the ring of that name, whatever its case; a ring as it is.
 
     Raises
     ------
     UsageError
         The name is none of F2, F3, ZT, Z, Q.
     """
+    if isinstance(text, Ring):
+        return text
     aliases = {"Z2": "F2", "GF2": "F2", "Z3": "F3", "GF3": "F3"}
     name = text.strip().upper()
     try:

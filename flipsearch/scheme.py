@@ -15,9 +15,10 @@ the process, platform or version.
 from __future__ import annotations
 
 import hashlib
+import html
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -27,9 +28,13 @@ import numpy.typing as npt
 
 from flipsearch.errors import FormatError
 from flipsearch.formats import Format
-from flipsearch.rings import IntArray, Ring
+from flipsearch.formats.named import format_of
+from flipsearch.formats.written import written
+from flipsearch.rings import IntArray, Ring, parse_ring
 
 LARGEST_COEFFICIENT = 2**62
+MOST_SHOWN = 64
+"""Products and outputs that a notebook shows of a scheme."""
 
 
 def _frozen(matrix: npt.ArrayLike, name: str) -> IntArray:
@@ -47,15 +52,15 @@ def _frozen(matrix: npt.ArrayLike, name: str) -> IntArray:
     return array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Scheme:
     """An exact bilinear scheme.
 
     Parameters
     ----------
-    format : Format
+    format : Format or str
         The bilinear map to compute.
-    ring : Ring
+    ring : Ring or str
         The ring of the coefficients.
     u, v, w : integer arrays, shapes (R, dU), (R, dV), (R, dW)
         The factors; row r belongs to term r. W holds the output transposed (trilinear convention).
@@ -66,6 +71,12 @@ class Scheme:
     ------
     FormatError
         A shape does not fit the format, or a coefficient is outside the ring or too large.
+
+    Examples
+    --------
+    >>> dot = Scheme("1x2x1", "ZT", u=[[1, 0], [0, 1]], v=[[1, 0], [0, 1]], w=[[1], [1]])
+    >>> dot.rank, dot.products(), dot.outputs()
+    (2, [('m1', 'a11 b11'), ('m2', 'a12 b21')], [('c11', 'm1 + m2')])
     """
 
     format: Format
@@ -73,29 +84,42 @@ class Scheme:
     u: IntArray
     v: IntArray
     w: IntArray
-    denominators: IntArray = field(default=None)  # type: ignore[arg-type]
+    denominators: IntArray
 
-    def __post_init__(self) -> None:
-        set_ = object.__setattr__
-        rank = len(self.u)
-        for name, dimension in zip("uvw", self.format.dimensions, strict=True):
-            matrix = _frozen(getattr(self, name), name.upper())
+    def __init__(
+        self,
+        format: Format | str,
+        ring: Ring | str,
+        u: npt.ArrayLike,
+        v: npt.ArrayLike,
+        w: npt.ArrayLike,
+        denominators: npt.ArrayLike | None = None,
+    ) -> None:
+        format, ring = format_of(format), parse_ring(ring)
+        factors = [_frozen(matrix, name) for name, matrix in (("U", u), ("V", v), ("W", w))]
+        rank = len(factors[0])
+        for name, matrix, dimension in zip("UVW", factors, format.dimensions, strict=True):
             if matrix.shape != (rank, dimension) and not (rank == 0 and matrix.size == 0):
                 raise FormatError(
-                    f"{name.upper()} has shape {matrix.shape}; {self.format} at rank {rank} needs "
+                    f"{name} has shape {matrix.shape}; {format} at rank {rank} needs "
                     f"{(rank, dimension)}"
                 )
-            matrix = matrix.reshape(rank, dimension)
-            if not self.ring.contains(matrix):
-                raise FormatError(f"{name.upper()} has coefficients outside {self.ring}")
-            set_(self, name, matrix)
-        given = np.ones(rank, np.int64) if self.denominators is None else self.denominators
-        denominators = _frozen(given, "denominators")
-        if denominators.shape != (rank,) or (denominators < 1).any():
+            if not ring.contains(matrix):
+                raise FormatError(f"{name} has coefficients outside {ring}")
+        below = _frozen(
+            np.ones(rank, np.int64) if denominators is None else denominators, "denominators"
+        )
+        if below.shape != (rank,) or (below < 1).any():
             raise FormatError("denominators must be one positive integer a term")
-        if self.ring is not Ring.Q and (denominators != 1).any():
-            raise FormatError(f"a scheme over {self.ring} has no denominators")
-        set_(self, "denominators", denominators)
+        if ring is not Ring.Q and (below != 1).any():
+            raise FormatError(f"a scheme over {ring} has no denominators")
+        shaped = (m.reshape(rank, d) for m, d in zip(factors, format.dimensions, strict=True))
+        for name, value in zip(
+            ("format", "ring", "u", "v", "w", "denominators"),
+            (format, ring, *shaped, below),
+            strict=True,
+        ):
+            object.__setattr__(self, name, value)
 
     @property
     def rank(self) -> int:
@@ -159,7 +183,7 @@ class Scheme:
             return Ring.Q
         return Ring.ZT if all(Ring.ZT.contains(matrix) for matrix in form.factors) else Ring.Z
 
-    def over(self, ring: Ring) -> Scheme:
+    def over(self, ring: Ring | str) -> Scheme:
         """Map the coefficients to another ring exactly.
 
         From characteristic 0 to F2 or F3 coefficients are reduced, and terms that vanish are
@@ -171,6 +195,7 @@ class Scheme:
             No exact map exists: the characteristic divides a denominator, a coefficient is
             outside ZT, or the scheme is over F2 or F3.
         """
+        ring = parse_ring(ring)
         if ring is self.ring:
             return self
         if self.ring.characteristic:
@@ -191,6 +216,49 @@ class Scheme:
         alive = u.any(axis=1) & v.any(axis=1) & w.any(axis=1)
         return Scheme(form.format, ring, u[alive], v[alive], w[alive])
 
+    def products(self) -> list[tuple[str, str]]:
+        """Return (``m1``, ``(a11 + a22) (b11 + b22)``) of each term, in order."""
+        names = [
+            [self.format.variable(slot, index) for index in range(dimension)]
+            for slot, dimension in enumerate(self.format.dimensions[:2])
+        ]
+        lines = []
+        for number, rows in enumerate(zip(self.u, self.v, strict=True), start=1):
+            sums = [
+                written({name[k]: int(row[k]) for k in np.flatnonzero(row)})
+                for name, row in zip(names, rows, strict=True)
+            ]
+            text = " ".join(f"({each})" if " " in each else each for each in sums)
+            lines.append((f"m{number}", text))
+        return lines
+
+    def outputs(self) -> list[tuple[str, str]]:
+        """Return (``c11``, ``m1 + m4 - m5 + m7``) of each entry of the output, by name.
+
+        ``c21`` is C[2, 1], although W holds C transposed.
+        """
+        below, lines = self.denominators.tolist(), []
+        for index in range(self.format.dimensions[2]):
+            column = self.w[:, index]
+            terms = {
+                f"m{r + 1}": Fraction(int(column[r]), below[r]) for r in np.flatnonzero(column)
+            }
+            lines.append((self.format.variable(2, index), written(terms)))
+        return sorted(lines, key=lambda line: (len(line[0]), line[0]))
+
+    def _repr_html_(self) -> str:
+        """Return products and outputs for a notebook, of large schemes the first of them."""
+        title = f"{self.format} of rank {self.rank} over {self.ring}"
+        columns = []
+        for lines in (self.products(), self.outputs()):
+            shown = [f"{name} = {text}" for name, text in lines[:MOST_SHOWN]]
+            if len(lines) > MOST_SHOWN:
+                shown.append(f"... and {len(lines) - MOST_SHOWN} more")
+            cell = "<br>".join(html.escape(line) for line in shown)
+            columns.append(f'<td style="text-align: left; vertical-align: top">{cell}</td>')
+        head = html.escape(f"{title}, {self.content_hash[:12]}")
+        return f"<table><caption>{head}</caption><tr>{''.join(columns)}</tr></table>"
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Scheme) and self.content_hash == other.content_hash
 
@@ -201,17 +269,24 @@ class Scheme:
         return f"<Scheme {self.format}:{self.rank} over {self.ring} {self.content_hash[:12]}>"
 
 
-def naive_scheme(format_: Format, ring: Ring) -> Scheme:
-    """Return the scheme with one product for each nonzero term of the target over the ring."""
-    terms = format_.naive_terms
+def naive_scheme(format: Format | str, ring: Ring | str) -> Scheme:
+    """Return the scheme with one product for each nonzero term of the target over the ring.
+
+    Examples
+    --------
+    >>> naive_scheme("2x2x2", "ZT").rank
+    8
+    """
+    format, ring = format_of(format), parse_ring(ring)
+    terms = format.naive_terms
     u, v, w = (
-        np.zeros((len(terms), dimension), dtype=np.int64) for dimension in format_.dimensions
+        np.zeros((len(terms), dimension), dtype=np.int64) for dimension in format.dimensions
     )
     rows = np.arange(len(terms))
     u[rows, terms[:, 0]] = v[rows, terms[:, 1]] = 1
     w[rows, terms[:, 2]] = ring.balanced(terms[:, 3])
     alive = w.any(axis=1)
-    return Scheme(format_, ring, u[alive], v[alive], w[alive])
+    return Scheme(format, ring, u[alive], v[alive], w[alive])
 
 
 def rational_scheme(

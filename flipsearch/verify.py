@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
+from flipsearch.callables import make_callable
 from flipsearch.errors import InvalidSchemeError
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
@@ -70,6 +71,15 @@ def verify(scheme: Scheme) -> None:
     ------
     InvalidSchemeError
         Some Brent equation fails; the message names the first one.
+
+    Examples
+    --------
+    >>> from flipsearch.scheme import Scheme, naive_scheme
+    >>> good = naive_scheme("2x2x2", "ZT")
+    >>> verify(good)
+    >>> verify(Scheme("2x2x2", "ZT", good.u[1:], good.v[1:], good.w[1:]))
+    Traceback (most recent call last):
+    flipsearch.errors.InvalidSchemeError: not a scheme for 2x2x2 over ZT: at a11 b11 c11 its ...
     """
     found = defect(scheme)
     if found is not None:
@@ -165,3 +175,6 @@ def _defect_integers(scheme: Scheme, weights: list[int], scale: int) -> Defect |
             a, b, c = key
             return Defect(a, b, c, sums.get(key, 0), expected.get(key, 0), scale)
     return None
+
+
+make_callable(__name__)

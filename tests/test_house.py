@@ -13,7 +13,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "flipsearch"
 
 FLOORS = [
-    {"algebra", "compiled", "data", "errors", "registry"},
+    {"algebra", "callables", "canvas", "compiled", "data", "errors", "registry"},
     {"formats", "rings"},
     {"scheme", "verify", "paranoid", "programs", "invariants"},
     {"walk"},

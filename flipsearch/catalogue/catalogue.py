@@ -88,6 +88,14 @@ class Catalogue:
             There is no file of that name, and it was to be read only.
         CatalogueError
             It is not a catalogue, newer than this program, damaged, out of reach, ...
+
+        Examples
+        --------
+        >>> from flipsearch.scheme import naive_scheme
+        >>> with Catalogue.open(":memory:", shipped=False) as catalogue:
+        ...     stored = catalogue.schemes.add(naive_scheme("2x2x2", "F2"))
+        ...     catalogue.best("2x2x2", "F2").rank
+        8
         """
         place = resolve(address)
         path = None if place.is_default else place.path

@@ -334,7 +334,7 @@ def run_lift(arguments: argparse.Namespace) -> int:
         for name in arguments.ids:
             record = catalogue.schemes.get(name)
             try:
-                lifted = lift(record.scheme).scheme
+                lifted = lift(record.scheme)
             except LiftError as error:
                 failed += 1
                 if arguments.json:

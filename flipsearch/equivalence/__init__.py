@@ -132,6 +132,14 @@ def equivalent(first: Scheme, second: Scheme) -> bool | None:
     first, second : Scheme
         Over the same field, or both over ZT or Z. Over the latter symmetries are unimodular
         integer matrices.
+
+    Examples
+    --------
+    >>> from flipsearch.scheme import Scheme, naive_scheme
+    >>> one = naive_scheme("2x2x2", "F2")
+    >>> other = Scheme("2x2x2", "F2", one.v[:, [0, 2, 1, 3]], one.u[:, [0, 2, 1, 3]], one.w)
+    >>> equivalent(one, one), equivalent(one, naive_scheme("2x2x3", "F2"))
+    (True, False)
     """
     if _sides(first) != _sides(second) or first.rank != second.rank:
         return False

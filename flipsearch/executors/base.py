@@ -216,6 +216,23 @@ EXECUTORS: Registry[Factory] = Registry(
         "ray": "flipsearch.executors.ray:RayExecutor",
     },
 )
-register_executor = EXECUTORS.register
 executor_names = EXECUTORS.names
 executor_named = EXECUTORS.get
+
+
+def register_executor(name: str, factory: Factory) -> None:
+    """Register an executor under a name, for `flipsearch.Study` and the command line.
+
+    Raises
+    ------
+    UsageError
+        Another executor has the name.
+
+    Examples
+    --------
+    >>> from flipsearch.executors.threads import ThreadExecutor
+    >>> register_executor("single", lambda **options: ThreadExecutor(1))
+    >>> executor_named("single")().workers
+    1
+    """
+    EXECUTORS.register(name, factory)

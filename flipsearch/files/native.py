@@ -31,8 +31,9 @@ import numpy as np
 
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.files.limits import LARGEST_RANK, check_rank
-from flipsearch.files.terms import Form, Reader, factors_of, numbered, variable, written
+from flipsearch.files.terms import Form, Reader, factors_of, numbered, variable
 from flipsearch.formats import Format, parse_format
+from flipsearch.formats.written import written
 from flipsearch.rings import IntArray, parse_ring
 from flipsearch.scheme import Scheme
 

@@ -12,7 +12,7 @@ grammar is a `FormatError` that says where it stands.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -289,13 +289,3 @@ def factors_of(form: Form, letters: str) -> list[Combination]:
             if key[0] != letter:
                 raise FormatError(f"an entry of {key[0]} is no entry of {letter}")
     return [{key[1]: x for key, x in factor.items()} for factor in factors]
-
-
-def written(combination: Mapping[str, Number]) -> str:
-    """Return ``a11 - 2 a12 + 1/3 a21`` for names and coefficients; ``0`` for none."""
-    parts: list[str] = []
-    for name, coefficient in combination.items():
-        sign = "-" if coefficient < 0 else "+" if parts else ""
-        size = "" if abs(coefficient) == 1 else f"{abs(coefficient)} "
-        parts.append(f"{sign}{' ' if parts else ''}{size}{name}")
-    return " ".join(parts) or "0"

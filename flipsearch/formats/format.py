@@ -218,6 +218,11 @@ def parse_format(text: str) -> MatrixProduct:
     ------
     UsageError
         The text is no format, or a size or letter is out of range.
+
+    Examples
+    --------
+    >>> parse_format("ug:4x4x4").dimensions
+    (10, 16, 16)
     """
     match = _NAME.fullmatch(text.strip().lower().replace("×", "x"))
     if match is None:

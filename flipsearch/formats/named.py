@@ -39,6 +39,15 @@ def register_tensor(name: str, maker: Maker) -> None:
     ------
     UsageError
         The name is not of that form, or another family has it.
+
+    Examples
+    --------
+    >>> from flipsearch.formats.tensors import sparse_tensor
+    >>> def dot(text):  # dot:3 is the scalar product of vectors of three entries
+    ...     return sparse_tensor(f"dot-{text}", [(i, i, 0, 1) for i in range(int(text))])
+    >>> register_tensor("dot", dot)
+    >>> named_format("dot:3").dimensions
+    (3, 3, 1)
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot name a tensor: take 3 to 20 lower-case letters")

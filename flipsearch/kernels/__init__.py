@@ -51,6 +51,11 @@ def matmul(
 
     The number of levels, or whether to call numpy, is chosen by size and type. Parameters and
     errors as in `flipsearch.kernels.runtime.driver.multiply`.
+
+    Examples
+    --------
+    >>> matmul([[1, 2], [3, 4]], [[0, 1], [1, 0]]).tolist()
+    [[2, 1], [4, 3]]
     """
     plain = levels is out is threads is None and type(a) is ndarray is type(b)
     if plain and a.size * b.size < TINY:

@@ -38,6 +38,14 @@ def load_kernel(
         Nothing is stored under that name.
     KernelError
         The file is no kernel.
+
+    Examples
+    --------
+    >>> from flipsearch.scheme import naive_scheme
+    >>> kernel = load_kernel(naive_scheme("2x2x2", "ZT"))
+    >>> kernel.prove()
+    >>> kernel.matmul([[1, 2], [3, 4]], [[0, 1], [1, 0]]).tolist()
+    [[2, 1], [4, 3]]
     """
     if not isinstance(source, Scheme):
         if Path(source).suffix == ".py":

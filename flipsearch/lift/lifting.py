@@ -19,13 +19,13 @@ import numpy as np
 
 from flipsearch.algebra.elimination import Residues
 from flipsearch.algebra.reconstruction import height_bound
-from flipsearch.errors import LiftError
+from flipsearch.errors import FormatError, LiftError, UsageError
 from flipsearch.lift.hensel import Steps
 from flipsearch.lift.jacobian import SelectedSystem, System, WholeSystem, support_first
 from flipsearch.lift.reconstruction import scheme_of_residues
 from flipsearch.lift.signs import search_signs
 from flipsearch.lift.trilinear import LARGEST_MODULUS, Factors, Frame, balanced, frame_of
-from flipsearch.rings import IntArray, Ring
+from flipsearch.rings import IntArray, Ring, parse_ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import is_valid, verify
 
@@ -89,6 +89,51 @@ class LiftResult:
 
 
 def lift(
+    scheme: Scheme,
+    ring: Ring | str | None = None,
+    *,
+    seed: int = 0,
+    retries: int = DEFAULT_RETRIES,
+) -> Scheme:
+    """Lift a scheme over F2 or F3 to ZT, Z or Q.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        Over F2 or F3.
+    ring : Ring or str, optional
+        ZT, Z or Q: where the lift must lie. By default it is over the smallest of them that holds
+        it.
+    seed, retries
+        As for `find_lift`, which also tells how the lift was found.
+
+    Raises
+    ------
+    LiftError
+        The scheme is not over F2 or F3, or does not lift to that ring.
+    InvalidSchemeError
+        The scheme does not satisfy the Brent equations mod p.
+
+    Examples
+    --------
+    >>> from flipsearch.scheme import naive_scheme
+    >>> lift(naive_scheme("2x2x2", "F2"), ring="Q").ring
+    <Ring.Q: 'Q'>
+    """
+    wanted = None if ring is None else parse_ring(ring)
+    if wanted is not None and wanted.characteristic:
+        raise UsageError(f"a lift is over ZT, Z or Q, not over {wanted}")
+    found = find_lift(scheme, seed=seed, retries=retries).scheme
+    try:
+        return found if wanted is None else found.over(wanted)
+    except FormatError:
+        raise LiftError(
+            f"{scheme!r} lifts to {found.ring}, but no lift over {wanted} was found: try another "
+            "seed or more retries"
+        ) from None
+
+
+def find_lift(
     scheme: Scheme,
     *,
     seed: int = 0,

@@ -1,6 +1,6 @@
 """The catalogue shown to people: a static site, and pictures; reads the catalogue only."""
 
-from flipsearch.report.canvas import PlotError
+from flipsearch.canvas import PlotError
 from flipsearch.report.drawing import write_plot
 from flipsearch.report.plots import (
     gap_histogram,

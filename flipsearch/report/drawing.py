@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flipsearch.canvas import picture
 from flipsearch.catalogue import Catalogue, Run
 from flipsearch.errors import NotFoundError, UsageError
 from flipsearch.files import write_atomically
-from flipsearch.report.canvas import picture
 from flipsearch.report.plots import omega_by_format, rank_histogram, rank_over_time
 from flipsearch.rings import Ring
 

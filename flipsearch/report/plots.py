@@ -13,11 +13,11 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from flipsearch.canvas import axes_or_new, plain, whole_numbers
 from flipsearch.catalogue import Catalogue, Run
 from flipsearch.catalogue.arguments import as_format, as_ring, names_of
 from flipsearch.errors import NotFoundError
 from flipsearch.formats import Format
-from flipsearch.report.canvas import axes_or_new, plain, whole_numbers
 from flipsearch.report.history import best_over_time
 from flipsearch.rings import Ring
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from flipsearch.canvas import PlotError, picture
 from flipsearch.catalogue import Best, Bound, Catalogue, Provenance, Record
 from flipsearch.catalogue.arguments import as_format, names_of
 from flipsearch.errors import FormatError, NotFoundError, UsageError
@@ -31,9 +32,7 @@ from flipsearch.files import SUFFIXES, file_name, to_bytes
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.report import pages
 from flipsearch.report import plots as drawn
-from flipsearch.report.canvas import PlotError, picture
 from flipsearch.report.folder import Folder, new_folder
-from flipsearch.report.written import outputs, products
 from flipsearch.rings import Ring
 
 if TYPE_CHECKING:
@@ -318,8 +317,8 @@ class _Writer:
             origins=[self._origin(entry) for entry in self.catalogue.schemes.provenance(record)],
             rank=scheme.rank,
             over=scheme.ring if scheme.ring.characteristic else None,
-            products=products(scheme),
-            outputs=outputs(scheme),
+            products=scheme.products(),
+            outputs=scheme.outputs(),
             sortable=False,
         )
         self.files += len(files)

@@ -1,1 +1,27 @@
-"""Strategies, which decide what is walked, and the driver that runs one on an executor."""
+"""Strategies, which decide what is walked, and the driver that runs one on an executor.
+
+Called, it is `flipsearch.search.study.search`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flipsearch.callables import make_callable
+
+if TYPE_CHECKING:
+    from flipsearch.search.study import search
+
+__all__ = ["search"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `search` when it is first used: workers need strategies only."""
+    if name != "search":
+        raise AttributeError(f"module 'flipsearch.search' has no attribute {name!r}")
+    from flipsearch.search import study
+
+    return study.search
+
+
+make_callable(__name__)

@@ -183,7 +183,7 @@ def lifted(scheme: Scheme) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.
     LiftError
         It does not lift.
     """
-    found = lift(scheme).scheme
+    found = lift(scheme)
     format_ = found.format
     if isinstance(format_, MatrixProduct) and format_.is_general and found.ring is Ring.Z:
         found = ternary_sandwich(found) or found

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from flipsearch.canvas import axes_or_new, plain, whole_numbers
 from flipsearch.catalogue import Run
 from flipsearch.scheme import Scheme
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class Stop:
@@ -73,7 +78,7 @@ class Moment(NamedTuple):
     rank: int
 
 
-@dataclass
+@dataclass(repr=False)
 class Result:
     """What a run found.
 
@@ -95,6 +100,13 @@ class Result:
         Seconds spent on lifting, and the most that they might be.
     interrupted : bool
         Whether a signal or `Study.pause` ended it.
+
+    Examples
+    --------
+    >>> import flipsearch as fs
+    >>> found = fs.search("2x2x2", target=7, seed=1, gpu="off", lift=False)
+    >>> found.scheme.rank, found.lifted, found.history[-1].rank
+    (7, None, 7)
     """
 
     run: Run
@@ -114,3 +126,58 @@ class Result:
         moment = Moment(run.seconds + now.seconds, run.flips + now.flips, now.best_rank)
         if not self.history or moment != self.history[-1]:
             self.history.append(moment)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the best rank over the seconds of walking; return the axes.
+
+        Raises
+        ------
+        PlotError
+            matplotlib is not installed.
+        """
+        axes = axes_or_new(axes)
+        seconds, _, ranks = zip(*self.history, strict=True)
+        axes.step(seconds, ranks, where="post", label=plain(f"{self.run.format} {self.run.ring}"))
+        axes.set_xlabel("seconds of walking")
+        axes.set_ylabel("best rank")
+        whole_numbers(axes.yaxis)
+        axes.legend()
+        return axes
+
+    def __repr__(self) -> str:
+        lifted = "" if self.lifted is None else f", lifted {self.lifted!r}"
+        return f"<Result {self.scheme!r}{lifted}, {self._walked()}>"
+
+    def _walked(self) -> str:
+        now = self.progress
+        return f"{now.flips:,} flips in {now.seconds:.1f} s"
+
+    def _repr_html_(self) -> str:
+        """Return rank and ring of what was found, and the history as a picture, for a notebook."""
+        found = [s for s in (self.scheme, self.lifted) if s is not None]
+        rows = "".join(
+            f"<tr><td>{s.ring}</td><td>{s.rank}</td><td>{s.content_hash[:12]}</td></tr>"
+            for s in dict.fromkeys(found)
+        )
+        head = html.escape(f"{self.run.format}, {self._walked()}")
+        return (
+            f"<table><caption>{head}</caption><tr><th>ring</th><th>rank</th><th>scheme</th></tr>"
+            f"{rows}</table>{_picture(self.history)}"
+        )
+
+
+def _picture(history: list[Moment]) -> str:
+    """Return the best rank over time as an SVG element, 320 x 80 pixels, its ends labelled."""
+    first, last = history[0], history[-1]
+    width, height = max(last.seconds - first.seconds, 1e-9), max(first.rank - last.rank, 1)
+    points, before = [], first.rank
+    for seconds, _, rank in history:
+        x = 30 + 260 * (seconds - first.seconds) / width
+        points += [(x, 10 + 60 * (first.rank - y) / height) for y in (before, rank)]
+        before = rank
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return (
+        '<svg width="320" height="80"><polyline fill="none" stroke="#0072b2" '
+        f'points="{path}"/><text x="0" y="14" font-size="11">{first.rank}</text>'
+        f'<text x="295" y="74" font-size="11">{last.rank}</text></svg>'
+    )

@@ -34,7 +34,29 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
     },
     reserved=("symmetric",),
 )
-register_strategy, strategy_names = STRATEGIES.register, STRATEGIES.names
+strategy_names = STRATEGIES.names
+
+
+def register_strategy(name: str, strategy: type[Strategy]) -> None:
+    """Make a strategy known by a name, to `flipsearch.Study`, the command line and `resume`.
+
+    Raises
+    ------
+    UsageError
+        Another strategy has the name.
+
+    Examples
+    --------
+    >>> from flipsearch.search.strategies.pool import PoolStrategy
+    >>> class Short(PoolStrategy):
+    ...     name = "short"
+    ...     def __init__(self, *values):
+    ...         super().__init__(*values, steps=100_000)
+    >>> register_strategy("short", Short)
+    >>> strategy_named("short") is Short
+    True
+    """
+    STRATEGIES.register(name, strategy)
 
 
 def strategy_named(name: str | type[Strategy], ring: Ring = Ring.F2) -> type[Strategy]:

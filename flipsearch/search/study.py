@@ -151,6 +151,8 @@ class Study:
         options = {"workers": workers, "gpu": gpu, "address": address}
         if isinstance(executor, Executor) and options != dict.fromkeys(options):
             raise UsageError("an executor that is made brings workers, gpu and address along")
+        if made is None and run is None:
+            request.settled()  # before anything is opened
         if catalogue is None:
             catalogue = Catalogue.open(":memory:", shipped=False)
             weakref.finalize(self, catalogue.close)

@@ -155,6 +155,12 @@ def register(kind: Kind) -> Kind:
     ------
     ValueError
         Another kind has its name or its class of tasks.
+
+    Examples
+    --------
+    >>> class EchoTask(WalkTask): ...
+    >>> register(Kind("echo", EchoTask, run=reference.walk, reference=reference.walk)).name
+    'echo'
     """
     if _NAMED.get(kind.name, kind) != kind or _OF.get(kind.task, kind) != kind:
         raise ValueError(f"{kind.name}, or {kind.task.__name__}, is a kind of walk already")

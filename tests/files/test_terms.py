@@ -14,7 +14,8 @@ from scheme_samples import strassen
 from flipsearch.errors import FormatError
 from flipsearch.files import Read, read_piece
 from flipsearch.files.pieces import Piece
-from flipsearch.files.terms import Form, Reader, constant, variable, written
+from flipsearch.files.terms import Form, Reader, constant, variable
+from flipsearch.formats.written import written
 
 STRASSEN = """\
 (a11 + a22)*(b11 + b22)*(c11 + c22)

@@ -23,7 +23,6 @@ from flipsearch.report.pages import (
     rendered,
     without_folders,
 )
-from flipsearch.report.written import outputs, products
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import is_valid
@@ -258,12 +257,12 @@ def test_written_out_formulas_are_the_scheme(scheme: Scheme) -> None:
         for slot, dimension in enumerate(scheme.format.dimensions)
     ]
     left, right = [], []
-    for _, line in products(scheme):
+    for _, line in scheme.products():
         first, second = re.findall(r"\([^)]*\)|-?(?:\d+ )?[ab][\d_]+", line)
         left.append(_read(first, names[0]))
         right.append(_read(second, names[1]))
     terms = {f"m{r + 1}": r for r in range(scheme.rank)}
-    columns = {name: _read(line, terms) for name, line in outputs(scheme)}
+    columns = {name: _read(line, terms) for name, line in scheme.outputs()}
     assert columns.keys() == names[2].keys()
     assert np.array_equal(np.array(left), scheme.u)
     assert np.array_equal(np.array(right), scheme.v)

@@ -34,7 +34,7 @@ def test_it_reaches_low_ranks_that_lift() -> None:
         for state in states:
             assert len(state) == lowest
             assert is_valid(unpack(search.format, Ring.F3, state))
-    lifted = lift(unpack(search.format, Ring.F3, search.best_states()[0])).scheme
+    lifted = lift(unpack(search.format, Ring.F3, search.best_states()[0]))
     verify(lifted)
     assert lifted.rank == 14
     assert search.sizes[14] == len(search.best_states())

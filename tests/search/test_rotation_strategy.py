@@ -51,7 +51,7 @@ def test_runs_reach_low_ranks(name: str, ring: Ring, rank: int) -> None:
 def test_what_it_finds_lifts() -> None:
     search = strategy(target=15)
     run(search, 400)
-    lifted = lift(unpack(search.format, Ring.F3, search.best_states()[0])).scheme
+    lifted = lift(unpack(search.format, Ring.F3, search.best_states()[0]))
     verify(lifted)
     assert lifted.rank == search.best_rank
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flipsearch.errors import FormatError
+from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import Format
 from flipsearch.formats.named import format_of
 from flipsearch.formats.written import written
@@ -272,6 +272,11 @@ class Scheme:
 def naive_scheme(format: Format | str, ring: Ring | str) -> Scheme:
     """Return the scheme with one product for each nonzero term of the target over the ring.
 
+    Raises
+    ------
+    UsageError
+        The ring is ZT, and the format has an entry other than -1, 0 and 1.
+
     Examples
     --------
     >>> naive_scheme("2x2x2", "ZT").rank
@@ -279,6 +284,11 @@ def naive_scheme(format: Format | str, ring: Ring | str) -> Scheme:
     """
     format, ring = format_of(format), parse_ring(ring)
     terms = format.naive_terms
+    if ring is Ring.ZT and (large := np.abs(terms[:, 3]).max(initial=0)) > 1:
+        raise UsageError(
+            f"{format} has the value {large}, and ZT only -1, 0 and 1: search over F3 or F2, "
+            "whose schemes lift to Z or Q"
+        )
     u, v, w = (
         np.zeros((len(terms), dimension), dtype=np.int64) for dimension in format.dimensions
     )

@@ -13,7 +13,8 @@ from scheme_samples import corrupted, product, samples, strassen
 from flipsearch import paranoid
 from flipsearch.files import to_bytes
 from flipsearch.formats import parse_format
-from flipsearch.formats.tensors import cyclic_convolution, polynomial_product, tensor_text
+from flipsearch.formats.families import cyclic, polynomial
+from flipsearch.formats.tensors import tensor_text
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.verify import is_valid
@@ -86,7 +87,7 @@ def test_derives_the_same_target_as_the_format(name: str) -> None:
     assert nonzero == {(a, b, c): value for a, b, c, value in form.target.tolist()}
 
 
-TENSOR = polynomial_product(2, 3)
+TENSOR = polynomial(2, 3)
 
 
 def test_proves_schemes_of_tensors() -> None:
@@ -102,7 +103,7 @@ def test_proves_schemes_of_tensors() -> None:
         (None, "does not define"),
         ("1 1 1 1\n", "no dimensions"),
         ("# dimensions: 2 3 4\n3 1 1 1\n", "outside"),
-        (tensor_text(cyclic_convolution(3)), "another tensor"),
+        (tensor_text(cyclic(3)), "another tensor"),
         ("# dimensions: 2 x 4\n1 1 1 1\n", "cannot be read"),
         ("# dimensions: 2 3 4\n1 1 1\n", "cannot be read"),
     ],

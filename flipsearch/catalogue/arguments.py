@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from flipsearch.formats import Format, MatrixProduct, parse_format
-from flipsearch.formats.named import named_format
+from flipsearch.formats import Format, MatrixProduct, is_product, parse_format
+from flipsearch.formats.named import format_of
 from flipsearch.rings import Ring, parse_ring
 
 TENSOR_PREFIX = "tensor:"
@@ -149,8 +149,13 @@ def names_of(given: str | Format) -> tuple[str, str]:
     if isinstance(given, str):
         if given.strip().startswith(TENSOR_PREFIX):
             return given.strip(), given.strip()
-        given = as_format(given) if "x" in given else named_format(given)
+        given = as_format(given) if is_product(given) else format_of(given)
     return given.name, given.sorted.name if isinstance(given, MatrixProduct) else given.name
+
+
+def is_hash(name: str) -> bool:
+    """Whether a name of a scheme or a format is made of hexadecimal digits, as hashes are."""
+    return bool(name) and not set(name.strip().lower()) - set("0123456789abcdef")
 
 
 def run_key(run: Any) -> int | str:

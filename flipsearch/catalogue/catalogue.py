@@ -26,6 +26,7 @@ from flipsearch.catalogue.runs import Runs
 from flipsearch.catalogue.schemes import Schemes
 from flipsearch.errors import CatalogueError, NotFoundError
 from flipsearch.formats import Format
+from flipsearch.formats.named import format_of
 from flipsearch.rings import Ring
 
 _log = logging.getLogger(__name__)
@@ -122,6 +123,22 @@ class Catalogue:
     ) -> Record | None:
         """Return the stored scheme of least rank for a format; short for `schemes.best`."""
         return self.schemes.best(format_, ring, exact=exact)
+
+    def format(self, value: str | os.PathLike[str] | Format) -> Format:
+        """Return the format of a name; that of a stored tensor by its definition.
+
+        Parameters
+        ----------
+        value : str, path or Format
+            As `flipsearch.formats.named.format_of` takes it; or the name of any stored tensor.
+
+        Raises
+        ------
+        UsageError
+            There is no such format.
+        """
+        held = self.schemes.tensor(value) if isinstance(value, str) else None
+        return format_of(value) if held is None else held
 
     @property
     def place(self) -> Place:

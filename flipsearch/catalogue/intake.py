@@ -21,7 +21,7 @@ from flipsearch.catalogue.columns import SCHEMES, measured
 from flipsearch.catalogue.provenance import SHORT, Provenance
 from flipsearch.catalogue.tables import FACTORS, PROVENANCE, QUARANTINE, RUNS, TENSORS, insert_rows
 from flipsearch.errors import FlipsearchError, InvalidSchemeError, UsageError
-from flipsearch.formats import MatrixProduct
+from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.tensors import SparseTensor, tensor_text
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
@@ -64,7 +64,6 @@ class Prepared:
     scheme: Scheme
     data: bytes
     columns: dict[str, Any]
-    definition: str | None = None
 
     @property
     def hash(self) -> str:
@@ -96,8 +95,7 @@ def prepare(scheme: Scheme) -> Prepared:
         "stored": now,
         "verified": now,
     }
-    definition = tensor_text(format_) if isinstance(format_, SparseTensor) else None
-    return Prepared(stored, pack_scheme(stored), columns, definition)
+    return Prepared(stored, pack_scheme(stored), columns)
 
 
 def prepare_many(schemes: Sequence[Scheme], workers: int = 1) -> list[Prepared | FlipsearchError]:
@@ -128,10 +126,7 @@ def insert(
     if fresh:
         if connection.dialect.name != "sqlite":  # two writers never wait for each other in a ring
             fresh.sort(key=lambda prepared: prepared.hash)
-        tensors = {p.columns["format"]: p.definition for p in fresh if p.definition is not None}
-        if tensors:
-            rows = [{"name": name, "definition": text} for name, text in sorted(tensors.items())]
-            insert_rows(connection, TENSORS, rows)
+        define(connection, (prepared.scheme.format for prepared in fresh))
         insert_rows(connection, SCHEMES, [prepared.columns for prepared in fresh])
         numbers |= identifiers(connection, {prepared.hash for prepared in fresh})
         factors = [{"scheme_id": numbers[p.hash], "data": p.data} for p in fresh]
@@ -150,6 +145,16 @@ def insert(
         result.append(Stored(numbers[name], name, name not in seen))
         seen.add(name)
     return result
+
+
+def define(connection: Connection, formats: Iterable[Format]) -> None:
+    """Store the definitions of those of the formats that are tensors."""
+    tensors = {form.name: form for form in formats if isinstance(form, SparseTensor)}
+    rows = [
+        {"name": name, "definition": tensor_text(form)} for name, form in sorted(tensors.items())
+    ]
+    if rows:
+        insert_rows(connection, TENSORS, rows)
 
 
 def insert_proved(

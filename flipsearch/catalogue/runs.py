@@ -115,7 +115,8 @@ class Runs:
         Parameters
         ----------
         format_, ring, strategy, seed
-            The format and ring it searches, the strategy's name and seed.
+            The format and ring it searches, the strategy's name and seed. The definition of a
+            tensor is stored too.
         parameters : mapping
             Everything else that is needed to go on with it, as JSON values.
         name : str, optional
@@ -143,6 +144,8 @@ class Runs:
                 raise UsageError(
                     f"there is a run {name!r} already: resume it, or choose another name"
                 )
+            if isinstance(format_, Format):
+                intake.define(connection, [format_])
             result = connection.execute(insert(RUNS).values(values))
             return _require(connection, intake.inserted_key(result))
 

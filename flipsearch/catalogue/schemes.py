@@ -359,6 +359,14 @@ class Schemes:
             raise damaged(str(row.hash), str(error)) from None
         return record_of(row, format_, ring, self._load, self._load_reduction)
 
+    def tensor(self, name: str) -> Format | None:
+        """Return the tensor whose definition is stored under a name, or None."""
+        name = arguments.text("name", name).strip().lower()
+        statement = select(TENSORS.c.definition).where(TENSORS.c.name == name)
+        with self._database.reading() as connection:
+            definition = connection.execute(statement).scalar()
+        return None if definition is None else format_of(name, definition)
+
     def _format(self, name: str, connection: Connection) -> Format:
         """Return the format of that name, from its definition if it is a tensor's."""
         if not name.startswith(TENSOR_PREFIX):

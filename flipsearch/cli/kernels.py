@@ -15,7 +15,7 @@ def register(commands: Any) -> None:
     from flipsearch.cli import database_argument, natural
 
     kernel = commands.add_parser("kernel", help="write a standalone numba module from a scheme")
-    kernel.add_argument("target", metavar="FORMAT|ID", help="a format, or a scheme's hash prefix")
+    kernel.add_argument("target", metavar="FORMAT|ID", help="format, tensor file, or hash prefix")
     kernel.add_argument("-o", "--output", metavar="FILE", required=True, help="module to write")
     kernel.add_argument(
         "--levels", default="auto", help="levels unless a call says otherwise: auto, 0, 1, 2, 3"
@@ -163,7 +163,8 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
         )
     if not hasattr(module, "ALGORITHM"):
         raise UsageError(
-            f"{arguments.file} is fault-tolerant: bench-kernel times kernels of single schemes"
+            f"{arguments.file} is fault-tolerant, or of a tensor: bench-kernel times kernels of "
+            "matrix products by single schemes"
         )
     timings = []
     for count in threads:

@@ -83,7 +83,7 @@ def search_command(arguments: argparse.Namespace) -> int:
 
     names = (field.name for field in dataclasses.fields(Request))
     request = Request(**{name: getattr(arguments, name) for name in names})
-    if arguments.run is None:
+    if arguments.run is None and not (arguments.format or "").startswith("tensor:"):
         request.settled()  # before a catalogue is made
     return _search(arguments, vars(request))
 
@@ -144,9 +144,9 @@ def _kernel_folder(text: str | None, format_: Format | None) -> Path | None:
     if text is None:
         return None
     if format_ is not None:
-        from flipsearch.kernels.plan import blockwise
+        from flipsearch.kernels.plan import check_format
 
-        blockwise(format_)
+        check_format(format_)
     folder = Path(text)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--kernel {folder}: that is a file, not a folder")
@@ -191,10 +191,10 @@ def _print_next(study: Study, result: Result, *, without_kernel: bool) -> None:
 
 
 def _has_kernel(format_: Format) -> bool:
-    from flipsearch.kernels.plan import blockwise
+    from flipsearch.kernels.plan import check_format
 
     try:
-        blockwise(format_)
+        check_format(format_)
     except UsageError:
         return False
     return True
@@ -205,17 +205,21 @@ def _write_kernel(catalogue: Catalogue, result: Result, folder: Path | None) -> 
     scheme = result.lifted
     if folder is None or scheme is None:
         return None
+    from flipsearch.formats import MatrixProduct
     from flipsearch.kernels import fastest_scheme, write_kernel
 
     scheme = fastest_scheme(catalogue, scheme.format)
     name = re.sub(r"\W", "_", str(scheme.format))
-    return write_kernel(scheme, folder / f"matmul_{name}_{scheme.rank}.py")
+    word = "matmul" if isinstance(scheme.format, MatrixProduct) else "apply"
+    return write_kernel(scheme, folder / f"{word}_{name}_{scheme.rank}.py")
 
 
 def _time_kernel(path: Path) -> None:
     from flipsearch.kernels import load_kernel, time_against_numpy
 
     kernel = load_kernel(path)
+    if not hasattr(kernel, "plan"):
+        return  # of a tensor: numpy has nothing to compare it with
     print(f"kernel     {kernel.plan(2048)}")
     timing = time_against_numpy(kernel, 2048)
     print(f"kernel     {timing}")

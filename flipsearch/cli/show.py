@@ -20,7 +20,9 @@ def register(commands: Any) -> None:
     """Add the parser of this group."""
     show = commands.add_parser("show", help="everything about one scheme")
     show.add_argument(
-        "scheme", metavar="ID", help="hash prefix, 6 digits or more; or a format: its best scheme"
+        "scheme",
+        metavar="ID",
+        help="hash prefix, 6 digits or more; or a format or tensor file",
     )
     show.add_argument(
         "--ring",
@@ -71,13 +73,13 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 def _found(catalogue: Catalogue, name: str, ring: str | None) -> Record:
     """Return the scheme with a hash, or the best one of a format, whose name is no hash."""
-    if "x" not in name:
+    from flipsearch.catalogue.arguments import is_hash
+
+    if is_hash(name):
         if ring is not None:
             raise UsageError("--ring goes with a format: a hash names one scheme already")
         return catalogue.schemes.get(name)
-    from flipsearch.formats import parse_format
-
-    format_ = parse_format(name)
+    format_ = catalogue.format(name)
     record = catalogue.best(format_, ring)
     if record is None:
         over = f"over {ring}" if ring else "over ZT, Z or Q"

@@ -20,7 +20,8 @@ from flipsearch.algebra.atomic import write_whole
 from flipsearch.errors import UsageError
 from flipsearch.faults.decoders import RowBook
 from flipsearch.faults.union import FaultTolerantScheme, general
-from flipsearch.kernels.emit import FORBIDDEN_NAMES, check_source, merged_sources, module_path
+from flipsearch.kernels.checks import FORBIDDEN_NAMES, check_source, merged_sources
+from flipsearch.kernels.emit import module_path
 from flipsearch.rings import IntArray
 
 _PARTS = (

@@ -32,12 +32,14 @@ import numpy as np
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.files.limits import LARGEST_RANK, check_rank
 from flipsearch.files.terms import Form, Reader, factors_of, numbered, variable
-from flipsearch.formats import Format, parse_format
+from flipsearch.formats import Format
+from flipsearch.formats.named import named_format
+from flipsearch.formats.tensors import SparseTensor, parse_tensor, tensor_text
 from flipsearch.formats.written import written
 from flipsearch.rings import IntArray, parse_ring
 from flipsearch.scheme import Scheme
 
-RESERVED = ("format", "ring", "rank", "hash")
+RESERVED = ("format", "ring", "rank", "hash", "tensor")
 _KEY = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 
@@ -63,6 +65,8 @@ def to_text(scheme: Scheme, meta: Mapping[str, str] | None = None) -> str:
         f"rank: {scheme.rank}",
         f"hash: {scheme.content_hash}",
     ]
+    if isinstance(scheme.format, SparseTensor):
+        lines.append(f"tensor: {'; '.join(tensor_text(scheme.format).splitlines())}")
     for key, value in (meta or {}).items():
         text = str(value).strip()
         if not _KEY.fullmatch(key) or key in RESERVED:
@@ -96,7 +100,7 @@ def from_text(text: str) -> tuple[Scheme, dict[str, str]]:
     """
     header, products = _split(text)
     try:
-        format_ = parse_format(header.pop("format"))
+        format_ = _format(header.pop("format"), header.pop("tensor", ""))
         ring = parse_ring(header.pop("ring"))
     except KeyError as missing:
         raise FormatError(f"the header has no {missing.args[0]!r} line") from None
@@ -143,6 +147,16 @@ def is_native(text: str) -> bool:
         if line.strip() and not line.startswith("#"):
             return line.startswith("format:")
     return False
+
+
+def _format(name: str, definition: str) -> Format:
+    """Return the format of a name, a tensor's from its definition, lines joined by semicolons."""
+    if not definition:
+        return named_format(name)
+    tensor = parse_tensor(definition.replace(";", "\n"))
+    if tensor.name != name:
+        raise FormatError(f"the definition is that of {tensor.name}, not of {name[:80]}")
+    return tensor
 
 
 def _split(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:

@@ -1,6 +1,13 @@
 """What is multiplied: general and structured matrix products as sparse integer tensors."""
 
-from flipsearch.formats.format import LARGEST_SIDE, OPERANDS, Format, MatrixProduct, parse_format
+from flipsearch.formats.format import (
+    LARGEST_SIDE,
+    OPERANDS,
+    Format,
+    MatrixProduct,
+    is_product,
+    parse_format,
+)
 from flipsearch.formats.layout import LETTERS, Layout
 
 __all__ = [
@@ -10,5 +17,6 @@ __all__ = [
     "Format",
     "Layout",
     "MatrixProduct",
+    "is_product",
     "parse_format",
 ]

@@ -48,6 +48,11 @@ class Format(ABC):
     def variable(self, slot: int, index: int) -> str:
         """Return a readable name of coordinate `index` of slot 0 (A), 1 (B) or 2 (C)."""
 
+    @property
+    def is_general(self) -> bool:
+        """Whether this is a full product of general matrices."""
+        return False
+
     @cached_property
     def target(self) -> IntArray:
         """The target tensor as rows (a, b, c, value), sorted, each triple once; shape (N, 4)."""
@@ -209,6 +214,11 @@ class MatrixProduct(Format):
 
 
 _NAME = re.compile(r"(?:([a-z]{2}):)?(\d{1,3})x(\d{1,3})x(\d{1,3})([abc]?)")
+
+
+def is_product(text: str) -> bool:
+    """Whether the text has the form of a matrix product's name: ``4x5x12``, ``gt:4x4x4c``."""
+    return _NAME.fullmatch(text.strip().lower().replace("×", "x")) is not None
 
 
 def parse_format(text: str) -> MatrixProduct:

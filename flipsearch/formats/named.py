@@ -1,7 +1,9 @@
-"""Tensors by name: ``toy:3`` is made from the text ``3`` by what is registered as ``toy``.
+"""Formats by name: matrix products, tensors of the families, and tensor files by their paths.
 
-A tensor of another package is found by `register_tensor`, or by an entry point of the group
-``flipsearch.tensors`` whose name is the tensor's and whose object makes it.
+``poly:5x5`` is made from the text ``5x5`` by what is called ``poly`` in
+`flipsearch.formats.families`. A family of another package is found by `register_tensor`, or by an
+entry point of the group ``flipsearch.tensors`` whose name is the tensor's and whose object makes
+it.
 
 Invariant: the label of a tensor that is made is its name with ``-`` for ``:``. A stored name such
 as ``tensor:toy-3:0123456789ab`` therefore reads back, and its digest proves the definition.
@@ -12,16 +14,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
-from flipsearch.errors import UsageError
-from flipsearch.formats.format import Format, parse_format
+from flipsearch.errors import FlipsearchError, UsageError
+from flipsearch.formats.families import FAMILIES, read_patterns
+from flipsearch.formats.format import Format, is_product, parse_format
 from flipsearch.formats.tensors import SparseTensor, read_tensor
 from flipsearch.registry import Registry
 
+EXAMPLES = ("poly:5x5", "cyclic:7", "complex:2x2x2", "quaternion", "group:S3", "toeplitz:4")
 Maker = Callable[[str], SparseTensor]
 
 _NAME = re.compile(r"[a-z][a-z0-9]{2,19}")
-TENSORS: Registry[Maker] = Registry("tensor")
+TENSORS: Registry[Maker] = Registry("tensor", reserved=("masked", "tensor"))
+for _family, _maker in FAMILIES.items():
+    TENSORS.register(_family, _maker)
 
 
 def register_tensor(name: str, maker: Maker) -> None:
@@ -54,35 +62,14 @@ def register_tensor(name: str, maker: Maker) -> None:
     TENSORS.register(name, maker)
 
 
-def named_format(text: str) -> Format:
-    """Return the format of any name: a matrix product, ``toy:3``, or a tensor's stored name.
-
-    Raises
-    ------
-    UsageError
-        There is no such format, or it is not the one that was stored.
-    """
-    plain = text.strip().lower()
-    family, colon, rest = plain.partition(":")
-    if family == "tensor":
-        family, _, rest = rest.partition(":")[0].partition("-")
-    maker = TENSORS.find(family) if colon and _NAME.fullmatch(family) else None
-    if maker is None:
-        if plain.startswith("tensor:"):
-            raise UsageError(f"{plain}: nobody here makes tensors called {family!r}")
-        return parse_format(text)
-    tensor = maker(rest)
-    if tensor.label != f"{family}-{rest.replace(':', '-')}":
-        raise UsageError(f"the tensor {family}:{rest} calls itself {tensor.label}")
-    if plain.startswith("tensor:") and tensor.name != plain:
-        raise UsageError(f"{plain} is stored, but {family}:{rest} is now {tensor.name}")
-    return tensor
-
-
 def format_of(value: str | os.PathLike[str] | Format) -> Format:
-    """Return a format as it is, by any name, or from a tensor file.
+    """Return the format that a user names: as it is, by any name, or from a file.
 
-    Text is the path of a file if it has a folder or ends in ``.tns``.
+    Parameters
+    ----------
+    value : str, path or Format
+        Text is the path of a tensor file if it ends in ``.tns``, or if there is such a file and it
+        is no matrix product's name. ``masked:PATH`` names a file of patterns.
 
     Raises
     ------
@@ -91,13 +78,70 @@ def format_of(value: str | os.PathLike[str] | Format) -> Format:
 
     Examples
     --------
-    >>> format_of("4x5x6").dimensions
-    (20, 30, 24)
+    >>> format_of("4x5x6").dimensions, format_of("poly:2x3").dimensions
+    ((20, 30, 24), (2, 3, 4))
     """
     if isinstance(value, Format):
         return value
-    if isinstance(value, str) and not (os.sep in value or value.endswith(".tns")):
-        return named_format(value)
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"a format is a name, a path or a Format, not {type(value).__name__}")
-    return read_tensor(os.fspath(value))
+    text = os.fspath(value).strip()
+    family, _, path = text.partition(":")
+    if family == "masked":
+        return read_patterns(path)
+    if text.endswith(".tns") or (not is_product(text) and Path(text).is_file()):
+        return read_tensor(text)
+    return named_format(text)
+
+
+def named_format(text: str) -> Format:
+    """Return the format of any name: a matrix product's, or that of a family's tensor.
+
+    Parameters
+    ----------
+    text : str
+        ``4x5x6`` or ``gt:4x4x4``; ``poly:5x5``, or what another package registers; or the name
+        under which a family's tensor is stored, ``tensor:poly-5x5:`` and a digest.
+
+    Raises
+    ------
+    UsageError
+        There is no such format, or it is not the one that was stored.
+    """
+    plain = text.strip().lower()
+    if is_product(plain):
+        return parse_format(plain)
+    family, _, rest = plain.partition(":")
+    stored = family == "tensor"
+    if stored:
+        family, _, rest = rest.partition(":")[0].partition("-")
+        rest = rest.replace("-", ":")
+    maker = TENSORS.find(family) if _NAME.fullmatch(family) else None
+    if maker is None:
+        if stored:
+            raise UsageError(f"{plain}: nobody here makes tensors called {family!r}")
+        raise UsageError(
+            f"unknown format {text[:80]!r}: write sizes such as 4x5x12, operands and sizes such "
+            f"as ug:4x4x4, a tensor such as {', '.join(EXAMPLES)}, or a tensor file"
+        )
+    tensor = maker(rest)
+    label = f"{family}-{rest}".replace(":", "-").rstrip("-")
+    if tensor.label != label:
+        raise UsageError(f"the tensor {family}:{rest} calls itself {tensor.label}")
+    if stored and tensor.name != plain:
+        raise UsageError(f"{plain} is stored, but {family}:{rest} is now {tensor.name}")
+    return tensor
+
+
+def short_name(format_: Format) -> str:
+    """Return the shortest name of a format that `named_format` reads: ``poly:5x5``.
+
+    Of a tensor that no family makes it is the stored name.
+    """
+    if isinstance(format_, SparseTensor):
+        family, _, rest = format_.label.partition("-")
+        text = f"{family}:{rest.replace('-', ':')}".rstrip(":")
+        with suppress(FlipsearchError):
+            if named_format(text) == format_:
+                return text
+    return format_.name

@@ -1,4 +1,4 @@
-"""Any bilinear map, given as a sparse tensor: polynomial products, convolutions, your own file.
+"""Any bilinear map, given as a sparse tensor: a tensor file, or one made by a program.
 
 A tensor file is text in the FROSTT form (``.tns``): a line a nonzero entry, ``a b c value``,
 indices from 1, integer values; ``#`` starts a comment. Two comments are read: ``# name: poly3x3``
@@ -29,6 +29,7 @@ from flipsearch.rings import IntArray
 LARGEST_DIMENSION = 256
 LARGEST_VALUE = 2**31
 MOST_ENTRIES = 1_000_000
+LARGEST_FILE = 1 << 26
 _LABEL = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}")
 _COMMENT = re.compile(r"#\s*(name|dimensions)\s*:\s*(.*?)\s*")
 
@@ -147,15 +148,32 @@ def read_tensor(path: str | Path) -> SparseTensor:
     FormatError
         A line is not four integers, an index or value is out of range, or the file is no text.
     """
-    path = Path(path)
+    return parse_tensor(read_text(path), label_of(Path(path).stem))
+
+
+def label_of(name: str) -> str:
+    """Return a label made of a file's name: what a label cannot hold becomes hyphens."""
+    return re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-.")[:40] or "map"
+
+
+def read_text(path: str | Path) -> str:
+    """Return the text of a file that describes a tensor.
+
+    Raises
+    ------
+    UsageError, FormatError
+        It cannot be read, is too large, or is no text.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        if len(data) > LARGEST_FILE:
+            raise FormatError(f"{path} is too large for a tensor: at most {LARGEST_FILE >> 20} MB")
+        return data.decode("utf-8")
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise FormatError(f"{path} is not a text file") from None
-    label = re.sub(r"[^a-z0-9.-]+", "-", path.stem.lower()).strip("-.")[:40]
-    return parse_tensor(text, label or "map")
 
 
 def parse_tensor(text: str, label: str = "map") -> SparseTensor:
@@ -213,23 +231,3 @@ def tensor_text(tensor: Format, label: str | None = None) -> str:
     for a, b, c, value in tensor.target.tolist():
         lines.append(f"{a + 1} {b + 1} {c + 1} {value}")
     return "\n".join(lines) + "\n"
-
-
-def polynomial_product(n: int, m: int) -> SparseTensor:
-    """Return the product of polynomials with n and m coefficients: C[i + j] += A[i] B[j].
-
-    Its rank is n + m - 1 over a field with that many elements (the point at infinity counted as
-    one more), larger over small fields.
-    """
-    if min(n, m) < 1:
-        raise UsageError("a polynomial has at least one coefficient")
-    entries = ((i, j, i + j, 1) for i in range(n) for j in range(m))
-    return sparse_tensor(f"poly{n}x{m}", entries)
-
-
-def cyclic_convolution(n: int) -> SparseTensor:
-    """Return the product of polynomials modulo x^n - 1: C[(i + j) mod n] += A[i] B[j]."""
-    if n < 1:
-        raise UsageError("a convolution has at least one coefficient")
-    entries = ((i, j, (i + j) % n, 1) for i in range(n) for j in range(n))
-    return sparse_tensor(f"cyclic{n}", entries)

@@ -1,4 +1,4 @@
-"""Schemes as code: standalone numba modules that multiply matrices, and their cost."""
+"""Schemes as code: standalone numba modules that multiply matrices or apply bilinear maps."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from flipsearch.compiled import drop_stale
 from flipsearch.kernels.builtin import strassen_algorithm
+from flipsearch.kernels.checks import KernelError, check_source
 from flipsearch.kernels.choice import fastest_scheme, find_scheme, verdict
-from flipsearch.kernels.emit import KernelError, check_source, emit_kernel, write_kernel
+from flipsearch.kernels.emit import emit_kernel, write_kernel
 from flipsearch.kernels.halving import gram
 from flipsearch.kernels.load import import_kernel, load_kernel
 from flipsearch.kernels.modular import matmul_bits, matmul_gf2, matmul_mod

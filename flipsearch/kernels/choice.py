@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flipsearch.errors import FormatError, NotFoundError
-from flipsearch.formats import Format, MatrixProduct, parse_format
+from flipsearch.formats import Format, MatrixProduct
+from flipsearch.formats.tensors import SparseTensor
 from flipsearch.kernels.builtin import builtin_scheme
 from flipsearch.kernels.plan import unproved_algorithm
 from flipsearch.kernels.runtime.algorithm import best_levels
@@ -68,12 +69,13 @@ def find_scheme(
         No kernel can be written for the format.
     """
     from flipsearch.catalogue import Catalogue
+    from flipsearch.catalogue.arguments import is_hash
 
     with Catalogue.open(database, read_only=True) as catalogue:
-        if "x" not in name:
+        if is_hash(name):
             found = catalogue.schemes.get(name).scheme
             return _over(found, ring)
-        return fastest_scheme(catalogue, parse_format(name), cost, ring)
+        return fastest_scheme(catalogue, catalogue.format(name), cost, ring)
 
 
 def fastest_scheme(
@@ -113,7 +115,12 @@ def _over(scheme: Scheme, ring: Ring) -> Scheme:
 
 
 def kernel_seconds(scheme: Scheme) -> tuple[float, int]:
-    """Return the modelled seconds of a scheme's kernel on one thread, and its nonzeros."""
+    """Return the modelled seconds of a scheme's kernel on one thread, and its nonzeros.
+
+    Of a tensor's, whose time goes with its multiplications, the rank stands for the seconds.
+    """
+    if not isinstance(scheme.format, MatrixProduct):
+        return float(scheme.rank), scheme.nonzeros
     algorithm = unproved_algorithm(scheme)
     if algorithm.modulus:
         seconds = field_levels(algorithm, (JUDGED_OVER_FIELDS,) * 3, 1)[1]
@@ -123,7 +130,16 @@ def kernel_seconds(scheme: Scheme) -> tuple[float, int]:
 
 
 def verdict(scheme: Scheme, dtype: Any = np.float64, threads: int | None = None) -> str:
-    """Say in one line from which size on the scheme's kernel is expected to beat numpy here."""
+    """Say in one line from which size on the scheme's kernel is expected to beat numpy here.
+
+    Of a tensor's scheme: how many multiplications it takes.
+    """
+    if isinstance(scheme.format, SparseTensor):
+        sizes = " and ".join(map(str, scheme.format.sizes[:2]))
+        return (
+            f"vectors of {sizes} numbers: {scheme.rank} multiplications, "
+            f"{scheme.format.naive_rank} as the map is written"
+        )
     algorithm, dtype = unproved_algorithm(scheme), np.dtype(dtype)
     threads = threads or default_threads()
     if algorithm.modulus:

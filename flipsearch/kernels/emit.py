@@ -12,19 +12,19 @@ statements, imports and calls are on an allow-list.
 
 from __future__ import annotations
 
-import ast
 import os
-from collections.abc import Iterable, Set
-from importlib import resources
 from pathlib import Path
 
 from flipsearch import __version__
 from flipsearch.algebra.atomic import write_whole
-from flipsearch.errors import FlipsearchError, UsageError
+from flipsearch.errors import UsageError
 from flipsearch.formats import OPERANDS, Format, MatrixProduct
+from flipsearch.formats.tensors import SparseTensor
+from flipsearch.kernels.checks import check_source, merged_sources
 from flipsearch.kernels.plan import algorithm_of
 from flipsearch.kernels.runtime.algorithm import Algorithm, Term
 from flipsearch.kernels.stability import growth
+from flipsearch.kernels.vectors import emit_map
 from flipsearch.scheme import Scheme
 
 RUNTIME = (
@@ -32,21 +32,6 @@ RUNTIME = (
     "products", "algorithm", "operands", "execute", "tuning", "driver",
 )  # fmt: skip
 FIELD_RUNTIME = (*RUNTIME, "squares", "lookup", "fields")
-ALLOWED_IMPORTS = {
-    "__future__", "collections", "concurrent", "contextlib", "dataclasses", "functools",
-    "hashlib", "itertools", "json", "llvmlite", "numba", "numpy", "os", "pathlib", "threading",
-    "threadpoolctl", "time", "typing",
-}  # fmt: skip
-FORBIDDEN_NAMES = {
-    "eval", "exec", "compile", "__import__", "open", "input", "globals", "locals", "setattr",
-    "delattr", "vars", "breakpoint", "pickle", "subprocess", "system", "popen", "__builtins__",
-    "__subclasses__", "__globals__", "__class__", "__bases__", "__code__",
-}  # fmt: skip
-_MAIN = "__name__ == '__main__'"
-
-
-class KernelError(FlipsearchError):
-    """A kernel that cannot be written, or a file that is no kernel."""
 
 
 def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
@@ -66,13 +51,18 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
         A module with ``matmul(a, b, out=None, threads=None, levels=None)`` (``matmul(a, ...)``
         for a matrix times its own transpose), ``prove()``, ``release()``, ``ALGORITHM``,
         ``SCHEME`` (its content hash) and ``FORMAT``. Over F2 also with ``matmul_bits`` for
-        packed matrices, ``pack_bits`` and ``unpack_bits``.
+        packed matrices, ``pack_bits`` and ``unpack_bits``. Of a tensor see
+        `flipsearch.kernels.vectors.emit_map`.
 
     Raises
     ------
     UsageError, InvalidSchemeError
         See `flipsearch.kernels.plan.algorithm_of`.
     """
+    if isinstance(scheme.format, SparseTensor):
+        if levels is not None:
+            raise UsageError(f"{scheme.format} has no blocks and no levels: leave levels out")
+        return emit_map(scheme)
     algorithm = algorithm_of(scheme)
     format_ = _plain_format(scheme.format)
     if levels is not None and not 0 <= levels <= (8 if format_.is_general else 1):
@@ -139,48 +129,6 @@ def module_path(path: str | os.PathLike[str]) -> Path:
     if not path.parent.is_dir():
         raise UsageError(f"{path.parent} is no folder: create it first")
     return path
-
-
-def check_source(
-    text: str,
-    imports: Set[str] = ALLOWED_IMPORTS,
-    forbidden: Set[str] = FORBIDDEN_NAMES,
-    is_program: bool = False,
-) -> None:
-    """Raise KernelError unless a kernel's source is made of allowed parts only.
-
-    At the top level: a docstring, imports, assignments, functions and classes.
-
-    Parameters
-    ----------
-    text : str
-        Source of a module.
-    imports : set of str
-        Packages that it may import.
-    forbidden : set of str
-        Names that may occur nowhere in it.
-    is_program : bool
-        Whether ``if __name__ == "__main__":`` is allowed at the top level.
-    """
-    tree = ast.parse(text)
-    top = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.ClassDef)
-    for statement in tree.body:
-        text_only = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-        main = isinstance(statement, ast.If) and ast.unparse(statement.test) == _MAIN
-        if not isinstance(statement, top) and not text_only and not (main and is_program):
-            raise KernelError(f"line {statement.lineno}: no such statement belongs in a kernel")
-    for node in ast.walk(tree):
-        modules: list[str] = []
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            modules = [node.module or ""]
-        for module in modules:
-            if module.split(".")[0] not in imports:
-                raise KernelError(f"a kernel does not import {module}")
-        name = getattr(node, "id", getattr(node, "attr", None))
-        if name in forbidden:
-            raise KernelError(f"a kernel does not use {name}")
 
 
 def _plain_format(format_: Format) -> MatrixProduct:
@@ -262,45 +210,6 @@ def _present(format_: MatrixProduct, slot: int) -> str:
     if slot and format_.is_gram and format_.operands[0] != "g":
         letter = {"u": "l", "l": "u"}[format_.operands[0]]
     return {"g": "True", "u": "{0} <= {1}", "l": "{0} >= {1}"}[letter].format(*("ij", "jk")[slot])
-
-
-def merged_sources(package: str, names: Iterable[str]) -> tuple[str, str]:
-    """Return the imports and the bodies of some modules as those of one module.
-
-    Parameters
-    ----------
-    package : str
-        Where the modules are. Imports of flipsearch are left out.
-    names : iterable of str
-        Modules of the package, or full names of others with a dot in them, each after those it
-        imports; their docstrings become comments.
-    """
-    whole: set[str] = set()
-    parts: dict[str, set[str]] = {}
-    bodies = []
-    for name in names:
-        where, _, name = (name if "." in name else f"{package}.{name}").rpartition(".")
-        text = resources.files(where).joinpath(f"{name}.py").read_text(encoding="utf8")
-        lines = text.splitlines()
-        tree = ast.parse(text)
-        dropped: set[int] = set()
-        for node in tree.body:
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                dropped.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-                module = getattr(node, "module", None) or ""
-                if isinstance(node, ast.Import):
-                    whole.add(ast.unparse(node))
-                elif module != "__future__" and not module.startswith("flipsearch"):
-                    parts.setdefault(module, set()).update(map(ast.unparse, node.names))
-        docstring = tree.body[0]
-        dropped.update(range(1, (docstring.end_lineno or 1) + 1))
-        said = (ast.get_docstring(tree) or "").splitlines()
-        body = [line for number, line in enumerate(lines, 1) if number not in dropped]
-        comment = [f"# {line}".rstrip() for line in said]
-        heading = ["", "", f"# ---- {name} ----", "#", *comment, "", ""]
-        bodies.append("\n".join([*heading, "\n".join(body).strip()]))
-    imports = [f"from {module} import {', '.join(sorted(x))}" for module, x in parts.items()]
-    return "\n".join([*sorted(whole), *sorted(imports)]), "\n".join(bodies)
 
 
 _GENERAL = '''

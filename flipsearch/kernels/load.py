@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+from flipsearch.kernels.checks import KernelError
 from flipsearch.kernels.choice import find_scheme
-from flipsearch.kernels.emit import KernelError, emit_kernel
+from flipsearch.kernels.emit import emit_kernel
 from flipsearch.kernels.loaded import module_of
 from flipsearch.scheme import Scheme
 
@@ -30,7 +31,8 @@ def load_kernel(
     Returns
     -------
     module
-        With ``matmul(a, b, out=None, threads=None, levels=None)`` and ``prove()``.
+        With ``matmul(a, b, out=None, threads=None, levels=None)``, of a tensor ``apply(a, b)``,
+        and ``prove()``.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def import_kernel(path: str | os.PathLike[str]) -> ModuleType:
     Raises
     ------
     KernelError
-        There is no such file, or it defines no ``matmul``.
+        There is no such file, or it defines neither ``matmul`` nor ``apply``.
     """
     path = Path(path)
     try:
@@ -80,6 +82,7 @@ def import_kernel(path: str | os.PathLike[str]) -> ModuleType:
         raise  # of the cache folder
     except Exception as error:
         raise KernelError(f"{path} is no kernel of flipsearch") from error
-    if not callable(getattr(module, "matmul", None)) or not hasattr(module, "prove"):
+    works = getattr(module, "matmul", None) or getattr(module, "apply", None)
+    if not callable(works) or not hasattr(module, "prove"):
         raise KernelError(f"{path} is no kernel of flipsearch")
     return module

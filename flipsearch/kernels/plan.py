@@ -10,6 +10,7 @@ import numpy as np
 
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import Format, MatrixProduct
+from flipsearch.formats.tensors import SparseTensor
 from flipsearch.kernels.runtime.algorithm import Algorithm, Term
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme
@@ -54,6 +55,12 @@ def unproved_algorithm(scheme: Scheme) -> Algorithm:
     )
     denominators = tuple(int(d) for d in form.denominators)
     return Algorithm(format_.sides, products, denominators, format_.is_general, modulus)
+
+
+def check_format(format_: Format) -> None:
+    """Raise a `UsageError` if there are no kernels for a format: see `blockwise`."""
+    if not isinstance(format_, SparseTensor):
+        blockwise(format_)
 
 
 def blockwise(format_: Format) -> MatrixProduct:

@@ -1,10 +1,11 @@
-"""Ladders: formats of growing sides, each walked from the best of the one below, extended.
+"""Ladders: growing formats, each walked from the best of the one below, extended.
 
 From the naive scheme a walk of 4x4x4 over F2 reaches rank 47 once in half a thousand million flips
 and ends in Strassen's scheme squared far more often. From a scheme of 3x4x4 of rank 38 with the 16
 naive products of another row appended, it reaches 47 in five million, nearly every time. A descent
 therefore climbs a ladder: one side grows at every rung, and each rung is walked until it stops
 improving. The ladder is drawn at random, because a descent's beginning largely settles its end.
+A tensor of another kind has no sides: there an index of A, B or C is left out at each rung.
 (Arai, Ichikawa and Hukushima, "Adaptive flip graph algorithm for matrix multiplication", constrain
 the search to extensions of smaller schemes for the same reason.)
 
@@ -20,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from flipsearch.formats import Format, MatrixProduct
+from flipsearch.formats.tensors import LARGEST_DIMENSION, SparseTensor, sparse_tensor
 from flipsearch.rings import Ring
-from flipsearch.scheme import naive_scheme
+from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.search.pools import Pools
 from flipsearch.search.schedules import pick
 from flipsearch.transform.dimensions import extend, free_dimensions, resized, tied_dimensions
@@ -36,30 +38,67 @@ LONGEST_RUNG, RUNG_PATIENCE = 100_000_000, 3_000
 """The same on the rungs below, where the smaller one counts."""
 
 
-def predecessors(format_: Format) -> list[tuple[MatrixProduct, int]]:
-    """Return the formats that are one index smaller, each with the dimension that grows."""
-    if not isinstance(format_, MatrixProduct):
-        return []
-    found = []
-    for dimension in free_dimensions(format_):
-        sides = [format_.sides[d] for d in tied_dimensions(format_, dimension)]
-        if min(sides) > SHORTEST:
-            smaller = resized(format_, dimension, -1)
-            if smaller.naive_rank:  # kk:2x2x2c has no product left
-                found.append((smaller, dimension))
-    return found
+def removable(format_: Format) -> list[int]:
+    """Return what can be taken away from a format: see `without`."""
+    if isinstance(format_, SparseTensor):
+        used = [sorted({entry[slot] for entry in format_.entries}) for slot in range(3)]
+        return [
+            slot * LARGEST_DIMENSION + index
+            for slot, indices in enumerate(used)
+            for index in indices
+            if len(indices) > SHORTEST
+        ]
+    assert isinstance(format_, MatrixProduct)
+    return [
+        dimension
+        for dimension in free_dimensions(format_)
+        if min(format_.sides[d] for d in tied_dimensions(format_, dimension)) > SHORTEST
+        and without(format_, dimension).naive_rank  # kk:2x2x2c has no product left
+    ]
+
+
+def without(format_: Format, removed: int) -> Format:
+    """Return the format that is one index smaller.
+
+    Parameters
+    ----------
+    format_ : Format
+    removed : int
+        Of a matrix product the dimension that is shorter by one, with those tied to it. Of a
+        tensor the slot times `LARGEST_DIMENSION` plus the index whose entries are left out; the
+        lengths of A, B and C stay.
+    """
+    if isinstance(format_, SparseTensor):
+        slot, index = divmod(removed, LARGEST_DIMENSION)
+        left = (entry for entry in format_.entries if entry[slot] != index)
+        return sparse_tensor(format_.label, left, format_.sizes)
+    assert isinstance(format_, MatrixProduct)
+    return resized(format_, removed, -1)
+
+
+def grown(scheme: Scheme, format_: Format, removed: int) -> Scheme:
+    """Return the scheme of a format, from one of `without`, with naive products for the rest."""
+    if not isinstance(format_, SparseTensor):
+        return extend(scheme, removed)
+    slot, index = divmod(removed, LARGEST_DIMENSION)
+    back = (entry for entry in format_.entries if entry[slot] == index)
+    rest = naive_scheme(sparse_tensor(format_.label, back, format_.sizes), scheme.ring)
+    pairs = zip(scheme.factors, rest.factors, strict=True)
+    return Scheme(format_, scheme.ring, *(np.concatenate(pair) for pair in pairs))
 
 
 def draw_ladder(format_: Format, random: np.random.Generator) -> list[tuple[Format, int]]:
-    """Return the rungs from the smallest format up, each with the dimension that grew last.
+    """Return the rungs from the smallest format up, each with what the one below is without.
 
-    The dimension of the first rung is 0 and means nothing.
+    That of the first rung is 0 and means nothing.
     """
     rungs: list[tuple[Format, int]] = []
-    while choices := predecessors(format_):
-        smaller, dimension = pick(random, choices)
-        rungs.append((format_, dimension))
-        format_ = smaller
+    if isinstance(format_, SparseTensor) and random.integers(2):
+        return [(format_, 0)]  # often from nothing: ladders lead poly:7x7 astray
+    while choices := removable(format_):
+        removed = pick(random, choices)
+        rungs.append((format_, removed))
+        format_ = without(format_, removed)
     rungs.append((format_, 0))
     return rungs[::-1]
 
@@ -130,18 +169,17 @@ class Descent:
         """Go to the next rung with states of this one, extended by naive products."""
         below = self.format
         self.rung += 1
-        dimension = self.ladder[self.rung][1]
+        format_, removed = self.ladder[self.rung]
         self.pools = Pools(self.ring)
         self.steps = self.last_gain = 0
         for state in states:
-            larger = extend(unpack(below, self.ring, state), dimension)
-            self.pools.admit(pack(larger))
+            self.pools.admit(pack(grown(unpack(below, self.ring, state), format_, removed)))
 
     def state(self) -> dict[str, Any]:
         """Return what `restored` needs: plain values and arrays."""
         return {
             "number": self.number,
-            "grown": [dimension for _, dimension in self.ladder],
+            "grown": [removed for _, removed in self.ladder],
             "rung": self.rung,
             "steps": self.steps,
             "last_gain": self.last_gain,
@@ -152,11 +190,10 @@ class Descent:
     def restored(cls, format_: Format, ring: Ring, state: Mapping[str, Any]) -> Descent:
         """Return the descent towards a format that `state` described."""
         ladder: list[tuple[Format, int]] = []
-        for dimension in reversed(state["grown"]):
-            ladder.insert(0, (format_, int(dimension)))
+        for removed in reversed(state["grown"]):
+            ladder.insert(0, (format_, int(removed)))
             if len(ladder) < len(state["grown"]):
-                assert isinstance(format_, MatrixProduct)
-                format_ = resized(format_, int(dimension), -1)
+                format_ = without(format_, int(removed))
         pools = Pools[Words](ring).restore(state["pools"])
         numbers = (int(state[key]) for key in ("rung", "steps", "last_gain"))
         return cls(int(state["number"]), ring, ladder, pools, *numbers)

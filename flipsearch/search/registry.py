@@ -14,8 +14,7 @@ from typing import Any
 
 from flipsearch.catalogue import Catalogue, Run
 from flipsearch.errors import UsageError
-from flipsearch.formats import Format, parse_format
-from flipsearch.formats.named import named_format
+from flipsearch.formats import Format
 from flipsearch.registry import Registry
 from flipsearch.rings import Ring
 from flipsearch.search.strategy import Setting, Strategy
@@ -171,24 +170,10 @@ def remade(
     within = bool(parameters.get("within"))
     if within and state is not None:
         parameters["start"] = []  # the state holds all that was made of them
-    format_ = None if within else _format_of(catalogue, run)
+    format_ = None if within else catalogue.format(run.format)
     name = kind or run.strategy
     strategy = make_strategy(catalogue, name, format_, run.ring, run.seed or 0, parameters)
     return strategy if state is None else strategy.restore(state), state
-
-
-def _format_of(catalogue: Catalogue, run: Run) -> Format:
-    """Return the format of a run; of a tensor by its definition in the catalogue, or its name."""
-    if not run.format.startswith("tensor:"):
-        return parse_format(run.format)
-    for record in catalogue.schemes.records(format=run.format, limit=1):
-        return record.format
-    try:
-        return named_format(run.format)
-    except UsageError as error:
-        raise UsageError(
-            f"run {run.id} is on a tensor of which no scheme is stored, and {error}: start again"
-        ) from None
 
 
 def held_starts(catalogue: Catalogue, within: str, ring: Ring) -> list[str]:

@@ -63,7 +63,9 @@ class Request:
     within: str | None = None
     mirrored: bool = False
 
-    def settled(self) -> tuple[type[Strategy], Format | None, Ring]:
+    def settled(
+        self, catalogue: Catalogue | None = None
+    ) -> tuple[type[Strategy], Format | None, Ring]:
         """Return strategy, format (None with `within`) and ring of a new run.
 
         Raises
@@ -83,7 +85,7 @@ class Request:
             return strategy, None, ring
         if self.format is None:
             raise UsageError("which format? for instance: search 4x4x4")
-        format_ = format_of(self.format)
+        format_ = format_of(self.format) if catalogue is None else catalogue.format(self.format)
         general = isinstance(format_, MatrixProduct) and format_.is_general
         least = max(format_.dimensions) if general else 1
         if self.target and not least <= self.target <= format_.naive_rank:
@@ -95,7 +97,7 @@ class Request:
 
     def made(self, catalogue: Catalogue) -> tuple[Strategy, dict[str, Any]]:
         """Return the strategy of a new run, and what `Runs.start` records of it."""
-        kind, format_, ring = self.settled()
+        kind, format_, ring = self.settled(catalogue)
         seed = self.seed if self.seed is not None else time.time_ns() % 2**32
         starts = self.hashes(catalogue)
         if self.within:
@@ -134,7 +136,7 @@ class Request:
         if self.within is None and run.parameters.get("within"):
             held["format"] = f"those within {run.parameters['within']}"
         wanted = {
-            "format": None if self.format is None else str(format_of(self.format)),
+            "format": None if self.format is None else str(catalogue.format(self.format)),
             "ring": self.ring and parse_ring(self.ring),
             "seed": self.seed,
             "strategy": self.strategy and strategy_named(self.strategy, run.ring).name,

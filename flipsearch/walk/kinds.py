@@ -20,6 +20,7 @@ import numpy as np
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format
 from flipsearch.formats.named import named_format
+from flipsearch.formats.tensors import SparseTensor, parse_tensor, tensor_text
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.walk.diagonal import kernel as diagonal
 from flipsearch.walk.diagonal import reference as plain_diagonal
@@ -113,7 +114,9 @@ class Kind:
     def encode(self, task: WalkTask) -> dict[str, Any]:
         """Return a task as JSON values and arrays."""
         values = {f.name: getattr(task, f.name) for f in fields(task)}
-        plain = {"format": str(task.format), "ring": str(task.ring), "seed": str(task.seed)}
+        form = task.format  # of a tensor all entries: its name does not give them back
+        named = tensor_text(form) if isinstance(form, SparseTensor) else str(form)
+        plain = {"format": named, "ring": str(task.ring), "seed": str(task.seed)}
         return values | plain | {"policy": asdict(task.policy)}
 
     def decode(self, saved: Mapping[str, Any]) -> WalkTask:
@@ -129,12 +132,16 @@ class Kind:
         return self.task(**values)
 
 
+def _format(saved: str) -> Format:
+    return parse_tensor(saved) if "\n" in saved else named_format(saved)
+
+
 def _words(value: Any) -> Words:
     return np.asarray(value, dtype=np.uint64)
 
 
 _READ: dict[str, Callable[[Any], Any]] = {
-    "format": lambda saved: saved if isinstance(saved, Format) else named_format(saved),
+    "format": lambda saved: saved if isinstance(saved, Format) else _format(saved),
     "ring": parse_ring,
     "start": _words,
     "seed": int,

@@ -14,13 +14,13 @@ from catalogue_schemes import strassen, variant
 from flipsearch.catalogue import Catalogue
 from flipsearch.catalogue.places import checkout, resolve
 from flipsearch.errors import CatalogueError, NotFoundError, UsageError
-from flipsearch.formats.tensors import polynomial_product
+from flipsearch.formats.families import polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 
 
 def test_records_in_memory_give_their_schemes_while_one_iterates() -> None:
-    tensor = naive_scheme(polynomial_product(2, 2), Ring.ZT)
+    tensor = naive_scheme(polynomial(2, 2), Ring.ZT)
     with Catalogue.open("sqlite://") as catalogue:
         catalogue.schemes.add_many([strassen(), variant(1), tensor])
         with Catalogue.open("sqlite://") as empty:

@@ -18,7 +18,7 @@ from flipsearch.catalogue.places import Place, resolve, shared_folder
 from flipsearch.catalogue.spool import pending, read_spool, write_spool
 from flipsearch.errors import CatalogueError, FormatError
 from flipsearch.formats import parse_format
-from flipsearch.formats.tensors import cyclic_convolution
+from flipsearch.formats.families import cyclic
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme, rational_scheme
 
@@ -181,7 +181,7 @@ def test_the_json_form_is_exact() -> None:
         strassen(Ring.F2),
         variant(2**40),
         rational_scheme(parse_format("2x2x2"), u, v, w),
-        naive_scheme(cyclic_convolution(3), Ring.F3),
+        naive_scheme(cyclic(3), Ring.F3),
     ):
         provenance = Provenance(run=3, seed=2**77, details={"a": [1]})
         text = json.dumps(scheme_to_json(scheme, provenance))

@@ -16,7 +16,7 @@ from flipsearch.catalogue import Catalogue, Provenance
 from flipsearch.catalogue.portions import bytes_of, portions
 from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
 from flipsearch.formats import parse_format
-from flipsearch.formats.tensors import polynomial_product
+from flipsearch.formats.families import polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme, rational_scheme
 from flipsearch.verify import verify
@@ -57,9 +57,9 @@ def test_rational_schemes_keep_their_fractions(catalogue: Catalogue) -> None:
 
 
 def test_formats_that_are_tensors(catalogue: Catalogue) -> None:
-    scheme = naive_scheme(polynomial_product(2, 3), Ring.ZT)
+    scheme = naive_scheme(polynomial(2, 3), Ring.ZT)
     stored = catalogue.schemes.add(scheme, Provenance(source="school"))
-    again = catalogue.schemes.add(naive_scheme(polynomial_product(2, 3), Ring.F2))
+    again = catalogue.schemes.add(naive_scheme(polynomial(2, 3), Ring.F2))
     record = catalogue.schemes.get(stored.hash)
     assert record.format == scheme.format
     assert record.scheme == scheme

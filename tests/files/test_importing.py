@@ -15,7 +15,8 @@ from flipsearch.files.importing import _packed, _unpacked
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import read_piece
 from flipsearch.formats import parse_format
-from flipsearch.formats.tensors import polynomial_product, tensor_text
+from flipsearch.formats.families import polynomial
+from flipsearch.formats.tensors import tensor_text
 from flipsearch.programs import Reduction, plain_programs
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
@@ -130,13 +131,13 @@ def test_provenance_of_our_own_files_is_read(tmp_path: Path) -> None:
 
 
 def test_tensors_come_out_and_back_and_through_processes() -> None:
-    scheme = naive_scheme(polynomial_product(2, 3), Ring.F3)
+    scheme = naive_scheme(polynomial(2, 3), Ring.F3)
     data = to_bytes(scheme, "json")
     read = read_piece(Piece("a.json", data))
     carried = _unpacked(pickle.loads(pickle.dumps(_packed(read))))  # as between processes
     assert carried.scheme == read.scheme == scheme
     assert carried.scheme.format == scheme.format  # type: ignore[union-attr]
-    other = json.loads(data) | {"tensor": tensor_text(polynomial_product(3, 3))}
+    other = json.loads(data) | {"tensor": tensor_text(polynomial(3, 3))}
     for wrong in (other, {**other, "tensor": 7}, {**other, "tensor": "1 2"}):
         read = read_piece(Piece("a.json", json.dumps(wrong).encode()))
         assert read.scheme is None

@@ -21,7 +21,7 @@ from flipsearch.cli.output import complain
 from flipsearch.errors import FlipsearchError
 from flipsearch.files import Read, read_scheme, to_bytes, write_scheme
 from flipsearch.formats import parse_format
-from flipsearch.formats.tensors import polynomial_product
+from flipsearch.formats.families import polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 
@@ -165,7 +165,7 @@ def test_verify_and_lift_stored_schemes(
     capsys.readouterr()
     name = changed_basis(strassen(Ring.F2), 1).content_hash[:8]
     tensor = files.parent / "tensor.json"
-    write_scheme(naive_scheme(polynomial_product(2, 2), Ring.ZT), tensor)
+    write_scheme(naive_scheme(polynomial(2, 2), Ring.ZT), tensor)
     assert run("verify", tensor, "--db", db) == 0
     assert run("verify", tensor, "--paranoid", "--db", db) == 0
     assert "by both checkers" in capsys.readouterr().out

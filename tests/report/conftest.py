@@ -11,7 +11,7 @@ from scheme_samples import STRUCTURED, changed_basis, strassen
 
 from flipsearch.catalogue import Catalogue, Provenance
 from flipsearch.formats import parse_format
-from flipsearch.formats.tensors import polynomial_product
+from flipsearch.formats.families import polynomial
 from flipsearch.report import Report, write_report
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
@@ -38,7 +38,7 @@ def fill(catalogue: Catalogue) -> None:
     for name in ("2x3x2", "3x3x3", "2x2x10", *STRUCTURED):
         source = Provenance(source=f"/private/schemes/{name}\u202e.txt", parent="ab" * 32)
         catalogue.schemes.add(naive_scheme(parse_format(name), Ring.ZT), source)
-    catalogue.schemes.add(naive_scheme(polynomial_product(2, 3), Ring.ZT))
+    catalogue.schemes.add(naive_scheme(polynomial(2, 3), Ring.ZT))
 
 
 @pytest.fixture(scope="session")

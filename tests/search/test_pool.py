@@ -9,7 +9,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search.ladder import draw_ladder, predecessors
+from flipsearch.search.ladder import draw_ladder, removable
 from flipsearch.search.pools import can_flip, key_of
 from flipsearch.search.strategies.pool import PoolStrategy
 from flipsearch.search.strategy import task_seed
@@ -124,7 +124,7 @@ def test_a_descent_climbs_a_ladder_one_side_at_a_time():
         format_, random = parse_format(name), np.random.default_rng(3)
         ladder = draw_ladder(format_, random)
         assert ladder[-1][0] == format_
-        assert not predecessors(ladder[0][0])
+        assert not removable(ladder[0][0])
         for (small, _), (large, dimension) in pairwise(ladder):
             start = naive_scheme(small, Ring.ZT)
             grown = extend(start, dimension)

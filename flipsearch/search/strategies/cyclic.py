@@ -172,7 +172,7 @@ class CyclicStrategy(Strategy):
         schedules: tuple[Schedule, ...] | None = None,
     ) -> None:
         square = isinstance(format_, MatrixProduct) and len(set(format_.sides)) == 1
-        if not (square and format_.is_general):  # type: ignore[attr-defined]
+        if not (square and format_.is_general):
             raise UsageError(
                 f"symmetric search over F2 takes n x n x n, not {format_}: structured square "
                 "formats walk over F3 and ZT"

@@ -1,4 +1,4 @@
-"""The catalogue: verified schemes and their provenance, runs, and known bounds beside them."""
+"""Store verified schemes with their provenance, runs of searches, and known bounds."""
 
 from flipsearch.catalogue.best import Best
 from flipsearch.catalogue.bounds import Bound

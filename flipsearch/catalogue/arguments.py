@@ -1,7 +1,7 @@
 """Check and convert the arguments of the catalogue's methods.
 
-Invariant: a value of a wrong type is a TypeError that names the argument, raised before the
-database is asked, whose own complaint would read like a damaged catalogue.
+Invariant: a value of a wrong type is a TypeError that names the argument. It is raised before the
+query, because the database's own complaint would read like a damaged catalogue.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from flipsearch.rings import Ring, parse_ring
 
 TENSOR_PREFIX = "tensor:"
 LARGEST_NUMBER = 2**63 - 1
-"""The largest integer that the databases hold; no row number, rank or count reaches it."""
+"""The largest integer of the databases; no row number, rank or count reaches it."""
 
 _T = TypeVar("_T")
 
 
 def instance(name: str, value: Any, kind: type[_T] | tuple[type[_T], ...], words: str) -> _T:
-    """Return an argument of one of the types given.
+    """Return an argument if it is of one of the given types.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def _wrong(name: str, value: Any, words: str) -> TypeError:
 
 
 def whole(name: str, value: Any, least: int | None = None) -> int:
-    """Return an integer argument, NumPy's included, booleans excluded.
+    """Return an integer argument; NumPy's integers count, booleans do not.
 
     Raises
     ------
@@ -63,17 +63,17 @@ def whole(name: str, value: Any, least: int | None = None) -> int:
 
 
 def within_database(number: int) -> int:
-    """Return the number, or the nearest one that a database can hold: no row has either."""
+    """Return the number, or the nearest integer that a database can hold (no row has it)."""
     return max(-LARGEST_NUMBER, min(LARGEST_NUMBER, number))
 
 
 def page(name: str, value: Any) -> int:
-    """Return the limit or offset of a page: 0 or more, as far as a database can count."""
+    """Return the limit or offset of a page: 0 or more, at most `LARGEST_NUMBER`."""
     return within_database(whole(name, value, 0))
 
 
 def real(name: str, value: Any) -> float:
-    """Return an argument that is a real number, and not NaN."""
+    """Return an argument that is a real number; NaN is none."""
     try:
         number = math.nan if isinstance(value, bool | str | bytes) else float(value)
     except (TypeError, OverflowError):
@@ -106,7 +106,7 @@ def collection(name: str, value: Any) -> Iterable[Any]:
 
 
 def range_of(name: str, value: Any) -> tuple[int | None, int | None]:
-    """Return (low, high) of a number or a pair of ends, either of which may be None."""
+    """Return (low, high) for a number or a pair; an end of a pair may be None."""
     if not isinstance(value, tuple | list):
         value = (whole(name, value),) * 2
     if len(value) != 2:
@@ -116,7 +116,7 @@ def range_of(name: str, value: Any) -> tuple[int | None, int | None]:
 
 
 def moment(name: str, value: Any) -> dt.datetime:
-    """Return a point in time, in UTC unless it says otherwise; of a date its beginning."""
+    """Return a point in time in UTC; a date stands for its beginning in UTC."""
     day = instance(name, value, dt.date, "a date or a datetime")
     if not isinstance(day, dt.datetime):
         day = dt.datetime(day.year, day.month, day.day)
@@ -133,12 +133,12 @@ def as_ring(given: str | Ring) -> Ring:
 
 @lru_cache(maxsize=4096)
 def as_format(name: str) -> MatrixProduct:
-    """Return the format of that name."""
+    """Return the matrix format of a name."""
     return parse_format(name)
 
 
 def names_of(given: str | Format) -> tuple[str, str]:
-    """Return a format's name, and the name it is tabulated under: its sides in order.
+    """Return a format's name and its tabulated name, which has the sides in ascending order.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def is_hash(name: str) -> bool:
 
 
 def run_key(run: Any) -> int | str:
-    """Return the number of a run, if it is given by number or by digits, or else its name."""
+    """Return the number of a run given by a number or digits; otherwise its name."""
     if isinstance(run, str):
         return int(run) if run.isascii() and run.isdecimal() and len(run) < 1000 else run
     return whole("run", run)

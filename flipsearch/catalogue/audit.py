@@ -1,7 +1,7 @@
-"""Check whether a catalogue is sound: every row's hash and proof again, on all cores.
+"""Check whether a catalogue is sound: compute every row's hash and proof again, on all cores.
 
-Invariant: an audit repairs nothing. It returns reasons; on request, the date on which sound
-schemes were proved again is written.
+Invariant: an audit repairs nothing and returns the reasons of all damage. On request it records
+the date at which sound schemes were proved again.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Health:
-    """Findings of a quick look at a catalogue; `problems` is empty when it is sound.
+    """Findings of a quick check of a catalogue; `problems` is empty if it is sound.
 
-    `warnings` concern the machine, not the catalogue: a disk that is nearly full.
+    `warnings` concern the machine, not the catalogue, for instance a nearly full disk.
     """
 
     place: str
@@ -69,7 +69,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Audit:
-    """Findings of a complete audit: (hash, reason) of damaged rows, numbers of sound ones."""
+    """Findings of a complete audit: (hash, reason) of damaged rows, row numbers of sound ones."""
 
     checked: int
     damaged: list[tuple[str, str]]
@@ -77,7 +77,7 @@ class Audit:
 
 
 def health(database: Database) -> Health:
-    """Look at a catalogue: structure, sizes, spool files, who writes, free space."""
+    """Check a catalogue quickly: structure, sizes, spool files, writer and free space."""
     place = database.place
     with database.reading() as connection:
         revision = schema.revision_of(connection, place)
@@ -131,7 +131,7 @@ def _structure(connection: Connection) -> list[str]:
 
 
 def check_row(row: Row) -> str | None:
-    """Return why a row (`_COLUMNS`) is damaged, or None: hash, proof and every measured column."""
+    """Check the hash, proof and measured columns of a row of `_COLUMNS`; return any damage."""
     name, shared = row["hash"], row["shared"]
     try:
         format_ = format_of(row["format"], row["definition"])
@@ -166,10 +166,11 @@ def audit(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Audit:
-    """Check every stored scheme: hash, Brent equations, measured columns.
+    """Check every stored scheme: hash, Brent equations and measured columns.
 
-    It runs `workers` processes, by default one for each core this process may use; a few schemes
-    are checked in this process. `progress` is called with (checked, total) now and then.
+    The audit runs in `workers` processes, by default one for each core that this process may use.
+    Up to `_FEW` schemes are checked in this process. `progress` is called with (checked, total)
+    after each batch.
 
     Raises
     ------
@@ -215,7 +216,7 @@ def _batches(connection: Connection) -> Iterator[list[Row]]:
 def _in_processes(
     batches: Iterator[list[Row]], workers: int
 ) -> Iterator[tuple[list[Row], list[str | None]]]:
-    """Yield checked batches as they are ready, with at most four a worker in memory."""
+    """Yield checked batches as they are ready; at most four a worker are in memory."""
     from concurrent.futures import FIRST_COMPLETED, Future, wait
     from concurrent.futures.process import BrokenProcessPool
 
@@ -239,7 +240,7 @@ def _in_processes(
 
 
 def record_verified(database: Database, result: Audit) -> None:
-    """Record that the schemes an audit found sound were proved again now."""
+    """Record that the sound schemes of an audit were proved again now."""
     if not result.sound:
         return
     statement = update(SCHEMES).where(SCHEMES.c.id == bindparam("number"))

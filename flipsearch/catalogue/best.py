@@ -1,6 +1,6 @@
-"""The best schemes: of one format, and the table of all formats by rings.
+"""Find the best scheme of a format, and make the table of all formats by rings.
 
-Invariant: reading only; witness and bound stand side by side and are never mixed.
+Invariant: this module only reads. Witnesses and bounds are never mixed.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ IMPLIED = {
     Ring.F2: (Ring.F2, Ring.ZT, Ring.Z, Ring.Q),
     Ring.F3: (Ring.F3, Ring.ZT, Ring.Z, Ring.Q),
 }
-"""The stored rings that give a scheme over each ring, reduction included.
+"""The stored rings that give a scheme over each ring, including by reduction.
 
-Over F2 and F3 a scheme over Q counts where no denominator is divisible by the characteristic.
+Over F2 and F3 a scheme over Q counts if the characteristic divides none of its denominators.
 """
 
 
 @dataclass(frozen=True)
 class Best:
-    """One cell of the table of formats by rings: our best rank, and the known bound.
+    """One cell of the table of formats by rings: our best rank and the known bound.
 
-    `format` is the tabulated one (sides in order); `rank` and `record` are None where nothing is
-    stored. `over` is the ring of the stored witness, which a smaller ring or, over F2 and F3,
-    reduction of a scheme over ZT, Z or Q may provide.
+    `format` has its sides in ascending order. `rank`, `hash` and `over` are None if no scheme is
+    stored. `over` is the ring of the stored witness: a subring, or over F2 and F3 possibly ZT, Z
+    or Q.
     """
 
     format: str
@@ -60,14 +60,14 @@ class Best:
 
     @property
     def gap(self) -> int | None:
-        """Rank minus known bound, if both are there."""
+        """The rank minus the known bound, or None if one of them is missing."""
         if self.rank is None or self.known_bound is None:
             return None
         return self.rank - self.known_bound
 
 
 def _counting(ring: Ring) -> ColumnElement[bool]:
-    """Return the condition that a stored scheme is one over a ring, or reduces to one."""
+    """Return the condition that a stored scheme is over a ring or reduces to it."""
     held = SCHEMES.c.ring.in_([other.value for other in IMPLIED[ring]])
     p = ring.characteristic
     if not p:
@@ -78,8 +78,8 @@ def _counting(ring: Ring) -> ColumnElement[bool]:
 def best_of(format_: str | Format, ring: Ring, *, exact: bool) -> Select[Any]:
     """Return the statement for the record of least rank.
 
-    Among equal ranks the asked order of the sides comes first, then the fewest additions; over F2
-    and F3 schemes over the field itself come before schemes that reduce to it.
+    Among equal ranks, schemes over F2 or F3 itself come before schemes that reduce to it; then
+    the given order of the sides comes first; then the fewest additions.
     """
     filters = Filters(format=format_, exact=exact)
     as_asked = (SCHEMES.c.format != names_of(format_)[0]).asc()
@@ -93,10 +93,10 @@ def best_of(format_: str | Format, ring: Ring, *, exact: bool) -> Select[Any]:
 
 
 def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> list[Best]:
-    """Return the least stored rank for every tabulated format and ring, beside the known bound.
+    """Return the least stored rank and the known bound for every tabulated format and ring.
 
-    Formats come in order of size, those without any scheme included; over F2 and F3 a scheme over
-    ZT, Z or Q counts if it reduces to one of that rank or less.
+    Formats come in order of size, including formats without a scheme. Over F2 and F3 a scheme
+    over ZT, Z or Q counts if it reduces to the field.
     """
     ours: dict[str, dict[tuple[str, int], tuple[int, str]]] = {}
     for tabulated, ring, prime, best in connection.execute(_best_of_each()).all():
@@ -129,18 +129,18 @@ def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> l
 
 
 def _kind(held: Ring, wanted: Ring) -> tuple[str, int]:
-    """Return which schemes over a stored ring count over another: (ring, prime), as below."""
+    """Return the kind (ring, prime) of stored schemes that count over a ring; see below."""
     return held.value, wanted.characteristic if held is Ring.Q and wanted.characteristic else 1
 
 
 def _best_of_each() -> Select[Any]:
     """Return (format, ring, prime, "rank hash") for every stored format and kind of scheme.
 
-    The kinds are the rings, with the prime 1, and those over Q whose denominators a prime does
-    not divide; the text is None where there is none. The formats are found one after the other,
-    each by one step down the index, and so is the best of each kind: the cost does not grow with
-    the number of schemes (but for schemes over Q that the prime excludes). Rank and hash come as
-    one text, so that the index alone gives both.
+    A kind is a ring with the prime 1, or Q with a prime that divides no denominator. The text is
+    None for a kind without schemes. Each format, and the best scheme of each kind, is found by one
+    step in the index. The cost therefore does not grow with the number of schemes, except for
+    schemes over Q that the prime excludes. Rank and hash are one text, which the index alone
+    gives.
     """
     formats = select(func.min(SCHEMES.c.tabulated).label("name")).cte("formats", recursive=True)
     following = (
@@ -172,7 +172,7 @@ def _best_of_each() -> Select[Any]:
 
 @lru_cache(maxsize=8192)
 def format_order(name: str) -> tuple[str, tuple[int, ...], str]:
-    """Return a key that sorts formats as people do: general ones first, then by their sides."""
+    """Return a key that sorts general formats first, and then formats by their sides."""
     if name.startswith(TENSOR_PREFIX):
         return name, (), name
     operands, _, sizes = name.rpartition(":")

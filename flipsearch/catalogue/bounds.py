@@ -1,8 +1,7 @@
-"""Known bounds: ranks that the literature claims, in versioned tables with their sources.
+"""Keep known bounds: ranks that the literature claims, in versioned tables with their sources.
 
-A bound is cited, never proved here, and never mixed with the schemes that are. Tables are kept in
-the order in which they were loaded; for each format and ring the newest table that covers it is
-the one that counts.
+A bound is cited, not proved here, and never mixed with proved schemes. Tables keep the order in
+which they were loaded. For each format and ring the newest table that covers it counts.
 """
 
 from __future__ import annotations
@@ -37,20 +36,20 @@ Entry = tuple[str, Ring, int, str]
 
 
 def parse_table(text: str, name: str) -> list[Entry]:
-    """Return the bounds of a CSV table as (format, ring, value, source).
+    """Parse the bounds of a CSV table as (format, ring, value, source).
 
     Parameters
     ----------
     text : str
-        Columns ``format,ZT,Z,Q,F2,F3,source`` and optionally ``later``, empty cells where nothing
-        is known; or the columns of ``structured_ranks.csv``.
+        Columns ``format,ZT,Z,Q,F2,F3,source`` and optionally ``later``, with an empty cell for an
+        unknown bound; or the columns of ``structured_ranks.csv``.
     name : str
-        What messages call it.
+        The table's name in messages.
 
     Raises
     ------
     FormatError
-        It is not such a table; the message names the line.
+        The text is not such a table; the message names the line.
     """
     reader = csv.DictReader(io.StringIO(text))
     columns = set(reader.fieldnames or ())
@@ -94,7 +93,7 @@ def _general_row(row: dict[str, str]) -> list[Entry]:
 def _improve(
     values: dict[Ring, int], sources: dict[Ring, str], ternary: str, any_: str, source: str
 ) -> None:
-    """Apply a later improvement: over ZT it holds in every ring, over an unknown ring in Q."""
+    """Apply a later improvement: a bound over ZT holds in every ring, over an unknown one in Q."""
     claims = [(ring, int(ternary)) for ring in Ring] if ternary else []
     claims += [(Ring.Q, int(any_))] if any_ else []
     for ring, value in claims:
@@ -163,7 +162,7 @@ def read_table(path: Path) -> tuple[str, str, list[Entry]]:
 
 
 def refresh(connection: Connection) -> None:
-    """Load the shipped table in the place of an earlier one, if no other was loaded since."""
+    """Load the shipped table if the newest table is an earlier version of it."""
     newest = _newest(connection)
     if newest is not None and newest.name == _SHIPPED and newest.sha256 != shipped_digest():
         load(connection, *shipped_table())
@@ -176,7 +175,7 @@ def _newest(connection: Connection) -> Row[Any] | None:
 
 
 def load(connection: Connection, name: str, sha256: str, entries: list[Entry]) -> int | None:
-    """Make a table the newest one; return its version, or None if it is the newest already."""
+    """Load a table as the newest; return its version, or None if it is the newest already."""
     newest = _newest(connection)
     if newest is not None and newest.sha256 == sha256:
         return None
@@ -205,7 +204,7 @@ def load(connection: Connection, name: str, sha256: str, entries: list[Entry]) -
 
 @dataclass(frozen=True)
 class Bound:
-    """A known upper bound on the rank of a format over a ring, cited, not proved here."""
+    """An upper bound on the rank of a format over a ring, cited from the literature."""
 
     format: str
     ring: Ring
@@ -215,18 +214,18 @@ class Bound:
 
 
 class Bounds:
-    """The known bounds of a catalogue: `flipsearch.catalogue.Catalogue.bounds`."""
+    """The known bounds of a catalogue, at `flipsearch.catalogue.Catalogue.bounds`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def known(self, format_: str | Format, ring: str | Ring) -> Bound | None:
-        """Return the known bound of a format, in any order of its sides, or None."""
+        """Return the known bound of a format with its sides in any order, or None."""
         name, over = names_of(format_)[1], as_ring(ring)
         return self._current(name).get((name, over))
 
     def all(self) -> dict[tuple[str, Ring], Bound]:
-        """Return the bounds that count, by tabulated format (sides in order) and ring."""
+        """Return the bounds that count, by format (sides in ascending order) and ring."""
         return self._current()
 
     def update(self, path: Path | None = None) -> int | None:
@@ -235,17 +234,17 @@ class Bounds:
         Parameters
         ----------
         path : Path, optional
-            A CSV file, see `parse_table`; None is the shipped table.
+            A CSV file, see `parse_table`; by default the shipped table.
 
         Returns
         -------
         int or None
-            How many bounds it holds, None if it is the newest table already.
+            The number of its bounds, or None if it is the newest table already.
 
         Raises
         ------
         FormatError
-            It is no such table.
+            The file is no such table.
         """
         table = shipped_table() if path is None else read_table(Path(path))
         with self._database.writing() as connection:
@@ -253,7 +252,7 @@ class Bounds:
         return None if version is None else len(table[2])
 
     def _current(self, tabulated: str | None = None) -> dict[tuple[str, Ring], Bound]:
-        """Return the bounds that count, of one tabulated format or of all."""
+        """Return the bounds that count, for one tabulated format or all."""
         b = BOUNDS.c
         statement = (
             select(b.format, b.ring, b.value, b.source, BOUND_TABLES.c.name)

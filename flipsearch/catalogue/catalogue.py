@@ -1,10 +1,10 @@
-"""Catalogue: the door to everything that is stored.
+"""Open a catalogue and give access to its schemes, runs, bounds and programs.
 
-Opening finds the database and makes or migrates it. Opening for writing also takes in spool files
-of an earlier failure and newly shipped schemes. Reading never takes a lock; the first write takes
-the lease of the one writer, which is held until the catalogue is closed.
+Opening finds the database and makes or migrates it. Opening for writing also stores the schemes of
+spool files and newly shipped schemes. Reading never takes a lock. The first write takes the lease
+of the one writer, and keeps it until the catalogue is closed.
 
-Invariant: a scheme was proved when it went in, and its hash is checked when it comes out.
+Invariant: every scheme is proved before it is stored, and its hash is checked when it is read.
 """
 
 from __future__ import annotations
@@ -33,22 +33,20 @@ _log = logging.getLogger(__name__)
 
 
 class Catalogue:
-    """An open catalogue; use it as a context manager, or `close` it.
-
-    Make one with `Catalogue.open`.
+    """An open catalogue, made by `Catalogue.open`; use it as a context manager, or `close` it.
 
     Attributes
     ----------
     schemes : Schemes
         The proved schemes.
     runs : Runs
-        Searches and their checkpoints, and results that were rejected.
+        Searches and their checkpoints, and rejected results.
     bounds : Bounds
         Known bounds of the literature.
     programs : Programs
         Programs with fewer additions.
     database : Database
-        Its connections.
+        The connections.
     """
 
     def __init__(self, database: Database) -> None:
@@ -67,28 +65,27 @@ class Catalogue:
         patience: float = PATIENCE_SECONDS,
         shipped: bool = True,
     ) -> Self:
-        """Open a catalogue, made and migrated if need be.
+        """Open a catalogue; make or migrate it if necessary.
 
         Parameters
         ----------
         address : str or path, optional
-            The path of an SQLite file, a URL, ``:memory:`` for one that is gone when it is closed,
-            or None for FLIPSEARCH_DB and then the usual place: ``db/`` of a checkout, the user's
-            data folder once installed.
+            The path of an SQLite file, a URL, or ``:memory:`` for a catalogue that is lost when it
+            is closed. By default FLIPSEARCH_DB, or else the usual place: ``db/`` of a checkout, or
+            the user's data folder once installed.
         read_only : bool
-            Refuse to write afterwards. Only the catalogue at the usual place is made if it is
-            not there.
+            Refuse to write. A missing catalogue is then made at the usual place only.
         patience : float
-            Seconds to wait while another program holds the database locked.
+            Seconds to wait while another program locks the database.
         shipped : bool
-            Take in the schemes that ship with the program, where they are not there yet.
+            Store the schemes that ship with the program, if they are missing.
 
         Raises
         ------
         NotFoundError
-            There is no file of that name, and it was to be read only.
+            `read_only` is set and the file does not exist.
         CatalogueError
-            It is not a catalogue, newer than this program, damaged, out of reach, ...
+            The database is no catalogue, or newer than this program, damaged or out of reach.
 
         Examples
         --------
@@ -121,7 +118,7 @@ class Catalogue:
     def best(
         self, format_: str | Format, ring: str | Ring | None = None, *, exact: bool = False
     ) -> Record | None:
-        """Return the stored scheme of least rank for a format; short for `schemes.best`."""
+        """Return the stored scheme of least rank for a format; see `Schemes.best`."""
         return self.schemes.best(format_, ring, exact=exact)
 
     def format(self, value: str | os.PathLike[str] | Format) -> Format:
@@ -142,11 +139,11 @@ class Catalogue:
 
     @property
     def place(self) -> Place:
-        """Where the catalogue lies."""
+        """The address of the catalogue."""
         return self.database.place
 
     def close(self) -> None:
-        """Close the connections and let other processes write; later calls do nothing."""
+        """Close the connections and release the lease; later calls do nothing."""
         self.database.close()
 
     def __enter__(self) -> Self:
@@ -159,7 +156,7 @@ class Catalogue:
         return f"<Catalogue {self.place.label}>"
 
     def health(self) -> auditing.Health:
-        """Look at structure, sizes, spool files, the writer and free space."""
+        """Check structure, sizes, spool files, the writer and free space quickly."""
         return auditing.health(self.database)
 
     def audit(
@@ -172,11 +169,11 @@ class Catalogue:
         return auditing.audit(self.database, workers=workers, progress=progress)
 
     def record_verified(self, result: auditing.Audit) -> None:
-        """Record that the schemes an audit found sound were proved again now."""
+        """Record that the sound schemes of an audit were proved again now."""
         auditing.record_verified(self.database, result)
 
     def _absorb(self) -> None:
-        """Take in spool files, unless another process is writing."""
+        """Store the schemes of spool files, unless another process is writing."""
         if not spool.pending(self.place):
             return
         try:
@@ -188,7 +185,7 @@ class Catalogue:
             self.database.release()
 
     def _restock(self) -> None:
-        """Take in the shipped schemes that are newer than this catalogue, once."""
+        """Store the shipped schemes that this catalogue has not taken in yet."""
         folder = shipping.shipped_folder()
         if folder is None:
             return

@@ -1,14 +1,14 @@
-"""Schemes, programs and run states as bytes and as JSON, without pickle.
+"""Pack schemes, programs and run states as bytes and JSON, without pickle.
 
-A scheme's factors are packed at the width its coefficients need: one bit over F2, two bit planes
-(nonzero, negative) for ternary coefficients, the smallest signed integers otherwise, with the
-denominators behind them when there are any; then deflated where that helps. Format, ring and rank
-stand in the columns of its row. Programs are JSON, deflated, relative to their own order of the
-products. A run's state is JSON in which NumPy arrays stand by reference to raw blocks behind it.
+A scheme's factors are packed at the width of its coefficients: one bit over F2, two bit planes
+(nonzero, negative) for ternary coefficients, otherwise the smallest signed integers. Denominators
+follow if there are any. The bytes are deflated if that makes them shorter. The columns of the row
+hold format, ring and rank. Programs are deflated JSON in their own order of the products. A run's
+state is JSON in which NumPy arrays refer to raw blocks at the end.
 
-Invariant: unpacking trusts nothing. Sizes are known beforehand, inflating is bounded by them, and
-any mismatch is a `FormatError`. A scheme comes out with its content hash compared, programs after
-they were evaluated exactly.
+Invariant: unpacking checks everything. Sizes are known beforehand and bound the inflating, and any
+mismatch is a `FormatError`. The content hash of a scheme is compared, and programs are evaluated
+exactly.
 """
 
 from __future__ import annotations
@@ -43,13 +43,7 @@ _STATE_DTYPES = frozenset(
 
 
 def pack_scheme(scheme: Scheme) -> bytes:
-    """Return the factors of a scheme as bytes.
-
-    Parameters
-    ----------
-    scheme : Scheme
-        Any; the catalogue packs canonical ones.
-    """
+    """Pack the factors of a scheme as bytes."""
     entries = np.concatenate([matrix.ravel() for matrix in scheme.factors])
     rational = bool((scheme.denominators != 1).any())
     if rational:
@@ -76,14 +70,14 @@ def pack_scheme(scheme: Scheme) -> bytes:
 
 
 def unpack_scheme(data: bytes, format_: Format, ring: Ring, rank: int) -> Scheme:
-    """Return the scheme whose factors `pack_scheme` packed.
+    """Unpack the scheme whose factors `pack_scheme` packed.
 
     Parameters
     ----------
     data : bytes
         From `pack_scheme`.
     format_, ring, rank
-        Of the scheme, from the columns of its row.
+        From the columns of the scheme's row.
 
     Raises
     ------
@@ -131,12 +125,12 @@ def _entries(payload: bytes, kind: int, count: int, plane: int) -> IntArray:
 
 
 def inflate(data: bytes, largest: int) -> bytes:
-    """Return the bytes that were deflated, at most `largest` of them.
+    """Inflate bytes to at most `largest` bytes.
 
     Raises
     ------
     FormatError
-        They are damaged, cut off, followed by others, or more.
+        The data is damaged, cut off, followed by other bytes, or inflates to more.
     """
     inflater = zlib.decompressobj()
     try:
@@ -149,20 +143,20 @@ def inflate(data: bytes, largest: int) -> bytes:
 
 
 def pack_state(state: Mapping[str, Any]) -> bytes:
-    """Return a run's state as bytes.
+    """Pack a run's state as bytes.
 
     Parameters
     ----------
     state : mapping
-        JSON values, arbitrarily nested in lists and string-keyed mappings, and NumPy arrays of
-        booleans, integers or floats anywhere among them. Tuples come back as lists.
+        JSON values in lists and mappings with string keys, nested arbitrarily, and NumPy arrays of
+        booleans, integers or floats in any place. Tuples come back as lists.
 
     Raises
     ------
     TypeError
-        Something else is in it.
+        The state holds a value of another type.
     CatalogueError
-        It takes more than `LARGEST_STATE_BYTES`: `unpack_state` would refuse it.
+        The state takes more than `LARGEST_STATE_BYTES`, which `unpack_state` would refuse.
     """
     blocks: list[bytes] = []
 
@@ -194,12 +188,12 @@ def pack_state(state: Mapping[str, Any]) -> bytes:
 
 
 def unpack_state(data: bytes) -> dict[str, Any]:
-    """Return the state that `pack_state` packed; its arrays are new and writable.
+    """Unpack the state that `pack_state` packed; its arrays are new and writable.
 
     Raises
     ------
     FormatError
-        The bytes are not a state, or beyond `LARGEST_STATE_BYTES` when inflated.
+        The bytes are no state, or inflate to more than `LARGEST_STATE_BYTES`.
     """
     if not data.startswith(_STATE_MAGIC):
         raise FormatError("not a run's state")
@@ -245,29 +239,29 @@ def _array(rest: bytes, offset: int, dtype: str, shape: list[int]) -> tuple[npt.
 
 
 def pack_programs(reduction: Reduction) -> bytes:
-    """Return programs and denominators as bytes."""
+    """Pack programs and denominators as bytes."""
     text = json.dumps(reduction.to_dict(), separators=(",", ":"))
     return zlib.compress(text.encode(), 6)
 
 
 def unpack_programs(data: bytes, format_: Format, name: str, additions: int) -> Reduction:
-    """Return the reduction that was packed, its programs evaluated again.
+    """Unpack a reduction and evaluate its programs again.
 
     Parameters
     ----------
     data : bytes
         From `pack_programs`.
     format_ : Format
-        Of the scheme.
+        The format of the scheme.
     name : str
-        Content hash of the scheme they must compute.
+        Content hash of the scheme that the programs must compute.
     additions : int
-        How many they must need.
+        The number of additions that the programs must have.
 
     Raises
     ------
     FormatError
-        The bytes are no programs, or those of another scheme.
+        The bytes are no programs, or programs of another scheme.
     """
     try:
         reduction = reduction_from(json.loads(inflate(data, LARGEST_PROGRAM_BYTES)), format_)
@@ -304,7 +298,7 @@ def scheme_from_json(record: Any) -> tuple[Scheme, Provenance | None]:
     Raises
     ------
     FormatError
-        It describes no scheme.
+        The values describe no scheme.
     """
     try:
         u, v, w = (np.array(record[key]) for key in "uvw")
@@ -320,12 +314,12 @@ def scheme_from_json(record: Any) -> tuple[Scheme, Provenance | None]:
 
 
 def format_of(name: str, definition: str | None) -> Format:
-    """Return the format of that name, from its definition if it is a tensor's.
+    """Return the format of a name; a tensor is parsed from its definition.
 
     Raises
     ------
     FormatError
-        A tensor without a definition, or with another tensor's.
+        The definition is missing or defines another tensor.
     UsageError
         The name is no format.
     """
@@ -338,7 +332,7 @@ def format_of(name: str, definition: str | None) -> Format:
 
 
 def restored(data: bytes | None, format_: Format, ring: Ring, rank: int, name: str) -> Scheme:
-    """Return the scheme of a row, its hash checked.
+    """Return the scheme of a row after comparing its hash.
 
     Raises
     ------

@@ -1,11 +1,11 @@
-"""The columns of a scheme's record, each said once.
+"""Declare each column of a scheme's record once.
 
-A field of `Record` says how its column is stored or computed, its names in JSON, in orders and in
-filters, and how it is measured from a scheme. The table of the database, stored rows, the audit,
-orders and filters follow from that.
+A field of `Record` declares how its column is stored or computed, its names in JSON, orders and
+filters, and how it is measured from a scheme. The database's table, stored rows, the audit, orders
+and filters follow from this declaration.
 
-Invariant: a measured column depends on nothing but the scheme in canonical form; an audit measures
-it again.
+Invariant: a measured column depends only on the scheme in canonical form; an audit measures it
+again.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ Condition = sa.ColumnElement[bool]
 
 
 class Measured:
-    """What is measured of a scheme in canonical form."""
+    """Measure quantities of a scheme in canonical form."""
 
     def __init__(self, scheme: Scheme) -> None:
         self.scheme = scheme
 
     @cached_property
     def recursion(self) -> Recursion | None:
-        """The recursive calls of a scheme, or None unless its format is structured."""
+        """The recursive calls of the scheme, or None if its format is not structured."""
         form = self.scheme.format
         if not isinstance(form, MatrixProduct) or form.operands == "gg":
             return None
@@ -50,12 +50,12 @@ class Measured:
 
     @property
     def calls(self) -> int | None:
-        """How many products are recursive calls."""
+        """The number of products that are recursive calls."""
         return None if self.recursion is None else self.recursion.recursive_calls
 
     @property
     def gamma(self) -> float | None:
-        """The factor by which block recursion is cheaper than on a general product."""
+        """The cost of block recursion relative to a general product."""
         gamma = None if self.recursion is None else self.recursion.gamma
         return float(gamma) if gamma is not None and math.isfinite(gamma) else None
 
@@ -63,8 +63,8 @@ class Measured:
     def growth(self) -> float | None:
         """The growth factor max_k sum_r |u_r|_1 |v_r|_1 |w_rk| / d_r; None over a finite field.
 
-        It bounds how one step of the scheme amplifies rounding errors (Bini and Lotti 1980,
-        "Stability of fast algorithms for matrix multiplication").
+        It bounds the amplification of rounding errors in one step of the scheme (Bini and Lotti
+        1980, "Stability of fast algorithms for matrix multiplication").
         """
         if self.scheme.ring.characteristic:
             return None
@@ -74,20 +74,20 @@ class Measured:
 
     @property
     def denominator(self) -> int:
-        """The product of those of 2 and 3 that divide a denominator: 1, 2, 3 or 6."""
+        """The product of the primes 2 and 3 that divide a denominator: 1, 2, 3 or 6."""
         return math.prod(p for p in (2, 3) if (self.scheme.denominators % p == 0).any())
 
 
 @dataclass
 class Column:
-    """A column of a record, said in the annotation of its field.
+    """A column of a record, declared in the annotation of its field.
 
-    It is stored with `type`, or computed by the SQL expression that `compute` gives; a field that
-    may be None makes it nullable. `name` is its name in the table, `json` in JSON: by default the
-    field's. `sort` is its name in orders and filters: by default the one in JSON. Empty names mean
-    that it has none. `ask` turns (filter's name, value, SQL expression) into the conditions of a
-    filter, and raises a TypeError for a value of a wrong type. `measure` gives its value from
-    `Measured`. `options` are further arguments of its ``sqlalchemy.Column``.
+    It is stored with `type`, or computed by the SQL expression that `compute` returns. It is
+    nullable if the field may be None. `name` is its name in the table and `json` its name in JSON,
+    both by default the field's. `sort` is its name in orders and filters, by default the name in
+    JSON. An empty name means none. `ask` turns (filter's name, value, SQL expression) into the
+    conditions of a filter; it raises a TypeError for a value of a wrong type. `measure` computes
+    its value from `Measured`. `options` are further arguments of its ``sqlalchemy.Column``.
     """
 
     type: Any = None
@@ -117,19 +117,19 @@ def at_most(name: str, value: Any, column: Any) -> list[Condition]:
 class Record:
     """One stored scheme.
 
-    `tabulated` is its format with the sides in order. `growth` is the growth factor of Bini and
-    Lotti 1980 (12 for Strassen, 18 for Winograd), None over finite fields. `known_bound` is the
-    cited bound for the format over the same ring, None if there is none; `gap` is the rank minus
-    it: negative is better than anything known. `additions` are those of the scheme as written,
-    `fewest_additions` those of its stored programs, which share sums, if they need fewer. `calls`
-    and `gamma` are the recursive calls of a structured format and the factor by which block
-    recursion on it is cheaper than on a general product; None where that has no meaning
-    (`flipsearch.formats.recursion`). `workers` and `survives` are set for fault-tolerant unions of
-    schemes: how many products there are, how many may be lost. `denominator` is the product of
-    those of 2 and 3 that divide a denominator: over these characteristics a scheme over Q has no
-    image. It is None in damaged rows of an older schema.
+    `tabulated` is its format with the sides in ascending order. `growth` is the growth factor of
+    Bini and Lotti 1980 (12 for Strassen, 18 for Winograd), None over finite fields. `known_bound`
+    is the cited bound for the format over the same ring, or None. `gap` is the rank minus this
+    bound; a negative gap beats it. `additions` counts the additions of the scheme as written,
+    `fewest_additions` those of its stored programs, which share sums, if they are fewer. `calls`
+    is the number of recursive calls of a structured format, and `gamma` the cost of block
+    recursion relative to a general product (`flipsearch.formats.recursion`); both are None for
+    other formats. Fault-tolerant unions of schemes have `workers`, their number of products, and
+    `survives`, the number of products that may be lost. `denominator` is the product of the primes
+    2 and 3 that divide a denominator: a scheme over Q does not reduce modulo these. It is None in
+    damaged rows of an older schema.
 
-    `scheme` and `reduction` are fetched and checked when they are asked for.
+    `scheme` and `reduction` are fetched and checked at their first use.
     """
 
     id: Annotated[int, Column(IDENTIFIER, json="", options={"primary_key": True})]
@@ -168,12 +168,12 @@ class Record:
 
     @property
     def short(self) -> str:
-        """The first 12 digits of the hash: an ID to type."""
+        """The first 12 digits of the hash, which serve as an ID."""
         return self.hash[:SHORT]
 
     @cached_property
     def scheme(self) -> Scheme:
-        """The scheme itself, its content hash checked.
+        """The scheme itself; its content hash has been compared.
 
         Raises
         ------
@@ -184,17 +184,17 @@ class Record:
 
     @cached_property
     def reduction(self) -> Reduction | None:
-        """Its stored programs with the fewest additions, evaluated and compared; None if none.
+        """The stored programs with the fewest additions, evaluated again; None without any.
 
         Raises
         ------
         CatalogueError
-            They do not compute this scheme, or the catalogue was closed.
+            The programs do not compute this scheme, or the catalogue was closed.
         """
         return self._load_reduction(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every column under its JSON name, scalars only: a row of a data frame."""
+        """Return every column under its JSON name as a scalar, for a row of a data frame."""
         return {name: _scalar(getattr(self, field)) for field, name in _JSON.items()}
 
 
@@ -207,7 +207,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _columns() -> dict[str, Column]:
-    """Return the columns that the fields of `Record` say, with their names filled in."""
+    """Return the columns that the fields of `Record` declare, with all names filled in."""
     found = {}
     for name, hint in get_type_hints(Record, globals(), include_extras=True).items():
         if get_origin(hint) is Annotated:
@@ -239,7 +239,7 @@ SCHEMES = Table(
     Index("ix_schemes_stored", "stored"),
 )
 BOUND = BOUNDS.alias()
-"""The bound that counts for a scheme, joined to it by `select_records`."""
+"""The known bound of a scheme, which `with_bounds` joins to it."""
 
 FIRST_LABEL = func.coalesce(
     select(PROVENANCE.c.label)
@@ -254,19 +254,19 @@ EXPRESSIONS: dict[str, Any] = {
     name: column.compute() if column.compute else SCHEMES.c[column.name]
     for name, column in COLUMNS.items()
 }
-"""What each column of a record is in SQL."""
+"""The SQL expression of each column of a record."""
 
 ORDERS: dict[str, tuple[Any, ...]] = {
     column.sort: (EXPRESSIONS[name],) for name, column in COLUMNS.items() if column.sort
 } | {"format": (func.length(SCHEMES.c.tabulated), SCHEMES.c.tabulated, SCHEMES.c.format)}
-"""The columns that one may sort by."""
+"""The SQL expressions to sort by, for each name of an order."""
 
 FILTERED = {
     column.sort: (column.ask, EXPRESSIONS[name])
     for name, column in COLUMNS.items()
     if column.sort and column.ask
 }
-"""The filters that compare numbers: `Column.ask` and the SQL expression to compare."""
+"""`Column.ask` and the SQL expression of each filter that compares numbers."""
 
 
 def measured(scheme: Scheme) -> dict[str, Any]:
@@ -280,7 +280,7 @@ def measured(scheme: Scheme) -> dict[str, Any]:
 
 
 def with_bounds(statement: sa.Select[Any]) -> sa.Select[Any]:
-    """Join to the schemes of a statement the bounds that count for them."""
+    """Join the known bounds to the schemes of a statement."""
     return statement.outerjoin(
         BOUND,
         sa.and_(
@@ -302,7 +302,7 @@ def record_of(
     load: Callable[[Record], Scheme],
     load_reduction: Callable[[Record], Reduction | None],
 ) -> Record:
-    """Return the record of a row of `select_records`, which fetches its scheme by `load`."""
+    """Return the record of a row of `select_records`; it fetches its scheme by `load`."""
     values = [*row, load, load_reduction]
     values[_FORMAT], values[_RING] = format_, ring
     return Record(*values)

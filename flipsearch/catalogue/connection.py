@@ -1,11 +1,11 @@
-"""Connections to a catalogue: readers that cannot write, one writer whose commits are durable.
+"""Connect to a catalogue: readers cannot write, and the one writer commits durably.
 
-SQLite: readers open the file read-only and see the last commit (WAL); the writer takes the lease
-of `flipsearch.catalogue.lease`, begins with BEGIN IMMEDIATE and commits with synchronous=FULL.
-PostgreSQL: ordinary transactions, several runs writing.
+In SQLite readers open the file read-only and see the last commit (WAL). The writer takes the lease
+of `flipsearch.catalogue.lease`, begins with BEGIN IMMEDIATE and commits with synchronous=FULL. In
+PostgreSQL transactions are ordinary, and several runs may write.
 
-Invariant: `writing()` returns only after a durable commit, or raises with nothing changed; every
-failure of the database arrives as one `CatalogueError` that says what to do.
+Invariant: `writing()` returns only after a durable commit, or raises an error and changes nothing.
+Every failure of the database becomes a `CatalogueError` that says what to do.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _READER_PATIENCE_SECONDS = 30.0
 class Database:
     """The connections of one catalogue; threads may share it.
 
-    With `read_only` it refuses to write; `patience` is how many seconds it waits while another
-    program holds the database itself locked.
+    With `read_only` it refuses to write. `patience` is the number of seconds to wait while another
+    program locks the database itself.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Database:
             if self._reader is None:
                 self._reader = self._make_reader()
             engine = self._reader
-        # in memory there is one connection, which one thread uses at a time
+        # a database in memory has one connection, which one thread uses at a time
         turn = self._turn if self.place.in_memory else nullcontext()
         with turn, self.translating(), engine.connect() as connection:
             try:
@@ -73,12 +73,14 @@ class Database:
 
     @contextmanager
     def writing(self, *, lease_seconds: float = LEASE_SECONDS) -> Iterator[Connection]:
-        """Give a connection in a transaction, committed durably when the block ends well.
+        """Give a connection in a transaction; commit durably unless the block raises an error.
 
         Raises
         ------
         CatalogueError
-            Another writer is at work, the catalogue is read-only, the disk is full, ...
+            Another process is writing, the file is read-only, the disk is full, and so on.
+        UsageError
+            The catalogue was opened read-only.
         """
         self._check_open()
         if self.read_only:
@@ -105,7 +107,7 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Close every connection and give the lease back."""
+        """Close every connection and release the lease."""
         with self._turn:
             self._closed = True
             for engine in (self._reader, self._writer):
@@ -117,7 +119,7 @@ class Database:
                 self._lease = None
 
     def release(self) -> None:
-        """Give the lease back until the next write; another process may write meanwhile."""
+        """Release the lease until the next write; another process may write meanwhile."""
         with self._turn:
             if self._lease is not None:
                 if self._writer is not None:
@@ -176,7 +178,7 @@ def _sqlite_engine(path: Path, mode: str, timeout: float) -> Engine:
 
 
 def _is_frozen(path: Path) -> bool:
-    """Whether the file lies where SQLite cannot even make its shared index: read-only media."""
+    """Return whether SQLite cannot make its shared index, as on read-only media."""
     wal = path.with_name(path.name + "-wal")
     return path.exists() and not os.access(path.parent, os.W_OK) and not wal.exists()
 
@@ -188,7 +190,7 @@ def _begin_immediate(engine: Engine, patience: float) -> None:
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 return
-            except OperationalError as error:  # in steps: Ctrl-C is heard between them
+            except OperationalError as error:  # short waits let Ctrl-C be heard
                 if "locked" not in str(error.orig) or time.monotonic() >= deadline:
                     raise
 
@@ -216,7 +218,7 @@ def _server_engine(place: Place) -> Engine:
 
 
 def explain(error: DBAPIError, place: Place) -> str:
-    """Return one sentence for a failure of the database: the cause and a remedy."""
+    """Return one sentence with the cause of a failure of the database and a remedy."""
     text = " ".join(str(error.orig).split())
     if place.is_sqlite:
         for sign, sentence in _SENTENCES.items():

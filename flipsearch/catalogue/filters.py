@@ -1,8 +1,8 @@
-"""Filters of a query, as conditions in SQL.
+"""Turn the filters of a query into conditions in SQL.
 
-Invariant: general formats are looked up under their sides in order: a scheme stored as 4x5x3
-answers a question about 3x4x5. ZT counts as Z, and both as Q. A scheme that only reduces to F2 or
-F3 passes no filter by that ring: `flipsearch.catalogue.best` counts it.
+Invariant: general formats are compared with their sides in ascending order: a filter by 3x4x5
+passes a scheme stored as 4x5x3. ZT counts as Z, and both as Q. A scheme that only reduces to F2 or
+F3 does not pass a filter by that ring; only `flipsearch.catalogue.best` counts it.
 """
 
 from __future__ import annotations
@@ -31,44 +31,44 @@ INCLUDED = {
     Ring.Z: (Ring.ZT, Ring.Z),
     Ring.Q: (Ring.ZT, Ring.Z, Ring.Q),
 }
-"""The stored rings that count as each ring, without changing a scheme."""
+"""The stored rings whose schemes are schemes over each ring as they stand."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Conditions on schemes; every one that is given must hold.
+    """Conditions on schemes; all given conditions must hold.
 
     Parameters
     ----------
     format : str or Format
-        In any order of its sides, unless `exact`.
+        The format, in any order of its sides unless `exact` is set.
     ring : str or Ring
-        Z includes ZT, and Q both.
+        The ring; Z includes ZT, and Q includes both.
     rank, gap, additions : int or (low, high)
-        A value, or a range with either end None; gap is rank minus known bound, additions are
-        the fewest known: of the stored programs where there are any, else as written.
+        A value, or a range in which an end may be None. The gap is the rank minus the known bound.
+        Additions are the fewest known: of stored programs, or of the scheme as written.
     growth : float
-        Growth factor at most this; excludes finite fields, which have none.
+        Largest growth factor. Schemes over finite fields have none and do not pass.
     gamma : float
-        Recursion factor at most this; only structured formats have one.
+        Largest `gamma`. Only structured formats have one.
     front : bool
-        Only Pareto-best schemes of each format and ring over rank, recursive calls and additions
-        (`flipsearch.formats.recursion.Merits`).
+        Pass only Pareto-best schemes of each format and ring over rank, recursive calls and
+        additions (`flipsearch.formats.recursion.Merits`).
     source : str
-        Any part of a source, whatever the case.
+        A part of the source; upper and lower case are equal.
     run : int or str
-        Number or name of a run that found it.
+        Number or name of a run that found the scheme.
     since, until : datetime or date
-        Stored on or after; before.
+        The scheme was stored at or after `since`, and before `until`.
     exact : bool
-        Only the order of the sides that `format` has.
+        Pass only schemes with the sides in the order of `format`.
 
     Raises
     ------
     TypeError, ValueError
-        A condition of a wrong type or value; the message names it.
+        A condition has a wrong type or value; the message names it.
     UsageError
-        Unknown format or ring.
+        The format or ring is unknown.
     """
 
     format: str | Format | None = None
@@ -86,13 +86,13 @@ class Filters:
     exact: bool = False
 
     def __post_init__(self) -> None:
-        """Make the conditions, which checks their types."""
+        """Make the conditions, and so check the types of all values."""
         arguments.flag("exact", self.exact)
         object.__setattr__(self, "_conditions", self._in_sql())
 
     @classmethod
     def of(cls, filters: Filters | None, conditions: Mapping[str, Any]) -> Filters:
-        """Return filters given as such or as keyword arguments; both at once is a TypeError."""
+        """Return the filters, or make them from keyword arguments; both at once is a TypeError."""
         if filters is None:
             return cls(**conditions)
         if conditions:
@@ -141,13 +141,13 @@ class Filters:
         return [s.stored >= moment if name == "since" else s.stored < moment]
 
     def count(self) -> Select[Any]:
-        """Return the statement that counts the schemes that pass."""
+        """Return the statement that counts the schemes that pass the filters."""
         statement = select(func.count()).select_from(SCHEMES)
         return (statement if self.gap is None else with_bounds(statement)).where(*self.conditions)
 
 
 def _beaten() -> Condition:
-    """Return the condition that another scheme is nowhere worse, and better or there before."""
+    """Return the condition that another scheme is nowhere worse, and better or older."""
     ours, other = SCHEMES.c, SCHEMES.alias().c
     calls, theirs = func.coalesce(ours.calls, 0), func.coalesce(other.calls, 0)
     return (
@@ -172,14 +172,14 @@ def _came_from(condition: Condition) -> Condition:
 
 
 def order(sort: str | Sequence[str]) -> list[Any]:
-    """Return the SQL order for names such as ``rank,-additions``; ties go by row number.
+    """Return the SQL order for names such as ``rank,-additions``; equal rows go by row number.
 
-    A minus before a name, or ``:desc`` behind it, means descending; empty values come last.
+    A minus before a name, or ``:desc`` after it, means descending. Empty values come last.
 
     Raises
     ------
     UsageError
-        Unknown column.
+        A name is unknown.
     """
     names = sort.split(",") if isinstance(sort, str) else arguments.collection("sort", sort)
     columns: list[Any] = []

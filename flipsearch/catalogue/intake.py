@@ -1,8 +1,8 @@
-"""The one way into the catalogue: prove, measure, pack, insert.
+"""Prove, measure, pack and insert schemes; there is no other way into the catalogue.
 
-Invariant: a row exists only for a scheme whose Brent equations `flipsearch.verify` evaluated in
-this process, under the hash of its content. Inserting the same scheme again changes nothing but
-may add a new provenance.
+Invariant: a row is inserted only after `flipsearch.verify` has evaluated the Brent equations of
+its scheme in this process. Its key is the hash of its content. Inserting a stored scheme again can
+only add a provenance.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
 
 CHUNK = 500
-"""Values that a statement lists at most."""
+"""Largest number of values in a statement."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """The outcome for a scheme that was handed to the writer.
+    """The outcome of storing a scheme.
 
     Parameters
     ----------
     id : int
         Row number; 0 if rejected.
     hash : str
-        Content hash, 64 hex digits: the name of the scheme everywhere.
+        Content hash, 64 hex digits.
     new : bool
-        Whether it was not in the catalogue before.
+        Whether the catalogue did not hold the scheme before.
     rejected : str, optional
-        Why it was quarantined instead of stored.
+        The reason why it was quarantined instead of stored.
     """
 
     id: int
@@ -53,7 +53,7 @@ class Stored:
 
     @property
     def short(self) -> str:
-        """The first 12 digits of the hash, as listings show it."""
+        """The first 12 digits of the hash, as listings show them."""
         return self.hash[:SHORT]
 
 
@@ -67,7 +67,7 @@ class Prepared:
 
     @property
     def hash(self) -> str:
-        """Content hash."""
+        """The content hash."""
         return str(self.columns["hash"])
 
 
@@ -79,7 +79,7 @@ def prepare(scheme: Scheme) -> Prepared:
     InvalidSchemeError
         A Brent equation fails.
     UsageError
-        Its format has no name to store it under.
+        The format has no name that a row can hold.
     """
     format_ = scheme.format
     if not isinstance(format_, MatrixProduct | SparseTensor):
@@ -99,7 +99,7 @@ def prepare(scheme: Scheme) -> Prepared:
 
 
 def prepare_many(schemes: Sequence[Scheme], workers: int = 1) -> list[Prepared | FlipsearchError]:
-    """Prove many, in threads, because NumPy proves them; an invalid one gives its error."""
+    """Prove many schemes in threads, which suits NumPy; return the error of an invalid one."""
 
     def one(scheme: Scheme) -> Prepared | FlipsearchError:
         try:
@@ -118,13 +118,13 @@ def prepare_many(schemes: Sequence[Scheme], workers: int = 1) -> list[Prepared |
 def insert(
     connection: Connection, items: Iterable[tuple[Prepared, Provenance | None]]
 ) -> list[Stored]:
-    """Insert proved schemes; return, in order, where each one is and whether it is new."""
+    """Insert proved schemes; return the outcome of each, in order."""
     items = list(items)
     numbers = identifiers(connection, {prepared.hash for prepared, _ in items})
     seen = set(numbers)
     fresh = list({p.hash: p for p, _ in items if p.hash not in numbers}.values())
     if fresh:
-        if connection.dialect.name != "sqlite":  # two writers never wait for each other in a ring
+        if connection.dialect.name != "sqlite":  # one order for all writers avoids a deadlock
             fresh.sort(key=lambda prepared: prepared.hash)
         define(connection, (prepared.scheme.format for prepared in fresh))
         insert_rows(connection, SCHEMES, [prepared.columns for prepared in fresh])
@@ -160,7 +160,7 @@ def define(connection: Connection, formats: Iterable[Format]) -> None:
 def insert_proved(
     connection: Connection, schemes: Iterable[tuple[Scheme, Provenance | None]], source: str
 ) -> int:
-    """Prove and insert schemes, quarantine those that fail; return how many were new."""
+    """Prove and insert schemes, quarantine invalid ones; return the number of new schemes."""
     good = []
     for scheme, provenance in schemes:
         try:
@@ -181,7 +181,7 @@ def quarantine(
     task: dict[str, Any] | None = None,
     payload: dict[str, Any] | None = None,
 ) -> int:
-    """Keep a rejected result with its reason; return its number."""
+    """Store a rejected result with its reason; return its number."""
     values = {
         "reason": reason,
         "run_id": run,
@@ -195,17 +195,17 @@ def quarantine(
 
 
 def inserted_key(result: Any) -> int:
-    """Return the row number of the row that a statement inserted."""
+    """Return the number of the row that a statement inserted."""
     return int(result.inserted_primary_key[0])
 
 
 def known_runs(connection: Connection, numbers: set[int]) -> set[int]:
-    """Return those of the run numbers that exist."""
+    """Return the given run numbers that exist."""
     return set(connection.execute(select(RUNS.c.id).where(RUNS.c.id.in_(numbers))).scalars())
 
 
 def _note_unions(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Note in the rows of fault-tolerant unions the workers and losses of their provenance."""
+    """Copy the workers and losses of fault-tolerant unions from provenance rows to schemes."""
     for row in rows:
         said = row["details"] or {}
         claims = [str(said.get(key, "")) for key in ("workers", "survives")]
@@ -219,7 +219,7 @@ def _note_unions(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def identifiers(connection: Connection, hashes: set[str]) -> dict[str, int]:
-    """Return the row numbers of those of the content hashes that are stored."""
+    """Return the row numbers of the given content hashes that are stored."""
     found: dict[str, int] = {}
     ordered = sorted(hashes)
     for start in range(0, len(ordered), CHUNK):

@@ -1,9 +1,9 @@
-"""One writer: the lease a process takes before it writes to an SQLite catalogue.
+"""Give one process at a time the lease to write to an SQLite catalogue.
 
-SQLite would let two programs write in turn, each waiting for the other; long searches would then
-fail at some random commit. Here the second program is refused at its first write, and told who
-holds the lease. It is a lock of the operating system on a file next to the database: it goes when
-its process does, however that ends.
+SQLite would let two programs write in turn and wait for each other, and long searches would fail
+at a random commit. Here the second program is refused at its first write, and the message names
+the holder of the lease. The lease is a lock of the operating system on a file next to the
+database. It ends with its process, however that ends.
 
 Invariant: at most one process holds the lease of a path. Within a process it is shared and
 counted; SQLite's own transactions keep its threads apart.
@@ -56,7 +56,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _forget_in_child() -> None:
-    """Close the lock files that a forked child inherited: the lease stays with its parent."""
+    """Close the lock files that a forked child inherited; the lease stays with its parent."""
     global _guard
     _guard = threading.Lock()
     for held in _held.values():
@@ -69,7 +69,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _located(path: Path) -> Path:
-    """Return the one path of a lock file, whose folder may be reached by several."""
+    """Return the path of a lock file with all links of its folder resolved."""
     return path.parent.resolve() / path.name
 
 
@@ -79,7 +79,7 @@ class Lease:
     Parameters
     ----------
     path : Path
-        The lock file; made if it is not there.
+        The lock file, which is made if it is missing.
     name : str
         The database's name in messages.
     wait : float
@@ -88,7 +88,7 @@ class Lease:
     Raises
     ------
     CatalogueError
-        Another process holds it, or the folder cannot be written.
+        Another process holds the lease, or the folder cannot be written.
     """
 
     def __init__(self, path: Path, name: str, wait: float = 5.0) -> None:
@@ -122,13 +122,13 @@ class Lease:
         if not _try_lock(descriptor):
             os.close(descriptor)
             return False
-        with suppress(OSError):  # a full disk: the lock holds, only the message says less
+        with suppress(OSError):  # on a full disk the lock still holds, without a signature
             _sign(descriptor)
         _held[self.path] = _Held(descriptor, 1)
         return True
 
     def release(self) -> None:
-        """Give the lease back; later calls do nothing."""
+        """Release the lease; later calls do nothing."""
         with _guard:
             held = _held.get(self.path)
             if self._released or held is None:
@@ -153,7 +153,7 @@ def _sign(descriptor: int) -> None:
 
 
 def holder(path: Path) -> str | None:
-    """Return who signed the lock file, for a message, or None if it cannot be read."""
+    """Return a description of the process that signed a lock file, or None."""
     try:
         with open(open_regular(path, os.O_RDONLY), "rb") as file:
             signed = json.loads(file.read(4096))
@@ -166,7 +166,7 @@ def holder(path: Path) -> str | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process, this one included, holds the lease of a lock file."""
+    """Return whether any process, including this one, holds the lease of a lock file."""
     path = _located(path)
     with _guard:
         if path in _held:

@@ -1,7 +1,7 @@
-"""Find where a catalogue lies: from an address that a user types to the database.
+"""Resolve the address of a catalogue, as a user types it, to a database.
 
-A path is an SQLite file. Without anything the catalogue is ``db/catalogue.sqlite`` of the
-checkout the package runs from, or, once installed, a file in the user's data folder. Other
+A path is an SQLite file. Without an address the catalogue is ``db/catalogue.sqlite`` of the
+checkout from which the package runs or, once installed, a file in the user's data folder. Other
 databases are given by URL; PostgreSQL is supported.
 """
 
@@ -31,11 +31,11 @@ class Place:
     Parameters
     ----------
     url : sqlalchemy.URL
-        Where to connect.
+        The URL of the database.
     path : Path or None
-        The file, for an SQLite catalogue on disk.
+        The file of an SQLite catalogue on disk.
     is_default : bool
-        Whether it is the usual place, which nobody named.
+        Whether it is the usual place because the user named none.
     """
 
     url: URL
@@ -54,22 +54,22 @@ class Place:
 
     @property
     def label(self) -> str:
-        """Its name in messages: the path, or the URL without its password."""
+        """The catalogue's name in messages: the path, or the URL without its password."""
         return str(self.path) if self.path else self.url.render_as_string(hide_password=True)
 
     @property
     def lock(self) -> Path | None:
-        """The lock file of its one writer, for an SQLite catalogue on disk."""
+        """The lock file of the one writer of an SQLite catalogue on disk, or None."""
         if self.path is None:
             return None
-        path = self.path.resolve()  # one lock for a file and the links to it
+        path = self.path.resolve()  # a file and all links to it have one lock
         return path.with_name(path.name + ".lock")
 
     @property
     def spools(self) -> list[tuple[Path, str]]:
-        """Folders for spool files, and the beginnings of their names, in order of preference.
+        """The folders for spool files, in order of preference, and the beginnings of file names.
 
-        They are the database's own, the user's data folder and the temporary one.
+        The folders are the database's own, the user's data folder and the temporary folder.
         """
         digest = hashlib.sha256(self.label.encode()).hexdigest()[:12]
         name = f"flipsearch-{digest}.spool-"
@@ -80,7 +80,7 @@ class Place:
 
 
 def checkout() -> Path | None:
-    """Return the root of the checkout this package runs from, or None when installed."""
+    """Return the root of the checkout from which this package runs, or None if installed."""
     root = Path(flipsearch.__file__).resolve().parent.parent
     return root if (root / "pyproject.toml").is_file() and (root / "db").is_dir() else None
 
@@ -93,13 +93,13 @@ def data_folder() -> Path:
 
 
 def shared_folder() -> Path:
-    """Return this user's folder in the shared temporary one; somebody else may have made it."""
+    """Return this user's folder in the temporary folder; another user may have made it."""
     user = getattr(os, "getuid", lambda: "user")()
     return Path(tempfile.gettempdir()) / f"flipsearch-{user}"
 
 
 def open_regular(path: Path, flags: int) -> int:
-    """Open a regular file and return its descriptor; a link, pipe or folder is an OSError."""
+    """Open a regular file and return its descriptor; refuse links, pipes and folders."""
     for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):
         flags |= getattr(os, name, 0)
     descriptor = os.open(path, flags, 0o666)
@@ -115,12 +115,12 @@ def resolve(address: str | os.PathLike[str] | None = None) -> Place:
     Parameters
     ----------
     address : str, path or None
-        A path, an SQLAlchemy URL, or None for FLIPSEARCH_DB and then the usual place.
+        A path or an SQLAlchemy URL. None stands for FLIPSEARCH_DB, or else the usual place.
 
     Raises
     ------
     UsageError
-        A URL that cannot be read, or of a database that is not supported.
+        The URL cannot be read, or its database is not supported.
     """
     if address is None:
         address = os.environ.get("FLIPSEARCH_DB") or None

@@ -1,9 +1,10 @@
-"""Portions of a long stream of schemes, each stored in one durable commit.
+"""Cut a long stream of schemes into portions, each stored in one durable commit.
 
-A scheme of 16x16x16 has 20 MiB of factors, and a killed import loses the portion it collects.
+A scheme of 16x16x16 has 20 MiB of factors. A killed import loses the portion that it was
+collecting.
 
-Invariant: a portion is complete with its 1,000th scheme, with the scheme that brings its factors
-to 32 MiB, or with the first one that arrives 5 seconds after it began.
+Invariant: a portion ends with its 1,000th scheme, with the scheme that brings its factors to
+32 MiB, or with the first scheme that arrives 5 seconds after its beginning.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _T = TypeVar("_T")
 
 
 def bytes_of(scheme: Scheme | None) -> int:
-    """Return the bytes of a scheme's factors in memory; 0 for none."""
+    """Return the number of bytes of a scheme's factors in memory; 0 for None."""
     return 0 if scheme is None else sum(matrix.nbytes for matrix in scheme.factors)
 
 
@@ -34,11 +35,11 @@ def portions(
     Parameters
     ----------
     items : iterable
-        Taken one at a time.
+        The items, which are read one at a time.
     weigh : callable
-        Gives the bytes of an item.
+        Returns the number of bytes of an item.
     most : int
-        Items a list at most.
+        Largest number of items in a list.
     """
     portion: list[_T] = []
     size, start = 0, time.monotonic()

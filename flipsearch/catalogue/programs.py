@@ -1,9 +1,9 @@
-"""Programs with fewer additions, kept with the scheme they compute.
+"""Store programs with few additions together with the scheme that they compute.
 
-A scheme has at most one set of programs: those with the fewest additions that were found.
+A scheme has at most one set of programs, the set with the fewest additions found.
 
-Invariant: programs go in and come out only after they were evaluated exactly and the scheme they
-make has the content hash of the row. A row that does not pass is damaged, never used.
+Invariant: programs are stored and read only after an exact evaluation, and the scheme that they
+compute has the content hash of the row. A row that fails this is damaged and never used.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from flipsearch.programs import Reduction
 
 @dataclass(frozen=True)
 class StoredProgram:
-    """The outcome for programs that were handed to the writer.
+    """The outcome of storing programs.
 
     Parameters
     ----------
     scheme : Stored
-        Where their scheme is.
+        The outcome of storing their scheme.
     additions : int
-        How many they need.
+        Number of additions of the programs.
     kept : bool
-        Whether they are the ones kept now; False if others need no more additions.
+        Whether they were stored; False if the stored programs have no more additions.
     """
 
     scheme: Stored
@@ -46,35 +46,35 @@ class StoredProgram:
 
 
 class Programs:
-    """The programs of a catalogue: `flipsearch.catalogue.Catalogue.programs`."""
+    """The programs of a catalogue, at `flipsearch.catalogue.Catalogue.programs`."""
 
     def __init__(self, database: Database, schemes: Schemes) -> None:
         self._database = database
         self._schemes = schemes
 
     def add(self, reduction: Reduction, provenance: Provenance | None = None) -> StoredProgram:
-        """Prove a scheme's programs and keep them with it, if they need the fewest additions.
+        """Prove a scheme's programs and store them if they have the fewest additions.
 
-        The scheme is stored too if it is not there.
+        The scheme is stored too if it is missing.
 
         Parameters
         ----------
         reduction : Reduction
-            Programs and the scheme they compute.
+            The programs and the scheme that they compute.
         provenance : Provenance, optional
-            Where the programs came from; also the scheme's, if it is new.
+            The origin of the programs, and of the scheme if it is new.
 
         Raises
         ------
         InvalidSchemeError
-            A program does not compute its factor, or the scheme is none; nothing is stored.
+            A program does not compute its factor, or the scheme is not valid. Nothing is stored.
         """
         return self.add_many([(reduction, provenance)])[0]
 
     def add_many(
         self, items: Iterable[tuple[Reduction, Provenance | None]]
     ) -> list[StoredProgram]:
-        """Do as `add` for many, in two durable commits."""
+        """Do as `add` for many reductions, in two durable commits."""
         pairs = list(arguments.collection("items", items))
         for reduction, origin in pairs:
             arguments.instance("reduction", reduction, Reduction, "a Reduction").check()
@@ -94,7 +94,7 @@ class Programs:
 def _keep(
     connection: Connection, scheme_id: int, reduction: Reduction, origin: Provenance | None
 ) -> bool:
-    """Keep programs if they need fewer additions than those that are kept; say whether."""
+    """Store programs if they have fewer additions than the stored ones; return whether."""
     theirs = PROGRAMS.c.scheme_id == scheme_id
     held = connection.execute(select(PROGRAMS.c.additions).where(theirs)).scalar()
     if held is not None and held <= reduction.additions:

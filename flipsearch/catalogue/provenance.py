@@ -1,7 +1,7 @@
-"""Where a scheme came from: a value, a row, a line of a listing, JSON.
+"""Describe the origin of a scheme as a value, a row, a line of a listing, or JSON.
 
-Invariant: a scheme has each provenance once: two with the same method that name the same run, or
-without a run the same source and ancestors, are one.
+Invariant: a scheme has each provenance once. Two provenances are the same if they agree in the
+method and the run, or without a run in the method, the source and the ancestors.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 from flipsearch.catalogue.arguments import LARGEST_NUMBER, instance
 
 SHORT = 12
-"""Digits of a hash that listings show."""
+"""Number of digits of a hash in listings."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a scheme came from; every field is optional.
+    """The origin of a scheme; every field is optional.
 
     Parameters
     ----------
@@ -33,15 +33,15 @@ class Provenance:
     task : int
         Number of the walk task within the run, which can be replayed alone.
     parent : str
-        Content hash of the scheme it was made from by exact moves.
+        Content hash of the scheme from which exact moves made it.
     lifted_from : str
-        Content hash of the scheme over a finite field that it was lifted from.
+        Content hash of the scheme over a finite field that was lifted.
     source : str
-        A file, an address or a citation, for schemes found elsewhere.
+        A file, an address or a citation, for a scheme found by others.
     method : str
-        How it was made, in a few words.
+        The method in a few words.
     details : mapping
-        Anything else, as JSON values.
+        Further JSON values.
     """
 
     run: int | None = None
@@ -54,7 +54,7 @@ class Provenance:
     details: Mapping[str, Any] | None = None
 
     def describe(self) -> str:
-        """Return it in one line, as listings show it."""
+        """Return the provenance in one line, for listings."""
         parts = [] if self.source is None else [self.source]
         if self.run is not None:
             place = f"run {self.run}"
@@ -70,7 +70,7 @@ class Provenance:
         return ", ".join(parts) or "unknown"
 
     def row(self, scheme_id: int, now: dt.datetime) -> dict[str, Any]:
-        """Return its row in the database, recorded at `now`."""
+        """Return the row of the database, recorded at `now`."""
         where = (
             [self.run] if self.run is not None else [self.source, self.parent, self.lifted_from]
         )
@@ -85,7 +85,7 @@ class Provenance:
 
     @classmethod
     def of_row(cls, row: Any) -> Provenance:
-        """Return the provenance that a row of the database holds."""
+        """Return the provenance of a row of the database."""
         values = {field.name: getattr(row, field.name, None) for field in dataclasses.fields(cls)}
         seed = None if row.seed is None else int(row.seed)
         return cls(**values | {"run": row.run_id, "seed": seed})
@@ -97,7 +97,7 @@ class Provenance:
 
     @classmethod
     def of_dict(cls, given: Any) -> Provenance | None:
-        """Return the readable fields of JSON: a field of another version costs no scheme."""
+        """Return the readable fields of JSON; other fields are ignored, for other versions."""
         if not isinstance(given, dict):
             return None
         kinds = {"run": int, "seed": int, "task": int, "details": dict}
@@ -112,7 +112,7 @@ class Provenance:
 
 
 def checked(provenance: Any) -> Provenance | None:
-    """Return a provenance or None; anything else is a TypeError."""
+    """Return a provenance or None; raise a TypeError for any other value."""
     if provenance is None:
         return None
     return instance("provenance", provenance, Provenance, "a Provenance")

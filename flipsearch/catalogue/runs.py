@@ -1,10 +1,10 @@
-"""The record of searches: parameters, signs of life, checkpoints, rejected results.
+"""Record searches: parameters, heartbeats, checkpoints and rejected results.
 
-A run is never marked as interrupted by anybody: that it is follows from its process being gone
-or its heartbeat being old, whenever somebody looks. So nothing needs cleaning up after a kill,
-and a jump of the clock is forgotten at the next heartbeat.
+A run counts as interrupted if its process is gone or its heartbeat is old at the time of reading.
+No mark is stored. A killed run therefore needs no cleaning up, and a jump of the clock has no
+effect after the next heartbeat.
 
-Invariant: every call that records something commits durably, and counts as a sign of life.
+Invariant: every call that records a value commits durably and counts as a heartbeat.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ ENDINGS = ("done", "interrupted", "failed")
 
 @dataclass(frozen=True)
 class Run:
-    """One search, as the catalogue knows it.
+    """One search, as the catalogue records it.
 
-    `status` is ``running``, ``interrupted``, ``done`` or ``failed``. A run whose process is gone,
-    or that gave no sign of life for `STALE_SECONDS`, is interrupted.
+    `status` is ``running``, ``interrupted``, ``done`` or ``failed``. A run is interrupted if its
+    process is gone or its last heartbeat is older than `STALE_SECONDS`.
     """
 
     id: int
@@ -61,7 +61,7 @@ class Run:
     parameters: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the run as JSON values."""
         names = {"id": "run", "best_rank": "rank"}
         found = {}
         for name in (field.name for field in dataclasses.fields(self)):
@@ -74,7 +74,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A result that was not accepted, kept with its reason and the task that produced it."""
+    """A rejected result, with the reason and the task that produced it."""
 
     id: int
     reason: str
@@ -86,7 +86,7 @@ class Quarantined:
 
 
 class News(TypedDict, total=False):
-    """Totals of a run so far, and a message; None means nothing new."""
+    """The present totals of a run, and a message; None means no change."""
 
     flips: int | None
     seconds: float | None
@@ -95,7 +95,7 @@ class News(TypedDict, total=False):
 
 
 class Runs:
-    """The searches of a catalogue: `flipsearch.catalogue.Catalogue.runs`."""
+    """The searches of a catalogue, at `flipsearch.catalogue.Catalogue.runs`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -115,12 +115,12 @@ class Runs:
         Parameters
         ----------
         format_, ring, strategy, seed
-            The format and ring it searches, the strategy's name and seed. The definition of a
+            The format and ring to search, and the strategy's name and seed. The definition of a
             tensor is stored too.
         parameters : mapping
-            Everything else that is needed to go on with it, as JSON values.
+            All other values that resuming needs, as JSON values.
         name : str, optional
-            A name of the user's, which no other run may have.
+            The user's name for the run; no other run may have it.
         """
         now = dt.datetime.now(dt.UTC)
         values = {
@@ -150,14 +150,14 @@ class Runs:
             return _require(connection, intake.inserted_key(result))
 
     def resume(self, run: Run | int | str) -> Run:
-        """Take over a stopped run, so that this process goes on with it.
+        """Take over a stopped run in this process.
 
         Raises
         ------
         NotFoundError
             There is no such run.
         CatalogueError
-            It still runs elsewhere.
+            The run is still running in another process.
         """
         key = run.id if isinstance(run, Run) else run_key(run)
         with self._database.writing() as connection:
@@ -180,13 +180,13 @@ class Runs:
             return _require(connection, found.id)
 
     def heartbeat(self, run: Run | int, **news: Unpack[News]) -> None:
-        """Give a sign of life, at least every 30 seconds, with new totals if there are any."""
+        """Record a heartbeat, with new totals if there are any; call it every 30 s or oftener."""
         self._report(run, news)
 
     def checkpoint(self, run: Run | int, state: Mapping[str, Any], **news: Unpack[News]) -> None:
-        """Keep the state a run can go on from, in place of the last one.
+        """Store the state from which the run can go on, in place of the last one.
 
-        The state holds JSON values and NumPy arrays, nested at will: see `codec.pack_state`.
+        The state holds nested JSON values and NumPy arrays: see `codec.pack_state`.
         """
         self._report(run, news, state=state)
 
@@ -198,13 +198,13 @@ class Runs:
         state: Mapping[str, Any] | None = None,
         **news: Unpack[News],
     ) -> None:
-        """Record the end of a run: ``done``, ``interrupted`` or ``failed``, with a last state."""
+        """Record the end of a run, ``done``, ``interrupted`` or ``failed``, with a last state."""
         if arguments.text("status", status) not in ENDINGS:
             raise UsageError(f"status must be one of {', '.join(ENDINGS)}, not {status!r}")
         self._report(run, news, state=state, status=status)
 
     def _report(self, run: Run | int, news: News, **more: Any) -> None:
-        """Record a sign of life with the news of a run, in a commit of its own."""
+        """Record a heartbeat with the news of a run in one commit."""
         number, now = _number(run), dt.datetime.now(dt.UTC)
         given = {name: value for name, value in {**news, **more}.items() if value is not None}
         if unknown := given.keys() - _CHECKS.keys():
@@ -226,7 +226,7 @@ class Runs:
         Raises
         ------
         CatalogueError
-            It is damaged.
+            The state is damaged.
         """
         number = _number(run)
         statement = select(RUNS.c.checkpoint).where(RUNS.c.id == within_database(number))
@@ -245,7 +245,7 @@ class Runs:
         Raises
         ------
         NotFoundError
-            There is none.
+            There is no such run.
         """
         key = run_key(run)
         with self._database.reading() as connection:
@@ -275,7 +275,7 @@ class Runs:
         task: Mapping[str, Any] | None = None,
         payload: Mapping[str, Any] | None = None,
     ) -> int:
-        """Keep a rejected result with its reason, as JSON values; return its number."""
+        """Store a rejected result with its reason, as JSON values; return its number."""
         values: dict[str, Any] = {
             "reason": arguments.text("reason", reason),
             "run": None if run is None else _number(run),
@@ -311,7 +311,7 @@ def _number(run: Run | int) -> int:
 
 
 def _run_of(row: Row[Any], now: dt.datetime) -> Run:
-    """Return the run a row describes, as it stands at `now`."""
+    """Return the run of a row, with its status at `now`."""
     values = {field.name: getattr(row, field.name) for field in dataclasses.fields(Run)}
     if row.status == "running":
         silent = (now - row.heartbeat).total_seconds()
@@ -352,7 +352,7 @@ def _still_running(run: Run, process: str | None) -> str:
 
 
 def process_identity(pid: int | None = None) -> str:
-    """Return a name of a process that no later one shares: host, boot, number, start time."""
+    """Return a name that no later process has: host, boot, process number and start time."""
     pid = pid or os.getpid()
     return f"{_machine()}/{pid}/{_started(pid) or ''}"
 
@@ -375,7 +375,7 @@ def _started(pid: int) -> str | None:
 
 
 def is_gone(identity: str | None) -> bool:
-    """Whether the process certainly does not run any more; False when that cannot be known."""
+    """Return whether the process has certainly ended; False if that cannot be known."""
     if not identity or not Path("/proc/self/stat").exists():
         return False
     machine, pid, started = identity.rsplit("/", 2)

@@ -1,8 +1,8 @@
-"""Which schema a database has, and bringing it to the newest one.
+"""Check the schema of a database and bring it to the newest one.
 
-Versions are alembic revisions, in a table with a name of our own: other programs' versions in the
-same server do not clash. The check is one small query; alembic itself is imported only when
-something has to be migrated.
+Versions are alembic revisions in a table with its own name, which does not clash with other
+programs on the same server. The check is one small query. Alembic is imported only for a
+migration.
 
 Invariant: a database that is not ours, or newer than this program, is never changed.
 """
@@ -38,7 +38,7 @@ def revision_of(connection: Connection, place: Place) -> str | None:
     Raises
     ------
     CatalogueError
-        The database belongs to something else, or is newer than this program.
+        The database belongs to another program, or is newer than this one.
     """
     if place.is_sqlite:
         names = set(connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars())
@@ -83,14 +83,14 @@ def migrate(connection: Connection, to: str = NEWEST) -> None:
 
 
 def make_ready(database: Database, fill: bool = True) -> None:
-    """Bring the schema of a database to the newest one; usually that is one small query.
+    """Bring the schema of a database to the newest one; usually this is one small query.
 
-    A fresh database gets the shipped schemes too, unless `fill` is false.
+    A fresh database also gets the shipped schemes if `fill` is set.
 
     Raises
     ------
     CatalogueError
-        It cannot be made there, or is no catalogue of ours.
+        The database cannot be made, or is no catalogue.
     """
     place = database.place
     if place.path is not None and place.path.is_dir():
@@ -120,10 +120,10 @@ def make_ready(database: Database, fill: bool = True) -> None:
 
 
 def _make(database: Database, fill: bool) -> None:
-    """Make or migrate the tables; a fresh one gets bounds and schemes in the same transaction."""
+    """Make or migrate the tables; fresh ones get bounds and schemes in the same transaction."""
     with database.writing(lease_seconds=_CREATION_SECONDS) as connection:
         if not database.place.is_sqlite:
-            # two programs that open an empty database at once take turns
+            # two programs may open an empty database at once: they take turns
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})")
         before = revision_of(connection, database.place)
         if before == NEWEST:
@@ -140,7 +140,7 @@ def _make(database: Database, fill: bool) -> None:
 
 
 def _fill_in(connection: Connection) -> None:
-    """Measure the columns that rows of an older schema lack: calls, gamma, denominators over Q."""
+    """Measure the missing columns of rows of an older schema: calls, gamma, denominator."""
     s = SCHEMES.c
     structured = s.format.contains(":") & ~s.format.startswith(TENSOR_PREFIX)
     statement = (
@@ -153,7 +153,7 @@ def _fill_in(connection: Connection) -> None:
         try:
             scheme = unpack_scheme(data, format_of(name, definition), Ring(ring), rank)
         except (FlipsearchError, ValueError):
-            continue  # damaged: flipsearch doctor tells
+            continue  # damaged: flipsearch doctor reports it
         found = measured(scheme)
         lacking = {key: found[key] for key in ("calls", "gamma", "denominator")}
         connection.execute(update(SCHEMES).where(s.id == number).values(lacking))

@@ -1,8 +1,8 @@
-"""The schemes of a catalogue: found, stored, with where they came from.
+"""Find and store the schemes of a catalogue, with their provenance.
 
-Invariant: a scheme is acknowledged only after it was proved and durably committed; one that was
-proved but could not be committed is in a spool file. Reading takes no lock and changes nothing,
-and the hash of every scheme that comes out is checked.
+Invariant: a scheme is acknowledged only after it was proved and durably committed. A proved scheme
+that could not be committed is kept in a spool file. Reading takes no lock and changes nothing, and
+the hash of every scheme is checked when it is read.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Item = Scheme | tuple[Scheme, Provenance | None]
 
 
 class Schemes:
-    """The schemes of a catalogue: `flipsearch.catalogue.Catalogue.schemes`."""
+    """The schemes of a catalogue, at `flipsearch.catalogue.Catalogue.schemes`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -64,9 +64,9 @@ class Schemes:
         Raises
         ------
         NotFoundError
-            There is none.
+            There is no such scheme.
         UsageError
-            No hash, too short, or the beginning of several.
+            The text is no hash, too short, or the beginning of several hashes.
         """
         if isinstance(scheme, str):
             prefix = scheme.strip().lower()
@@ -95,22 +95,22 @@ class Schemes:
         Parameters
         ----------
         format_ : str or Format
-            In any order of its sides: a scheme stored for 4x5x3 is found for 3x4x5 (use
-            `flipsearch.transform` to turn it). Among equal ranks the asked order comes first,
+            The format, in any order of its sides: a scheme stored for 4x5x3 is found for 3x4x5,
+            and `flipsearch.transform` turns it. Among equal ranks the given order comes first,
             then fewer additions.
         ring : str or Ring, optional
-            Z includes ZT, and Q both; None is Q: whatever works on real numbers. F2 and F3
-            include schemes that reduce to them, from Q where the denominators allow it:
-            `Record.ring` is the stored ring, and ``record.scheme.over(ring)`` reduces it.
+            Z includes ZT, and Q includes both; the default is Q. F2 and F3 include schemes that
+            reduce to them, from Q if the denominators allow it. `Record.ring` is the stored ring,
+            and ``record.scheme.over(ring)`` reduces the scheme.
         exact : bool
-            Only this order of the sides.
+            Take only schemes with this order of the sides.
         """
         wanted = Ring.Q if ring is None else as_ring(ring)
         found = list(self._records(best.best_of(format_, wanted, exact=exact)))
         return found[0] if found else None
 
     def best_table(self, rings: Iterable[str | Ring] = tuple(Ring)) -> list[Best]:
-        """Return ours and the known bound for every format and ring; see `best.best_table`."""
+        """Return our rank and the known bound for all formats and rings: `best.best_table`."""
         chosen = [as_ring(ring) for ring in arguments.collection("rings", rings)]
         with self._database.reading() as connection:
             return best.best_table(connection, chosen)
@@ -124,18 +124,16 @@ class Schemes:
         offset: int = 0,
         **conditions: Any,
     ) -> Iterator[Record]:
-        """Iterate over the schemes that pass the filters, in order.
-
-        Memory does not grow with their number.
+        """Yield the schemes that pass the filters, in order, in constant memory.
 
         Parameters
         ----------
         filters : Filters, optional
-            Or its fields as keyword arguments: ``records(format="4x5x6", ring="ZT", gap=0)``.
+            May also be given as keyword arguments: ``records(format="4x5x6", ring="ZT", gap=0)``.
         sort : str or sequence of str
-            Columns, a minus before one for descending; see `columns.ORDERS`.
+            Columns of `columns.ORDERS`, each with a minus for a descending order.
         limit, offset : int
-            A page.
+            The largest number of schemes, and the number of schemes to skip before them.
         """
         passing = Filters.of(filters, conditions).conditions
         statement = select_records().where(*passing).order_by(*order(sort))
@@ -146,15 +144,15 @@ class Schemes:
         return self._records(statement)
 
     def query(self, filters: Filters | None = None, **options: Any) -> list[Record]:
-        """Return the schemes that pass, as a list; takes the arguments of `records`."""
+        """Return the schemes that pass as a list; takes the arguments of `records`."""
         return list(self.records(filters, **options))
 
     def to_records(self, filters: Filters | None = None, **options: Any) -> list[dict[str, Any]]:
-        """Return them as dictionaries of scalars, for ``pandas.DataFrame``."""
+        """Return the schemes that pass as dictionaries of scalars, for ``pandas.DataFrame``."""
         return [record.to_dict() for record in self.records(filters, **options)]
 
     def by_hash(self, hashes: Iterable[str]) -> dict[str, Record]:
-        """Return the stored ones among the schemes of these content hashes."""
+        """Return the stored schemes with the given content hashes, by hash."""
         given = arguments.collection("hashes", hashes)
         wanted = sorted({arguments.text("hashes", name) for name in given})
         found: dict[str, Record] = {}
@@ -164,7 +162,7 @@ class Schemes:
         return found
 
     def count(self, filters: Filters | None = None, **conditions: Any) -> int:
-        """Return how many schemes pass the filters."""
+        """Return the number of schemes that pass the filters."""
         statement = Filters.of(filters, conditions).count()
         with self._database.reading() as connection:
             return int(connection.execute(statement).scalar_one())
@@ -181,7 +179,7 @@ class Schemes:
             return connection.execute(statement).first() is not None
 
     def provenance(self, record: Record | int) -> list[Provenance]:
-        """Return every way in which a scheme came here, first one first."""
+        """Return every provenance of a scheme, oldest first."""
         theirs = PROVENANCE.c.scheme_id == _number(record)
         statement = select(PROVENANCE).where(theirs).order_by(PROVENANCE.c.id)
         with self._database.reading() as connection:
@@ -194,11 +192,11 @@ class Schemes:
             return connection.execute(statement).scalar()
 
     def annotate(self, scheme: str | int, invariants: Mapping[str, Any]) -> None:
-        """Add to the invariants of a stored scheme; JSON values, equal names replaced."""
+        """Add JSON values to the invariants of a stored scheme; equal names are replaced."""
         added = arguments.mapping("invariants", invariants)
         this = SCHEMES.c.id == self.get(scheme).id
         with self._database.writing() as connection:
-            # read in the transaction that writes: no other update comes between
+            # read inside the writing transaction: no other update comes between
             held = select(SCHEMES.c.invariants).where(this).with_for_update()
             merged = {**(connection.execute(held).scalar() or {}), **added}
             connection.execute(update(SCHEMES).where(this).values(invariants=merged))
@@ -209,15 +207,14 @@ class Schemes:
         Returns
         -------
         Stored
-            Where it is, and whether it is new; a scheme that is there already is not stored
-            again.
+            The row, and whether the scheme is new. A stored scheme is not stored again.
 
         Raises
         ------
         InvalidSchemeError
             A Brent equation fails; nothing is stored.
         SpooledError
-            It is valid but could not be stored; a spool file keeps it for the next start.
+            The scheme is valid but could not be stored; a spool file keeps it.
         """
         return self.add_many([(scheme, provenance)])[0]
 
@@ -230,29 +227,29 @@ class Schemes:
         batch: int = MOST_SCHEMES,
         workers: int = 1,
     ) -> list[Stored]:
-        """Prove many schemes and store them, a durable commit a batch.
+        """Prove many schemes and store them, with a durable commit for each batch.
 
-        A batch also ends after 32 MiB of factors or 5 seconds, so that memory stays flat and a
-        kill loses little.
+        A batch also ends after 32 MiB of factors or 5 seconds. This bounds memory, and the loss if
+        the process is killed.
 
         Parameters
         ----------
         schemes : iterable of Scheme, or of (Scheme, Provenance)
-            To be stored.
+            The schemes to store.
         provenance : Provenance, optional
-            Of schemes that bring none.
+            The provenance of schemes without their own.
         on_invalid : str
-            ``raise`` the first `InvalidSchemeError`, after storing the valid ones of its batch;
-            or ``quarantine`` the invalid ones with their reason and go on.
+            ``raise`` the first `InvalidSchemeError`, after storing the valid schemes of its batch;
+            or ``quarantine`` invalid schemes with their reasons and go on.
         batch : int
-            Schemes a commit at most.
+            Largest number of schemes in a commit.
         workers : int
-            Threads to prove them in.
+            Number of threads that prove schemes.
 
         Returns
         -------
         list of Stored
-            In the order given.
+            The outcomes, in the given order.
         """
         if arguments.text("on_invalid", on_invalid) not in ("raise", "quarantine"):
             raise ValueError(f"on_invalid must be 'raise' or 'quarantine', not {on_invalid!r}")
@@ -276,7 +273,7 @@ class Schemes:
         *,
         quarantine: bool,
     ) -> list[Stored]:
-        """Store the schemes that were proved; return the outcome of each, in their order."""
+        """Store the proved schemes; return the outcomes of all schemes, in order."""
         outcomes = [(*pair, found) for pair, found in zip(pairs, proved, strict=True)]
         good = [(found, origin) for _, origin, found in outcomes if isinstance(found, Prepared)]
         if not good and not (quarantine and outcomes):
@@ -317,7 +314,7 @@ class Schemes:
         )
 
     def absorb(self) -> int:
-        """Prove and store the schemes in spool files, remove these; return how many were new."""
+        """Prove and store the schemes in spool files and remove the files; return new schemes."""
         new = 0
         for path in spool.pending(self._database.place):
             with suppress(FileNotFoundError):  # another process was quicker
@@ -349,7 +346,7 @@ class Schemes:
             if not self._database.place.in_memory:
                 yield from found
                 return
-            kept = list(found)  # its one connection is free again for the caller
+            kept = list(found)  # frees the one connection for the caller
         yield from kept
 
     def _record(self, row: Row[Any], connection: Connection) -> Record:
@@ -368,7 +365,7 @@ class Schemes:
         return None if definition is None else format_of(name, definition)
 
     def _format(self, name: str, connection: Connection) -> Format:
-        """Return the format of that name, from its definition if it is a tensor's."""
+        """Return the format of a name; a tensor's definition is read once."""
         if not name.startswith(TENSOR_PREFIX):
             return format_of(name, None)
         if name not in self._tensors:
@@ -377,14 +374,14 @@ class Schemes:
         return self._tensors[name]
 
     def _load(self, record: Record) -> Scheme:
-        """Return the scheme of a record, its hash checked."""
+        """Fetch the scheme of a record and check its hash."""
         statement = select(FACTORS.c.data).where(FACTORS.c.scheme_id == record.id)
         with self._database.reading() as connection:
             data = connection.execute(statement).scalar()
         return restored(data, record.format, record.ring, record.rank, record.hash)
 
     def _load_reduction(self, record: Record) -> Reduction | None:
-        """Return the programs of a record, evaluated and compared with its hash; None if none."""
+        """Fetch the programs of a record, or None, and compare their scheme with its hash."""
         kept = select(PROGRAMS.c.data, PROGRAMS.c.additions)
         with self._database.reading() as connection:
             row = connection.execute(kept.where(PROGRAMS.c.scheme_id == record.id)).first()
@@ -404,7 +401,7 @@ def _number(record: Record | int) -> int:
 
 
 def _pair(item: Any, provenance: Provenance | None) -> tuple[Scheme, Provenance | None]:
-    """Return a scheme with its own provenance, or else the one given for all."""
+    """Return a scheme with its own provenance, or else the common one."""
     if isinstance(item, Scheme):
         return item, provenance
     if not isinstance(item, tuple | list) or len(item) != 2 or not isinstance(item[0], Scheme):
@@ -414,7 +411,7 @@ def _pair(item: Any, provenance: Provenance | None) -> tuple[Scheme, Provenance 
 
 
 def _hash_of(scheme: Scheme) -> str:
-    """Return the content hash; empty where the normal form needs coefficients beyond 2^62."""
+    """Return the content hash; empty if the normal form needs coefficients beyond 2^62."""
     try:
         return scheme.content_hash
     except FormatError:

@@ -1,9 +1,9 @@
-"""The schemes and bounds that ship with the program, loaded into every catalogue once.
+"""Load the schemes and bounds that ship with the program into every catalogue, once.
 
-They are readable text in ``schemes/``, a folder a format: at the root of a checkout, inside the
-package once installed. A fresh catalogue gets all of them; one made by an earlier version gets the
-new ones when it is opened for writing, which the stamps of the sets it took in tell. Newer known
-bounds come along, unless another table was loaded since.
+The schemes are readable text in ``schemes/``, with a folder for each format. This folder lies at
+the root of a checkout, or inside the package once installed. A fresh catalogue gets all schemes.
+An older catalogue gets the new ones when it is opened for writing; it keeps the stamp of each set
+that it has taken in. Newer known bounds are loaded too, unless the user loaded another table.
 
 Invariant: a shipped scheme is proved like any other before it is stored.
 """
@@ -46,8 +46,7 @@ def shipped_folder() -> Path | None:
 def stamp(folder: Path) -> str:
     """Return a digest of the names and sizes of the text files under a folder, and of the bounds.
 
-    The names of shipped files hold the beginnings of their hashes. It takes a millisecond or two,
-    which every opening can afford.
+    The names of shipped files contain the beginnings of their hashes. The digest takes 1 or 2 ms.
     """
     lines = [bounds.shipped_digest()]
     for parent, _, names in os.walk(folder):
@@ -59,13 +58,13 @@ def stamp(folder: Path) -> str:
 
 
 def is_taken(connection: Connection, mark: str) -> bool:
-    """Whether the catalogue took in the shipped schemes of that stamp."""
+    """Return whether the catalogue has taken in the shipped schemes of a stamp."""
     statement = select(SHIPMENTS.c.stamp).where(SHIPMENTS.c.stamp == mark)
     return connection.execute(statement).first() is not None
 
 
 def take(connection: Connection, folder: Path, mark: str) -> int:
-    """Prove and store the shipped schemes that are not there; return how many were new."""
+    """Prove and store the missing shipped schemes; return their number."""
     bounds.refresh(connection)
     new = intake.insert_proved(
         connection, read_folder(folder, _unknown(connection, folder)), "shipped"
@@ -96,10 +95,10 @@ def _files(folder: Path) -> list[Path]:
 def read_folder(
     folder: Path, paths: Iterable[Path] | None = None
 ) -> Iterator[tuple[Scheme, Provenance]]:
-    """Yield the schemes in text files under a folder, all or those named, each with its source.
+    """Yield the schemes in all or the given text files under a folder, with their provenance.
 
-    A file that cannot be read is logged and passed over: it must not keep a catalogue from being
-    made.
+    A file that cannot be read is logged and skipped, because it must not prevent the making of a
+    catalogue.
     """
     from flipsearch.files.native import read_native
 

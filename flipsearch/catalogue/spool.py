@@ -1,13 +1,13 @@
-"""Keep schemes that could not be stored as files until the catalogue can be written again.
+"""Keep schemes that could not be stored in files until the catalogue can be written again.
 
-When a commit fails (disk full, locked, read-only), its schemes go to a spool file: JSON lines, a
-scheme with its provenance on each. Opening the catalogue for writing takes them in, proved again
-like any others.
+If a commit fails (disk full, locked, read-only), its schemes go to a spool file of JSON lines,
+each with a scheme and its provenance. The next opening of the catalogue for writing proves and
+stores them.
 
-Invariant: a spool file appears complete or not at all, is never changed afterwards, and is
-removed only after its content is committed. Taking the same file in twice does no harm, because
-schemes are keyed by their content. Only regular files are opened, and of the shared temporary
-folder only a folder that belongs to this user and that nobody else may enter.
+Invariant: a spool file appears complete or not at all, never changes, and is removed only after
+its content is committed. Storing a file twice is harmless, because schemes are keyed by their
+content. Only regular files are opened. In the shared temporary folder only a folder is used that
+belongs to this user and that nobody else may enter.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LARGEST_LINE_BYTES = 1 << 26
 
 
 class SpooledError(CatalogueError):
-    """Schemes could not be stored; `spool` is the file that keeps them (None: nowhere to)."""
+    """Schemes could not be stored; `spool` is the file that keeps them, or None without one."""
 
     def __init__(self, message: str, spool: Path | None) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class SpooledError(CatalogueError):
 
 
 def write_spool(place: Place, schemes: Iterable[tuple[Scheme, Provenance | None]]) -> Path | None:
-    """Keep schemes in a new spool file; return it, or None if no folder takes it."""
+    """Write schemes to a new spool file; return its path, or None if no folder takes it."""
     lines = [json.dumps(scheme_to_json(*item)) + "\n" for item in schemes]
     for folder, prefix in place.spools:
         if not _usable(folder, make=True):
@@ -80,7 +80,7 @@ def pending(place: Place) -> list[Path]:
 
 
 def _usable(folder: Path, *, make: bool = False) -> bool:
-    """Whether a folder may hold spool files; one in the shared temporary folder must be ours."""
+    """Return whether a folder may hold spool files; a folder in the temporary one must be ours."""
     with suppress(OSError):
         if make:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,17 +98,17 @@ def _usable(folder: Path, *, make: bool = False) -> bool:
 
 
 def weight(item: tuple[Scheme, Provenance | None] | str) -> int:
-    """Return the bytes that an item of `read_spool` takes in memory."""
+    """Return the number of bytes of an item of `read_spool` in memory."""
     return len(item) if isinstance(item, str) else bytes_of(item[0])
 
 
 def read_spool(path: Path) -> Iterator[tuple[Scheme, Provenance | None] | str]:
-    """Yield the schemes of a spool file; for a line that is none, the reason.
+    """Yield the scheme of each line of a spool file, or the reason why the line holds none.
 
     Raises
     ------
     OSError
-        It is gone, or no regular file; nothing is waited for.
+        The file is gone or no regular file.
     """
     with open(open_regular(path, os.O_RDONLY), "rb") as file:
         number = 0

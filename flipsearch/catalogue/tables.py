@@ -1,8 +1,8 @@
-"""The tables of the catalogue, except the one of schemes, which `columns` defines.
+"""Define the tables of the catalogue, except the table of schemes, which `columns` defines.
 
-Invariant: the tables describe the newest schema; `migrations` makes it from nothing and from every
-older one, and a test compares the two. A scheme's factors lie in a table of their own: listings
-never read them.
+Invariant: the tables describe the newest schema. `migrations` makes the same schema in an empty
+database and from every older schema, and a test compares the two. A scheme's factors lie in a
+separate table, because listings never read them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ METADATA = MetaData(
 
 
 class Moment(sa.TypeDecorator[dt.datetime]):
-    """A point in time: aware UTC in Python, naive UTC in the database, on every database."""
+    """A point in time: aware UTC in Python, naive UTC in every database."""
 
     impl = sa.DateTime
     cache_ok = True
@@ -54,7 +54,7 @@ def _of_scheme() -> sa.ForeignKey:
     return sa.ForeignKey("schemes.id", ondelete="CASCADE")
 
 
-# definitions of the formats whose names do not say what they are: sparse tensor files
+# definitions of the formats that are sparse tensor files
 TENSORS = Table("tensors", METADATA, _key("name", String(64)), _has("definition", Text))
 
 # the factors of each scheme, packed by `codec`
@@ -73,7 +73,7 @@ PROGRAMS = Table(
     _has("stored", Moment),
 )
 
-# every way in which a scheme came here; the digest keeps a repeated one from being kept twice
+# every provenance of a scheme; the digest prevents equal ones
 PROVENANCE = Table(
     "provenance",
     METADATA,
@@ -93,7 +93,7 @@ PROVENANCE = Table(
     sa.UniqueConstraint("scheme_id", "digest"),
 )
 
-# searches: their parameters, signs of life and last checkpoints
+# searches: their parameters, heartbeats and last checkpoints
 RUNS = Table(
     "runs",
     METADATA,
@@ -117,7 +117,7 @@ RUNS = Table(
     _may_lack("checkpoint", LargeBinary),
 )
 
-# tables of known bounds that were loaded, with the digests of their files
+# loaded tables of known bounds, with the digests of their files
 BOUND_TABLES = Table(
     "bound_tables",
     METADATA,
@@ -127,7 +127,7 @@ BOUND_TABLES = Table(
     _has("loaded", Moment),
 )
 
-# cited bounds; `current` marks the newest one for its format and ring
+# cited bounds; `current` marks the newest for its format and ring
 BOUNDS = Table(
     "bounds",
     METADATA,
@@ -139,10 +139,10 @@ BOUNDS = Table(
     _has("current", sa.Boolean),
 )
 
-# sets of shipped schemes that were taken in, by the stamps of their files
+# sets of shipped schemes that were stored, by their stamps
 SHIPMENTS = Table("shipments", METADATA, _key("stamp", String(64)), _has("taken", Moment))
 
-# results that were not accepted, with the reasons; never deleted silently
+# rejected results with the reasons; never deleted silently
 QUARANTINE = Table(
     "quarantine",
     METADATA,
@@ -157,6 +157,6 @@ QUARANTINE = Table(
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows, except those whose keys are there already."""
+    """Insert the rows whose keys are not there yet."""
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     connection.execute(make(table).on_conflict_do_nothing(), rows)

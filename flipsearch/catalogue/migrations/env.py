@@ -1,7 +1,7 @@
-"""Alembic's entry: run the versions on the connection we are given, or on the usual catalogue.
+"""Run alembic's versions on the given connection, or else on the usual catalogue.
 
-The program passes its own connection, inside its own transaction. Developers run alembic with
-``db/alembic.ini``, which finds the catalogue as the program does, or ``-x db=URL``.
+The program passes its own connection inside its own transaction. Developers run alembic with
+``db/alembic.ini``, which finds the catalogue as the program does, or with ``-x db=URL``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The first schema: schemes, factors, provenance, runs and known bounds."""
+"""Make the first schema: schemes, factors, provenance, runs and known bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quarantine, sparse tensors as formats, invariants and fault tolerance, processes of runs."""
+"""Add quarantine, sparse tensors, invariants, fault tolerance and processes of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addition-reduced programs of schemes, recursive calls of structured formats."""
+"""Add addition-reduced programs of schemes, and recursive calls of structured formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shipments that were taken in; denominators, so that schemes over Q count over F2 and F3."""
+"""Add shipments, and denominators, which let schemes over Q count over F2 and F3."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Where pictures are drawn: figures without pyplot, and the bytes of a finished one.
+"""Make figures without pyplot, and turn finished figures into bytes.
 
-matplotlib is an optional dependency, imported only here and only when something is drawn; nothing
-global of it is touched (no pyplot, no style left behind).
+matplotlib is an optional dependency. It is imported only here and only for drawing, and its global
+state (pyplot, styles) is not changed.
 
-Invariant: text of others is drawn as it is, never read as a formula; the same figure gives the
+Invariant: foreign text is drawn as it is and never read as a formula. The same figure gives the
 same bytes.
 """
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class PlotError(FlipsearchError):
-    """A picture that cannot be drawn on this machine; the message says what to install."""
+    """Pictures cannot be drawn on this machine; the message names the package to install."""
 
 
 def axes_or_new(axes: Axes | None) -> Any:
-    """Return the axes given, or those of a new figure."""
+    """Return the given axes, or the axes of a new figure."""
     if axes is not None:
         return axes
     try:
@@ -40,7 +40,7 @@ def axes_or_new(axes: Axes | None) -> Any:
 
 
 def plain(text: str) -> str:
-    """Return text of others for a picture: short, printable, not read as a formula."""
+    """Return foreign text for a picture: short, printable and not read as a formula."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in text)
     short = shown if len(shown) <= 60 else shown[:57] + "..."
     return short.replace("$", r"\$")
@@ -54,9 +54,9 @@ def whole_numbers(axis: Any) -> None:
 
 
 def picture(axes: Axes, form: str) -> bytes:
-    """Return the figure of some axes as the content of a ``png`` or ``svg`` file.
+    """Return the figure of axes as the bytes of a ``png`` or ``svg`` file.
 
-    The same figure gives the same bytes: no date, no random identifiers.
+    The same figure gives the same bytes: they contain no date and no random identifiers.
     """
     from matplotlib import rc_context
 

@@ -1,4 +1,4 @@
-"""The catalogue shown to people: a static site, and pictures; reads the catalogue only."""
+"""Show the catalogue as a static site and as pictures; this room only reads it."""
 
 from flipsearch.canvas import PlotError
 from flipsearch.report.drawing import write_plot

@@ -1,6 +1,6 @@
-"""One picture into one file, chosen by what it is of: the command ``plot``.
+"""Draw one picture of a run, a format or the catalogue into a file, for the command ``plot``.
 
-Invariant: under the name given stands a whole picture or what stood there before.
+Invariant: the file holds a whole picture or its earlier content.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ def write_plot(
     Parameters
     ----------
     catalogue : Catalogue
-        What to draw from.
+        The catalogue to draw.
     what : str, optional
         A run (number or name) or a format.
     path : path
-        Its suffix says how to write: ``.png`` or ``.svg``.
+        The file; its suffix ``.png`` or ``.svg`` is its format.
     kind : str, optional
-        One of `KINDS`; by default what fits: ``history`` for a run, ``ranks`` for a format,
-        ``omega`` for neither.
+        One of `KINDS`; by default ``history`` for a run, ``ranks`` for a format, ``omega`` without
+        either.
     ring : str, optional
-        Only schemes over this ring (``ranks`` and ``omega``).
+        Draw only schemes over this ring (``ranks`` and ``omega``).
     force : bool
         Whether an existing file may be replaced.
 
     Raises
     ------
     UsageError
-        Another suffix, what is missing for that kind, or the file exists.
+        The suffix is another one, `what` is missing for that kind, or the file exists.
     NotFoundError
-        There is no such run or nothing to draw.
+        There is no such run, or there is nothing to draw.
     PlotError
         matplotlib is not installed.
     """
@@ -81,7 +81,7 @@ def write_plot(
 
 
 def _run(catalogue: Catalogue, what: str) -> Run | None:
-    """Return the run of that number or name, None if there is none."""
+    """Return the run with a number or name, or None."""
     if what.isdecimal():
         return catalogue.runs.find(int(what)) if len(what) <= 18 else None
     return catalogue.runs.find(what)

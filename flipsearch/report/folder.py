@@ -1,10 +1,10 @@
-"""The folder a site is written to: whole or not at all, and never over anybody's files.
+"""Write a site to a folder, whole or not at all, and never over foreign files.
 
-A site is made beside its place and then takes it. A manifest in it lists its files, so that a
-later report may replace it.
+A site is made in a temporary folder next to its place and then renamed. Its manifest lists its
+files, and a later report may replace exactly these.
 
-Invariant: a folder that holds a file no report wrote is refused and left as it was; under the
-site's name stands a whole site, the earlier one if writing fails.
+Invariant: a folder with a file that no report wrote is refused and not changed. The folder holds a
+whole site, the earlier one if writing fails.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _FIRST_LINE = "flipsearch report 1"
 
 
 class Folder:
-    """A site in the making; see `new_folder`."""
+    """A site that is being written; see `new_folder`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.names: list[str] = []
 
     def write(self, name: str, data: bytes) -> None:
-        """Write one file of the site; `name` is relative, with slashes."""
+        """Write one file of the site; `name` is its relative path with slashes."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
@@ -39,19 +39,19 @@ class Folder:
 
 @contextmanager
 def new_folder(target: str | Path) -> Iterator[Folder]:
-    """Give a folder to write to, which takes the target's place when the block ends well.
+    """Give a folder to write to; it replaces the target unless the block raises an error.
 
     Parameters
     ----------
     target : path
-        A folder that is not there, is empty, or holds an earlier report and nothing else.
+        A missing or empty folder, or one that holds an earlier report and no other files.
 
     Raises
     ------
     UsageError
-        The target is something else.
+        The target is no such folder.
     OSError
-        It cannot be written.
+        The target cannot be written.
     """
     place = Path(target).resolve()
     _refuse_foreign(place, str(target))
@@ -64,14 +64,14 @@ def new_folder(target: str | Path) -> Iterator[Folder]:
         mask = os.umask(0)
         os.umask(mask)
         draft.chmod(0o777 & ~mask)
-        _refuse_foreign(place, str(target))  # it may have been filled meanwhile
+        _refuse_foreign(place, str(target))  # somebody may have filled it meanwhile
         _take_place(draft, place)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
 def _take_place(draft: Path, place: Path) -> None:
-    """Rename the draft to its place; what was there goes once that is done."""
+    """Rename the draft to its place, then remove the folder that was there."""
     if not place.exists():
         draft.rename(place)
         return
@@ -88,13 +88,13 @@ def _take_place(draft: Path, place: Path) -> None:
 
 
 def _refuse_foreign(place: Path, named: str) -> None:
-    """Raise unless the place is free, empty, or holds files of a report only."""
+    """Raise a UsageError unless the place is free, empty, or holds only files of a report."""
     if not place.exists():
         return
     if not place.is_dir():
         raise UsageError(f"{named} is a file: give a folder with -o")
     if place == Path.cwd() or place in Path.cwd().parents:
-        raise UsageError(f"{named} holds the current folder: give one of its own with -o")
+        raise UsageError(f"{named} holds the current folder: give another folder with -o")
     first = next(place.iterdir(), None)
     if first is None:
         return

@@ -1,7 +1,7 @@
-"""What a run found, and when.
+"""List the moments at which a run improved its best rank.
 
-Invariant: reading only. A scheme's moment is when this run recorded it, not when it was first
-stored, so that a rediscovery counts for the run that made it.
+Invariant: this module only reads. The moment of a scheme is the time at which this run recorded
+it, not the time at which it was first stored. A rediscovery counts for the run that made it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from flipsearch.catalogue.tables import PROVENANCE
 
 @dataclass(frozen=True)
 class Step:
-    """From `moment` on, `rank` was the best of the run, `seconds` after its start."""
+    """The best rank of a run from a moment on, `seconds` after its start."""
 
     moment: dt.datetime
     seconds: float
@@ -29,7 +29,7 @@ class Step:
 def best_over_time(catalogue: Catalogue, run: Run) -> list[Step]:
     """Return the moments at which a run improved its best rank.
 
-    Only schemes of the format and over the ring that it searched count.
+    Only schemes of the run's format and ring count.
     """
     statement = (
         select(PROVENANCE.c.recorded, SCHEMES.c.rank)

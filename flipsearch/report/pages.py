@@ -1,10 +1,10 @@
-"""The pages of the site, from the templates of this folder.
+"""Render the pages of the site from the templates in this folder.
 
-Names of runs, sources and tensors come from files and users. jinja2 escapes whatever no template
-wrote, and `foreign` keeps its direction of writing inside.
+Names of runs, sources and tensors come from files and users. jinja2 escapes all text that comes
+from outside the templates, and `foreign` isolates its direction of writing.
 
-Invariant: a page holds a tag only if a template wrote it; control characters become U+FFFD. A
-page is complete without its script and loads nothing but the pictures of its site.
+Invariant: every tag of a page comes from a template, and control characters become U+FFFD. A page
+is complete without its script and loads only pictures of its site.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _FOLDERS = re.compile(r"""(?<![^\s'"(\[])(?:file://)?(?:/|~|[A-Za-z]:[\\/])(?=\S
 
 
 def rendered(template: str, **values: Any) -> bytes:
-    """Return a page as UTF-8.
+    """Render a page as UTF-8.
 
     Parameters
     ----------
     template : str
         Name of a file in ``templates/``.
     **values
-        What it shows. Every page takes ``heading``, ``site`` (name of the site), ``home`` (the
-        way to the site's folder, such as ``../../``), ``trail`` (addresses and names of the pages
-        above it) and ``sortable`` (whether it has a table to sort or filter).
+        The values of the template. Every page takes ``heading``, ``site`` (name of the site),
+        ``home`` (relative path to the site's folder, such as ``../../``), ``trail`` (addresses and
+        names of the pages above it) and ``sortable`` (whether it has a table to sort or filter).
     """
     return _environment().get_template(template).render(values).encode()
 
@@ -79,7 +79,7 @@ def _environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """Return what a template prints for a value: nothing for None, no control characters."""
+    """Return the text of a value on a page: empty for None, without control characters."""
     if value is None:
         return ""
     if isinstance(value, Markup) or not isinstance(value, str):
@@ -88,7 +88,7 @@ def _shown(value: object) -> object:
 
 
 def foreign(text: object) -> Markup | None:
-    """Return text of others: cut at 2,000 characters, its direction of writing kept inside."""
+    """Return foreign text, cut at 2,000 characters and with its direction of writing isolated."""
     if text is None:
         return None
     written = _CONTROL.sub("\ufffd", str(text))
@@ -98,7 +98,7 @@ def foreign(text: object) -> Markup | None:
 
 
 def reference(text: str | None) -> Markup | None:
-    """Return text of others as a link if it is a web address, else as `foreign` does."""
+    """Return foreign text as a link if it is a web address, else as `foreign` does."""
     if text and re.fullmatch(r"https?://[!-~]+", text) and len(text) <= LONGEST_FOREIGN:
         return link(text, foreign(text), rel="noopener noreferrer")
     return foreign(text)
@@ -116,9 +116,9 @@ def code(text: str) -> Markup:
 
 
 def folder_name(format_: str) -> str:
-    """Return a file name for a format's page, another one for every format.
+    """Return a file name for a format's page; different formats have different names.
 
-    ``4x4x4`` stays, ``ug:4x4x4`` becomes ``ug-4x4x4``; anything else gets a digest.
+    ``4x4x4`` stays, ``ug:4x4x4`` becomes ``ug-4x4x4``; the name of a tensor gets a digest.
     """
     plain = format_.replace(":", "-", 1)
     if re.fullmatch(r"(?:[a-z]{2}-)?[0-9]+x[0-9]+x[0-9]+[abc]?", plain):
@@ -133,12 +133,12 @@ def scheme_name(hash_: str) -> str:
 
 
 def without_folders(text: str) -> str:
-    """Return text with absolute paths cut down to their last part: it will be published."""
+    """Return text in which absolute paths keep only their last part, for publication."""
     return _FOLDERS.sub("", text)
 
 
 def gap_class(gap: int | None, bound: int | None, *, stored: bool = True) -> str | None:
-    """Return the one of `GAPS` that colours a gap; None where no bound is known."""
+    """Return the name in `GAPS` that colours a gap, or None without a known bound."""
     if not stored:
         return "open"
     if gap is None or not bound:
@@ -149,12 +149,12 @@ def gap_class(gap: int | None, bound: int | None, *, stored: bool = True) -> str
 
 
 def signed(gap: int | None) -> str | None:
-    """Return a gap with its sign, ``0`` without one."""
+    """Return a gap with its sign, or ``0``."""
     return None if gap is None else f"{gap:+d}" if gap else "0"
 
 
 def number(value: float | None, digits: int = 6) -> str | None:
-    """Return a figure as people write it, thousands apart."""
+    """Return a number with spaces between thousands, or with `digits` digits if not whole."""
     if value is None:
         return None
     if float(value).is_integer() and abs(value) < 1e15:
@@ -163,7 +163,7 @@ def number(value: float | None, digits: int = 6) -> str | None:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes in words."""
+    """Return a number of bytes with its unit."""
     return f"{count} bytes" if count < 1000 else f"{count / 1000:.3g} kB"
 
 

@@ -1,10 +1,9 @@
-"""Pictures of the catalogue: each function draws on matplotlib axes and returns them.
+"""Draw pictures of the catalogue; each function draws on matplotlib axes and returns them.
 
-They fit into anybody's figure: nothing global of matplotlib is touched, and axes that are given
-are drawn on, not styled.
+The axes may belong to any figure. Global state of matplotlib is not changed, and given axes are
+not styled.
 
-Invariant: reading only; where there is nothing to show stands a `NotFoundError`, never an empty
-picture.
+Invariant: this module only reads. A picture without data is a `NotFoundError`, never empty.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ COLOURS = {
     Ring.Z: "#cc79a7",
     Ring.Q: "#6a5acd",
 }
-"""Told apart by most colour-blind people (Okabe and Ito 2008, but for Q)."""
+"""Colours that most colour-blind people can distinguish (Okabe and Ito 2008, except for Q)."""
 
 
 def rank_over_time(catalogue: Catalogue, run: Run | int | str, axes: Axes | None = None) -> Axes:
@@ -41,11 +40,11 @@ def rank_over_time(catalogue: Catalogue, run: Run | int | str, axes: Axes | None
     Parameters
     ----------
     catalogue : Catalogue
-        Where it is recorded.
+        The catalogue that records the run.
     run : Run, int or str
-        Which: its number or name.
+        The run, its number or its name.
     axes : Axes, optional
-        Where to draw; a new figure's by default.
+        The axes to draw on; by default those of a new figure.
 
     Raises
     ------
@@ -70,17 +69,16 @@ def rank_over_time(catalogue: Catalogue, run: Run | int | str, axes: Axes | None
     if bound is not None:
         axes.axhline(bound.value, color="#555", linestyle="--", label=f"known: {bound.value}")
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"time since start ({name})")
-    axes.set_ylabel("best rank")
     title = f"{known.format} over {known.ring}, {known.strategy}"
-    axes.set_title(plain(f"{title}, {known.name}" if known.name else title))
+    title = plain(f"{title}, {known.name}" if known.name else title)
+    axes.set(xlabel=f"time since start ({name})", ylabel="best rank", title=title)
     whole_numbers(axes.yaxis)
     axes.legend()
     return axes
 
 
 def gap_over_time(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
-    """Draw how far the latest runs were from the known bound, over the time since their start.
+    """Draw the distance of the latest runs from the known bound over the time since their start.
 
     Raises
     ------
@@ -114,9 +112,7 @@ def gap_over_time(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
         )
     axes.axhline(0, color="#555", linestyle="--")
     axes.set_xscale("log")
-    axes.set_xlabel("seconds since start")
-    axes.set_ylabel("best rank - known bound")
-    axes.set_title("Latest runs")
+    axes.set(xlabel="seconds since start", ylabel="best rank - known bound", title="Latest runs")
     whole_numbers(axes.yaxis)
     axes.legend(fontsize="small", title="run")
     return axes
@@ -129,18 +125,18 @@ def rank_histogram(
     ring: str | Ring | None = None,
     axes: Axes | None = None,
 ) -> Axes:
-    """Draw how many schemes of each rank are stored for a format, by ring.
+    """Draw the number of stored schemes of each rank for a format, by ring.
 
     Parameters
     ----------
     catalogue : Catalogue
-        What to count in.
+        The catalogue that stores the schemes.
     format_ : str or Format
-        In any order of its sides.
+        The format, in any order of its sides.
     ring : str or Ring, optional
-        Only schemes over this ring; Z includes ZT, and Q both.
+        Count only schemes over this ring; Z includes ZT, and Q includes both.
     axes : Axes, optional
-        Where to draw.
+        The axes to draw on; by default those of a new figure.
 
     Raises
     ------
@@ -177,9 +173,7 @@ def rank_histogram(
         axes.axvline(value, color="#333", linestyle="--", linewidth=1, label=label)
     if min(below) == max(below):
         axes.set_xlim(min(below) - 3, max(below) + 3)
-    axes.set_xlabel("rank")
-    axes.set_ylabel("schemes")
-    axes.set_title(plain(f"{name}: ranks of stored schemes"))
+    axes.set(xlabel="rank", ylabel="schemes", title=plain(f"{name}: ranks of stored schemes"))
     whole_numbers(axes.xaxis)
     whole_numbers(axes.yaxis)
     axes.legend(fontsize="small")
@@ -187,12 +181,12 @@ def rank_histogram(
 
 
 def gap_histogram(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
-    """Draw how many formats are how far from the known bound, ring by ring.
+    """Draw the number of formats at each distance from the known bound, by ring.
 
     Raises
     ------
     NotFoundError
-        Nothing that has a known bound is stored.
+        No scheme is stored for a format with a known bound.
     PlotError
         matplotlib is not installed.
     """
@@ -202,7 +196,7 @@ def gap_histogram(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
             counts[cell.ring][max(-3, min(cell.gap, 10))] += 1
     gaps = sorted({gap for counter in counts.values() for gap in counter})
     if not gaps:
-        raise NotFoundError("nothing is stored that has a known bound: there is nothing to draw")
+        raise NotFoundError("no scheme with a known bound is stored: there is nothing to draw")
     axes = axes_or_new(axes)
     width = 0.8 / len(counts)
     for number, (ring, counter) in enumerate(counts.items()):
@@ -214,8 +208,7 @@ def gap_histogram(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
             label=str(ring),
         )
     axes.set_xticks(gaps, [_gap_name(gap) for gap in gaps])
-    axes.set_xlabel("best stored rank - known bound")
-    axes.set_ylabel("formats")
+    axes.set(xlabel="best stored rank - known bound", ylabel="formats")
     axes.set_title("Distance to the known bounds")
     whole_numbers(axes.yaxis)
     axes.legend(fontsize="small")
@@ -230,16 +223,16 @@ def omega_by_format(
     Parameters
     ----------
     catalogue : Catalogue
-        What to draw.
+        The catalogue to draw.
     ring : str or Ring
-        Where schemes must work; Q by default: on real numbers.
+        The ring of the schemes; by default Q, the schemes that work on real numbers.
     axes : Axes, optional
-        Where to draw.
+        The axes to draw on; by default those of a new figure.
 
     Raises
     ------
     NotFoundError
-        No scheme of a general format is stored over that ring.
+        No scheme of a general format is stored over the ring.
     PlotError
         matplotlib is not installed.
     """
@@ -275,8 +268,7 @@ def omega_by_format(
         axes.annotate(
             name, (x, omega), xytext=(4, -10), textcoords="offset points", fontsize="small"
         )
-    axes.set_xlabel("size of the format, (nmp)^(1/3)")
-    axes.set_ylabel("omega = 3 log R / log nmp")
+    axes.set(xlabel="size of the format, (nmp)^(1/3)", ylabel="omega = 3 log R / log nmp")
     axes.set_title(f"Exponent by format, over {wanted}")
     axes.margins(0.08)
     axes.legend(fontsize="small")

@@ -1,13 +1,13 @@
-"""The catalogue as a static site: which pages there are, and what each of them shows.
+"""Write the catalogue as a static site.
 
-By default every scheme that is the best of its format over some ring has a page; everything else
-only on demand, because catalogues of a hundred thousand schemes are usual. Factors are held one
-scheme at a time.
+By default a scheme has a page if it is the best of its format over some ring. Other schemes get a
+page only on request, because catalogues of a hundred thousand schemes are usual. The factors of
+one scheme at a time are in memory.
 
-Invariant: every link leads to a file of the site, also while a search goes on storing: the schemes
-that get a page are chosen at the start. The site appears whole or not at all. It shows the name of
-an imported file, never its folder. A cell links to the stored scheme, and shows the rank that the
-literature claims apart from it.
+Invariant: every link leads to a file of the site. This holds while a search stores more schemes,
+because the schemes with a page are chosen at the start. The site appears whole or not at all. It
+shows the name of an imported file, never its folder. A cell links to the stored scheme, and shows
+the rank that the literature claims separately.
 """
 
 from __future__ import annotations
@@ -40,7 +40,12 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 50
 MOST_HISTOGRAMS = 24
-"""Formats that get a picture of their own: those of which most is stored."""
+"""Largest number of formats with a picture; formats with the most schemes come first."""
+GENERAL = (
+    ("runs", "Distance of the latest runs to the known bound, over time.", drawn.gap_over_time),
+    ("gaps", "Number of formats at each distance from the known bound.", drawn.gap_histogram),
+    ("omega", "Exponent of the best scheme of each general format.", drawn.omega_by_format),
+)
 WORDS = {
     "json": "JSON, as the FMM catalogue has it",
     "txt": "text, as ternary_flip_graph",
@@ -66,7 +71,7 @@ Facts = list[tuple[str, Any]]
 
 @dataclass(frozen=True)
 class Report:
-    """What was written: where, how much, and what is missing (`note`)."""
+    """The site that was written: its index, the numbers of its files, a note on missing ones."""
 
     index: str
     formats: int
@@ -76,13 +81,13 @@ class Report:
     note: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the report as JSON values."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the site: its file without suffix, and what it shows in words."""
+    """A picture of the site: the name of its files without suffix, and a description."""
 
     name: str
     words: str
@@ -90,7 +95,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Download:
-    """A file that lies in the folder of a scheme's page."""
+    """A file in the folder of a scheme's page."""
 
     name: str
     kind: str
@@ -112,29 +117,24 @@ def write_report(
     Parameters
     ----------
     catalogue : Catalogue
-        What to show.
+        The catalogue to show.
     folder : path
-        Where: a new or empty folder, or one that holds an earlier report and nothing else.
+        A new or empty folder, or one that holds an earlier report and no other files.
     everything : bool
-        Whether every scheme gets a page, not only those that are best over some ring.
+        Whether every scheme gets a page, not only the best over some ring.
     downloads : str
         File formats to offer, separated by commas; ``all`` or ``none``.
     title : str
         Heading of the site.
     plots : bool
-        Whether to draw pictures; without matplotlib the site has none, and says so.
+        Whether to draw pictures. Without matplotlib the site has none and says so.
     progress : callable, optional
         Called with (schemes written, schemes to write).
-
-    Returns
-    -------
-    Report
-        What was written.
 
     Raises
     ------
     UsageError
-        The folder holds something else, or there is no such file format.
+        The folder holds other files, or there is no such file format.
     CatalogueError
         A row of the catalogue is damaged; nothing is written.
     OSError
@@ -168,29 +168,28 @@ def _kinds(downloads: str) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
+@dataclass
 class _Writer:
-    """The steps of writing a site, and what they share."""
+    """The steps of writing a site, and their common values."""
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        folder: Folder,
-        kinds: Sequence[str],
-        title: str,
-        everything: bool,
-        progress: Callable[[int, int], None] | None,
-    ) -> None:
-        self.catalogue, self.folder, self.kinds, self.title = catalogue, folder, kinds, title
-        self.everything, self.progress = everything, progress
+    catalogue: Catalogue
+    folder: Folder
+    kinds: Sequence[str]
+    title: str
+    everything: bool
+    progress: Callable[[int, int], None] | None
+
+    def __post_init__(self) -> None:
+        schemes = self.catalogue.schemes
         self.rows: dict[str, dict[Ring, Best]] = {}
-        for cell in catalogue.schemes.best_table():
+        for cell in schemes.best_table():
             self.rows.setdefault(cell.format, {})[cell.ring] = cell
         held = [cell for row in self.rows.values() for cell in row.values() if cell.hash]
-        if everything:
-            self.present = {record.hash for record in catalogue.schemes.records(sort="scheme")}
+        if self.everything:
+            self.present = {record.hash for record in schemes.records(sort="scheme")}
         else:
             self.present = {cell.hash for cell in held if cell.hash}
-        self.counts = {cell.format: catalogue.schemes.count(format=cell.format) for cell in held}
+        self.counts = {cell.format: schemes.count(format=cell.format) for cell in held}
         self.general: list[Picture] = []
         self.own: dict[str, Picture] = {}
         self.written: set[str] = set()
@@ -199,7 +198,7 @@ class _Writer:
     def _page(
         self, place: str, template: str, heading: Any, /, *trail: Facts, **shown: Any
     ) -> None:
-        """Write the page at a place of the site, with the pages above it in `trail`."""
+        """Write a page to a place of the site; `trail` holds the pages above it."""
         above = [("index.html", self.title), *(step for steps in trail for step in steps)]
         data = pages.rendered(
             template,
@@ -212,26 +211,9 @@ class _Writer:
         self.folder.write(place, data)
 
     def draw(self) -> str | None:
-        """Draw the pictures; return why there are none, if there are none."""
-        general: list[tuple[str, str, Callable[[Catalogue], Axes]]] = [
-            (
-                "runs",
-                "Best rank over time of the latest runs, as the distance to the known bound.",
-                drawn.gap_over_time,
-            ),
-            (
-                "gaps",
-                "How many formats are how far from the known bound, ring by ring.",
-                drawn.gap_histogram,
-            ),
-            (
-                "omega",
-                "The exponent of the best scheme of each general format over its size.",
-                drawn.omega_by_format,
-            ),
-        ]
+        """Draw the pictures; return the reason if there are none."""
         try:
-            for name, words, make in general:
+            for name, words, make in GENERAL:
                 if self._picture(name, make):
                     self.general.append(Picture(name, words))
             most = sorted(self.counts, key=lambda name: -self.counts[name])[:MOST_HISTOGRAMS]
@@ -239,7 +221,7 @@ class _Writer:
                 file = f"ranks-{pages.folder_name(name)}"
                 histogram = partial(drawn.rank_histogram, format_=name)
                 if self.counts[name] > 1 and self._picture(file, histogram):
-                    self.own[name] = Picture(file, f"How many schemes of each rank: {name}.")
+                    self.own[name] = Picture(file, f"Number of schemes of each rank: {name}.")
         except PlotError as error:
             return f"No pictures: {error}."
         return None
@@ -254,7 +236,7 @@ class _Writer:
         return True
 
     def write_schemes(self) -> None:
-        """Write the pages of the schemes and, format by format, of the formats."""
+        """Write the pages of the schemes, and of each format after its schemes."""
         known: dict[tuple[str, Ring], Bound] = self.catalogue.bounds.all()
         for name, records in groupby(self._records(), key=lambda one: names_of(one.format)[1]):
             address = f"formats/{pages.folder_name(name)}.html"
@@ -262,7 +244,7 @@ class _Writer:
             listed = []
             for record in records:
                 self._write_scheme(record, [(address, heading)])
-                listed.append(replace(record))  # without the factors it has cached
+                listed.append(replace(record))  # the copy has no factors in memory
                 if self.progress is not None:
                     self.progress(self.done, len(self.present))
             cells = self.rows[name].values()
@@ -283,7 +265,7 @@ class _Writer:
             self.written.add(name)
 
     def _records(self) -> Iterator[Record]:
-        """Yield the schemes that get a page, those of a format together, best first."""
+        """Yield the schemes with a page, format by format, best first."""
         order = list(Ring)
         for name in self.counts:
             if self.everything:
@@ -325,7 +307,7 @@ class _Writer:
         self.done += 1
 
     def _origin(self, entry: Provenance) -> Facts:
-        """Return where a scheme came from; of the details the first 40."""
+        """Return the origin of a scheme, with at most 40 details."""
         source = None if entry.source is None else pages.without_folders(entry.source)
         details = list((entry.details or {}).items())[:40]
         return [
@@ -340,7 +322,7 @@ class _Writer:
         ]
 
     def _link(self, name: str | None) -> Markup | None:
-        """Return the hash of a scheme, linked to its page if it has one."""
+        """Return the hash of a scheme, as a link if the scheme has a page."""
         if name is None or name not in self.present:
             return None if name is None else pages.code(name)
         return pages.link(f"../{pages.scheme_name(name)}/index.html", pages.code(name[:12]))
@@ -373,7 +355,7 @@ class _Writer:
 
 
 def downloads_of(record: Record, kinds: Sequence[str]) -> list[Download]:
-    """Return a scheme's files in every format asked for that can hold it."""
+    """Return a scheme's files in those of the given formats that can hold it."""
     source = pages.without_folders(record.source)[:1000]
     meta = {"source": "".join(letter if letter.isprintable() else "?" for letter in source)}
     found = []
@@ -382,14 +364,14 @@ def downloads_of(record: Record, kinds: Sequence[str]) -> list[Download]:
             shared = record.reduction if kind == "reduced" else None
             data = to_bytes(record.scheme, kind, meta, shared)
         except FormatError:
-            continue  # that format cannot hold this scheme
+            continue  # the file format cannot hold this scheme
         name = re.sub(r"[^A-Za-z0-9._-]", "-", file_name(record.scheme, kind))
         found.append(Download(name, kind, data))
     return found
 
 
 def _row(name: str, cells: dict[Ring, Best]) -> dict[str, Any]:
-    """Return a format's row of the table of the best."""
+    """Return the values of a format's row in the table of the index."""
     naive = None if name.startswith("tensor:") else as_format(name).naive_rank
     real = cells.get(Ring.Q)
     omega = None
@@ -408,13 +390,13 @@ def _figures(record: Record) -> Facts:
         ("gap to the known bound", pages.signed(record.gap)),
         ("additions", pages.number(record.additions)),
         ("growth", pages.number(record.growth, 4)),
-        # an exponent of one scheme of a general product; elsewhere only a comparison
+        # an exponent for general products only
         ("omega", f"{record.omega:.4f}" if is_product else None),
     ]
 
 
 def _facts(record: Record) -> Facts:
-    """Return what is known of a scheme, by name."""
+    """Return the names and values of the facts on a scheme's page."""
     union = shared = None
     if record.survives is not None:
         union = f"{record.workers} products of which any {record.survives} may be lost"

@@ -1,4 +1,4 @@
-"""Fault-tolerant unions of products: certificates, searches, decoders and kernels."""
+"""Find and certify products of which some may be lost; make their decoders and kernels."""
 
 from flipsearch.faults.decoders import Decoder, RowBook, decoder, worst_growth
 from flipsearch.faults.emit import emit_fault_tolerant_kernel, write_fault_tolerant_kernel

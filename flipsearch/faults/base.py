@@ -1,6 +1,6 @@
-"""The scheme that protection starts from: the best in the catalogue, or composed from Strassen's.
+"""Find the schemes to protect: the best of the catalogue, or one composed from Strassen's.
 
-Invariant: every scheme returned is over ZT, Z or Q and of the least rank known here.
+Invariant: every returned scheme is over ZT, Z or Q and has the least rank found here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from flipsearch.transform import merge, product
 
 @lru_cache(maxsize=8192)
 def _plan(n: int, m: int, p: int) -> tuple[int, str]:
-    """Return the least rank and how it comes about: ``naive``, ``product``, or ``side cut``."""
+    """Return the least rank and its construction: ``naive``, ``product``, or ``side cut``."""
     plans = [(n * m * p, "naive")]
     if not (n % 2 or m % 2 or p % 2):
         plans.append((7 * _plan(n // 2, m // 2, p // 2)[0], "product"))
@@ -32,7 +32,7 @@ def _plan(n: int, m: int, p: int) -> tuple[int, str]:
 
 @lru_cache(maxsize=256)
 def composed(format_: MatrixProduct) -> Scheme:
-    """Return the scheme of least rank that splitting sides and Strassen's scheme give."""
+    """Return the scheme of least rank from splitting sides and Strassen's scheme."""
     _, how = _plan(*general(format_).sides)
     if how == "naive":
         return naive_scheme(format_, Ring.ZT)
@@ -49,16 +49,16 @@ def composed(format_: MatrixProduct) -> Scheme:
 def base_schemes(
     format_: MatrixProduct, address: str | None, *, stored: bool = True
 ) -> list[tuple[str, Scheme]]:
-    """Return the schemes to protect, with a label, least rank first.
+    """Return the schemes of least rank to protect, with labels.
 
     Parameters
     ----------
     format_ : MatrixProduct
-        General.
+        A general format.
     address : str or None
         The catalogue; see `flipsearch.catalogue.Catalogue.open`.
     stored : bool
-        Whether to look into the catalogue at all.
+        Whether to search the catalogue.
     """
     found: list[tuple[str, Scheme]] = [("composed", composed(format_))]
     if format_.sides == (2, 2, 2):
@@ -68,7 +68,7 @@ def base_schemes(
     if stored:
         from flipsearch.catalogue import Catalogue
 
-        with Catalogue.open(address) as catalogue:  # made if need be: the union goes there
+        with Catalogue.open(address) as catalogue:  # made if missing, because the union goes there
             for ring in (Ring.ZT, Ring.Z, Ring.Q):
                 record = catalogue.best(format_, ring)
                 if record is not None:

@@ -1,6 +1,6 @@
-"""Other uses of the same workers: plain copies and entangled polynomial codes.
+"""Compute the certificates of plain copies and entangled polynomial codes, for comparison.
 
-Invariant: nothing here is a claim about our unions; these are the formulae they are compared with.
+Invariant: the formulae are exact and say nothing about our unions.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from flipsearch.rings import IntArray
 def copies(rank: int, count: int) -> Certificate:
     """Return the certificate of `count` copies of a scheme of `rank` independent products.
 
-    A set of losses is fatal when it holds all copies of some product.
+    A set of losses is fatal if it contains all copies of a product.
     """
-    alive = [1]  # sets that lose no product entirely, by size
+    alive = [1]  # number of sets, by size, that leave a copy of each product
     one = [math.comb(count, k) if k < count else 0 for k in range(count + 1)]
     for _ in range(rank):
         alive = [
@@ -34,16 +34,16 @@ def copies(rank: int, count: int) -> Certificate:
 
 
 def polynomial_threshold(format_: MatrixProduct) -> int:
-    """Return how many workers of an entangled polynomial code must answer: n m p + m - 1.
+    """Return the number of workers of an entangled polynomial code that must answer.
 
-    Yu, Maddah-Ali and Avestimehr 2018; any so many workers suffice, none fewer.
+    Any n m p + m - 1 workers suffice, and no fewer (Yu, Maddah-Ali and Avestimehr 2018).
     """
     n, m, p = format_.sides
     return n * m * p + m - 1
 
 
 def polynomial_code(format_: MatrixProduct, workers: int) -> Certificate:
-    """Return the certificate of the entangled polynomial code: an MDS threshold."""
+    """Return the certificate of the entangled polynomial code, an MDS code."""
     threshold = polynomial_threshold(format_)
     if workers < threshold:
         raise UsageError(f"an entangled polynomial code of {format_} needs {threshold} workers")
@@ -56,7 +56,7 @@ def polynomial_code(format_: MatrixProduct, workers: int) -> Certificate:
 def polynomial_products(
     format_: MatrixProduct, points: Sequence[Fraction]
 ) -> tuple[IntArray, IntArray]:
-    """Return the products of the entangled polynomial code at rational points, cleared.
+    """Return the products of the entangled polynomial code at rational points, as integers.
 
     A(x) = sum A_ij x^(j + i m), B(x) = sum B_jk x^(m - 1 - j + k n m); C_ik is the coefficient of
     x^(m - 1 + i m + k n m) of the product.
@@ -76,16 +76,16 @@ def polynomial_products(
 def alternatives(
     format_: Format, rank: int, survive: int, workers: int
 ) -> list[tuple[str, Certificate]]:
-    """Return plain copies and polynomial codes that survive `survive` losses, by name.
+    """Return the certificates of plain copies and polynomial codes, with their names.
 
     Parameters
     ----------
     format_ : Format
-        General.
+        A general format.
     rank : int
-        Of the scheme that is copied.
+        The rank of the scheme to copy.
     survive, workers : int
-        Of the union that they are compared with.
+        The number of losses to survive, and the number of workers of the union to compare with.
     """
     least = polynomial_threshold(general(format_)) + survive
     codes = [
@@ -96,11 +96,11 @@ def alternatives(
 
 
 def latency(certificate: Certificate) -> tuple[float, float]:
-    """Return mean and 99th percentile of the time until the arrived products decode.
+    """Return the mean and the 99th percentile of the time until the arrived products decode.
 
-    The model: each worker takes 1 + Exp(1), all start at once, decoding begins as soon as it can.
-    At time 1 + t each worker is still out with probability e^-t, independently. Therefore
-    P(T > 1 + t) = P_fail(e^-t); integrated, E T = 1 + sum_k FC(k) / (k C(n, k)). Both are exact.
+    In the model all workers start at once and each takes 1 + Exp(1). At time 1 + t each worker is
+    missing with probability e^-t, independently. Therefore P(T > 1 + t) = P_fail(e^-t), and
+    integration gives E T = 1 + sum_k FC(k) / (k C(n, k)). Both values are exact.
 
     Raises
     ------

@@ -1,12 +1,12 @@
-"""Checksum products: cheap protection for a scheme of any format.
+"""Protect a scheme of a general format cheaply by checksum products.
 
-For vectors x and y, x^T C y = (x^T A)(B y) is an inner product of length m of blocks: m more
-products and one more relation, which involves every product r of the scheme whose third factor
-does not vanish there. f such checksums with generic x and y let a scheme of rank R survive any f
-losses with R + m f workers: f + 1 for each output would take plain copies R (f + 1). This is Huang
-and Abraham's checksum (1984) with its products made workers of their own.
+For vectors x and y, x^T C y = (x^T A)(B y) is an inner product of m blocks. It costs m more
+products and gives one more relation. The relation involves every product r of the scheme with x^T
+W_r y not zero. f checksums with generic x and y let a scheme of rank R survive any f losses with R
++ m f workers; plain copies need R (f + 1). This is the checksum of Huang and Abraham (1984), with
+each of its products on its own worker.
 
-Whether given vectors are generic enough is not assumed: the certificate of the union says so.
+Genericity of given vectors is not assumed: the certificate of the union proves it or not.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def checksum_products(
     Parameters
     ----------
     format_ : MatrixProduct
-        General, n x m x p.
+        A general format n x m x p.
     x, y : n and p integers
 
     Returns
@@ -53,7 +53,7 @@ def checksum_products(
 def with_checksums(
     scheme: Scheme, pairs: Sequence[Pair], label: str = "scheme"
 ) -> FaultTolerantScheme:
-    """Return a scheme of a general format with one checksum for each pair (x, y)."""
+    """Add one checksum for each pair (x, y) to a scheme of a general format."""
     format_ = general(scheme.format)
     return union_of(
         format_,
@@ -64,7 +64,7 @@ def with_checksums(
 
 
 def directions(length: int, largest: int) -> list[tuple[int, ...]]:
-    """Return the primitive integer vectors up to sign with entries up to `largest`."""
+    """Return the primitive integer vectors with entries up to `largest`, up to sign."""
     found = []
     for vector in itertools.product(range(-largest, largest + 1), repeat=length):
         leading = next((entry for entry in vector if entry), 0)
@@ -76,7 +76,7 @@ def directions(length: int, largest: int) -> list[tuple[int, ...]]:
 def random_pairs(
     format_: MatrixProduct, count: int, largest: int, generator: np.random.Generator
 ) -> Iterator[list[Pair]]:
-    """Yield random choices of `count` pairs with entries up to `largest`, for ever."""
+    """Yield random choices of `count` pairs with entries up to `largest`, without end."""
     n, _, p = format_.sides
     left, right = directions_up_to(n, largest), directions_up_to(p, largest)
     while True:
@@ -89,10 +89,10 @@ def random_pairs(
 def improving_pairs(
     scheme: Scheme, count: int, largest: int, generator: np.random.Generator, label: str
 ) -> Iterator[FaultTolerantScheme]:
-    """Yield unions with `count` checksums, each a small change of the best so far, for ever.
+    """Yield unions with `count` checksums, each a small change of the best until now, without end.
 
-    Better is fewer fatal sets of the smallest fatal size, or a larger such size; after a while
-    without progress a new random choice is taken up.
+    A union is better if its smallest fatal size is larger, or if it has fewer fatal sets of that
+    size. A number of tries without progress lead to a new random choice.
     """
     format_ = general(scheme.format)
     fresh = random_pairs(format_, count, largest, generator)
@@ -120,7 +120,7 @@ def improving_pairs(
 
 @lru_cache(maxsize=32)
 def directions_up_to(length: int, largest: int) -> list[tuple[int, ...]]:
-    """Return `directions`, or a sample of them where there are too many to list."""
+    """Return `directions`, or a sample of them if there are more than 50,000 vectors."""
     if (2 * largest + 1) ** length <= 50_000:
         return directions(length, largest)
     generator = np.random.default_rng(length * 100 + largest)

@@ -1,12 +1,13 @@
-"""The fewest workers within a pool of products: an exact covering programme.
+"""Prove the fewest workers within a pool of products, by an exact covering programme.
 
 Products X decode iff every linear form that does not vanish on all outputs is nonzero on one of
-X; they survive any f losses iff every such form is nonzero on f + 1 of X. Forms that vanish on as
+X. They survive any f losses iff every such form is nonzero on f + 1 of X. Forms that vanish on as
 many products of the pool as possible suffice. The programme is solved with the constraints found
-so far; what a solution violates is added, until the solution is certified, and is then optimal.
+until then, and the constraints that its solution violates are added. When a solution is certified,
+it is optimal.
 
-Invariant: the bound returned is valid for the pool whatever stopped the search, and each
-constraint was derived exactly: a set of products on whose span some output does not lie.
+Invariant: the returned bound is valid for the pool even if the search was stopped. Each constraint
+is exact: it comes from a set of products whose span lacks an output.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ LARGEST_POOL = 48
 
 @dataclass(frozen=True)
 class FewestWorkers:
-    """What the covering programme proved about a pool.
+    """The result of the covering programme for a pool.
 
     Parameters
     ----------
     bound : int
-        No choice of fewer products of the pool survives; len(pool) + 1 if none does at all.
+        No choice of fewer products of the pool survives; len(pool) + 1 if no choice does.
     chosen : tuple of int or None
-        A choice of `bound` products that survives, when it was found.
+        A choice of `bound` products that survives, or None if none was found.
     constraints : int
-        How many constraints it took.
+        Number of constraints.
     """
 
     bound: int
@@ -61,19 +62,19 @@ def fewest_workers(
     budget: float = 30.0,
     seed: int = 0,
 ) -> FewestWorkers:
-    """Return the fewest products of a pool that survive any `survive` losses.
+    """Find the fewest products of a pool that survive any `survive` losses.
 
     Parameters
     ----------
     format_ : Format
     u, v : int64 arrays, shapes (N, dU), (N, dV)
-        The pool; a product twice in it may be chosen twice.
+        The pool; a product that is in it twice may be chosen twice.
     survive : int
-        f.
+        f, the number of losses.
     budget : float
-        Seconds; when they are spent the bound proved so far is returned.
+        Seconds after which the bound proved until then is returned.
     seed : int
-        Of the order in which constraints are made as sharp as possible.
+        Seed of the order in which constraints are sharpened.
     """
     products = (u[:, :, None] * v[:, None, :]).reshape(len(u), -1)
     targets = target_forms(format_)
@@ -115,19 +116,19 @@ def fewest_workers(
 def bound_around(
     union: FaultTolerantScheme, bases: Sequence[Scheme], survive: int, budget: float
 ) -> tuple[int, int] | None:
-    """Return (bound, size of the pool): no fewer products of that pool survive as much.
+    """Return (bound, size of the pool): no fewer products of the pool survive as many losses.
 
-    The pool is the union's products, the base schemes' and as many ternary checksum products as
-    fit; None where it is too large.
+    The pool holds the products of the union and of the base schemes, and as many ternary checksum
+    products as fit. None stands for a pool that is too large.
 
     Parameters
     ----------
     union : FaultTolerantScheme
     bases : schemes of its format
     survive : int
-        Losses to survive.
+        Number of losses to survive.
     budget : float
-        Seconds; nothing is tried below half a second.
+        Seconds; below half a second the result is None.
     """
     format_ = general(union.format)
     parts = [(union.u, union.v), *((scheme.u, scheme.v) for scheme in bases)]
@@ -163,7 +164,7 @@ def _survives(products: IntArray, targets: IntArray, survive: int) -> bool:
 def _violations(
     products: IntArray, targets: IntArray, chosen: list[int], survive: int, most: int = 20
 ) -> list[tuple[int, ...]]:
-    """Return fatal sets of the choice, as positions in it, smallest size first."""
+    """Return up to `most` fatal sets of the smallest fatal size, as positions in the choice."""
     if not chosen:
         return [()]
     found = exact.combination(products[chosen], targets)
@@ -180,7 +181,7 @@ def _violations(
 def _cut(
     products: IntArray, targets: IntArray, rest: list[int], generator: np.random.Generator
 ) -> IntArray:
-    """Extend products that do not decode as far as possible; return who is left out."""
+    """Extend products that do not decode as far as possible; mark the products left out."""
     inside = list(rest)
     for r in generator.permutation(len(products)):
         if r not in inside and exact.combination(products[[*inside, r]], targets) is None:

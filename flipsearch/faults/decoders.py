@@ -1,19 +1,18 @@
-"""Decoders of least growth, by linear programming, made exact.
+"""Find decoders of least growth by linear programming, and make them exact.
 
-The growth of a decoder D is gamma = max over outputs c of sum_r |D_cr| |u_r|_1 |v_r|_1: how much
-the products' rounding errors can be magnified. The outputs are independent, so each row of D is
-the solution of one linear programme: least weighted 1-norm among the rows that vanish at the lost
-products and differ from D0 by relations. Its vertex has linearly independent support, on which
-the row is then solved exactly.
+The growth of a decoder D is gamma = max over outputs c of sum_r |D_cr| |u_r|_1 |v_r|_1. It bounds
+the magnification of the products' rounding errors. The outputs are independent, so each row of D
+solves one linear programme: least weighted 1-norm among the rows that vanish at the lost products
+and differ from D0 by relations. The support of its vertex is linearly independent, and the row is
+then solved exactly on this support.
 
-Invariant: every decoder returned satisfies the Brent equations, exactly: it is verified as a
-scheme before it is returned.
+Invariant: every returned decoder satisfies the Brent equations exactly, because it was verified as
+a scheme.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,12 +27,12 @@ from flipsearch.rings import IntArray
 
 @dataclass(frozen=True)
 class Decoder:
-    """How the outputs are combined from the products that arrived.
+    """Coefficients that combine the arrived products into the outputs.
 
     Parameters
     ----------
     lost : tuple of int
-        Products it does without.
+        The lost products.
     rows : int64 array, shape (dW, n)
         Numerators; zero at the lost products. Output c is ``rows[c] . products / scales[c]``.
     scales : int64 array, shape (dW,)
@@ -57,7 +56,7 @@ def product_weights(union: FaultTolerantScheme) -> IntArray:
 def least_growth_row(
     union: FaultTolerantScheme, output: int, lost: Iterable[int] = ()
 ) -> tuple[IntArray, int] | None:
-    """Return the row of least growth for one output, exactly.
+    """Find the row of least growth for one output, exactly.
 
     Parameters
     ----------
@@ -65,7 +64,7 @@ def least_growth_row(
     output : int
         Coordinate of the third factor.
     lost : product indices
-        Where the row has to vanish.
+        The products at which the row is zero.
 
     Returns
     -------
@@ -96,7 +95,7 @@ def least_growth_row(
             exact_row = np.zeros(n, dtype=np.int64)
             exact_row[support] = found[0][0]
             return exact_row, int(found[1][0])
-    keep = np.setdiff1d(np.arange(n), gone)  # no optimum: infeasible, or badly conditioned
+    keep = np.setdiff1d(np.arange(n), gone)  # no optimum: infeasible or badly conditioned
     found = exact.combination(union.products[keep], union.targets[[output]])
     if found is None:
         return None
@@ -106,7 +105,7 @@ def least_growth_row(
 
 
 def decoder(union: FaultTolerantScheme, lost: Iterable[int] = ()) -> Decoder:
-    """Return the decoder of least growth without the lost products, verified.
+    """Return the verified decoder of least growth without the lost products.
 
     Raises
     ------
@@ -125,14 +124,13 @@ def decoder(union: FaultTolerantScheme, lost: Iterable[int] = ()) -> Decoder:
         scales.append(found[1])
     matrix = np.stack(rows)
     union.prove_decoder(matrix, scales, gone)
-    return Decoder(gone, matrix, np.array(scales, dtype=np.int64), _growth(union, matrix, scales))
+    denominators = np.array(scales, dtype=np.int64)
+    growth = float((np.abs(matrix) @ product_weights(union) / denominators).max())
+    return Decoder(gone, matrix, denominators, growth)
 
 
 def worst_growth(union: FaultTolerantScheme, losses: int) -> float:
-    """Return the largest least growth over the decodable patterns of exactly that many losses.
-
-    Rows are shared: a row computed for fewer losses serves every pattern its support avoids.
-    """
+    """Return the largest least growth over the decodable patterns of exactly `losses` losses."""
     book = RowBook(union)
     worst = 0.0
     for lost in itertools.combinations(range(union.workers), losses):
@@ -143,10 +141,10 @@ def worst_growth(union: FaultTolerantScheme, losses: int) -> float:
 
 
 class RowBook:
-    """Least-growth rows of a union, each computed once and shared by the patterns it serves.
+    """The rows of least growth of a union; each is computed once for all patterns that use it.
 
-    If a row is best for a lost set E and vanishes at r as well, it is best for E with r. So only
-    losses within the support of the best row so far need a new programme.
+    A row that is best for a lost set E and zero at r is also best for E and r. Only losses in the
+    support of the best row therefore need a new programme.
     """
 
     def __init__(self, union: FaultTolerantScheme) -> None:
@@ -175,7 +173,7 @@ class RowBook:
         return float((np.abs(row[0]) * self._weights).sum() / row[1])
 
     def fill(self, output: int, losses: int) -> None:
-        """Compute the rows that any `losses` lost products can ask for."""
+        """Compute the rows for all sets of up to `losses` lost products."""
         self._descend(output, (), losses)
 
     def rows(self, output: int) -> list[tuple[IntArray, int]]:
@@ -196,12 +194,3 @@ class RowBook:
         for r in np.flatnonzero(found[0]).tolist():
             if (output, frozenset((*lost, r))) not in self._rows:
                 self._descend(output, (*lost, r), left - 1)
-
-
-def _growth(union: FaultTolerantScheme, rows: IntArray, scales: Iterable[int]) -> float:
-    weights = product_weights(union)
-    per_output = (np.abs(rows) * weights).sum(axis=1)
-    return max(
-        (float(total) / scale for total, scale in zip(per_output.tolist(), scales, strict=True)),
-        default=math.nan,
-    )

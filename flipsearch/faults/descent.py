@@ -1,11 +1,11 @@
 # mypy: allow-untyped-defs
-"""Free codes by coordinate descent: drop a product, score every candidate, take the best.
+"""Find free codes by coordinate descent: drop a product and replace it by the best candidate.
 
-Let one product be dropped. An undecodable set E of the others becomes decodable with candidate x
-only if the targets' deficit over the survivors' span S is one, and then exactly when x lies in
-T + S and not in S. Two random linear forms, one vanishing on T + S and one on S, decide that for
-all candidates in one pass, up to an error probability of about 2^-31 each: good enough to choose
-by, since what is chosen is certified exactly afterwards.
+Let one product be dropped, and let E be an undecodable set of the others whose survivors span S.
+With the targets' span T, a candidate x makes E decodable exactly if dim (T + S) = dim S + 1 and x
+lies in T + S but not in S. Two random linear forms, one that vanishes on T + S and one on S,
+decide this for all candidates in one pass, with an error probability of about 2^-31 each. This
+suffices to choose a candidate; the code is certified exactly afterwards.
 
 Invariant: the same seed and arguments give the same codes.
 """
@@ -29,7 +29,7 @@ _BEFORE_THE_FIRST, _AFTER_THE_LAST = -1, -2
 
 
 def ternary_vectors(length: int, most_nonzeros: int | None = None) -> IntArray:
-    """Return the nonzero ternary vectors up to sign, with at most that many nonzero entries."""
+    """Return the nonzero ternary vectors up to sign, with at most `most_nonzeros` nonzeros."""
     most = length if most_nonzeros is None else most_nonzeros
     rows = []
     for size in range(1, most + 1):
@@ -45,9 +45,9 @@ def ternary_vectors(length: int, most_nonzeros: int | None = None) -> IntArray:
 
 @dataclass(frozen=True)
 class Code:
-    """Products found by the descent and the score they were chosen by.
+    """Products found by the descent, with their score.
 
-    `score` is the sum of p^k (1-p)^(n-k) over the undecodable sets of up to `depth` losses.
+    `score` is the sum of p^k (1-p)^(n-k) over the undecodable sets of k <= `depth` losses.
     """
 
     u: IntArray
@@ -61,15 +61,15 @@ class Descent:
     Parameters
     ----------
     format_ : Format
-        What is computed.
+        The format to compute.
     left, right : int64 arrays, shapes (Pu, dU), (Pv, dV)
-        Factors of the candidates: all Pu Pv products are tried at each step.
+        Factors of the candidates; each step tries all Pu Pv products.
     p : float
-        Loss probability in the objective; small values favour a larger kmin.
+        Probability of a loss in the score; small values favour a larger kmin.
     depth : int
-        Sets of up to this many losses are looked at.
+        Largest number of losses in the score.
     seed : int
-        Of all random choices.
+        Seed of all random choices.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Descent:
         self._prime = np.uint64(primes(1)[0])
 
     def step(self, u: IntArray, v: IntArray, drop: int) -> Code:
-        """Return the code with product `drop` replaced by the best candidate, ties at random."""
+        """Replace product `drop` by the best candidate; equal ones are drawn at random."""
         keep = np.arange(len(u)) != drop
         products = (u[keep][:, :, None] * v[keep][:, None, :]).reshape(len(u) - 1, -1)
         n = len(u)
@@ -129,17 +129,17 @@ class Descent:
         return Code(new_u, new_v, float(constant - best))
 
     def run(self, u: IntArray, v: IntArray, *, fixed: int = 0, kick: int = 3) -> Iterator[Code]:
-        """Yield the code after each step, for ever: descend, and kick where no step helps.
+        """Yield the code after each step, without end: descend, and kick at a local minimum.
 
         Parameters
         ----------
         u, v : int64 arrays, shapes (n, dU), (n, dV)
-            Where to start; the products must span the targets.
+            The code to start from; its products must span the targets.
         fixed : int
             The first `fixed` products stay.
         kick : int
-            At a local minimum up to this many products are replaced at random candidates, from
-            the best code so far or, now and then, from the present one.
+            Largest number of products that a kick replaces by random candidates. It starts from
+            the best code, or once in ten times from the present one.
         """
         n = len(u)
         best = present = Code(u, v, np.inf)
@@ -186,7 +186,7 @@ def _annihilator(matrix, pivots, randoms, p):
 
 @njit
 def _next_set(size, chosen, lost):
-    """Make `chosen` the next set, depth first in index order; return its size."""
+    """Advance `chosen` to the next set, depth first in index order; return its size."""
     if size == _BEFORE_THE_FIRST:
         return 0
     following = chosen[size - 1] + 1 if size > 0 else 0
@@ -207,11 +207,11 @@ def _next_set(size, chosen, lost):
 
 @njit
 def _score(products, targets, left, right, weights, p, randoms, gains, chosen, lost, place, steps):
-    """Add to gains[i, j] what candidate (i, j) repairs; return the score without any candidate.
+    """Add the weight that candidate (i, j) repairs to gains[i, j]; return the score without it.
 
-    The score without one counts each undecodable E of the others once as it is and once with the
-    new product lost as well. Both are of the next `steps` sets; ``place[0]`` is the size of the
-    last one.
+    The score without a candidate counts each undecodable set E of the others once as it is and
+    once with the new product lost too. Both sums run over the next `steps` sets. ``place[0]`` is
+    the size of the last set.
     """
     m, width = products.shape
     t = len(targets)

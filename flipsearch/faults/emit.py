@@ -1,12 +1,12 @@
-"""A fault-tolerant scheme as one readable, standalone Python module.
+"""Write a fault-tolerant scheme as one readable, standalone Python module.
 
 The module holds the products, the parity checks and the decoders of least growth as integers, and
-the sources of `flipsearch.faults.runtime`; it needs numpy alone, and Ray where it is asked for.
+the sources of `flipsearch.faults.runtime`. It needs only numpy, and Ray if the user chooses it.
 
-Invariant: every number written comes from a verified scheme, and every decoder has been verified
-against the Brent equations before it is written; the module can prove itself again (`prove()`).
-Names are made from sizes and digests; the text is parsed again and refused unless all of its
-statements, imports and names are on an allow-list.
+Invariant: every number comes from a verified scheme, and every decoder is verified against the
+Brent equations before it is written. The module can prove itself again (`prove()`). Names are made
+from sizes and digests. The text is parsed again and refused unless all of its statements, imports
+and names are on an allow-list.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ALLOWED_IMPORTS = {
     "typing", "weakref",
 }  # fmt: skip
 _PROGRAMMES = 4_000
-"""About how many linear programmes are solved when a module is written."""
+"""Approximate number of linear programmes to solve for a module."""
 
 _HEADER = '''"""{title}
 
@@ -55,7 +55,7 @@ Growth of rounding errors in decoding, with nothing lost: {growth:g}.
     c = matmul(a, b, executor="ray")           # on Ray tasks without retries
 
 `prove()` checks all relations and decoders of this file against the definition, exactly.
-The process that calls holds A, B and C: its loss is the one loss that nothing here survives.
+The calling process holds A, B and C: nothing here survives its loss.
 """
 '''
 
@@ -103,18 +103,18 @@ def emit_fault_tolerant_kernel(
     Parameters
     ----------
     union : FaultTolerantScheme
-        Of a general format.
+        A union of a general format.
     losses : int, optional
-        Decoders of least growth are written for every pattern of up to that many lost products;
-        others are solved when needed, exactly, with growth reduced but not always least. By
-        default kmin - 1 for small unions, fewer for large ones.
+        Decoders of least growth are written for every pattern of up to `losses` lost products. The
+        module solves other decoders exactly when it needs them; their growth is reduced but not
+        always least. By default kmin - 1 for small unions, fewer for large ones.
     module : str
         The module's name, for the usage lines in its header.
 
     Raises
     ------
     UsageError
-        The format is structured, or `module` is no module's name.
+        The format is structured, or `module` is no name of a module.
     """
     if not module.isidentifier():
         raise UsageError(f"{module!r} is no name of a module: call it something like mm")
@@ -155,8 +155,8 @@ def write_fault_tolerant_kernel(
     Raises
     ------
     UsageError
-        The format is structured, or the file name is no Python module's, or is in a folder that
-        does not exist.
+        The format is structured, the file name is no name of a module, or its folder does not
+        exist.
     """
     target = module_path(path)
     source = emit_fault_tolerant_kernel(union, losses=losses, module=target.stem)
@@ -169,7 +169,7 @@ Rows = list[tuple[IntArray, int]]
 
 
 def _decoders(union: FaultTolerantScheme, losses: int) -> tuple[list[Rows], float]:
-    """Return the verified rows of each block of C, row-major, and the growth with nothing lost."""
+    """Return the verified rows of each block of C, row-major, and the growth without losses."""
     book = RowBook(union)
     found = []
     for output in range(union.format.dimensions[2]):

@@ -1,10 +1,10 @@
-"""The orbit of Strassen's scheme under changes of basis, as sets of products.
+"""Enumerate the orbit of Strassen's scheme under changes of basis, as sets of products.
 
-Every 2x2x2 scheme of rank 7 over Q is in it (de Groote 1978): for invertible X, Y, Z the products
-of X A Y^-1 and Y B Z^-1 recombine to X C Z^-1. Larger formats are varied by
-`flipsearch.transform.random_sandwich`.
+Every 2x2x2 scheme of rank 7 over Q is in this orbit (de Groote 1978): for invertible X, Y, Z the
+products of X A Y^-1 and Y B Z^-1 recombine to X C Z^-1. For larger formats
+`flipsearch.transform.random_sandwich` draws members of an orbit.
 
-Invariant: coefficients are integers without a common factor in each factor of a product.
+Invariant: each factor of a product has coprime integer coefficients.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from flipsearch.kernels.builtin import strassen
-from flipsearch.rings import IntArray
+from flipsearch.rings import IntArray, Ring
+from flipsearch.scheme import normal_rows
 
 
 def two_by_two_orbit(largest: int = 1) -> Iterator[tuple[IntArray, IntArray]]:
     """Yield each distinct set of products in Strassen's orbit with coefficients up to `largest`.
 
-    X, Y, Z run over the invertible 2x2 matrices with entries up to `largest`, up to sign; a set
-    of products counts once, whatever the order. 640 sets are ternary.
+    X, Y, Z run over the invertible 2x2 matrices with entries up to `largest`, up to sign. A set of
+    products is yielded once, in one of its orders. 640 sets are ternary.
     """
     scheme = strassen()
     cube = _invertible(largest)
@@ -49,10 +50,7 @@ def two_by_two_orbit(largest: int = 1) -> Iterator[tuple[IntArray, IntArray]]:
 
 def _distinct(factors: IntArray, largest: int) -> tuple[IntArray, IntArray]:
     """Return the distinct primitive seven factors within bounds, and the same plus `largest`."""
-    rows = factors.reshape(-1, 4)
-    rows = rows // np.maximum(np.gcd.reduce(rows, axis=1), 1)[:, None]
-    first = (rows != 0).argmax(axis=1)
-    rows = (rows * np.sign(rows[np.arange(len(rows)), first])[:, None]).reshape(-1, 7, 4)
+    rows = normal_rows(factors.reshape(-1, 4), Ring.Z)[1].reshape(-1, 7, 4)
     found = np.unique(rows[np.abs(rows).max(axis=(1, 2)) <= largest], axis=0)
     return found, found + largest
 
@@ -68,6 +66,6 @@ def _invertible(largest: int) -> IntArray:
 
 
 def _adjugates(matrices: IntArray) -> IntArray:
-    """Return the adjugates of 2x2 matrices: the inverses times the determinants."""
+    """Return the adjugates of 2x2 matrices, which are inverses times determinants."""
     (a, b), (c, d) = matrices.transpose(1, 2, 0)
     return np.stack([d, -b, -c, a], axis=1).reshape(-1, 2, 2)

@@ -1,9 +1,9 @@
-"""Parity products (PSMMs): further products that repair a union's fatal sets.
+"""Add parity products (PSMMs), which repair fatal sets of a union.
 
-One product is chosen by trying all candidates, two by trying all pairs: two may repair together
-a set that neither repairs alone. More are sought by descent with the union held fixed.
+For one product all candidates are tried. For two all pairs are tried, because two products may
+repair a set that neither repairs alone. For more a descent searches with the union held fixed.
 
-Invariant: (FC(kmin), FC(kmin + 1), FC(kmin + 2)) is minimised in lexicographic order; the caller
+Invariant: (FC(kmin), FC(kmin + 1), FC(kmin + 2)) is minimised in lexicographic order. The caller
 certifies the result.
 """
 
@@ -29,17 +29,17 @@ def with_parities(
     steps: int = 200,
     seed: int = 0,
 ) -> FaultTolerantScheme:
-    """Return the union with the `count` parity products that lower its failure most.
+    """Add the `count` parity products that lower the probability of failure most.
 
     Parameters
     ----------
     union : FaultTolerantScheme
     count : int
-        1 and 2 are exhaustive over the candidates; more are searched in `steps` steps.
+        For 1 and 2 all candidates are tried; for more the descent takes `steps` steps.
     left, right : int64 arrays, shapes (Pu, dU), (Pv, dV)
         Factors of the candidates.
     steps, seed : int
-        Of the descent for more than two.
+        Number of steps and seed of the descent.
     """
     n, kmin = union.workers, union.certificate().kmin
     u = np.vstack([union.u, np.repeat(left[:1], count, axis=0)])

@@ -1,13 +1,14 @@
 # mypy: allow-untyped-defs
-"""Counting the erasure patterns that cannot be decoded, exactly.
+"""Count the erasure patterns that cannot be decoded, exactly.
 
-With parity checks H and one decoder D0, a set E of lost products is undecodable exactly when
-rank [H; D0] restricted to E exceeds rank H restricted to E. The subsets are walked depth first,
-one elimination step a subset, and all supersets of an undecodable subset are counted at once.
+With parity checks H and one decoder D0, a set E of lost products is undecodable exactly if the
+rank of [H; D0] restricted to E exceeds the rank of H restricted to E. The walk visits the subsets
+depth first with one elimination step a subset. It counts all supersets of an undecodable subset at
+once.
 
-Invariant: the counts are those over Q. Ranks are taken modulo several primes whose product
-exceeds every minor that can occur (Hadamard's bound): a minor that is not zero is then not zero
-modulo one of them, so that the largest rank found is the rank over Q.
+Invariant: the counts are exact over Q. Ranks are computed modulo several primes whose product
+exceeds every possible minor (Hadamard's bound). A nonzero minor is then nonzero modulo one of the
+primes, and the largest of the ranks is the rank over Q.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from flipsearch.algebra.exact import primes, residues
 from flipsearch.algebra.jit import njit
 from flipsearch.rings import IntArray
 
-_PREFIXES = 4096  # undecodable sets that a walk hands over at a time
+_PREFIXES = 4096  # undecodable sets that a walk returns at a time
 
 
 def fatal_counts(checks: IntArray, decoder: IntArray, largest: int | None = None) -> list[int]:
-    """Return FC(0..largest): how many sets of k lost products cannot be decoded, exactly.
+    """Return FC(0..largest): the numbers of undecodable sets of k lost products, exactly.
 
     Parameters
     ----------
     checks : int64 array, shape (n - rank, n)
         Parity checks H, a basis of the relations between the products.
     decoder : int64 array, shape (targets, n)
-        One decoder D0, each row times any nonzero integer.
+        One decoder D0; each row may be multiplied by any nonzero integer.
     largest : int, optional
-        Largest size counted; n by default (2^n subsets at worst: up to n = 25 or so).
+        Largest size k; by default n, which is feasible up to n = 25 or so (2^n subsets).
 
     Raises
     ------
@@ -47,7 +48,7 @@ def fatal_counts(checks: IntArray, decoder: IntArray, largest: int | None = None
     walk = _Walk(checks, decoder, largest)
     in_pieces(walk.go_on)
     counts = [0] * (largest + 1)
-    for size, left in np.argwhere(walk.ends).tolist():  # `left` products come after the set's last
+    for size, left in np.argwhere(walk.ends).tolist():  # `left` products follow the set's last
         for more in range(min(left, largest - size) + 1):
             counts[size + more] += int(walk.ends[size, left]) * math.comb(left, more)
     return counts
@@ -56,7 +57,7 @@ def fatal_counts(checks: IntArray, decoder: IntArray, largest: int | None = None
 def fatal_patterns(checks: IntArray, decoder: IntArray, size: int) -> list[tuple[int, ...]]:
     """Return the undecodable sets of exactly `size` lost products, sorted.
 
-    Parameters, exactness and errors are those of `fatal_counts`.
+    Parameters and errors are those of `fatal_counts`.
     """
     n = checks.shape[1]
     walk = _Walk(checks, decoder, size, _PREFIXES)
@@ -75,7 +76,7 @@ def fatal_patterns(checks: IntArray, decoder: IntArray, size: int) -> list[tuple
 
 
 class _Walk:
-    """A walk over the sets of up to `largest` lost products that can stop and go on.
+    """A walk over the sets of up to `largest` lost products, which can be interrupted.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ class _Walk:
     largest : int
         Size of the largest sets.
     prefixes : int
-        How many undecodable sets `go_on` may put down before it returns; 0 to count only.
+        Number of undecodable sets after which `go_on` returns; 0 to count only.
     """
 
     def __init__(
@@ -100,15 +101,15 @@ class _Walk:
         self._basis = np.zeros((len(self._moduli), n + 1, rows), dtype=np.uint64)
         self._pivot = np.full((len(self._moduli), n + 1), -1, dtype=np.int64)
         self._chosen = np.full(n + 1, -1, dtype=np.int64)
-        self.place = np.zeros(2, dtype=np.int64)  # depth, and how many prefixes are put down
+        self.place = np.zeros(2, dtype=np.int64)  # depth, number of prefixes
         self.ends = np.zeros((largest + 1, n), dtype=np.int64)
         self.prefixes = np.empty((prefixes, largest), dtype=np.int64)
 
     def go_on(self, steps: int) -> bool:
-        """Look at up to `steps` more sets; return whether any are left.
+        """Visit up to `steps` more sets; return whether any are left.
 
-        ``ends[k, m]`` counts the undecodable sets of size k with m products after their last
-        one, of which no smaller prefix is undecodable; `prefixes` holds the last ones.
+        ``ends[k, m]`` counts the undecodable sets of size k whose proper prefixes are decodable
+        and whose last product is followed by m others. `prefixes` holds the sets of this call.
         """
         self.place[1] = 0
         more: bool = _walk(
@@ -128,9 +129,10 @@ class _Walk:
 
 
 def number_of_primes(matrix: IntArray, largest: int) -> int:
-    """Return how many 31-bit primes exceed, multiplied, every minor of up to `largest` columns.
+    """Return the number of 31-bit primes whose product exceeds every minor of `largest` columns.
 
-    Hadamard: a minor is at most the product of its columns' Euclidean norms, and of its rows'.
+    By Hadamard's bound a minor is at most the product of the Euclidean norms of its columns, and
+    of its rows.
     """
     order = min(largest, *matrix.shape)
     squares = []
@@ -143,10 +145,10 @@ def number_of_primes(matrix: IntArray, largest: int) -> int:
 
 @njit
 def _push(columns, moduli, heads, basis, pivot, depth, item):
-    """Reduce column `item` by the basis of the depths below; return whether E is undecodable.
+    """Reduce column `item` by the basis of smaller depths; return whether E is undecodable.
 
-    ``pivot[q, depth]`` is the pivot row of what is left of the column modulo the q-th prime, -1
-    if nothing is left; rows below `heads` belong to the checks.
+    ``pivot[q, depth]`` is the pivot row of the reduced column modulo the q-th prime, or -1 if it
+    is zero. Rows below `heads` belong to the checks.
     """
     rows = columns.shape[2]
     best_checks = 0

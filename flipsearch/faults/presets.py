@@ -1,11 +1,11 @@
-"""Fault-tolerant schemes as readable text, and the ones shipped with the program.
+"""Read and write fault-tolerant schemes as readable text, and list the shipped ones.
 
-A file is a scheme in the readable form (`flipsearch.files.native`): the n products with one
-decoder as third factor, zero where that decoder does not use a product. The header says how many
-workers it takes and how many losses it survives. That claim is proved again on reading. The
-catalogue takes these files in like any other scheme, header and all.
+A file is a scheme in the readable form (`flipsearch.files.native`). Its terms are the n products,
+with one decoder as third factor; this factor is zero at a product that the decoder does not use.
+The header claims the number of workers and the number of losses that they survive. The claim is
+proved again on reading. The catalogue stores these files like any other scheme, with the header.
 
-Invariant: a union that is read spans its target, and its header does not claim too much.
+Invariant: a union that is read spans its target and survives the losses that its header claims.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FOLDER = "faults"
 
 
 def header(union: FaultTolerantScheme) -> dict[str, str]:
-    """Return the header of a union's file and of its catalogue entry."""
+    """Return the header of a union's file and of its entry in the catalogue."""
     certificate = union.certificate()
     more = "" if certificate.is_complete else " ..."
     return {
@@ -46,14 +46,14 @@ def read_union(path: str | Path) -> FaultTolerantScheme:
     Raises
     ------
     FormatError
-        The file is no scheme, or claims to survive more than it does.
+        The file is no scheme, or its union survives fewer losses than it claims.
     """
     scheme, said = read_native(path)
     return restored(scheme, said, str(path))
 
 
 def restored(scheme: Scheme, said: Mapping[str, str], where: str) -> FaultTolerantScheme:
-    """Return the union of a stored scheme and its header, the claim proved again."""
+    """Return the union of a stored scheme and its header, after proving its claim again."""
     origin = tuple(part for part in said.get("origin", "").split(", ") if part)
     union = FaultTolerantScheme(
         scheme.format,
@@ -64,12 +64,12 @@ def restored(scheme: Scheme, said: Mapping[str, str], where: str) -> FaultTolera
     )
     claim = said.get("survives", "0")
     if not claim.isdecimal() or union.certificate(int(claim[:4])).survives < int(claim[:4]):
-        raise FormatError(f"{where}: says it survives {claim[:20]} lost workers, and does not")
+        raise FormatError(f"{where}: it claims to survive {claim[:20]} lost workers but does not")
     return union
 
 
 def is_union(said: Mapping[str, str]) -> bool:
-    """Whether a scheme file's header is that of a union."""
+    """Return whether the header of a scheme file belongs to a union."""
     return "survives" in said
 
 
@@ -82,14 +82,14 @@ def preset_folder() -> Path | None:
 
 
 def presets(format_: Format | None = None, survive: int = 0) -> list[FaultTolerantScheme]:
-    """Return the shipped unions for a format that survive so many losses, fewest workers first.
+    """Return the shipped unions that survive a number of losses, fewest workers first.
 
     Parameters
     ----------
     format_ : Format, optional
-        All formats by default.
+        The format of the unions; by default all formats.
     survive : int
-        Any so many lost workers.
+        Number of lost workers that each union survives.
     """
     folder = preset_folder()
     paths = sorted(folder.glob("*.txt")) if folder is not None else []

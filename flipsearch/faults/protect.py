@@ -1,13 +1,13 @@
 """Find a union that survives any F losses.
 
-Four searches share the time. The first adds checksums with ever larger vectors to a scheme, the
-second joins a scheme with partners from its orbit, the third spends spare workers on parity
-products, and the last improves free codes of small formats by coordinate descent. The aim is the
-fewest workers, or, where the number of workers is given, the least probability of failure among
-the unions that survive F.
+Four searches share the time. The first adds checksums with growing vectors to a scheme. The
+second joins a scheme with partners from its orbit. The third uses spare workers for parity
+products. The last improves free codes of small formats by coordinate descent. The aim is the
+fewest workers or, for a given number of workers, the least probability of failure among the unions
+that survive F losses.
 
-Invariant: a union that is returned survives its claim, by its exact certificate; the same seed
-and enough time give the same candidates.
+Invariant: a returned union survives F losses by its exact certificate. The same seed and enough
+time give the same candidates.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from flipsearch.scheme import Scheme
 from flipsearch.transform import random_sandwich
 
 Present = Callable[[], tuple[FaultTolerantScheme | None, bool]]
-"""Returns the best union so far, and whether it meets the demand."""
+"""Returns the best union until now, and whether it meets the demand."""
 LARGEST_POOL = 20_000
-LARGEST_COMPLETE_SEARCH = 20  # workers up to which every candidate's certificate is complete
+LARGEST_COMPLETE_SEARCH = 20  # most workers for which every candidate's certificate is complete
 _P = 0.05
 
 
@@ -50,9 +50,9 @@ class Found:
     ----------
     union : FaultTolerantScheme
     tried : dict
-        How many candidates each search looked at; empty for a shipped union.
+        Number of candidates of each search; empty for a shipped union.
     seconds : float
-        Time spent.
+        Duration of the search.
     interrupted : bool
         Whether Ctrl-C ended the search.
     """
@@ -64,11 +64,11 @@ class Found:
 
 
 def merit(union: FaultTolerantScheme, survive: int, workers: int | None) -> tuple[float, ...]:
-    """Return the objective, to be minimised in lexicographic order.
+    """Return the objective, which the search minimises in lexicographic order.
 
-    First comes the number of losses and workers by which the demand is missed. Then the number of
-    workers, or P_fail(0.05) where their number is given; then P_fail, then the sum of all
-    absolute coefficients.
+    The first entry is the number of losses and workers by which the demand is missed. The second
+    is the number of workers, or P_fail(0.05) for a given number. P_fail and the sum of all
+    absolute coefficients follow.
     """
     if union.workers <= LARGEST_COMPLETE_SEARCH:
         certificate = union.certificate()
@@ -102,34 +102,34 @@ def protect(
 ) -> Found:
     """Find products for a format that survive any `survive` lost workers.
 
-    A shipped union that meets the demand is returned at once. Ctrl-C ends the search with the
-    best union so far, if it meets the demand.
+    A shipped union that meets the demand is returned at once. Ctrl-C ends the search and returns
+    the best union if it meets the demand.
 
     Parameters
     ----------
     format_ : MatrixProduct
-        General.
+        A general format.
     survive : int
-        F, at least 1.
+        F, the number of losses, at least 1.
     bases : (label, scheme) pairs
         Schemes of the format to start from, over ZT, Z or Q.
     workers : int, optional
-        At most so many; all of them may be used to lower P_fail.
+        Largest number of workers; all of them may be used to lower P_fail.
     budget : float
-        Seconds.
+        Seconds to search.
     seed : int
-        Of all random choices.
+        Seed of all random choices.
     use_presets : bool
-        Take a shipped union if one meets the demand, and start from the others.
+        Whether a shipped union may be returned, and others may be starting points.
     progress : callable, optional
-        Told of each improvement in one line.
+        Is given a line of text for each improvement.
 
     Raises
     ------
     UsageError
         F is not positive.
     NotFoundError
-        Nothing within `workers` was found; the message says the best there is.
+        No union with at most `workers` workers was found; the message names the best union.
     """
     if survive < 1:
         raise UsageError("--survive takes the number of lost workers to survive, 1 or more")
@@ -194,7 +194,7 @@ def _nothing(
     latest: int,
     budget: float,
 ) -> str:
-    """Return the message for a search that ended without a union that meets the demand."""
+    """Return the message of a search without a union that meets the demand."""
     if best is None and not latest:
         return (
             f"{budget:.3g} s do not suffice to make a union of {format_}: give a longer --budget"
@@ -222,7 +222,7 @@ def _checksums(
     workers: int | None,
     generator: np.random.Generator,
 ) -> Iterator[FaultTolerantScheme | None]:
-    """Add `survive` checksums, and more while the workers last, with ever larger vectors."""
+    """Add `survive` checksums, or more if there are workers for them, with growing vectors."""
     counts = [survive]
     if workers is not None:
         rank = min(scheme.rank for _, scheme in bases)
@@ -244,7 +244,7 @@ def _partners(
     workers: int | None,
     generator: np.random.Generator,
 ) -> Iterator[FaultTolerantScheme | None]:
-    """Join each base with members of its orbit, if there are workers for two schemes."""
+    """Join the first base with members of its orbit, if there are workers for two schemes."""
     label, scheme = bases[0]
     if workers is not None and 2 * scheme.rank > workers:
         return
@@ -261,7 +261,7 @@ def _partners(
 def _parities(
     format_: MatrixProduct, present: Present, workers: int | None
 ) -> Iterator[FaultTolerantScheme | None]:
-    """Spend the workers that the best union leaves on parity products, up to two at a time."""
+    """Use the workers that the best union leaves for parity products, up to two at a time."""
     union, _ = present()
     pool = _pool(format_) if workers is not None else None
     if workers is None or pool is None or union is None:
@@ -272,9 +272,10 @@ def _parities(
 
 
 def _pool(format_: MatrixProduct) -> tuple[IntArray, IntArray] | None:
-    """Ternary factors of all candidates of a free code, or None for formats too large.
+    """Return the ternary factors of all candidates of a free code, or None for large formats.
 
-    As many nonzero entries a factor are allowed as keep the pool within `LARGEST_POOL`.
+    The number of nonzeros in a factor is the largest for which the pool stays within
+    `LARGEST_POOL`.
     """
     sizes = format_.dimensions[:2]
     for most in range(max(sizes), 1, -1):
@@ -296,7 +297,7 @@ def _free(
     workers: int | None,
     seed: int,
 ) -> Iterator[FaultTolerantScheme | None]:
-    """Descend on free ternary codes, one worker fewer whenever that many suffice."""
+    """Descend on free ternary codes; take one worker fewer after each success."""
     pool = _pool(format_)
     if pool is None:
         return
@@ -335,7 +336,7 @@ def _free(
 def _start(
     scheme: Scheme, size: int, pool: tuple[IntArray, IntArray], generator: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    """Return the scheme's products and random candidates, `size` in all."""
+    """Return `size` products: those of the scheme, and random candidates."""
     more = size - scheme.rank
     left, right = pool
     u = np.concatenate([scheme.u, left[generator.integers(len(left), size=more)]])
@@ -346,18 +347,18 @@ def _start(
 def find_union(
     format_: MatrixProduct, survive: int, address: str | None = None, budget: float = 20.0
 ) -> FaultTolerantScheme:
-    """Return a union that survives any `survive` losses: a shipped one, else one searched for.
+    """Return a shipped union that survives any `survive` losses, or else search for one.
 
     Parameters
     ----------
     format_ : MatrixProduct
-        General.
+        A general format.
     survive : int
-        F, at least 1.
+        F, the number of losses, at least 1.
     address : str, optional
-        The catalogue, for the scheme to start from.
+        The catalogue with the scheme to start from.
     budget : float
-        Seconds of search where nothing shipped will do.
+        Seconds to search if there is no shipped union.
     """
     if shipped := presets(format_, survive) if survive >= 1 else []:
         return shipped[0]

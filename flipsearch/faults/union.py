@@ -1,14 +1,14 @@
-"""FaultTolerantScheme: products of which some may be lost, as an immutable value.
+"""Hold products of which some may be lost, as an immutable value with an exact certificate.
 
 n workers compute the products (u_r . A)(v_r . B). The entries of the output must lie in the span
-of the products that survive. Products come from several schemes (a union), from parity products
-added to them, or from a free code; here they are just rows of two integer matrices.
+of the products that survive. Products come from several schemes (a union), from added parity
+products, or from a free code. Here they are rows of two integer matrices.
 
-Invariant: a `FaultTolerantScheme` spans its format's target with no worker lost, by a decoder that
-is verified as a scheme, against the Brent equations, when the value is made. Everything derived
-from it (relations, certificate, decoders) is exact.
+Invariant: a `FaultTolerantScheme` without losses spans its format's target. Its decoder is
+verified as a scheme against the Brent equations when the value is made. Relations, certificate and
+decoders are exact.
 
-The idea of uniting two different schemes is Güney and Arslan's (arXiv 2210.04441).
+The idea of uniting two different schemes is due to Güney and Arslan (arXiv 2210.04441).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
 from flipsearch.faults.patterns import fatal_counts, fatal_patterns
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import Scheme
+from flipsearch.scheme import Scheme, normal_rows
 from flipsearch.verify import verify
 
 LARGEST_ENUMERATION = 1 << 22
@@ -36,15 +36,15 @@ LARGEST_COMPLETE = 24
 
 @dataclass(frozen=True)
 class Certificate:
-    """How many erasure patterns are fatal, exactly.
+    """The exact numbers of fatal erasure patterns.
 
     Parameters
     ----------
     workers : int
-        n.
+        n, the number of workers.
     counts : tuple of int
-        FC(0), FC(1), ...: undecodable sets of that many lost products. Shorter than n + 1 where
-        the larger sets were not enumerated.
+        FC(0), FC(1), ...: the number of undecodable sets of k lost products. Shorter than n + 1 if
+        larger sets were not enumerated.
     """
 
     workers: int
@@ -59,31 +59,31 @@ class Certificate:
     def kmin(self) -> int:
         """The smallest number of losses that can be fatal.
 
-        Where no enumerated size has a fatal set this is a lower bound.
+        It is a lower bound if no enumerated size has a fatal set.
         """
         return next((k for k, count in enumerate(self.counts) if count), len(self.counts))
 
     @property
     def survives(self) -> int:
-        """How many lost workers are survived whichever they are: kmin - 1."""
+        """The number of losses that are always survived: kmin - 1."""
         return self.kmin - 1
 
     @property
     def detects(self) -> int:
-        """How many silently wrong workers are noticed: kmin - 1."""
+        """The number of silently wrong workers that are always detected: kmin - 1."""
         return self.kmin - 1
 
     @property
     def corrects(self) -> int:
-        """How many silently wrong workers are corrected without a check: floor((kmin - 1)/2)."""
+        """The number of wrong workers that are corrected without a check: floor((kmin - 1)/2)."""
         return (self.kmin - 1) // 2
 
     def failure_bounds(self, p: float) -> tuple[float, float]:
         """Return a lower and an upper bound of the probability that decoding fails.
 
-        Each worker is lost independently with probability `p`: P = sum FC(k) p^k (1-p)^(n-k).
-        The two agree where the certificate is complete; elsewhere the sizes not enumerated count
-        as never and as always fatal.
+        Each worker is lost independently with probability `p`: P = sum FC(k) p^k (1-p)^(n-k). The
+        bounds agree if the certificate is complete. Otherwise the sets of larger sizes count as
+        never fatal in the lower bound and as always fatal in the upper one.
         """
         n = self.workers
         low = sum(c * p**k * (1 - p) ** (n - k) for k, c in enumerate(self.counts))
@@ -91,12 +91,12 @@ class Certificate:
         return low, low + sum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in rest)
 
     def failure_probability(self, p: float) -> float:
-        """Return P_fail(p), from a complete certificate.
+        """Return P_fail(p) for a complete certificate.
 
         Raises
         ------
         UsageError
-            Larger sets were not enumerated: use `failure_bounds`.
+            Larger sets were not enumerated; use `failure_bounds`.
         """
         if not self.is_complete:
             raise UsageError(
@@ -108,19 +108,18 @@ class Certificate:
 
 @dataclass(frozen=True, eq=False)
 class FaultTolerantScheme:
-    """n products that span a format's target, with room for losses.
+    """n products that span a format's target, also after some losses.
 
     Parameters
     ----------
     format : Format
-        What is computed.
+        The format to compute.
     u, v : integer arrays, shapes (n, dU), (n, dV)
         Product r is (u_r . A)(v_r . B).
     origin : tuple of str
-        What each product comes from, for people: ``Strassen``, ``Winograd``, ``parity``; empty
-        for none.
+        The origin of each product, such as ``Strassen``, ``Winograd`` or ``parity``; may be empty.
     name : str
-        A name for people.
+        A name for listings.
 
     Raises
     ------
@@ -147,14 +146,14 @@ class FaultTolerantScheme:
         object.__setattr__(self, "u", shell.u)
         object.__setattr__(self, "v", shell.v)
         if self.origin and len(self.origin) != len(self.u):
-            raise FormatError("origin must say one thing a product")
+            raise FormatError("origin must have one entry for each product")
         if not (self.u.any(axis=1) & self.v.any(axis=1)).all():
-            raise FormatError("a product with a zero factor protects nothing: leave it out")
+            raise FormatError("a product has a zero factor: leave it out")
         verify(self.as_scheme())
 
     @property
     def workers(self) -> int:
-        """n, the number of products."""
+        """The number n of products."""
         return len(self.u)
 
     @cached_property
@@ -188,15 +187,15 @@ class FaultTolerantScheme:
 
     @property
     def decoder(self) -> IntArray:
-        """One decoder D0, each row cleared of denominators; shape (dW, n)."""
+        """One decoder D0, each row times its denominator; shape (dW, n)."""
         return self._decoder[0]
 
     def decoding_scheme(
         self, decoder: IntArray, scales: Iterable[int], lost: Iterable[int] = ()
     ) -> Scheme:
-        """Return the surviving products with a decoder as their third factor, a scheme over Q.
+        """Return the surviving products with a decoder as third factor, as a scheme over Q.
 
-        `flipsearch.verify` proves it, which proves the decoder.
+        A proof of this scheme by `flipsearch.verify` proves the decoder.
 
         Parameters
         ----------
@@ -205,7 +204,7 @@ class FaultTolerantScheme:
         scales : dW positive integers
             Output c is ``decoder[c] . products / scales[c]``.
         lost : product indices
-            Left out of the scheme.
+            The products to leave out.
         """
         keep = np.setdiff1d(np.arange(self.workers), np.fromiter(lost, dtype=np.int64))
         denominators = [int(s) for s in scales]
@@ -226,15 +225,15 @@ class FaultTolerantScheme:
     def prove_decoder(
         self, decoder: IntArray, scales: Iterable[int], lost: Iterable[int] = ()
     ) -> None:
-        """Prove a decoder against the Brent equations, by `flipsearch.verify.verify`.
+        """Prove a decoder against the Brent equations by `flipsearch.verify.verify`.
 
-        Each coefficient becomes a term of its own, with its output's denominator, so that the
-        outputs' denominators need no common one.
+        Each coefficient becomes one term with the denominator of its output. The outputs therefore
+        need no common denominator.
 
         Raises
         ------
         InvalidSchemeError
-            Some equation fails, or the decoder reads a lost product.
+            An equation fails, or the decoder reads a lost product.
         """
         if decoder[:, list(lost)].any():
             raise InvalidSchemeError("the decoder reads a product that is lost")
@@ -248,8 +247,8 @@ class FaultTolerantScheme:
     def as_scheme(self) -> Scheme:
         """Return all n products with the decoder D0 as a scheme over ZT, Z or Q.
 
-        Products that D0 does not use have a zero third factor, so that the scheme's hash covers
-        them; `from_scheme` gets the union back from a catalogue.
+        Products that D0 does not use have a zero third factor, and the scheme's hash covers them.
+        `from_scheme` restores the union from a catalogue.
         """
         scheme = self.decoding_scheme(*self._decoder)
         if (scheme.denominators != 1).any():
@@ -258,10 +257,10 @@ class FaultTolerantScheme:
         return Scheme(self.format, Ring.ZT if ternary else Ring.Z, *scheme.factors)
 
     def certificate(self, largest: int | None = None) -> Certificate:
-        """Return the exact certificate up to sets of `largest` lost products.
+        """Return the exact certificate for sets of up to `largest` lost products.
 
-        By default all of them for up to 24 workers, otherwise as many as about four million sets
-        allow.
+        By default `largest` is n for up to 24 workers; for more, about four million sets are
+        enumerated.
         """
         if largest is None:
             largest = self.workers
@@ -281,7 +280,7 @@ class FaultTolerantScheme:
     def certificate_until_fatal(self, largest: int) -> Certificate:
         """Return the certificate up to the smallest fatal sets, or up to `largest` losses.
 
-        Smaller sets are looked at first, so that a bad union costs little.
+        Smaller sets come first, so a bad union costs little.
         """
         certificate = self.certificate(0)
         for size in range(1, min(largest, self.workers) + 1):
@@ -299,13 +298,13 @@ class FaultTolerantScheme:
         return fatal_patterns(self.relations, self.decoder, size)
 
     def is_decodable(self, lost: Iterable[int]) -> bool:
-        """Whether the outputs lie in the span of the other products; exact."""
+        """Return whether the outputs lie in the span of the other products, exactly."""
         keep = np.setdiff1d(np.arange(self.workers), np.fromiter(lost, dtype=np.int64))
         return exact.combination(self.products[keep], self.targets) is not None
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of the format and the set of products, whatever their order and signs."""
+        """The SHA-256 of the format and the set of products up to order and signs."""
         digest = hashlib.sha256(f"flipsearch fault-tolerant scheme 1\n{self.format}\n".encode())
         digest.update(repr(sorted(product_set(self.u, self.v))).encode())
         return digest.hexdigest()
@@ -315,12 +314,12 @@ class FaultTolerantScheme:
 
 
 def general(format_: Format) -> MatrixProduct:
-    """Return the format if fault-tolerant products can be searched and written for it.
+    """Return the format if it is general, as fault-tolerant products need.
 
     Raises
     ------
     UsageError
-        It is structured, or no matrix product.
+        The format is structured, or no matrix product.
     """
     if not isinstance(format_, MatrixProduct) or not format_.is_general:
         raise UsageError(f"{format_}: only general formats such as 4x4x4 can be protected")
@@ -328,7 +327,7 @@ def general(format_: Format) -> MatrixProduct:
 
 
 def target_forms(format_: Format) -> IntArray:
-    """Return the outputs as vectors over a_i b_j, shape (dW, dU dV)."""
+    """Return the outputs as vectors over a_i b_j; shape (dW, dU dV)."""
     du, dv, dw = format_.dimensions
     forms = np.zeros((dw, du * dv), dtype=np.int64)
     a, b, c, value = format_.target.T
@@ -342,7 +341,7 @@ def union_of(
     labels: Iterable[str] = (),
     name: str = "",
 ) -> FaultTolerantScheme:
-    """Return the union of schemes and of further products (u rows, v rows), in that order."""
+    """Return the union of parts, each a scheme or a pair (u rows, v rows) of products."""
     names = list(labels)
     us, vs, origin = [], [], []
     for i, part in enumerate(parts):
@@ -362,11 +361,6 @@ def from_scheme(scheme: Scheme, name: str = "") -> FaultTolerantScheme:
 
 
 def product_set(u: IntArray, v: IntArray) -> set[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Return the products as pairs of primitive factors, whatever their order and signs."""
-    return {(_normal(x), _normal(y)) for x, y in zip(u.tolist(), v.tolist(), strict=True)}
-
-
-def _normal(row: list[int]) -> tuple[int, ...]:
-    content = math.gcd(*row) or 1
-    leading = next((x for x in row if x), 1)
-    return tuple(x // content if leading > 0 else -x // content for x in row)
+    """Return the products as pairs of primitive factors, up to order and signs."""
+    lines = (normal_rows(factor, Ring.Z)[1].tolist() for factor in (u, v))
+    return {(tuple(x), tuple(y)) for x, y in zip(*lines, strict=True)}

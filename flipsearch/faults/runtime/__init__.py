@@ -1,7 +1,7 @@
-"""The code that an emitted fault-tolerant kernel runs.
+"""Run an emitted fault-tolerant kernel.
 
-These modules need numpy alone (and Ray where it is asked for): `flipsearch.faults.emit` copies
+These modules need only numpy, and Ray if the user chooses it. `flipsearch.faults.emit` copies
 them, in the order of its `_PARTS`, into the standalone module.
 
-Invariant: of flipsearch only siblings and `flipsearch.algebra.cores` are imported here.
+Invariant: modules here import only siblings and `flipsearch.algebra.cores` from flipsearch.
 """

@@ -1,4 +1,4 @@
-"""Is this product right? Freivalds' check of each product, and parity checks between them."""
+"""Detect wrong products by Freivalds' check of each, and by parity checks between them."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ VECTORS = 3  # random vectors of a check of floats
 
 
 def random_reals(generator: Any, length: int, kind: Any) -> Any:
-    """Return the vectors of a check of floats, as columns: entries of random sign in [1/2, 1].
+    """Return the vectors of a check of floats as columns, with entries of random sign in [1/2, 1].
 
-    A row of errors e, of which one entry is c times the tolerance, gives a product e x within
-    the tolerance with probability at most 2/c for each vector: given the other entries, that of x
-    would have to lie in an interval of length 2/c. No errors cancel but by that chance.
+    Let e be a row of errors with one entry of c tolerances. For each vector x the product e x is
+    within the tolerance with probability at most 2/c: given its other entries, one entry of x must
+    lie in an interval of length 2/c. Errors cancel only with this probability.
     """
     sizes = generator.uniform(0.5, 1, (length, VECTORS))
     return (sizes * generator.choice([-1, 1], (length, VECTORS))).astype(kind)
 
 
 class Freivalds:
-    """Checks P_r = S_r T_r by random vectors x: P_r x = sum u_a v_b A_a (B_b x).
+    """Check P_r = S_r T_r with random vectors x, by P_r x = sum u_a v_b A_a (B_b x).
 
-    All A_a (B_b x) are computed once; a product then costs one pass over it.
+    All A_a (B_b x) are computed once. Each product then costs one pass over it.
 
-    Integers are checked without a tolerance. Bounded ones run through float64 BLAS, exactly;
-    others modulo 2^64. The chance to miss a wrong product is below 2^-30, except that an error
-    which is a multiple of a high power of two is missed with a somewhat higher chance where the
-    product itself may wrap.
+    Integers are checked without a tolerance. Bounded integers run exactly through float64 BLAS,
+    others modulo 2^64. A wrong product passes with probability below 2^-30. If the product may
+    wrap, an error that is a multiple of a high power of two passes with a somewhat higher
+    probability.
 
     For floats the tolerance of a row is the worst case of rounding in the worker and here:
     2 (K + p + terms) eps times the norms of the operands, with inner dimension K and p columns.
-    Rounding alone never fails the check. An error of one entry beyond four tolerances always
-    does. A row of errors with an entry of c tolerances passes with probability at most
+    Rounding alone never fails the check. An error of one entry beyond four tolerances always fails
+    it. A row of errors with an entry of c tolerances passes with probability at most
     (4/c)^`VECTORS`; see `random_reals`.
-    Norms take as long as the rest. Products are therefore first held to the lower bounds
-    |A_a y| / |y| and |B_b x| / |x|; only one that fails this has the norms computed.
+
+    Norms take as long as the rest of the check. Products are therefore first compared with lower
+    bounds from |A_a y| / |y| and |B_b x| / |x|. The norms are computed only if a product fails
+    this.
     """
 
     def __init__(self, code: Code, a: Any, b: Any, seed: int | None = None) -> None:
@@ -98,7 +100,7 @@ class Freivalds:
                 self._least_norms = self._norms_at_least(stacked)
 
     def _norms_at_least(self, stacked: Any) -> tuple[list[Any], list[Any]]:
-        """Half of lower bounds of the norms below, the half for rounding."""
+        """Return half of lower bounds of the norms below; the factor covers rounding."""
         lengths = np.linalg.norm(stacked.astype(np.complex128), axis=0).reshape(-1, VECTORS)
         rows = []
         for through in self._through:
@@ -108,7 +110,7 @@ class Freivalds:
         return rows, list((lengths / own).max(axis=1) / 2)
 
     def _exact_norms(self) -> tuple[list[Any], list[Any]]:
-        """Norms of the rows of the blocks of A, and of whole blocks of B."""
+        """Return the norms of the rows of the blocks of A, and of the whole blocks of B."""
         if self._norms is None:
             self._norms = (
                 [_row_norms(block) for block in self._lefts],
@@ -117,7 +119,7 @@ class Freivalds:
         return self._norms
 
     def is_right(self, r: int, product: Any) -> bool:
-        """Return whether product r passes."""
+        """Return whether product r passes the check."""
         if product.shape != (self._shapes[0][0], self._shapes[1][1]):
             return False
         if self._bound is not None and product.size:
@@ -159,7 +161,7 @@ class Freivalds:
 
 
 def _thin(block: Any, vectors: Any) -> Any:
-    """Return block times a few vectors; a few rows at a time, which stay in cache."""
+    """Return block @ vectors for a few vectors, computed in groups of rows that fit the cache."""
     if vectors.shape[1] > 8 or block.size < 1 << 16:
         return block @ vectors
     product = np.empty((len(block), vectors.shape[1]), dtype=block.dtype)
@@ -176,12 +178,12 @@ def _require_finite(*numbers: Any) -> None:
     if not all(np.isfinite(x).all() for x in numbers):
         raise ValueError(
             "NaN, infinity or numbers near the largest there are: check and correct cannot tell "
-            "right from wrong"
+            "right from wrong products"
         )
 
 
 def _row_norms(block: Any) -> Any:
-    """Return the Euclidean norms of the rows, also where their squares overflow or vanish."""
+    """Return the Euclidean norms of the rows, even if their squares overflow or vanish."""
     with np.errstate(over="ignore"):
         squares = _squares(block)
     if not 1e-200 < squares.max(initial=0) < math.inf:
@@ -210,8 +212,8 @@ def _squares(block: Any) -> Any:
 def error_bounds(code: Code, a: Any, b: Any) -> list[float]:
     """Return a bound of each product's rounding error in the Frobenius norm; 0 for integers.
 
-    2 (K + terms) eps times the norms of the operands: conventional multiplication of operands
-    formed by `terms` additions.
+    The bound is 2 (K + terms) eps times the norms of the operands. It holds for the conventional
+    product of operands that `terms` additions form.
     """
     if a.dtype.kind == "i":
         return [0.0] * code.workers
@@ -238,11 +240,11 @@ def locate(
     errors: Sequence[float],
     seed: int | None = None,
 ) -> tuple[int, ...] | None:
-    """Return the fewest products, at most `most`, that the parity checks accuse.
+    """Find the smallest set of at most `most` wrong products that explains the parity checks.
 
-    Each product is projected on random vectors first; see `random_reals` for floats. A set is
-    accused when all relations that avoid it and the missing products hold, within the rounding
-    `errors` of the products. None if no set explains the products.
+    Each product is first multiplied by random vectors; see `random_reals` for floats. A set
+    explains the products if all relations without it and without missing products hold within the
+    rounding `errors`. None stands for no such set.
     """
     generator = np.random.default_rng(seed)
     missing = frozenset(range(code.workers)) - frozenset(products)

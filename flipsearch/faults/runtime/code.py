@@ -1,4 +1,4 @@
-"""Products, parity checks and decoders, and how to decode from the products that arrived."""
+"""Hold products, parity checks and decoders, and find a decoder for the arrived products."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Decoding:
-    """One way to combine the products that arrived into the blocks of C.
+    """Coefficients that combine the arrived products into the blocks of C.
 
-    ``rows[c]`` holds integer numerators and ``scales[c]`` the denominator of output block c.
+    ``rows[c]`` holds the integer numerators and ``scales[c]`` the denominator of output block c.
     """
 
     rows: tuple[tuple[int, ...], ...]
@@ -24,18 +24,18 @@ class Decoding:
 
     @property
     def used(self) -> tuple[int, ...]:
-        """The products it reads."""
+        """The products with a nonzero coefficient."""
         return tuple(r for r in range(len(self.rows[0])) if any(row[r] for row in self.rows))
 
 
 @dataclass(frozen=True)
 class Code:
-    """n products of blocks of A and B, and how C comes back from some of them.
+    """n products of blocks of A and B, with decoders for C.
 
     Parameters
     ----------
     sides : (n, m, p)
-        A is cut into n x m blocks, B into m x p.
+        A is cut into n x m blocks, B into m x p blocks.
     left, right : tuples of rows of int
         Coefficients of the blocks of A and of B in each product.
     checks : tuple of rows of int
@@ -61,7 +61,7 @@ class Code:
 
     @property
     def weights(self) -> list[int]:
-        """|u_r|_1 |v_r|_1 of each product."""
+        """The weight |u_r|_1 |v_r|_1 of each product."""
         return [
             sum(map(abs, u)) * sum(map(abs, v)) for u, v in zip(self.left, self.right, strict=True)
         ]
@@ -69,8 +69,8 @@ class Code:
     def decoding(self, lost: frozenset[int], room: int | None = None) -> Decoding | None:
         """Return the decoder of least known growth without the lost products, or None.
 
-        Where `room` is given, for integers, a row counts if its denominator is odd and can be
-        divided by modulo 2^64, or if sum |D_r| |u_r|_1 |v_r|_1 is below 2^room.
+        For integers `room` is given. A row then counts if its denominator is odd, which allows
+        division modulo 2^64, or if sum |D_r| |u_r|_1 |v_r|_1 is below 2^room.
         """
         key = (lost, room)
         if key not in self._known:
@@ -107,10 +107,10 @@ class Code:
     def _solve(
         self, start: tuple[int, tuple[int, ...]], lost: frozenset[int], weights: list[int]
     ) -> tuple[int, tuple[int, ...]] | None:
-        """Make a row vanish at the lost products by adding relations; exact.
+        """Make a row zero at the lost products by adding relations, exactly; reduce its growth.
 
-        Then make it a vertex, zero at as many more products as there are relations left, and walk
-        from vertex to vertex while its weighted 1-norm falls.
+        The row then becomes a vertex: it is zero at one more product for each relation left. Steps
+        from vertex to vertex follow while its weighted 1-norm falls.
         """
         scale, numerators = start
         row = [Fraction(x, scale) for x in numerators]
@@ -142,7 +142,7 @@ class Code:
         return common, tuple(int(x * common) for x in row)
 
     def repair(self, lost: frozenset[int], room: int | None = None) -> tuple[int, ...]:
-        """Return a smallest set of lost products that makes the others decodable again."""
+        """Return a smallest set of lost products whose return makes C decodable."""
         for size in range(len(lost) + 1):
             for chosen in itertools.combinations(sorted(lost), size):
                 if self.decoding(lost - frozenset(chosen), room) is not None:
@@ -150,7 +150,7 @@ class Code:
         raise OverflowError("integers this large cannot be decoded by this code exactly")
 
     def relations_without(self, products: frozenset[int]) -> list[tuple[int, ...]]:
-        """Return a basis of the relations that do not involve these products, integer rows."""
+        """Return a basis, in integers, of the relations without the given products."""
         key = ("relations", products)
         if key not in self._known:
             free = [[Fraction(x) for x in check] for check in self.checks]
@@ -170,7 +170,7 @@ class Code:
         Raises
         ------
         AssertionError
-            Some identity fails: the file was damaged.
+            An identity fails: the file was damaged.
         """
         n, m, p = self.sides
         left = np.array(self.left, dtype=object)
@@ -201,7 +201,7 @@ def _first(check: list[Fraction]) -> int:
 def _cancel(
     row: list[Fraction], free: list[list[Fraction]], r: int
 ) -> tuple[list[Fraction], list[list[Fraction]]]:
-    """Make the row vanish at r, and keep the relations that do, by one of the relations."""
+    """Make the row and all relations zero at r by subtracting one relation, which is used up."""
     pivot = next((check for check in free if check[r]), None)
     if pivot is None:
         return row, free
@@ -215,10 +215,10 @@ def _best_step(
     weights: list[int],
     below: float = math.inf,
 ) -> tuple[list[Fraction], int] | None:
-    """Return the relation, and the entry it is to cancel, that give the least 1-norm.
+    """Return the relation, and the entry for it to cancel, that give the least 1-norm.
 
-    Only norms under `below` times the present one count. Chosen in floats, carried out in
-    fractions by the caller.
+    Only norms less than `below` times the present one count. The choice is made in floats; the
+    caller subtracts in fractions.
     """
     here, scale = np.array(row, dtype=np.float64), np.array(weights, dtype=np.float64)
     best = float(np.abs(here) @ scale) * below if below < math.inf else math.inf

@@ -1,4 +1,4 @@
-"""Combining the products that arrived into C: one pass over them, in pieces that stay in cache."""
+"""Combine the arrived products into C in one pass, in pieces that fit the cache."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from flipsearch.algebra.cores import available_cores
 from flipsearch.faults.runtime.code import Code, Decoding
 from flipsearch.faults.runtime.work import WORKSPACE, blocks_of
 
-_CACHE = 1 << 21  # bytes that are combined at a time
-_ONE_THREAD = 1 << 18  # multiplications from which BLAS starts threads of its own
+_CACHE = 1 << 21  # bytes to combine at a time
+_ONE_THREAD = 1 << 18  # fewest multiplications for which BLAS starts threads
 
 
 def decode(
     code: Code, decoding: Decoding, products: Mapping[int, Any], a: Any, b: Any, out: Any = None
 ) -> Any:
-    """Combine the products into C, as many rows at a time as fit the cache."""
+    """Combine the products into C; each step takes as many rows as fit the cache."""
     n, _, p = code.sides
     c = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype) if out is None else out
     blocks = blocks_of(c, n, p)
@@ -47,7 +47,7 @@ def decode(
 def _multiply_rows(
     decoding: Decoding, products: Mapping[int, Any], blocks: list[Any], start: int, height: int
 ) -> None:
-    """Decode some rows of all blocks of C by BLAS: a row of D an output, a column an entry."""
+    """Decode some rows of all blocks of C by BLAS; the decoder has a row for each output."""
     width, kind = blocks[0].shape[1], blocks[0].dtype
     used, size = decoding.used, height * width
     pieces = WORKSPACE.take("pieces", (len(used), size), kind)
@@ -71,7 +71,7 @@ def _multiply_rows(
 def _add_rows(
     decoding: Decoding, products: Mapping[int, Any], blocks: list[Any], start: int, height: int
 ) -> None:
-    """Decode some rows of all blocks of C, integers modulo 2^64."""
+    """Decode some rows of all blocks of C for integers modulo 2^64."""
     kind = blocks[0].dtype
     for block, row, scale in zip(blocks, decoding.rows, decoding.scales, strict=True):
         into = block[start : start + height]
@@ -100,7 +100,7 @@ def _scalar(x: int) -> Any:
 
 
 def _divide(block: Any, scale: int) -> None:
-    """Divide integers in place: exactly; modulo 2^64 where the denominator is odd."""
+    """Divide integers in place: modulo 2^64 by an odd denominator, else exactly."""
     if scale % 2:
         inverse = pow(scale, -1, 2**64)
         block *= np.array(inverse, dtype=np.uint64).astype(np.int64)

@@ -1,14 +1,14 @@
-"""Processes that die alone: one killed process loses the one product it was computing.
+"""Compute products in a pool of processes; a killed process loses only its present product.
 
-Each process runs the emitted module itself (``python FILE --worker``) and is spoken to in JSON
-lines. Where there is fork, it lets a child do the work: a child that dies is reported and
-replaced in milliseconds, without a new interpreter. A late product is therefore ended by killing
-the child. Answers name their call and product. A and B lie once in a file that all map, in memory
-where the system has room for it; a worker reads the blocks of its product there, and writes the
-product into a slot of its own.
+Each process runs the emitted module itself (``python FILE --worker``). Messages are JSON lines. On
+a system with fork, a child of the process does the work: a dead child is reported and replaced in
+milliseconds, without a new interpreter. A late product is therefore ended by killing the child.
+Answers name their call and product. All processes map one file with A and B, which lies in memory
+if the system has room. A worker reads the blocks of its product there and writes the product into
+its slot.
 
-Invariant: a file is used again only when no worker writes to it any more, and a worker whose child
-is being ended is given nothing until that death is reported.
+Invariant: a file is used again only after all workers have stopped writing to it. A worker whose
+child is being killed gets no product until the child's death is reported.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from flipsearch.faults.runtime.serving import POOL, shared_file, views_of
 from flipsearch.faults.runtime.transports import Operands, Report
 from flipsearch.faults.runtime.work import Drill
 
-_PATIENCE = 0.02  # seconds that a late product is left alone: ending it costs some milliseconds
-_RESTART = 0.25  # seconds into a call after which a worker still busy is replaced
+_PATIENCE = 0.02  # seconds before a late product is ended, which costs some milliseconds
+_RESTART = 0.25  # seconds after the start of a call until a busy worker is replaced
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class WorkerLostError(RuntimeError):
-    """A worker failed, or its process ended, before it had a product."""
+    """A worker failed, or its process ended, before its product was complete."""
 
 
 class _Process:
@@ -58,9 +58,9 @@ class _Process:
         self.out = self.handle.stdout.fileno()
         os.set_blocking(self.out, False)
         self.job: tuple[int, int] | None = None  # (call, product)
-        self.begun = 0.0  # when it was sent
+        self.begun = 0.0  # time at which the job was sent
         self.child: int | None = None  # the process that does the work
-        self.is_ending = False  # the child was killed, and its death has not been reported
+        self.is_ending = False  # the child was killed, and its death is not yet reported
         self.is_stopped = False
         self.text = b""
 
@@ -70,10 +70,14 @@ class _Process:
         self.handle.stdin.flush()
 
     def answers(self) -> Iterator[tuple[tuple[int, int], str | None]]:
-        """Yield the finished job and its error, if it has finished; then it is free again.
+        """Yield the job and its error if it has finished; the process is then free.
 
-        Of a job that is being ended only the death of the child counts.
-        EOFError if the process has ended.
+        A job that is being ended finishes with the death of the child.
+
+        Raises
+        ------
+        EOFError
+            The process has ended.
         """
         try:
             data = os.read(self.out, 1 << 16)
@@ -85,7 +89,7 @@ class _Process:
         for line in lines:
             try:
                 answer = json.loads(line)
-            except ValueError:  # said by something else while the interpreter started
+            except ValueError:  # other output from the start of the interpreter
                 continue
             if "child" in answer:
                 self.child = answer["child"]
@@ -99,7 +103,7 @@ class _Process:
                 yield job, answer.get("error")
 
     def drain(self) -> None:
-        """Read all answers and forget them."""
+        """Read and drop all answers."""
         if self.is_stopped:
             return
         try:
@@ -109,7 +113,7 @@ class _Process:
             self.job, self.is_ending = None, False
 
     def end(self) -> None:
-        """Kill the child that is late; another takes its place in milliseconds."""
+        """Kill the late child; another replaces it in milliseconds."""
         if self.child is not None and not self.is_ending:
             self.is_ending = True
             with contextlib.suppress(OSError):
@@ -119,7 +123,7 @@ class _Process:
         if self.is_stopped:
             return
         self.is_stopped = True
-        with contextlib.suppress(OSError):  # it and its child, before they see the streams close
+        with contextlib.suppress(OSError):  # kills the child too, before the streams close
             os.killpg(self.handle.pid, signal.SIGKILL)
         for stream in (self.handle.stdin, self.handle.stdout):
             if stream is not None:
@@ -129,18 +133,18 @@ class _Process:
 
 
 class ProcessWorkers:
-    """A pool of processes, kept between calls; a context manager.
+    """A pool of processes that lasts from call to call; use it as a context manager.
 
-    One call at a time: a call from another thread waits until it is done.
+    It carries out one call at a time: a call from another thread waits.
 
     Parameters
     ----------
     command : list of str
-        How to start one worker.
+        Command that starts one worker.
     count : int, optional
-        How many; the number of cores by default. Products beyond that wait their turn.
+        Number of workers; by default the number of cores. Further products wait.
     threads : int
-        BLAS threads of each.
+        Number of BLAS threads of each worker.
     """
 
     def __init__(self, command: list[str], count: int | None = None, threads: int = 1) -> None:
@@ -152,18 +156,18 @@ class ProcessWorkers:
         self.lock = threading.Lock()
         self.processes: list[_Process] = []
         self.calls = 0
-        self._spare: list[Path] = []  # the last call's file, its pages touched already
+        self._spare: list[Path] = []  # the last call's file, whose pages are in memory
         weakref.finalize(self, _discard, self._spare)
         for _ in range(self.count):
             self.processes.append(_Process(*self._start))
 
     @property
     def pids(self) -> list[int]:
-        """Process ids of the workers."""
+        """The process ids of the workers."""
         return [process.handle.pid for process in self.processes]
 
     def idle(self, call: int, waited: float) -> _Process | None:
-        """Return a free worker for a call, `waited` seconds after its begin.
+        """Return a free worker for a call, `waited` seconds after its start, or None.
 
         Jobs of earlier calls are ended after `_PATIENCE` seconds.
         """
@@ -178,7 +182,7 @@ class ProcessWorkers:
         for i, process in enumerate(self.processes):
             if process.job is not None and process.job[0] != call and waited > _PATIENCE:
                 process.end()
-                # on a system with fork, one without a child is just starting
+                # on a system with fork, a worker without a child is only starting
                 if waited > _RESTART and (process.is_ending or not hasattr(os, "fork")):
                     process.stop()
                     self.processes[i] = _Process(*self._start)
@@ -186,9 +190,9 @@ class ProcessWorkers:
         return None
 
     def take_file(self, size: int) -> Path:
-        """Return a file of that size which no worker still writes to."""
+        """Return a file of a given size to which no worker writes."""
         if self._spare and self._spare[0].stat().st_size == size:
-            until = time.monotonic() + _PATIENCE  # fresh memory costs more
+            until = time.monotonic() + _PATIENCE  # fresh memory would cost more time
             while any(process.job is not None for process in self.processes):
                 for process in self.processes:
                     process.drain()
@@ -201,7 +205,7 @@ class ProcessWorkers:
         return shared_file(size, self._name)
 
     def give_file(self, path: Path) -> None:
-        """Keep a call's file for the next one."""
+        """Keep the file of a call for the next call."""
         self._spare.append(path)
         if len(self._spare) > 1 or not self.processes:
             _discard(self._spare)
@@ -237,7 +241,7 @@ class ProcessTransport:
             raise
 
     def _lay_out(self, code: Code, a: Any, b: Any) -> None:
-        """Put A and B where the workers see them."""
+        """Copy A and B into the file that the workers map."""
         pool = self._pool
         if not pool.processes:
             raise ValueError("these workers were closed")
@@ -261,7 +265,7 @@ class ProcessTransport:
         self._began = time.monotonic()
 
     def start(self, r: int, drill: Drill) -> None:
-        """Hand product r to a free worker, or queue it; end a late twin: they share a slot."""
+        """Send product r to a free worker or queue it; end an earlier try (same slot)."""
         for process in self._pool.processes:
             if process.job == (self._call, r):
                 process.job = None
@@ -286,7 +290,7 @@ class ProcessTransport:
                 self._waiting.appendleft((r, drill))
 
     def wait(self, timeout: float | None) -> list[Report]:
-        """Return reports of this call; a closed pipe means that its worker's product is lost."""
+        """Return reports of this call; a closed pipe reports the loss of its worker's product."""
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             processes = self._pool.processes
@@ -323,9 +327,9 @@ class ProcessTransport:
         return reports
 
     def close(self) -> None:
-        """Drop waiting products, and end those that have run for more than `_PATIENCE` seconds.
+        """Drop waiting products, and end products that have run longer than `_PATIENCE` seconds.
 
-        Younger ones end by themselves, unheard, or by the next call's hand.
+        Others finish and are ignored, or the next call ends them.
         """
         self._waiting.clear()
         for process in self._pool.processes:

@@ -1,4 +1,4 @@
-"""The product C = AB on workers that may be lost, late or wrong."""
+"""Compute C = AB on workers that may be lost, late or wrong."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from flipsearch.faults.runtime.work import Drill
 
 
 class LostProductsError(RuntimeError):
-    """Too much was lost or wrong to decode; `lost` and `wrong` name the pattern."""
+    """Too many products were lost or wrong to decode C; `lost` and `wrong` name them."""
 
     def __init__(self, message: str, lost: Mapping[int, str], wrong: tuple[int, ...]) -> None:
         super().__init__(message)
@@ -34,24 +34,24 @@ class LostProductsError(RuntimeError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A product, and the fate of its workers.
+    """A product, and a report on its workers.
 
     Parameters
     ----------
     product : array
-        C.
+        The product C.
     lost : dict
-        Products whose worker failed, and how.
+        The products whose worker failed, with the reason.
     wrong : tuple of int
         Products that arrived and failed a check.
     late : tuple of int
-        Products still out when C was decoded.
+        Products that had not arrived when C was decoded.
     resubmitted : tuple of int
         Products that were started again.
     used : tuple of int
         Products from which C was decoded.
     growth : float
-        Largest factor by which decoding can have magnified the products' rounding errors.
+        Bound of the factor by which decoding magnified the products' rounding errors.
     decode_seconds, check_seconds : float
         Time spent decoding and checking in the calling process.
     """
@@ -95,39 +95,39 @@ def run(
     Parameters
     ----------
     code : Code
-        The products and how C comes back from them.
+        The products and their decoders.
     a, b : arrays, shapes (N, K) and (K, P)
         Any sizes; integers (exact, modulo 2^64 as in numpy), floats or complex numbers.
     executor : None, "threads", "ray", a concurrent.futures executor, or `workers()`
-        Place where the products are computed; threads by default.
+        The place where the products are computed; by default threads.
     check : bool
-        Check each product by random vectors (`Freivalds`) and treat wrong ones as lost.
+        Check each product by random vectors (`Freivalds`) and treat wrong products as lost.
     correct : int
-        Find up to that many wrong products from the parity checks alone, without `check`. The
-        call waits for as many products as that takes.
+        Number of wrong products to correct by the parity checks only, without `check`. The call
+        waits for the products that this needs.
     deadline : float, optional
         Seconds after which missing products count as lost.
     retries : int
-        How often a smallest repairing set of products is started again when too much is lost.
+        Number of times that a smallest repairing set of products is started again after losses.
     leaf : callable, "module:function", or None
-        Multiplies a worker's two operands; BLAS by default.
+        Multiplies a worker's two operands; by default BLAS.
     drill : dict, optional
-        Rehearsed faults by product, on the first try: "kill", "raise", "wrong", "lose", or
-        seconds of delay.
+        Simulated faults by product, on the first try: "kill", "raise", "wrong", "lose", or a delay
+        in seconds.
     ray_options : dict, optional
         Options of the Ray tasks, such as ``{"num_cpus": 4}``.
     out : array, shape (N, P), optional
-        Receives C; of the product's dtype.
+        Receives C; it has the dtype of the product.
 
     Raises
     ------
     LostProductsError
-        Too much was lost; the error names the pattern.
+        Too many products were lost; the error names them.
     ValueError, TypeError
-        An argument is not as described, or numbers are too large for `check` and `correct`, or
-        not finite.
+        An argument is not as described, or numbers are not finite or too large for `check` and
+        `correct`.
     OverflowError
-        Integers so large that this code has no decoder for them.
+        The integers are so large that this code has no decoder for them.
     """
     a, b, kind = _operands(a, b)
     shape = (a.shape[0], b.shape[1])
@@ -194,7 +194,7 @@ def _transport(
 
 
 class _Call:
-    """One product under way."""
+    """One call of `run` in progress."""
 
     def __init__(
         self,
@@ -219,14 +219,14 @@ class _Call:
         self._errors = error_bounds(code, a, b) if correct else []
 
     def _room(self) -> int | None:
-        """Return the bits a decoder's weighted 1-norm may have if integers are to fit 64 bits."""
+        """Return the most bits of a decoder's weighted 1-norm with which integers fit 64 bits."""
         if self._a.dtype.kind != "i":
             return None
         largest = [max(abs(int(x.max())), abs(int(x.min())), 1) for x in (self._a, self._b)]
         return 62 - (math.prod(largest) * (self._a.shape[1] + 1)).bit_length()
 
     def finish(self, deadline: float | None, retries: int, drill: dict[int, Drill]) -> Outcome:
-        """Start all products and return as soon as the arrived ones decode."""
+        """Start all products and return as soon as the arrived products decode."""
         until = None if deadline is None else time.monotonic() + deadline
         for r in range(self._code.workers):
             self._pending.add(r)
@@ -243,7 +243,7 @@ class _Call:
                 until = None if deadline is None else time.monotonic() + deadline
                 continue
             reports = self._transport.wait(left)
-            if not reports and left is None:  # no worker can report any more
+            if not reports and left is None:  # no worker is left to report
                 self._lost |= dict.fromkeys(self._pending, "never reported")
                 self._pending.clear()
             for r, result in reports:
@@ -272,7 +272,7 @@ class _Call:
             self._wrong.add(r)
 
     def _ready(self) -> Decoding | None:
-        """Return a decoder of the arrived products, once it may be trusted."""
+        """Return a decoder of the arrived products as soon as it may be trusted."""
         missing = self._everything - frozenset(self._arrived)
         if self._correct == 0:
             return self._code.decoding(missing, self._room_bits)

@@ -1,10 +1,10 @@
-"""The body of a worker process: jobs in JSON lines on standard input, answers on standard output.
+"""Serve jobs in a worker process: JSON lines on standard input, answers on standard output.
 
-Where there is fork, a child does the work and says its process id first. When it dies, its parent
-reports that and forks another. An answer is one short write: a killed child leaves a whole one or
-none.
+On a system with fork, a child does the work and first reports its process id. If it dies, its
+parent reports this and forks another. An answer is one short write, so a killed child leaves a
+whole answer or none.
 
-Invariant: answers come in the order in which things happened, each a line of its own.
+Invariant: answers come in the order of the events, each on one line.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from flipsearch.faults.runtime.transports import Operands
 from flipsearch.faults.runtime.work import product_of_blocks
 
 POOL = "FLIPSEARCH_WORKERS"
-"""Name of the variable of the environment that tells a worker its pool."""
+"""Name of the environment variable that holds the pool of a worker."""
 
 
 def views_of(code: Code, layout: dict[str, Any], mode: str) -> tuple[Any, Any, list[Any]]:
-    """Map A, B and one slot a product."""
+    """Map A, B and one slot for each product."""
     kind = np.dtype(layout["dtype"])
     everything: Any = np.memmap(layout["file"], dtype=np.uint8, mode=mode)  # type: ignore[call-overload]
     position = 0
@@ -46,7 +46,7 @@ def views_of(code: Code, layout: dict[str, Any], mode: str) -> tuple[Any, Any, l
 
 
 def shared_file(size: int, pool: str) -> Path:
-    """Create a sparse file of that size, in memory if the system offers a place with room.
+    """Create a sparse file of a given size, in memory if the system has room.
 
     `pool` is a part of its name, by which `remove_files` finds it.
     """
@@ -72,12 +72,12 @@ def _places() -> list[Path]:
 
 
 def serve(code: Code) -> None:
-    """Answer jobs on standard input until it closes: the body of a worker process.
+    """Answer jobs on standard input until it closes, then remove the pool's files.
 
-    It closes when the caller is gone, who may have had no time to remove the pool's files.
+    Standard input closes when the caller is gone, which may have had no time to remove the files.
     """
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing else may write among the answers
+    os.dup2(2, 1)  # other output must not mix with the answers
     sys.path.insert(0, os.getcwd())
     is_child = not hasattr(os, "fork")
     with contextlib.suppress(BrokenPipeError):  # nobody listens any more
@@ -114,7 +114,7 @@ def _work(code: Code, answers: Any) -> None:
             a, b, slots = mapped[1]
             operands, r = Operands(code, a, b), job["job"][1]
             left, right, blocks = operands.needs(r)
-            # only a whole product goes into the slot: a late twin of this job may be read there
+            # only a whole product goes into the slot, from which an earlier try may be read
             slots[r][...] = product_of_blocks(
                 operands.shapes, left, right, job["leaf"], job["drill"], *blocks, keep=True
             )

@@ -1,7 +1,7 @@
-"""Where the products are computed: threads, any concurrent.futures pool, or Ray.
+"""Compute the products on threads, on any concurrent.futures pool, or on Ray.
 
-A transport is given one call's operands, is told which products to start, and reports each one
-once: the product, or the exception that stands for its loss.
+A transport holds the operands of one call. It starts products on request and reports each once: as
+an array, or as the exception that stands for its loss.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ Report = tuple[int, Any]
 
 
 class Transport(Protocol):
-    """The protocol of `run`: start products, wait for reports, drop the rest."""
+    """The protocol of a transport: start products, wait for reports, drop the rest."""
 
     def start(self, r: int, drill: Drill) -> None:
         """Start product r."""
 
     def wait(self, timeout: float | None) -> list[Report]:
-        """Return finished products, or exceptions in their place; empty after `timeout`."""
+        """Return finished products, or exceptions in their place; no reports after `timeout`."""
 
     def close(self) -> None:
-        """Drop all products still out."""
+        """Drop all products that have not arrived."""
 
 
 class Operands:
-    """The blocks of A and B, and which of them a product needs: no others are sent."""
+    """The blocks of A and B; a worker is sent only the blocks of its product."""
 
     def __init__(self, code: Code, a: Any, b: Any) -> None:
         n, m, p = code.sides
@@ -42,7 +42,7 @@ class Operands:
         self._code = code
 
     def needs(self, r: int) -> tuple[list[int], list[int], list[Any]]:
-        """Return the coefficients left and right and the blocks of product r."""
+        """Return the left coefficients, the right coefficients and the blocks of product r."""
         u, v = self._code.left[r], self._code.right[r]
         blocks = [self.lefts[i] for i, x in enumerate(u) if x]
         blocks += [self.rights[i] for i, x in enumerate(v) if x]
@@ -50,10 +50,10 @@ class Operands:
 
 
 class PoolTransport:
-    """Any `concurrent.futures.Executor`: threads share the blocks, processes are sent theirs.
+    """Any `concurrent.futures.Executor`; threads share the blocks, processes are sent theirs.
 
-    A `ProcessPoolExecutor` breaks as a whole when one of its processes dies; then every product
-    still out is lost. `workers()` of the emitted module gives processes that die alone.
+    A `ProcessPoolExecutor` breaks as a whole if one of its processes dies, and all products that
+    have not arrived are lost. With `workers()` of the emitted module a dead process loses one.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class PoolTransport:
         self._futures: list[concurrent.futures.Future[Any]] = []
 
     def start(self, r: int, drill: Drill) -> None:
-        """Submit product r; in threads a rehearsed kill is a raised one."""
+        """Submit product r; on threads a simulated kill raises an error instead."""
         left, right, blocks = self._operands.needs(r)
         if drill == "kill" and isinstance(self._executor, concurrent.futures.ThreadPoolExecutor):
             drill = "raise"
@@ -83,7 +83,7 @@ class PoolTransport:
         future.add_done_callback(lambda done: self._done.put((r, done)))
 
     def wait(self, timeout: float | None) -> list[Report]:
-        """Return at least one report unless the time runs out first."""
+        """Return one or more reports, or none after `timeout`."""
         try:
             ready = [self._done.get(timeout=timeout)]
             while not self._done.empty():
@@ -93,7 +93,7 @@ class PoolTransport:
         return [(r, _result_of(future)) for r, future in ready]
 
     def close(self) -> None:
-        """Cancel waiting products; running ones finish unheard."""
+        """Cancel waiting products; running products finish and are ignored."""
         for future in self._futures:
             future.cancel()
         if self._own:
@@ -109,8 +109,8 @@ def _result_of(future: concurrent.futures.Future[Any]) -> Any:
 class RayTransport:
     """Ray tasks without retries, spread over the nodes; each block is stored once.
 
-    A lost task is an erasure, not a retry. The driver that holds A and B, and the node it runs
-    on, remain a single point of failure.
+    A lost task is an erasure and is not retried. The driver, which holds A and B, and its node
+    remain a single point of failure.
     """
 
     def __init__(self, operands: Operands, leaf: Leaf | str | None, options: Mapping[str, Any]):
@@ -120,7 +120,7 @@ class RayTransport:
         if not ray.is_initialized():
             ray.init(log_to_driver=False)
         module = sys.modules.get(product_of_blocks.__module__)
-        if module is not None:  # this file need not exist on the workers
+        if module is not None:  # the workers may lack this file
             ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
         chosen = {"max_retries": 0, "scheduling_strategy": "SPREAD", **options}
         self._task = ray.remote(product_of_blocks).options(**chosen)
@@ -151,12 +151,12 @@ class RayTransport:
             r = self._pending.pop(reference)
             try:
                 reports.append((r, self._ray.get(reference)))
-            except Exception as error:  # whatever became of the task, its product is lost
+            except Exception as error:  # any failure of a task is a loss of its product
                 reports.append((r, getattr(error, "cause", None) or error))
         return reports
 
     def close(self) -> None:
-        """Cancel the tasks still out."""
+        """Cancel the tasks that have not finished."""
         for reference in self._pending:
             self._ray.cancel(reference, force=True)
         self._pending.clear()

@@ -1,4 +1,4 @@
-"""The work of one worker: form two operands from their blocks and multiply them."""
+"""Do the work of one worker: form two operands from their blocks and multiply them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Drill = str | float | None
 
 
 class Workspace(threading.local):
-    """Arrays that each thread keeps from one product to the next; fresh memory costs time.
+    """Arrays that each thread keeps from one product to the next, because fresh memory costs time.
 
-    It is pickled as an empty one.
+    A pickled workspace is empty.
     """
 
     def __init__(self) -> None:
         self._kept: dict[str, Any] = {}
 
     def take(self, name: str, shape: tuple[int, int], kind: np.dtype[Any]) -> Any:
-        """Return an array, its contents arbitrary: the one of that name last time, if it fits."""
+        """Return an array with arbitrary contents; the last array of that name if it fits."""
         kept = self._kept.get(name)
         if kept is None or kept.shape != shape or kept.dtype != kind:
             kept = self._kept[name] = np.empty(shape, kind)
@@ -40,9 +40,9 @@ WORKSPACE = Workspace()
 
 
 def default_leaf(x: Any, y: Any, out: Any = None) -> Any:
-    """Multiply two matrices: BLAS for floats, into `out`; integers exactly modulo 2^64.
+    """Multiply two matrices: floats by BLAS into `out`, integers exactly modulo 2^64.
 
-    Integers whose product cannot exceed 2^53 go through float64 BLAS, which is then exact.
+    Integers whose product cannot exceed 2^53 use float64 BLAS, which is then exact.
     """
     if x.dtype.kind != "i":
         return np.matmul(x, y, out=out)
@@ -66,7 +66,7 @@ def resolve_leaf(leaf: Leaf | str) -> Leaf:
 
 
 def blocks_of(matrix: Any, rows: int, columns: int) -> list[Any]:
-    """Return the blocks, row by row, as views; the last ones are smaller or empty."""
+    """Return the blocks, row by row, as views; the last blocks may be smaller or empty."""
     height, width = -(-matrix.shape[0] // rows), -(-matrix.shape[1] // columns)
     return [
         matrix[i * height : (i + 1) * height, j * width : (j + 1) * width]
@@ -78,10 +78,10 @@ def blocks_of(matrix: Any, rows: int, columns: int) -> list[Any]:
 def combine(
     shape: tuple[int, int], coefficients: Sequence[int], blocks: Sequence[Any], out: Any = None
 ) -> Any:
-    """Return the sum of coefficient times block, blocks padded with zeros to `shape`.
+    """Return the sum of coefficient times block; blocks are padded with zeros to `shape`.
 
-    A single block that needs no work is returned itself; otherwise the sum is in `out` if given.
-    It adds a few rows at a time, which reads each block from memory once.
+    A single block with coefficient 1 and the right shape is returned itself. Otherwise the sum is
+    in `out` if it is given. Some rows are added at a time, so each block is read from memory once.
     """
     if len(blocks) == 1 and coefficients[0] == 1 and blocks[0].shape == shape:
         return blocks[0]
@@ -119,7 +119,7 @@ def product_of_blocks(
     *blocks: Any,
     keep: bool = False,
 ) -> Any:
-    """Return one product from its blocks of A, then of B.
+    """Compute one product from its blocks of A and of B.
 
     Its operands are formed in memory that the thread keeps for the next product.
 
@@ -131,10 +131,10 @@ def product_of_blocks(
         Nonzero coefficients, one a block.
     leaf : callable, ``module:function`` or None
         Multiplies the two operands.
-    drill : rehearsal of a fault, or None
-        ``"kill"``, ``"raise"``, ``"wrong"``, or seconds to be late by.
+    drill : simulated fault, or None
+        ``"kill"``, ``"raise"``, ``"wrong"``, ``"lose"``, or a delay in seconds.
     keep : bool
-        Keep the product's memory for the next one as well, which overwrites it.
+        Whether the product's memory is kept too; the next product overwrites it.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def product_of_blocks(
 
 
 def rehearse(drill: Drill) -> None:
-    """Be late, raise, or die, as a rehearsal asks."""
+    """Carry out a simulated fault: sleep, raise an error, or kill this process."""
     if isinstance(drill, (int, float)):
         time.sleep(drill)
     elif drill == "raise":
@@ -170,7 +170,7 @@ def rehearse(drill: Drill) -> None:
 
 
 def spoil(product: Any) -> Any:
-    """Return the product with one entry wrong, as a silent error would."""
+    """Return the product with one wrong entry, as after a silent error."""
     spoiled = np.array(product)
     at = (spoiled.shape[0] // 2, spoiled.shape[1] // 3)
     spoiled[at] += np.array(1 + abs(spoiled[at])).astype(spoiled.dtype)

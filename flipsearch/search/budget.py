@@ -1,4 +1,4 @@
-"""Times as people write them: 90s, 5m, 2h, or a number of seconds."""
+"""Parse durations such as 90s, 5m, 2h, or a number of seconds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _UNITS = {"ms": 0.001, None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 8640
 
 
 def parse_budget(budget: str | float) -> float:
-    """Return the seconds that a budget such as ``90s``, ``5m``, ``2h`` or 90 stands for.
+    """Return the seconds of a budget such as ``90s``, ``5m``, ``2h`` or 90.
 
     Raises
     ------
     UsageError
-        It is no time, or not positive.
+        The budget is no duration, or not positive.
 
     Examples
     --------

@@ -1,7 +1,8 @@
-"""Tasks in a checkpoint, and checkpoints that would be too large.
+"""Save tasks in a checkpoint, and shorten a checkpoint that would be too large.
 
-Walks are pure functions of their tasks. A deterministic run therefore keeps the tasks asked and
-not yet told: walked again and told in the same order, they end the run as if it had never stopped.
+Walks are pure functions of their tasks. A deterministic run therefore saves the tasks whose
+outcomes were not told. After a restart they are walked again and told in the same order, and the
+run ends as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -21,26 +22,26 @@ logger = logging.getLogger("flipsearch.search")
 
 OUTSTANDING = "outstanding"
 TRIMMED_BYTES = LARGEST_STATE_BYTES * 3 // 4
-"""Arrays of a checkpoint; the rest is for everything else, and for databases that take less."""
+"""Largest size of the arrays of a checkpoint; the rest of the limit is for its other values."""
 
 
 def with_outstanding(state: Mapping[str, Any], tasks: Iterable[WalkTask]) -> dict[str, Any]:
-    """Return a strategy's state with tasks in it, in the order asked."""
+    """Add tasks to a strategy's state, in the order in which they were asked for."""
     saved = [encode(task) for task in tasks]
     return {**state, OUTSTANDING: saved} if saved else dict(state)
 
 
 def outstanding_tasks(state: Mapping[str, Any], strategy: Strategy) -> list[WalkTask]:
-    """Return the tasks that `with_outstanding` put into a state."""
+    """Return the tasks that `with_outstanding` added to a state."""
     saved = state.get(OUTSTANDING, ())
     return [decode(task, strategy.format, strategy.ring) for task in saved]
 
 
 def trimmed(state: Mapping[str, Any], limit: int = TRIMMED_BYTES) -> Mapping[str, Any]:
-    """Return the state, without the oldest states of its pools if it is too large to be kept.
+    """Drop the oldest states of the pools in a state until its arrays fit the limit.
 
-    A pool is a list of arrays, or of mappings of nothing but arrays. Of each the newer half is
-    taken until the arrays fit, at least one state of each.
+    A pool is a list of arrays, or of mappings that hold only arrays. Each round keeps the newer
+    half of every pool, and at least one state.
     """
     size, halved = _bytes_of(state), state
     while _bytes_of(halved) > limit:

@@ -1,13 +1,12 @@
-"""The driver: one strategy, run on an executor, its results kept in a catalogue.
+"""Drive one strategy on an executor and keep its results in a catalogue.
 
 The driver has the only clock. It fills the executor, tells the strategy every outcome, writes each
-new best scheme to the catalogue as soon as it is found, beats the heart of the run and checkpoints
-the strategy's state. When time is up, or on an interrupt, it tells what still comes back, lifts
-the best schemes to characteristic 0, and stores them too.
+new best scheme to the catalogue as soon as it is found, records heartbeats and checkpoints the
+strategy's state. When time is up, or on an interrupt, it tells the remaining outcomes, lifts the
+best schemes to characteristic 0, and stores the lifts too.
 
 Invariant: a scheme is durable in the catalogue before it is reported. Killing the process at any
-moment loses walking since the last checkpoint, never a stored scheme; no error leaves the run
-recorded as running.
+moment loses only walking since the last checkpoint. No error leaves the run recorded as running.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ SOON_SECONDS = 1.0
 """A new best rank is checkpointed at once, unless the last checkpoint is younger than this."""
 REPORT_SECONDS = 0.5
 WINDOW = 16
-"""Tasks asked and not yet told in a deterministic run, whatever the executor can hold."""
+"""Number of tasks in progress of a deterministic run, for executors of any capacity."""
 LIFTING_SHARE, LIFTING_SECONDS = 0.25, 30.0
-"""Lifting takes at most this share of the budget, or this many seconds if that is more."""
+"""Longest time for lifting: this share of the budget, or this number of seconds if larger."""
 
 
 class Driver:
-    """Walk until the budget is spent, the strategy is finished, or a stop is asked for.
+    """Walk until the budget is spent, the strategy is finished, or a stop is requested.
 
     Parameters
     ----------
@@ -59,12 +58,12 @@ class Driver:
         Called with the `Progress` about twice a second.
     stop : Stop, optional
     deterministic : bool
-        Tell outcomes in the order of their tasks, one new task asked for each, which makes the
-        whole run replay on any executor.
+        Tell outcomes in the order of their tasks and ask for one new task after each. The whole
+        run then replays on any executor.
     outstanding : iterable of WalkTask
-        Asked of this strategy before it was stopped and never told: walked first.
+        Tasks of this strategy whose outcomes were not told before it stopped; walked first.
     checkpoint_seconds : float
-        Between two checkpoints; also the signs of life of the run.
+        Seconds between two checkpoints, which are also heartbeats of the run.
     """
 
     def __init__(
@@ -98,20 +97,20 @@ class Driver:
         Parameters
         ----------
         budget : float
-            Seconds of walking. Tasks running then are waited for, tasks waiting are not walked.
-            Lifting has a share of it on top, `LIFTING_SHARE`.
+            Seconds of walking. Then running tasks are finished and waiting tasks are dropped.
+            Lifting takes an additional share, `LIFTING_SHARE`.
         lift : bool
-            Lift the best schemes over F2 or F3 at the end.
+            Whether to lift the best schemes over F2 or F3 at the end.
         stale : float
-            Walking also ends when no lower rank was found for so many seconds.
+            Seconds without a lower rank after which walking also ends.
 
         Raises
         ------
         SpooledError
-            A scheme could not be stored (disk full, locked for a minute): the search has stopped,
-            and its schemes are in a spool file, which goes in when the catalogue is opened again.
+            A scheme could not be stored (disk full, locked for a minute), and the search stopped.
+            Its schemes are in a spool file; the next opening of the catalogue stores them.
         ClusterError, WalkFailedError
-            The executor failed: what was found is kept, and the run can be resumed.
+            The executor failed. Found schemes are stored, and the run can be resumed.
         """
         failure: BaseException | None = None
         try:
@@ -121,13 +120,13 @@ class Driver:
                 self.result.scheme = unpack(strategy.format, strategy.ring, best)
             if lift and self.stop.asked < 2 and self.keeper.trouble is None:
                 self._lift(budget)
-        except (Exception, KeyboardInterrupt) as error:  # what was found so far is kept
+        except (Exception, KeyboardInterrupt) as error:  # raised again by `finish`
             failure = error
         self.result.interrupted = bool(self.stop.asked)
         self.result.note()
         state = None
         try:
-            # half an ask or tell cannot be replayed: then the last checkpoint stands
+            # half an ask or tell cannot be replayed: then the last checkpoint stays
             state = None if self.deterministic and self._torn else self._state()
         except Exception as error:
             logger.warning("no last checkpoint: %s", error)
@@ -198,7 +197,7 @@ class Driver:
         self._send(task)
 
     def _tell(self, outcome: WalkOutcome) -> None:
-        """Check an outcome, tell the strategy, and store what is new."""
+        """Check an outcome, tell the strategy, and store new schemes."""
         progress, task = self.progress, self._asked.get(outcome.number)
         if task is not None and not self.executor.checks_answers:
             outcome = engine.check(task, outcome, secrets.randbits(64))
@@ -212,7 +211,7 @@ class Driver:
         self.keeper.keep(outcome, task)
 
     def _learn(self, change: Callable[[], bool]) -> None:
-        """Let the strategy change; note whether it has a new best rank."""
+        """Change the strategy, and record a new best rank."""
         self._torn = True
         lower = change()
         self._torn = False
@@ -227,7 +226,7 @@ class Driver:
         return with_outstanding(self.strategy.state(), asked)
 
     def _show(self) -> None:
-        """Report the progress, unless it was reported just now."""
+        """Report the progress unless the last report is younger than `REPORT_SECONDS`."""
         now, progress = time.monotonic(), self.progress
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
@@ -236,10 +235,10 @@ class Driver:
 
 
 def compile_ahead(strategy: Strategy, executor: Executor) -> None:
-    """Compile, or load from disk, all that the strategy's walks need, on the executor's machine.
+    """Compile the strategy's walks on the executor's machine, or load them from disk.
 
-    That takes up to minutes the first time. Done before a study, it takes nothing off the budget
-    and leaves no run behind when it is interrupted.
+    This takes up to some minutes the first time. Before a study it does not use up the budget, and
+    an interrupt leaves no run.
     """
     samples, parts = strategy.samples(), []
     for task in samples:
@@ -253,9 +252,9 @@ def compile_ahead(strategy: Strategy, executor: Executor) -> None:
 
 
 def _try(task: WalkTask) -> None:
-    """Compile all that a walk, the check of its outcome and its way into a pool need."""
+    """Compile a walk, the check of its outcome, and the test before it goes into a pool."""
     is_dependent(task.format, task.ring, engine.walk(task).final)
 
 
 def _try_part(task: WalkTask) -> None:
-    kind_of(task).run(task)  # unchecked: a part of a start is no scheme
+    kind_of(task).run(task)  # unchecked, because a part of a start is no scheme

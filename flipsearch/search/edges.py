@@ -1,12 +1,12 @@
-"""Edges between formats: what a scheme of one format gives for others.
+"""Derive schemes for other formats from a scheme of one format.
 
-A new best scheme is tried in all roles: extended and projected along each side, merged with the
-best schemes that share two of its sides, multiplied with small ones, and as the outer factor of
-serendipitous products, where groups of terms sharing a factor are multiplied together. Ranks are
-estimated first; only what would be kept is constructed.
+A new best scheme is tried in all roles. It is extended and projected along each side, merged with
+the best schemes that share two of its sides, multiplied by small schemes, and used as the outer
+factor of serendipitous products, which multiply groups of terms with a common factor together.
+Ranks are estimated first. Only schemes that would be kept are constructed.
 
-Invariant: every scheme yielded is valid if the given ones are, because it is made by
-`flipsearch.transform` alone.
+Invariant: every yielded scheme is valid if the given ones are, because only `flipsearch.transform`
+makes it.
 """
 
 from __future__ import annotations
@@ -36,27 +36,30 @@ from flipsearch.transform.dimensions import Part, assemble, matrix_format
 Sides = tuple[int, int, int]
 GROUP_TRIES = 5
 MERGES_HOPED_FOR = 0.15
-"""Share of the terms left by a projection that may still merge, where that is worth trying."""
+"""Largest share of the terms after a projection that is expected to merge."""
 
 PROJECTED_BASES = 16
-"""Bases in which a scheme over a field is projected: 5x5x5:93 leaves 78 to 89 terms for 4x5x5."""
+"""Number of bases in which a scheme over a field is projected.
+
+In different bases 5x5x5:93 leaves 78 to 89 terms for 4x5x5.
+"""
 
 
 class Table(Protocol):
-    """What edges need to know of the pools: best ranks, best schemes, what is worth making."""
+    """The pools of a search over many formats, as this module reads them."""
 
     def held_rank(self, sides: Sides) -> int | None:
         """Return the lowest rank held for the sides in any order, or None."""
 
     def held_scheme(self, sides: Sides) -> Scheme:
-        """Return a scheme of that rank, sides in increasing order."""
+        """Return a scheme of the lowest rank, with its sides in ascending order."""
 
     def worth(self, sides: Sides, rank: int) -> bool:
-        """Whether a scheme of that rank would be kept."""
+        """Return whether a scheme of that rank would be kept."""
 
 
 def sorted_scheme(scheme: Scheme) -> Scheme:
-    """Return the scheme with its sides in increasing order."""
+    """Return the scheme with its sides in ascending order."""
     sides = matrix_format(scheme).sides
     if list(sides) == sorted(sides):
         return scheme
@@ -64,26 +67,21 @@ def sorted_scheme(scheme: Scheme) -> Scheme:
 
 
 def oriented(scheme: Scheme, sides: Sides) -> Scheme:
-    """Return the scheme with its sides in the given order, a permutation of its own."""
+    """Return the scheme with its sides in the given order."""
     own = matrix_format(scheme).sides
     return permute(scheme, next(order for order in ORDERS if oriented_sides(own, order) == sides))
 
 
 def fitted(scheme: Scheme, format_: MatrixProduct) -> Scheme:
-    """Return the scheme for a larger format, extended by naive products.
+    """Extend a scheme to a larger format by naive products.
 
     Parameters
     ----------
     scheme : Scheme
-        Of the same operands, with sides at most those of the format, of a general format in any
-        order.
+        A scheme of the same operands whose sides are at most those of the format. The sides of a
+        general format may be in any order.
     format_ : MatrixProduct
-        The scheme's own, or a larger one without a corner left out.
-
-    Returns
-    -------
-    Scheme
-        In the scheme's ring.
+        The scheme's own format, or a larger one without a corner suffix.
 
     Raises
     ------
@@ -112,16 +110,16 @@ def fitted(scheme: Scheme, format_: MatrixProduct) -> Scheme:
 
 
 def neighbours(scheme: Scheme, table: Table, generator: np.random.Generator) -> Iterator[Scheme]:
-    """Yield what a scheme for a general format gives for other formats.
+    """Yield the schemes for other formats that a scheme for a general format gives.
 
     Parameters
     ----------
     scheme : Scheme
-        Usually a new best.
+        Usually a new best scheme.
     table : Table
-        Which ranks are held and which are worth having.
+        The pools, which decide whether a scheme is worth making.
     generator : numpy.random.Generator
-        For the choice of groups.
+        Draws bases and groups.
     """
     yield from _resized(scheme, table, generator)
     yield from _merged(scheme, table)
@@ -132,7 +130,7 @@ def _resized(scheme: Scheme, table: Table, generator: np.random.Generator) -> It
     sides = matrix_format(scheme).sides
     for d in range(3):
         if d and sides[d] in sides[:d]:
-            continue  # equal sides give the same formats, and all indices are tried below
+            continue  # equal sides give the same formats; all indices are tried below
         naive = sides[0] * sides[1] * sides[2] // sides[d]
         if table.worth(changed(sides, d, sides[d] + 1), scheme.rank + naive):
             yield extend(scheme, d)
@@ -151,7 +149,7 @@ def _resized(scheme: Scheme, table: Table, generator: np.random.Generator) -> It
 
 
 def terms_left(scheme: Scheme, d: int) -> list[int]:
-    """Return, for each index of side d, the terms that do not vanish when it is deleted."""
+    """Return the number of terms that do not vanish if an index of side d is deleted, for each."""
     n, m, p = matrix_format(scheme).sides
     shapes = ((n, m), (m, p), (p, n))
     counts = []
@@ -212,7 +210,7 @@ def _multiplied(scheme: Scheme, table: Table, generator: np.random.Generator) ->
 
 
 def _outer_sides(sides: Sides) -> Iterator[Sides]:
-    """Yield the increasing sides of outer factors that keep a product within the limit."""
+    """Yield the ascending sides of outer factors whose products stay within the limit."""
     most = LARGEST_SIDE // min(sides)
     for a in range(2, most + 1):
         for b in range(a, most + 1):

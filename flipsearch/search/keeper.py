@@ -1,8 +1,8 @@
-"""Everything a search writes to the catalogue: schemes, checkpoints, rejected answers, the end.
+"""Write the schemes, checkpoints, rejected answers and the end of a search to the catalogue.
 
-Invariant: a scheme is proved and durable before it counts as stored. When the catalogue cannot be
-written (disk full, locked for longer than its patience), schemes go to spool files and the search
-is told to stop (`trouble`); a checkpoint that fails is only tried again later.
+Invariant: a scheme is proved and durable before it counts as stored. If the catalogue cannot be
+written (disk full, locked for longer than its patience), schemes go to spool files, and `trouble`
+tells the search to stop. A failed checkpoint is only tried again later.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
 logger = logging.getLogger("flipsearch.search")
 
 STORED_A_RANK = 16
-"""Distinct schemes of the best rank that a run stores while it walks."""
+"""Largest number of distinct schemes of each best rank that a run stores while it walks."""
 HEARTBEAT_SECONDS = 10.0
 
 
 class Keeper:
-    """Writes what a strategy finds to the catalogue, each scheme once, best ranks only.
+    """Write the schemes of the best ranks of a strategy to the catalogue, each once.
 
     Parameters
     ----------
     strategy : Strategy
     catalogue : Catalogue
     result : Result
-        Told what is stored; the totals of its run are added to.
+        Receives the hashes of stored schemes; its progress adds to the totals of its run.
     """
 
     def __init__(self, strategy: Strategy, catalogue: Catalogue, result: Result) -> None:
@@ -50,9 +50,9 @@ class Keeper:
         self._beat = time.monotonic()
 
     def keep(self, outcome: WalkOutcome, task: WalkTask | None) -> None:
-        """Store the schemes that the strategy names as found, or the states of the best rank.
+        """Store the schemes that the strategy names as found, or else states of the best rank.
 
-        Of walks in smaller formats on the way to the strategy's own nothing is kept.
+        States of walks in smaller formats are not stored.
         """
         if self.keep_found(outcome.number):
             return
@@ -80,7 +80,7 @@ class Keeper:
         return found is not None
 
     def reject(self, reason: str, task: int | None, worker: str | None = None) -> None:
-        """Quarantine what a task brought, with the numbers that replay it."""
+        """Quarantine the outcome of a task, with the numbers that replay it."""
         about: dict[str, Any] = {"number": task, "seed": self.strategy.seed}
         if worker is not None:
             about["worker"] = worker
@@ -96,14 +96,14 @@ class Keeper:
             self.reject(rejection.reason, rejection.number, rejection.worker)
 
     def beat(self) -> None:
-        """Give a sign of life if the last one is old."""
+        """Record a heartbeat if the last one is old."""
         if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._beat = time.monotonic()
             with suppress(CatalogueError):
                 self.catalogue.runs.heartbeat(self.run)
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Keep the state to go on from; if that fails, say so and go on."""
+        """Store the state to go on from; log a failure and go on."""
         self._beat = time.monotonic()
         try:
             self.catalogue.runs.checkpoint(self.run, trimmed(state), **self._totals())
@@ -111,12 +111,12 @@ class Keeper:
             logger.warning("no checkpoint: %s", error)
 
     def finish(self, state: Mapping[str, Any] | None, failure: BaseException | None) -> None:
-        """Record the end of the run; raise the error that ended it before its time.
+        """Record the end of the run, and raise the error that ended it early.
 
-        Without a state the last checkpoint stands.
+        Without a state the last checkpoint stays.
         """
         if self._later:
-            with suppress(SpooledError):  # the first of them is told
+            with suppress(SpooledError):  # the first such error is raised below
                 self.catalogue.schemes.add_many(self._later, on_invalid="quarantine")
         ended = failure or self.trouble
         try:
@@ -145,7 +145,7 @@ class Keeper:
             self.result.stored.append(stored.hash)
 
     def _keep(self, scheme: Scheme, task: int | None) -> bool:
-        """Store a scheme, or see to it that it is not lost; return False if it is wrong."""
+        """Store a scheme, or keep it for later; return False if it is not valid."""
         provenance = Provenance(
             run=self.run.id,
             seed=self.run.seed,
@@ -168,7 +168,7 @@ class Keeper:
         return True
 
     def _totals(self) -> dict[str, Any]:
-        """Flips and seconds of the run, with those before it was resumed; the best rank."""
+        """Return flips and seconds of the run since its first start, and the best rank."""
         progress = self.result.progress
         return {
             "flips": self.run.flips + progress.flips,

@@ -1,15 +1,15 @@
-"""Ladders: growing formats, each walked from the best of the one below, extended.
+"""Climb ladders of formats: walk each format from the extended best schemes of a smaller one.
 
-From the naive scheme a walk of 4x4x4 over F2 reaches rank 47 once in half a thousand million flips
-and ends in Strassen's scheme squared far more often. From a scheme of 3x4x4 of rank 38 with the 16
-naive products of another row appended, it reaches 47 in five million, nearly every time. A descent
+From the naive scheme a walk of 4x4x4 over F2 reaches rank 47 once in 500 million flips, and ends
+in Strassen's scheme squared far more often. From a scheme of 3x4x4 of rank 38, extended by the 16
+naive products of another row, it reaches 47 in 5 million flips nearly every time. A descent
 therefore climbs a ladder: one side grows at every rung, and each rung is walked until it stops
-improving. The ladder is drawn at random, because a descent's beginning largely settles its end.
-A tensor of another kind has no sides: there an index of A, B or C is left out at each rung.
-(Arai, Ichikawa and Hukushima, "Adaptive flip graph algorithm for matrix multiplication", constrain
-the search to extensions of smaller schemes for the same reason.)
+improving. The ladder is drawn at random, because a descent's beginning largely determines its end.
+Tensors of other kinds have no sides; a smaller rung leaves out an index of A, B or C. Arai,
+Ichikawa and Hukushima, "Adaptive flip graph algorithm for matrix multiplication", restrict the
+search to extensions of smaller schemes for the same reason.
 
-Invariant: the pools of a descent hold schemes of its current rung's format only.
+Invariant: the pools of a descent hold only schemes of its current rung's format.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ from flipsearch.transform.dimensions import extend, free_dimensions, resized, ti
 from flipsearch.walk.task import Words, pack, unpack
 
 SHORTEST = 2
-"""Ladders begin where no side is longer than this."""
+"""Largest side of the first format of a ladder."""
 PATIENCE, TOP_PATIENCE = 20_000_000, 6_000
-"""Steps without improvement that end the last rung: the larger of the first number and of the
-second times the square of the naive rank; half the steps up to the last improvement are added."""
+"""Steps without improvement that end the last rung, as a number and per square of the naive rank.
+
+The larger value counts. Half the steps up to the last improvement are added."""
 LONGEST_RUNG, RUNG_PATIENCE = 100_000_000, 3_000
-"""The same on the rungs below, where the smaller one counts."""
+"""The same for the rungs below; there the smaller value counts."""
 
 
 def removable(format_: Format) -> list[int]:
-    """Return what can be taken away from a format: see `without`."""
+    """Return the numbers that `without` can remove from a format."""
     if isinstance(format_, SparseTensor):
         used = [sorted({entry[slot] for entry in format_.entries}) for slot in range(3)]
         return [
@@ -53,7 +54,7 @@ def removable(format_: Format) -> list[int]:
         dimension
         for dimension in free_dimensions(format_)
         if min(format_.sides[d] for d in tied_dimensions(format_, dimension)) > SHORTEST
-        and without(format_, dimension).naive_rank  # kk:2x2x2c has no product left
+        and without(format_, dimension).naive_rank  # kk:2x2x2c has no product
     ]
 
 
@@ -64,9 +65,9 @@ def without(format_: Format, removed: int) -> Format:
     ----------
     format_ : Format
     removed : int
-        Of a matrix product the dimension that is shorter by one, with those tied to it. Of a
-        tensor the slot times `LARGEST_DIMENSION` plus the index whose entries are left out; the
-        lengths of A, B and C stay.
+        For a matrix product the dimension to shorten by one, with all tied to it. For a tensor the
+        slot times `LARGEST_DIMENSION` plus the index whose entries are left out; the lengths of A,
+        B and C stay.
     """
     if isinstance(format_, SparseTensor):
         slot, index = divmod(removed, LARGEST_DIMENSION)
@@ -105,7 +106,7 @@ def draw_ladder(format_: Format, random: np.random.Generator) -> list[tuple[Form
 
 @dataclass
 class Descent:
-    """One way up a ladder and down in rank: its rung, and how it goes there.
+    """The state of one descent on its ladder.
 
     Parameters
     ----------
@@ -114,12 +115,12 @@ class Descent:
     ladder : list of (Format, int)
         From `draw_ladder`, or a single rung.
     pools : Pools
-        Of the current rung.
+        The pools of the current rung.
     rung : int
     steps, last_gain : int
-        Steps walked on this rung, and when its best rank was last lowered.
+        Number of steps walked on this rung, now and at the last improvement of its best rank.
     waiting : int
-        Tasks asked of it and not yet told.
+        Number of its tasks whose outcomes were not told.
     """
 
     number: int
@@ -143,14 +144,14 @@ class Descent:
 
     @property
     def patience(self) -> int:
-        """Steps without improvement after which the current rung is done."""
+        """The number of steps without improvement that end the current rung."""
         size = self.format.naive_rank**2
         if self.on_top:
             return max(PATIENCE, TOP_PATIENCE * size)
         return min(LONGEST_RUNG, RUNG_PATIENCE * size)
 
     def take(self, states: Sequence[Words], steps: int) -> None:
-        """Take in what a walk on the current rung brought."""
+        """Add the states of a walk on the current rung to the pools, and count its steps."""
         lowest = self.pools.best_rank
         for state in states:
             self.pools.admit(state)
@@ -160,13 +161,13 @@ class Descent:
 
     @property
     def is_over(self) -> bool:
-        """Whether the rung is walked out: no best state has a flip, or no gain came for long."""
+        """Whether no best state has a flip, or the patience for an improvement is over."""
         if not self.pools.mobile[self.pools.best_rank]:
             return True
         return self.steps > 3 * self.last_gain // 2 + self.patience
 
     def climb(self, states: Sequence[Words]) -> None:
-        """Go to the next rung with states of this one, extended by naive products."""
+        """Go to the next rung with states of this rung, extended by naive products."""
         below = self.format
         self.rung += 1
         format_, removed = self.ladder[self.rung]
@@ -176,7 +177,7 @@ class Descent:
             self.pools.admit(pack(grown(unpack(below, self.ring, state), format_, removed)))
 
     def state(self) -> dict[str, Any]:
-        """Return what `restored` needs: plain values and arrays."""
+        """Return the descent as plain values and arrays, for `restored`."""
         return {
             "number": self.number,
             "grown": [removed for _, removed in self.ladder],

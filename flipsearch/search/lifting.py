@@ -1,10 +1,10 @@
-"""The end of a search over F2 or F3: its best schemes lifted to characteristic 0.
+"""Lift the best schemes of a search over F2 or F3 to characteristic 0, at its end.
 
-Of a format one scheme of the lowest rank is lifted, then one of each of the two lowest, and so on,
-as long as nothing lower has been lifted. Ranks of which nothing lifts, as 47 and 48 of 4x4x4 over
-F2, therefore do not keep those above from their turn.
+For each format, one scheme of the lowest rank is tried first, then one of each of the two lowest
+ranks, and so on, as long as no lower rank has been lifted. Higher ranks therefore get their turn
+even if no scheme of a lower rank lifts, as for ranks 47 and 48 of 4x4x4 over F2.
 
-Invariant: nobody trusts a lift; it is proved before it is stored.
+Invariant: a lift is proved before it is stored.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from flipsearch.transform.ternary import ternary_sandwich
 from flipsearch.walk.task import unpack
 
 LEAST_TRIED, MOST_TRIED = 32, 256
-"""Bounds on the schemes of a format that are tried; few where each takes long."""
+"""Smallest and largest number of schemes of a format to try; few if each takes long."""
 TRIED_A_FORMAT = 8
-"""The same for each format of a search of many, where it would be a new best."""
+"""Number of schemes to try for each of many formats, if the lift would be a new best."""
 OPERATIONS = 2e11
-"""Word operations of elimination that pay for more than the least: about ten seconds."""
+"""Word operations of elimination to spend on a format: about ten seconds."""
 FIRST_SECONDS = 120.0
-"""Time on top for the first scheme, because lifting may have to be compiled."""
+"""Additional time for the first scheme, because lifting may have to be compiled."""
 
 
 class _OverError(Exception):
@@ -45,12 +45,12 @@ class _OverError(Exception):
 
 
 class Lifting:
-    """Lifts the best schemes of a search, on the workers of its executor where that can.
+    """Lift the best schemes of a search on the workers of its executor.
 
     Parameters
     ----------
     keeper : Keeper
-        Stores the lifts; its result is told of them.
+        Stores the lifts and records them in its result.
     executor : Executor
     stop : Stop
         The first signal during lifting ends it.
@@ -67,7 +67,7 @@ class Lifting:
         self._asked, self._seconds, self._deadline = stop.asked, 0.0, 0.0
 
     def run(self, seconds: float) -> None:
-        """Lift until nothing lower is worth trying, for so many seconds at most."""
+        """Lift for at most `seconds` seconds, or until no scheme is worth trying."""
         strategy, result = self.strategy, self.result
         if result.scheme is None:
             return
@@ -92,12 +92,12 @@ class Lifting:
             count = tries(best)
             if len(families) > 1:
                 count = TRIED_A_FORMAT
-                with suppress(CatalogueError):  # then more is lifted than needed
+                with suppress(CatalogueError):  # without it, more is lifted than needed
                     held = self.keeper.catalogue.best(format_)
                     if held is not None:
                         self._ranks[str(format_)] = held.rank
             candidates = islice(self._candidates(format_, levels), count)
-            # with the catalogue in trouble every further scheme would wait for it in vain
+            # if the catalogue cannot be written, every further scheme would wait for it in vain
             while self.keeper.trouble is None and (batch := list(islice(candidates, jobs))):
                 for scheme, answer in zip(batch, self._each(batch), strict=False):
                     self._deadline = min(self._deadline, time.monotonic() + self._seconds)
@@ -114,7 +114,7 @@ class Lifting:
         self.keeper.beat()
 
     def _candidates(self, format_: Format, levels: Levels) -> Iterator[Scheme]:
-        """Yield schemes of the pools, of lower ranks than have been lifted meanwhile."""
+        """Yield schemes of the pools whose ranks are lower than all lifted until then."""
         random = np.random.default_rng(self.strategy.seed)
         waiting = {
             rank: [levels[rank][int(i)] for i in random.permutation(len(levels[rank]))]
@@ -128,11 +128,11 @@ class Lifting:
                     yield unpack(format_, self.strategy.ring, waiting[rank].pop())
 
     def _wants(self, format_: Format, rank: int) -> bool:
-        """Whether nothing of that rank has been lifted."""
+        """Return whether no scheme of that rank or a lower one has been lifted."""
         return rank < self._ranks.get(str(format_), rank + 1)
 
     def _take(self, scheme: Scheme, kind: str, value: Any) -> None:
-        """Store the lift of a scheme, which nobody has checked yet."""
+        """Check and store the lift of a scheme."""
         result = self.result
         if kind == "error":
             result.lift_failure = str(value)
@@ -162,10 +162,10 @@ class Lifting:
 
 
 def tries(scheme: Scheme) -> int:
-    """Return how many schemes of a format and about a rank are worth lifting, by their cost.
+    """Return the number of schemes of this format and about this rank to try, by their cost.
 
-    The Jacobian of the Brent equations has rank x (sum of factor lengths) columns and as many rows
-    as the tensor has entries; over F2 elimination takes a word operation for 64 of its entries.
+    The Jacobian of the Brent equations has rank x (sum of factor lengths) columns, and a row for
+    each entry of the tensor. Over F2 elimination takes one word operation for 64 entries.
     """
     lengths = [factor.shape[1] for factor in (scheme.u, scheme.v, scheme.w)]
     columns = scheme.rank * sum(lengths)
@@ -174,14 +174,14 @@ def tries(scheme: Scheme) -> int:
 
 
 def lifted(scheme: Scheme) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return ring, factors and denominators of the lift of a scheme, as plain values.
+    """Lift a scheme; return ring, factors and denominators as plain values.
 
-    A lift of a general format to Z is made ternary by a change of basis where that succeeds.
+    A lift of a general format to Z is made ternary by a change of basis if that succeeds.
 
     Raises
     ------
     LiftError
-        It does not lift.
+        The scheme does not lift.
     """
     found = lift(scheme)
     format_ = found.format

@@ -1,7 +1,6 @@
-"""A progress bar for a study, in a terminal or a notebook: the share of the budget that is spent.
+"""Show a progress bar for a study in a terminal or a notebook.
 
-rich draws it, and is imported only where one is shown. Elsewhere, in a pipe or a script's log,
-nothing is shown.
+rich draws the bar and is imported only for that. In a pipe or a log there is no bar.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ Show = Callable[[Strategy, Progress], None]
 
 @contextmanager
 def live_bar(seconds: float, wanted: bool | None) -> Iterator[Show]:
-    """Show a bar on standard error, and give the function that moves it.
+    """Show a bar on standard error, and give the function that updates it.
 
     Parameters
     ----------
     seconds : float
         Budget of the search.
     wanted : bool, optional
-        Whether to show one; by default where somebody looks: in a terminal or a notebook.
+        Whether to show a bar; by default in a terminal or a notebook.
     """
     if wanted is False:
         yield lambda strategy, progress: None

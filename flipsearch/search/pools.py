@@ -1,9 +1,10 @@
-"""Pools of states by rank, from which strategies draw where to walk next.
+"""Keep pools of states by rank, from which strategies draw the starts of walks.
 
-Two moves that are made between walks follow: reduction by any linear dependence, and sandwiching.
-Both are rare, and exact on schemes; no engine has to know them.
+Two moves are made between walks: reduction by any linear dependence, and sandwiching. Both are
+rare and exact on schemes, so no engine has to implement them.
 
-Invariant: a pool holds states of one format, each at its rank; with a key, no two with equal keys.
+Invariant: a pool holds states of one format, each at its rank. With a key function, no two states
+of a rank have equal keys.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from flipsearch.walk.dependence import is_dependent
 from flipsearch.walk.task import Words, pack, unpack
 
 LEVEL_RATIO = 0.3
-"""How often a level is drawn from, compared with the next lower one."""
+"""Probability of a level relative to that of the next lower one."""
 SANDWICHES = 16
-"""Sandwiches tried until one is ternary."""
+"""Largest number of sandwiches to try until one is ternary."""
 
 State = TypeVar("State")
 
 
 def key_of(state: Words) -> bytes:
-    """Return bytes that two packed states share exactly when they have the same terms."""
+    """Return bytes that are equal for two packed states exactly if they have the same terms."""
     rows = np.ascontiguousarray(state.reshape(len(state), -1))
     return rows[np.lexsort(rows.T[::-1])].tobytes()
 
 
 def can_flip(state: Words, ring: Ring) -> bool:
-    """Whether two rows share a factor up to sign: in Strassen's scheme squared none do."""
+    """Return whether two rows share a factor up to sign; none do in Strassen's scheme squared."""
     words = state.shape[2] if ring is Ring.F2 else state.shape[2] // 2
     rows = np.arange(len(state))
     for slot in range(3):
@@ -54,20 +55,20 @@ def can_flip(state: Words, ring: Ring) -> bool:
 
 
 class Pools(Generic[State]):
-    """States by rank, at most so many of each.
+    """A limited number of states of each rank.
 
     Parameters
     ----------
     ring : Ring, optional
         With a ring, packed states that have a flip over it are drawn before all others.
     width : int
-        States kept at each rank.
+        Largest number of states at each rank.
     slack : int, optional
-        Ranks kept above the lowest; all by default.
+        Number of ranks to keep above the lowest; by default all.
     rank : function
-        From a state to its rank.
+        Returns the rank of a state.
     key : function, optional
-        From a state to bytes; of states with equal keys the first is kept.
+        Returns bytes for a state; only the first of several states with equal keys is kept.
     """
 
     def __init__(
@@ -86,14 +87,13 @@ class Pools(Generic[State]):
 
     @property
     def best_rank(self) -> int:
-        """The lowest rank held; a huge one when the pool is empty."""
+        """The lowest rank held, or a huge number for an empty pool."""
         return min(self.levels, default=1 << 30)
 
     def admit(self, state: Any, random: np.random.Generator | None = None) -> bool:
-        """Keep a state; return False if it is known or too high.
+        """Keep a state; return False if it is known or its rank is too high.
 
-        Where its level is full, it takes the place of a random state, or of the oldest one
-        without `random`.
+        If its level is full, it replaces a random state, or the oldest state without `random`.
         """
         rank, best = self.rank(state), self.best_rank
         if self.slack is not None and rank > best + self.slack:
@@ -120,7 +120,7 @@ class Pools(Generic[State]):
         return True
 
     def admit_all(self, states: Iterable[Any]) -> Pools[State]:
-        """Keep several states, in their order; return this."""
+        """Keep several states in their order; return the pools."""
         for state in states:
             self.admit(state)
         return self
@@ -133,16 +133,16 @@ class Pools(Generic[State]):
         *,
         by_rank: bool = False,
     ) -> State:
-        """Return a state of one of the lowest levels, of those that have a flip if any has.
+        """Draw a state from one of the lowest levels, with a flip if any state there has one.
 
         Parameters
         ----------
         random : Generator
         ratio : float
-            How often a level is drawn from, compared with the next lower one, or with the next
-            lower rank if `by_rank`.
+            Probability of a level relative to that of the next lower level, or of the next lower
+            rank if `by_rank` is set.
         lowest : int
-            Levels that are drawn from.
+            Number of levels to draw from.
         by_rank : bool
         """
         ranks = sorted(self.levels)
@@ -154,11 +154,11 @@ class Pools(Generic[State]):
         return pick(random, self.mobile[rank] or self.levels[rank])
 
     def state(self) -> dict[str, Any]:
-        """Return the states by rank, as a checkpoint keeps them."""
+        """Return the states by rank, for a checkpoint."""
         return {str(rank): list(states) for rank, states in sorted(self.levels.items())}
 
     def restore(self, state: Mapping[str, Any]) -> Pools[State]:
-        """Go back to packed states that `state` returned; return this."""
+        """Restore the packed states that `state` returned; return the pools."""
         for level in (self.levels, self.mobile, self._known):
             level.clear()
         return self.admit_all(
@@ -167,7 +167,7 @@ class Pools(Generic[State]):
 
 
 def without_dependence(format_: Format, ring: Ring, state: Words) -> Words:
-    """Return the state, or one of lower rank if its products are linearly dependent."""
+    """Return the state, or a state of lower rank if its products are linearly dependent."""
     if not is_dependent(format_, ring, state):
         return state
     reduced = reduce_terms(unpack(format_, ring, state))
@@ -175,11 +175,11 @@ def without_dependence(format_: Format, ring: Ring, state: Words) -> Words:
 
 
 def sandwiched(format_: Format, state: Words, random: np.random.Generator) -> Words:
-    """Return a ZT state of a general format in another basis, or itself where none is found.
+    """Return a ZT state of a general format in another basis, or the state if none is found.
 
-    One row or column is added to another, or subtracted from it. Over ZT a walk refuses flips to
-    coefficients outside {-1, 0, 1}, so that another basis has other ways on. Over F2 and F3 the
-    flip graph looks alike in all bases.
+    One row or column is added to another or subtracted from it. Over ZT a walk refuses flips to
+    coefficients outside {-1, 0, 1}, so another basis allows other flips. Over F2 and F3 the
+    flip graph is the same in all bases.
     """
     scheme = unpack(format_, Ring.ZT, state)
     sides = matrix_format(scheme).sides

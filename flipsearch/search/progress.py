@@ -1,4 +1,4 @@
-"""The state of a search as others see it: its progress, its result, the wish to stop it."""
+"""Hold the public state of a search: its progress, its result and the request to stop it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Stop:
-    """Asked for by a signal or a caller: once to drain and save, twice to stop at once."""
+    """A request to stop: once to drain and save, twice to stop at once."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -28,9 +28,9 @@ class Stop:
 
 @contextmanager
 def stopped_by_signals(stop: Stop, announce: Callable[[str], None]) -> Iterator[None]:
-    """Count Ctrl-C and SIGTERM as wishes to stop.
+    """Count Ctrl-C and SIGTERM as requests to stop.
 
-    In other threads than the main one nothing changes, because they hear no signals.
+    Outside the main thread the handlers stay as they are, because other threads hear no signals.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -51,9 +51,9 @@ def stopped_by_signals(stop: Stop, announce: Callable[[str], None]) -> Iterator[
 
 @dataclass
 class Progress:
-    """What a run has done so far, told to its caller about twice a second.
+    """The progress of a run, reported to its caller about twice a second.
 
-    Flips and steps are those of all workers; `seconds` is wall time of walking.
+    Flips and steps are totals of all workers; `seconds` is the wall time of walking.
     """
 
     best_rank: int
@@ -66,12 +66,12 @@ class Progress:
 
     @property
     def flips_per_second(self) -> float:
-        """Flips of all workers per second of wall time."""
+        """The flips of all workers per second of wall time."""
         return self.flips / self.seconds if self.seconds else 0.0
 
 
 class Moment(NamedTuple):
-    """The best rank of a run after so many seconds of walking and flips of all workers."""
+    """The best rank of a run after some seconds of walking and flips of all workers."""
 
     seconds: float
     flips: int
@@ -80,24 +80,24 @@ class Moment(NamedTuple):
 
 @dataclass(repr=False)
 class Result:
-    """What a run found.
+    """The results of a run.
 
     Parameters
     ----------
     run : Run
-        Its record, as it was when this search began.
+        The record of the run at the beginning of this search.
     progress : Progress
     stored : list of str
-        Content hashes of the schemes stored, in order.
+        Content hashes of the stored schemes, in order.
     scheme, lifted : Scheme or None
-        The best scheme, and the best that was lifted to characteristic 0.
+        The best scheme, and the best scheme lifted to characteristic 0.
     history : list of Moment
-        Seconds, flips and rank at the beginning, at each new best rank and at the end; they count
-        from the beginning of the run, also where it went on later.
+        Seconds, flips and rank at the beginning, at each new best rank and at the end. They count
+        from the first start of the run, even if it was resumed.
     lift_failure : str or None
-        Why the last scheme tried did not lift.
+        The reason why the last scheme tried did not lift.
     lifting_seconds, lifting_share : float
-        Seconds spent on lifting, and the most that they might be.
+        Seconds spent on lifting, and their limit.
     interrupted : bool
         Whether a signal or `Study.pause` ended it.
 
@@ -121,7 +121,7 @@ class Result:
     interrupted: bool = False
 
     def note(self) -> None:
-        """Add the present to the history, unless it says so already."""
+        """Add the present state to the history unless it is the last entry."""
         run, now = self.run, self.progress
         moment = Moment(run.seconds + now.seconds, run.flips + now.flips, now.best_rank)
         if not self.history or moment != self.history[-1]:

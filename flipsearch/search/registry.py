@@ -1,10 +1,10 @@
-"""Strategies by name: the command line, `resume` and every other maker of strategies ask here.
+"""Find and make strategies by name, for the command line, `resume` and all other callers.
 
 A strategy of another package is found by `register_strategy`, or by an entry point of the group
 ``flipsearch.strategies`` whose name is the strategy's and whose object is its class.
 
-Invariant: a strategy is made from what the run's record keeps (format, ring, seed, parameters) and
-from schemes named there by their hashes, so that `resume` makes the same one.
+Invariant: a strategy is made from the run's record (format, ring, seed, parameters) and from
+schemes that the record names by their hashes. `resume` therefore makes the same strategy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flipsearch.rings import Ring
 from flipsearch.search.strategy import Setting, Strategy
 
 STARTS_A_FORMAT = 8
-"""Schemes of a format that a meta search starts from, lowest ranks first."""
+"""Number of schemes of each format from which a meta search starts, lowest ranks first."""
 
 STRATEGIES: Registry[type[Strategy]] = Registry(
     "strategy",
@@ -66,7 +66,7 @@ def strategy_named(name: str | type[Strategy], ring: Ring = Ring.F2) -> type[Str
     Raises
     ------
     UsageError
-        There is none of that name.
+        No strategy has the name.
     """
     if isinstance(name, type):
         return name
@@ -76,21 +76,21 @@ def strategy_named(name: str | type[Strategy], ring: Ring = Ring.F2) -> type[Str
 
 
 def refuse_idle_options(name: str | type[Strategy], ring: Ring, given: Mapping[str, Any]) -> None:
-    """Refuse options that a strategy would not look at.
+    """Refuse options that a strategy would ignore.
 
     Parameters
     ----------
     name : str or class of Strategy
-        The strategy, as the user calls it.
+        The strategy, as the user names it.
     ring : Ring
     given : mapping
-        Values by option as in `Strategy.options`, false where one is not given; others may be
-        among them.
+        Values by option as in `Strategy.options`, false for an option that is not given. Other
+        keys are ignored.
 
     Raises
     ------
     UsageError
-        There is one.
+        The strategy would ignore a given option.
     """
     strategy = strategy_named(name, ring)
     called = name if isinstance(name, str) else strategy.name
@@ -113,7 +113,7 @@ def make_strategy(
     seed: int,
     parameters: Mapping[str, Any],
 ) -> Strategy:
-    """Return the strategy of a run.
+    """Make the strategy of a run.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def make_strategy(
         Holds the schemes to start from, and the known bounds.
     name : str or class of Strategy
     format_ : Format or None
-        None where ``within`` says which.
+        None if ``within`` names the formats.
     ring : Ring
     seed : int
     parameters : mapping
@@ -130,7 +130,7 @@ def make_strategy(
     Raises
     ------
     UsageError
-        They do not go together.
+        The arguments do not go together.
     """
     strategy = strategy_named(name, ring)
     within, hashes = parameters.get("within"), list(parameters.get("start") or ())
@@ -139,7 +139,7 @@ def make_strategy(
     stored = catalogue.schemes.by_hash(hashes)
     for each in hashes:
         if each not in stored and not within:
-            catalogue.schemes.get(each)  # says that it is missing
+            catalogue.schemes.get(each)  # raises the error that it is missing
     known = catalogue.bounds.all() if within else {}
     setting = Setting(
         format_,
@@ -157,19 +157,19 @@ def make_strategy(
 def remade(
     catalogue: Catalogue, run: Run, kind: type[Strategy] | None = None
 ) -> tuple[Strategy, dict[str, Any] | None]:
-    """Return the strategy of a run as its last checkpoint left it, and that state.
+    """Return the strategy of a run at its last checkpoint, and the state of the checkpoint.
 
-    The class is that of the strategy's name, unless it is given.
+    The class is found by the strategy's name unless it is given.
 
     Raises
     ------
     UsageError
-        The run is on a tensor whose definition is not stored.
+        The run is for a tensor whose definition is not stored.
     """
     parameters, state = dict(run.parameters), catalogue.runs.last_checkpoint(run)
     within = bool(parameters.get("within"))
     if within and state is not None:
-        parameters["start"] = []  # the state holds all that was made of them
+        parameters["start"] = []  # the state holds all schemes made from them
     format_ = None if within else catalogue.format(run.format)
     name = kind or run.strategy
     strategy = make_strategy(catalogue, name, format_, run.ring, run.seed or 0, parameters)
@@ -177,9 +177,10 @@ def remade(
 
 
 def held_starts(catalogue: Catalogue, within: str, ring: Ring) -> list[str]:
-    """Return the hashes of the catalogue's best schemes that a meta search can start from.
+    """Return the hashes of the catalogue's best schemes from which a meta search can start.
 
-    Those over the ring, and over a finite field those over Z too, which reduce to it.
+    They are over the ring. Over a finite field, schemes over Z count too, because they reduce to
+    it.
     """
     from flipsearch.search.strategies.meta import formats_of
 

@@ -1,8 +1,7 @@
-"""What somebody asks of a search, checked: the command line and Python ask in the same words.
+"""Check a user's request for a search, for the command line and for Python alike.
 
-Invariant: a request that is settled names a strategy, a format and a ring that go together, and
-holds no option that the strategy would ignore. A request for a run that exists asks for nothing
-else than the run does.
+Invariant: a settled request names a strategy, a format and a ring that go together, and has no
+option that the strategy would ignore. A request for an existing run agrees with the run.
 """
 
 from __future__ import annotations
@@ -32,26 +31,26 @@ FormatLike = str | os.PathLike[str] | Format
 
 @dataclass(frozen=True)
 class Request:
-    """A search as a user describes it; None and empty values are not given.
+    """A search as a user describes it; None and empty values stand for options not given.
 
     Parameters
     ----------
     format : str, path or Format, optional
         The name of a format, a tensor file, or a format.
     ring : str or Ring, optional
-        F2 by default.
+        By default F2.
     target : int, optional
-        Rank at which the search ends.
+        The rank that ends the search.
     strategy : str or class of Strategy, optional
-        ``pool`` by default, ``meta`` with `within`.
+        By default ``pool``, or ``meta`` with `within`.
     seed : int, optional
-        Drawn from the clock by default.
+        By default drawn from the clock.
     start : sequence of str or Scheme
-        Schemes to start from: IDs of stored ones, or schemes, which are stored.
+        Schemes to start from: IDs of stored schemes, or schemes, which are then stored.
     within : str, optional
         A range of sides such as ``2..4``.
     mirrored : bool
-        Whether symmetric walks over F2 keep the reversal of all indices too.
+        Whether symmetric walks over F2 also keep the reversal of all indices.
     """
 
     format: FormatLike | None = None
@@ -96,7 +95,7 @@ class Request:
         return strategy, format_, ring
 
     def made(self, catalogue: Catalogue) -> tuple[Strategy, dict[str, Any]]:
-        """Return the strategy of a new run, and what `Runs.start` records of it."""
+        """Make the strategy of a new run; return it and the arguments of `Runs.start`."""
         kind, format_, ring = self.settled(catalogue)
         seed = self.seed if self.seed is not None else time.time_ns() % 2**32
         starts = self.hashes(catalogue)
@@ -122,12 +121,12 @@ class Request:
         ]
 
     def refuse_changes(self, run: Run, catalogue: Catalogue) -> None:
-        """Refuse to ask a run that exists for something else than it does.
+        """Refuse a request that differs from the existing run.
 
         Raises
         ------
         UsageError
-            This does.
+            An option differs.
         """
         own = isinstance(self.strategy, type) and self.strategy.name == run.strategy
         kind = self.strategy if own else run.strategy

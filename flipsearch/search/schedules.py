@@ -1,7 +1,7 @@
-"""Schedules: how long a task walks, when it escapes upward, and how far.
+"""Draw schedules: the length of a task, and the time and height of its plus transitions.
 
-No schedule is best everywhere. A strategy therefore draws one for each task or course, evenly by
-`pick` or by recent success by a `Bandit`.
+No schedule is best everywhere. A strategy therefore draws one for each task or course: uniformly
+by `pick`, or by recent success with a `Bandit`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 class Schedule(NamedTuple):
-    """Steps of a task; steps before a plus transition and its band (see `Policy`).
+    """The steps of a task, the steps before a plus transition, and its band (see `Policy`).
 
-    `largest_rank` bounds the matrix rank of factors, where the walk can (see `QuotientTask`).
+    `largest_rank` bounds the matrix rank of factors if the walk supports it (see `QuotientTask`).
     """
 
     steps: int
@@ -27,23 +27,23 @@ class Schedule(NamedTuple):
 
 
 def pick(random: np.random.Generator, items: Sequence[T]) -> T:
-    """Return one of the items, each as likely as any other."""
+    """Draw one of the items uniformly."""
     return items[int(random.integers(len(items)))]
 
 
 def pick_weighted(random: np.random.Generator, items: Sequence[T], weights: Any) -> T:
-    """Return one of the items, each as likely as its weight says."""
+    """Draw one of the items with probabilities proportional to the weights."""
     weights = np.asarray(weights, dtype=np.float64)
     return items[int(random.choice(len(items), p=weights / weights.sum()))]
 
 
 class Bandit:
-    """Draws arms by how often each succeeded of late.
+    """Draw arms with probabilities that follow their recent success.
 
     Parameters
     ----------
     arms : int
-        How many there are.
+        Number of arms.
     memory : float
         Decay factor applied to all counts after each outcome.
     """
@@ -53,7 +53,7 @@ class Bandit:
         self.tried, self.gained = np.zeros((2, arms))
 
     def draw(self, random: np.random.Generator) -> int:
-        """Return the number of an arm."""
+        """Draw the number of an arm."""
         weights = (1 + self.gained) / (2 + self.tried)
         return pick_weighted(random, range(len(weights)), weights)
 

@@ -1,10 +1,10 @@
-"""The base class of strategies: everything that the driver reads, with its default.
+"""Declare the base class of strategies: every member that the driver reads, with its default.
 
-A strategy says what is walked next and learns from what comes back. A subclass supplies `choose`
-and `learn`, fills `archive`, and adds what it must remember to `memory` and `remember`.
+A strategy chooses the next tasks and learns from their outcomes. A subclass supplies `choose` and
+`learn` and fills `archive`. It saves further state by `memory` and `remember`.
 
-Invariant: a strategy is a deterministic function of its seed and of the outcomes it is told, in
-order. It has no clock, no threads and no files.
+Invariant: a strategy is a deterministic function of its seed and the sequence of outcomes that it
+is told. It has no clock, no threads and no files.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ Levels = Mapping[int, Sequence[Words]]
 
 @dataclass(frozen=True)
 class Setting:
-    """What a user asks of a search, as the record of its run keeps it.
+    """The user's settings of a search, as the record of its run holds them.
 
     Parameters
     ----------
     format : Format or None
-        None where `within` says which formats.
+        None if `within` names the formats.
     ring : Ring
     seed : int
     target : int
-        The rank at which the search is over; 0 for never.
+        The rank that ends the search; 0 for none.
     starts : tuple of Scheme
-        Stored schemes to start from, in any ring.
+        Stored schemes to start from, over any ring.
     within : str or None
         A range of sides such as ``2..8``.
     mirrored : bool
-        Whether symmetric walks keep the reversal of all indices too.
+        Whether symmetric walks also keep the reversal of all indices.
     bounds : mapping of str to int
         Known bounds over the ring, by format.
     """
@@ -60,37 +60,38 @@ class Setting:
 
 
 class Strategy(ABC):
-    """Ask for tasks, tell outcomes.
+    """A strategy: the driver asks it for tasks and tells it their outcomes.
 
     Parameters
     ----------
     format_ : Format
-        What to search schemes for.
+        The format of the schemes to find.
     ring : Ring
         F2, F3 or ZT.
     seed : int
-        The seed of the run; every task gets a seed of its own from it.
+        The seed of the run, from which each task gets its own seed.
     target : int
-        The rank at which the search is over; 0 for never.
+        The rank that ends the search; 0 for none.
     stream : int
-        Which stream of the seed the strategy draws from.
+        The stream of the seed from which the strategy draws.
 
     Attributes
     ----------
     name : str
-        As the command line calls it.
+        The strategy's name on the command line.
     formerly : str
-        As older checkpoints call it.
+        The strategy's name in older checkpoints.
     options : frozenset of str
-        Those of ``format target start within mirrored`` that it honours; others are refused.
+        The options among ``format target start within mirrored`` that the strategy honours; others
+        are refused.
     archive : Pools
-        The states found for the format, from its start on.
+        The states found for the format, including its start.
     asked, told : int
-        Tasks asked for, and outcomes told.
+        Numbers of tasks asked for and of outcomes told.
     climbing : str
-        Progress on the way to the format itself, to be shown; mostly empty.
+        Progress in smaller formats, for display; usually empty.
     beginning : bool
-        Whether `begin` has still work to do before the first task.
+        Whether `begin` still has work to do before the first task.
     """
 
     name: ClassVar[str]
@@ -112,17 +113,17 @@ class Strategy(ABC):
 
     @classmethod
     def make(cls, setting: Setting) -> Strategy:
-        """Return the strategy for what a user asks; called by the registry."""
+        """Make the strategy for a user's settings; the registry calls this."""
         assert setting.format is not None
         return cls(setting.format, setting.ring, setting.seed, setting.target)
 
     @abstractmethod
     def choose(self, number: int, seed: int) -> tuple[WalkTask, Any]:
-        """Return the next task, and what `learn` needs to know of it: JSON values and arrays."""
+        """Return the next task, and a note about it for `learn` of JSON values and arrays."""
 
     @abstractmethod
     def learn(self, sent: Any, outcome: WalkOutcome | None) -> None:
-        """Take in the outcome of a task, None if its walk was broken."""
+        """Learn from the outcome of a task, or from None if its walk was broken."""
 
     def ask(self) -> WalkTask:
         """Return the next task."""
@@ -132,9 +133,9 @@ class Strategy(ABC):
         return task
 
     def tell(self, outcome: WalkOutcome) -> bool:
-        """Take in an outcome; return whether there is a new best rank.
+        """Learn from an outcome; return whether there is a new best rank.
 
-        Outcomes told before are ignored, and those of tasks that `restore` has forgotten.
+        Outcomes that were told before, and outcomes of tasks that `restore` dropped, are ignored.
         """
         if outcome.number not in self._sent:
             return False
@@ -148,13 +149,13 @@ class Strategy(ABC):
         return False
 
     def samples(self) -> list[WalkTask]:
-        """Return a task of each sort that it asks for, so that their walks are compiled ahead."""
+        """Return a task of each kind that the strategy asks for, to compile their walks ahead."""
         return []
 
     def found(self) -> list[Scheme] | None:
-        """Return, once, the schemes of new best ranks; None to let the driver take them itself.
+        """Return new schemes of best ranks once, or None to let the driver choose them.
 
-        The driver takes states of the best rank from the outcomes of tasks in the format.
+        The driver then takes states of the best rank from the outcomes of tasks in the format.
         """
         return None
 
@@ -170,7 +171,7 @@ class Strategy(ABC):
 
     @property
     def sizes(self) -> dict[int, int]:
-        """Number of states held, by rank, to be shown."""
+        """The number of states held, by rank, for display."""
         return {rank: len(states) for rank, states in sorted(self.levels.items())}
 
     @property
@@ -179,19 +180,19 @@ class Strategy(ABC):
         return self.best_rank <= self.target
 
     def best_states(self) -> list[Words]:
-        """Return the packed states of the lowest rank, in the order found."""
+        """Return the packed states of the lowest rank, in the order in which they were found."""
         return list(self.levels[self.best_rank])
 
     def families(self) -> list[tuple[Format, Levels]]:
-        """Return the formats to lift schemes of, with their states by rank."""
+        """Return the formats whose schemes are lifted, with their states by rank."""
         return [(self.format, self.levels)]
 
     def table(self) -> list[tuple[str, int, int | None]]:
-        """Return format, best rank and known bound of each format of a search of many."""
+        """Return format, best rank and known bound of each format in a search of many formats."""
         return []
 
     def identity(self) -> dict[str, Any]:
-        """Return what a saved state must share with this strategy to be restored."""
+        """Return the values in which a saved state must agree with this strategy."""
         return {
             "strategy": self.name,
             "format": str(self.format),
@@ -200,18 +201,18 @@ class Strategy(ABC):
         }
 
     def memory(self) -> dict[str, Any]:
-        """Return what `remember` needs: JSON values and arrays."""
+        """Return the state of the subclass as JSON values and arrays, for `remember`."""
         return {}
 
     def remember(self, state: Mapping[str, Any]) -> None:  # noqa: B027
-        """Take back what `memory` returned."""
+        """Restore the state that `memory` returned."""
 
     def sent_of(self, saved: Any) -> Any:
-        """Return what `choose` returned beside a task, from how a checkpoint keeps it."""
+        """Return the note that `choose` made about a task from its form in a checkpoint."""
         return saved
 
     def state(self) -> dict[str, Any]:
-        """Return what `restore` needs, as JSON values and arrays."""
+        """Return the whole state as JSON values and arrays, for `restore`."""
         return {
             **self.identity(),
             "asked": self.asked,
@@ -222,17 +223,17 @@ class Strategy(ABC):
         }
 
     def restore(self, state: Mapping[str, Any]) -> Self:
-        """Go back to a saved state; return this.
+        """Go back to a saved state; return the strategy.
 
-        Tasks asked and never told are forgotten, unless the state holds them under
-        ``outstanding``: then they are expected.
+        Tasks whose outcomes were not told are dropped, except those that the state holds under
+        ``outstanding``.
 
         Raises
         ------
         UsageError
-            The state is of another strategy, format, ring or seed.
+            The state belongs to another strategy, format, ring or seed.
         """
-        whose = {"strategy": "pool", **state}  # older states do not say everything
+        whose = {"strategy": "pool", **state}  # older states lack the strategy
         if whose["strategy"] == self.formerly:
             whose["strategy"] = self.name
         if any(whose.get(key, value) != value for key, value in self.identity().items()):
@@ -253,7 +254,7 @@ class Strategy(ABC):
 
 
 def task_seed(seed: int, number: int) -> int:
-    """Return the 64-bit seed of task `number` of a run: each task can be replayed alone."""
+    """Return the 64-bit seed of task `number` of a run; with it a task can be replayed alone."""
     sequence = np.random.SeedSequence(seed, spawn_key=(number,))
     return int(sequence.generate_state(1, np.uint64)[0])
 

@@ -1,17 +1,17 @@
-"""Strategy `cyclic` over F2: general square formats, first by orbits, then without symmetry.
+"""Search general square formats over F2 by orbits, then without symmetry (strategy `cyclic`).
 
 Walks in the quotient by C3 or C3 x Z2 (`flipsearch.walk.quotient`) start from the naive symmetric
-scheme, whose fixed cubes belong to a partition of the indices. The number of cubes decides which
-ranks modulo 3 can be reached, so several partitions share the work. States near the best rank of
-their partition are kept and walked from again. Low ranks need long walks and many of them: a walk
-is a course of tasks, each from where the one before ended, that is over when several in a row
-have brought no new best.
+scheme, whose fixed cubes belong to a partition of the indices. The number of cubes determines the
+reachable ranks modulo 3, so several partitions share the work. States near the best rank of
+their partition are kept as further starts. Low ranks need many long walks. A walk is therefore a
+course of tasks, each from the end of the one before, which ends after several tasks in succession
+without a new best.
 
-The groups are a ladder, C3 x Z2, C3 and none: the best states of each are walked from under the
+The groups form a ladder: C3 x Z2, C3 and none. The best states of each group are starts under the
 next, because a symmetric scheme may have less symmetric neighbours of lower rank. Under C3 x Z2 a
 walk falls from a plateau near the rank of the naive scheme into one of many basins and hardly
-leaves it. There courses must climb back far (Moosbauer and Poole set no limit but n^3), and many
-are needed. Under C3 a walk moves in steps of 3, and small bands do.
+leaves it. Courses there must climb back far (Moosbauer and Poole set only the limit n^3), and many
+are needed. Under C3 a walk moves in steps of 3, and small bands suffice.
 """
 
 from __future__ import annotations
@@ -46,24 +46,24 @@ SCHEDULES = (
     Schedule(20_000_000, 50_000, 24, 3),
     Schedule(20_000_000, 10_000, 12),
 )
-"""Under C3."""
+"""Schedules under C3."""
 MIRRORED_SCHEDULES = (
     Schedule(20_000_000, 20_000, 30, 3),
     Schedule(20_000_000, 40_000, 72, 3),
     Schedule(20_000_000, 80_000, 30, 3),
     Schedule(20_000_000, 150_000, 30, 3),
 )
-"""Under C3 x Z2: among factors of matrix rank 1 and 2 alone 6x6x6 stays at 165."""
+"""Schedules under C3 x Z2; with factors of matrix rank 1 and 2 only, 6x6x6 stays at 165."""
 GENERAL = Schedule(3_000_000, 50_000, 4)
-"""Without symmetry."""
+"""Schedule without symmetry."""
 PATIENCE, MIRRORED_PATIENCE = 5, 8
-"""Tasks without a new best that end a course."""
+"""Number of tasks without a new best that end a course."""
 
 
 def default_parts(n: int) -> tuple[Parts, ...]:
-    """Return partitions of 0 .. n - 1 worth trying: mirrored pairs, and neighbours for even n.
+    """Return the partitions of 0 .. n - 1 into mirrored pairs, and into neighbours for even n.
 
-    {0, 4} {1, 3} {2} for 5 and {0, 1} {2, 3} {4, 5} for 6 are those of Moosbauer and Poole.
+    Moosbauer and Poole used {0, 4} {1, 3} {2} for 5 and {0, 1} {2, 3} {4, 5} for 6.
     """
     mirrored: Parts = tuple(
         (i, n - 1 - i) if i != n - 1 - i else (i,) for i in range((n + 1) // 2)
@@ -80,7 +80,7 @@ class State(NamedTuple):
 
 
 class Course(NamedTuple):
-    """A walk of several tasks: its group and schedule, its best rank, tasks since that."""
+    """A walk of several tasks: its group, schedule, best rank, and number of tasks since then."""
 
     group: int
     schedule: int
@@ -92,7 +92,7 @@ class Course(NamedTuple):
 class Group:
     """A group of symmetries and a partition of the indices, with their states by rank.
 
-    At most `slack` ranks above the best are kept, in steps of an orbit.
+    States up to `slack` orbits above the best rank are kept.
     """
 
     parts: Parts
@@ -108,7 +108,7 @@ class Group:
 
     @property
     def orbit(self) -> int:
-        """Terms of an orbit."""
+        """The number of terms of an orbit."""
         return 6 if self.mirrored else 3
 
     def rank(self, state: State) -> int:
@@ -117,40 +117,40 @@ class Group:
 
     @property
     def patience(self) -> int:
-        """Tasks without a new best that end a course."""
+        """The number of tasks without a new best that end a course."""
         return MIRRORED_PATIENCE if self.mirrored else PATIENCE
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:
-        """Schedules for courses under the group."""
+        """The schedules of courses under the group."""
         return MIRRORED_SCHEDULES if self.mirrored else SCHEDULES
 
 
 class CyclicStrategy(Strategy):
-    """Walk by orbits under C3 or C3 x Z2, and go on from the best without symmetry.
+    """Walk by orbits under C3 or C3 x Z2, and from the best states without symmetry.
 
     Parameters
     ----------
     format_ : MatrixProduct
-        n x n x n, general, n from 2 to 8.
+        A general format n x n x n, n from 2 to 8.
     seed, target
         See `Strategy`.
     mirrored : bool
         Whether the group is C3 x Z2 instead of C3.
     parts : sequence of partitions, optional
-        Sets of indices that give fixed cubes; default: `default_parts`.
+        Sets of indices that give fixed cubes; by default `default_parts`.
     width : int
-        States kept at each rank.
+        Largest number of states at each rank.
     slack : int
-        Ranks kept above the best, in steps of an orbit (3 or 6).
+        Height above the best rank up to which states are kept, in orbits of 3 or 6 terms.
     restart : float
-        Share of the courses that start from the naive scheme again.
+        Share of the courses that start from the naive scheme.
     without : float
         Share of the tasks that walk without symmetry.
     loosened : float
-        Share of the courses that go on under C3 from states found under C3 x Z2.
+        Share of the courses under C3 that start from states found under C3 x Z2.
     schedules : tuple of Schedule, optional
-        Drawn evenly for each course; default: those of the course's group.
+        Drawn uniformly for each course; by default those of the course's group.
     """
 
     name = "cyclic"
@@ -196,7 +196,7 @@ class CyclicStrategy(Strategy):
 
     @classmethod
     def make(cls, setting: Setting) -> Strategy:
-        """Return the strategy for what a user asks."""
+        """Make the strategy for a user's settings."""
         if setting.ring is not Ring.F2:
             raise UsageError(f"cyclic searches run over F2, not {setting.ring}")
         assert setting.format is not None
@@ -218,7 +218,7 @@ class CyclicStrategy(Strategy):
         return tasks
 
     def choose(self, number: int, seed: int) -> tuple[WalkTask, Course | None]:
-        """Return the next walk: a `QuotientTask`, or now and then a plain `WalkTask`."""
+        """Return the next walk: a `QuotientTask`, or for a share of tasks a plain `WalkTask`."""
         if self.best_states() and self.random.random() < self.without:
             start = pick(self.random, self.best_states())
             steps, plus_after, band, _ = GENERAL
@@ -238,7 +238,7 @@ class CyclicStrategy(Strategy):
         return task, course
 
     def learn(self, sent: Course | None, outcome: WalkOutcome | None) -> None:
-        """Keep the states of an outcome; let its course go on while it is not out of patience."""
+        """Keep the states of an outcome, and continue its course within its patience."""
         if isinstance(outcome, QuotientOutcome) and sent is not None:
             group = self.groups[sent.group]
             final = State(outcome.final_orbits, outcome.final_cubes)
@@ -254,23 +254,23 @@ class CyclicStrategy(Strategy):
 
     @property
     def sizes(self) -> dict[int, int]:
-        """Symmetric states held, by rank."""
+        """The number of symmetric states held, by rank."""
         sizes: Counter[int] = Counter()
         for group in self.groups:
             sizes.update({rank: len(states) for rank, states in group.pools.levels.items()})
         return dict(sorted(sizes.items()))
 
     def found(self) -> list[Scheme]:
-        """Return, once, the schemes of new best ranks since the last call."""
+        """Return the schemes of new best ranks since the last call."""
         schemes, self._found = self._found, []
         return schemes
 
     def identity(self) -> dict[str, Any]:
-        """Return what a saved state must share with this strategy."""
+        """Return the values in which a saved state must agree with this strategy."""
         return {**super().identity(), "mirrored": self.mirrored}
 
     def memory(self) -> dict[str, Any]:
-        """Return the states of all groups, and the courses that wait."""
+        """Return the states of all groups, and the waiting courses."""
         return {
             "waiting": [
                 {"course": list(course), **state._asdict()} for course, state in self._waiting
@@ -291,12 +291,12 @@ class CyclicStrategy(Strategy):
         }
 
     def remember(self, state: Mapping[str, Any]) -> None:
-        """Take back what `memory` returned.
+        """Restore the state that `memory` returned.
 
         Raises
         ------
         UsageError
-            It is of other partitions.
+            The state has other partitions.
         """
         parts = [tuple(tuple(part) for part in saved["parts"]) for saved in state["pools"]]
         if parts != [group.parts for group in self.groups]:
@@ -311,13 +311,13 @@ class CyclicStrategy(Strategy):
             group.pools.admit_all(map(_state, saved["states"]))
 
     def sent_of(self, saved: Any) -> Any:
-        """Return a course from its list."""
+        """Return a course from a list in a checkpoint."""
         return None if saved is None else Course(*map(int, saved))
 
     def _set_out(self) -> tuple[Course, State]:
-        """Begin a course, from the naive scheme of a partition or from a low state of a group.
+        """Begin a course from the naive scheme of a partition or from a low state of a group.
 
-        A partition's share halves with every orbit that its best rank is above the others'.
+        The share of a partition halves with every orbit between its best rank and the lowest.
         """
         loosened = self.loosened and self.random.random() < self.loosened
         index = len(self.groups) - 1
@@ -344,7 +344,7 @@ class CyclicStrategy(Strategy):
             self._keep_general(write_out(*state, self.n, False))
 
     def _keep_general(self, state: Words) -> None:
-        """Keep a state without symmetry if none has a lower rank."""
+        """Keep a state without symmetry if no known state has a lower rank."""
         if len(state) < self.best_rank:
             self._found.append(unpack(self.format, Ring.F2, state))
         self.archive.admit(state, self.random)

@@ -1,9 +1,9 @@
-"""Strategy `diagonal`: a triangular matrix times a symmetric one, modulo the diagonal, over F3.
+"""Search triangular times symmetric products over F3 modulo the diagonal (strategy `diagonal`).
 
-Descents by walks modulo diagonal terms (`flipsearch.walk.diagonal`), each from the naive scheme,
-task after task from the state where the last one stopped. Of ``us:4x4x4`` a descent comes to rank
-29 or 30 in half a second and stays there; one in some hundreds comes to 28. So descents are short
-and many: one whose last task has not come lower is given up.
+A descent walks modulo diagonal terms (`flipsearch.walk.diagonal`). It begins at the naive scheme,
+and each task starts from the last state of the one before. For ``us:4x4x4`` a descent reaches rank
+29 or 30 in half a second and stays there; one in some hundreds reaches 28. Descents are therefore
+many and short: a descent is given up after a task without a lower rank.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ SCHEDULES = (
     Schedule(STEPS, 50_000, 3),
     Schedule(STEPS, 100_000, 8),
 )
-"""One for each descent."""
+"""Schedules, one of which is drawn for each descent."""
 
 
 class Descent(NamedTuple):
-    """A descent's present state, the lowest rank it has had, and its schedule."""
+    """The present state of a descent, its lowest rank until now, and its schedule."""
 
     at: Words
     lowest: int
@@ -51,12 +51,12 @@ class DiagonalStrategy(Strategy):
     seed, target
         See `Strategy`.
     steps : int
-        Steps of a task.
+        Number of steps of a task.
 
     Raises
     ------
     UsageError
-        The format or ring is not for such walks.
+        Such walks do not take the format or ring.
     """
 
     name = "diagonal"
@@ -81,7 +81,7 @@ class DiagonalStrategy(Strategy):
         return [DiagonalTask(self.format, self.ring, self._naive, 1, 1)]
 
     def choose(self, number: int, seed: int) -> tuple[WalkTask, Descent]:
-        """Return the next walk, of the descent that has waited longest or of a new one."""
+        """Return the next walk of the descent that has waited longest, or of a new descent."""
         if self._waiting:
             descent = self._waiting.pop(0)
         else:
@@ -93,7 +93,7 @@ class DiagonalStrategy(Strategy):
         return task, descent
 
     def learn(self, sent: Descent, outcome: WalkOutcome | None) -> None:
-        """Keep the best states; let the descent go on if it came lower."""
+        """Keep the best states, and continue the descent if its rank is lower."""
         if outcome is None:
             return
         self.archive.admit_all(outcome.best)
@@ -101,15 +101,15 @@ class DiagonalStrategy(Strategy):
             self._waiting.append(Descent(outcome.final, outcome.rank, sent.schedule))
 
     def memory(self) -> dict[str, Any]:
-        """Return the archive and the descents that wait."""
+        """Return the archive and the waiting descents."""
         return {"archive": self.archive.state(), "waiting": list(self._waiting)}
 
     def remember(self, state: Mapping[str, Any]) -> None:
-        """Take back what `memory` returned."""
+        """Restore the state that `memory` returned."""
         self.archive.restore(state["archive"])
         self._waiting = [self.sent_of(saved) for saved in state["waiting"]]
 
     def sent_of(self, saved: Any) -> Descent:
-        """Return a descent from its list, or from its dictionary in older states."""
+        """Return a descent from a list in a checkpoint, or a dictionary in older ones."""
         at, lowest, schedule = saved.values() if isinstance(saved, Mapping) else saved
         return Descent(np.asarray(at, dtype=np.uint64), int(lowest), int(schedule))

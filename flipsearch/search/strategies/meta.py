@@ -1,18 +1,18 @@
-"""Strategy `meta`: many formats at once, each feeding the others.
+"""Search many formats at once and pass schemes on between them (strategy `meta`).
 
-There is a pool of packed states for every format, at the ranks near the best one found. A task
-walks from one of them: formats are chosen by their gap to the known bound and by recent success,
-ranks geometrically from the best upwards. Every new best rank of a format is passed on along the
-edges between formats (`flipsearch.search.edges`): extend, project, merge, product, serendipitous
-product, always up to the order of the sides. The schemes that an edge yields go into the pools of
-their formats; a new best there is passed on in turn.
+Every format has a pool of packed states near its best rank. A task walks from one of these states.
+Formats are drawn by their gap to the known bound and by recent success, ranks geometrically from
+the best upwards. Every new best scheme of a format is passed on to other formats along edges
+(`flipsearch.search.edges`): extend, project, merge, product and serendipitous product, up to the
+order of the sides. The schemes that an edge yields go into the pools of their formats, and a new
+best there is passed on in turn.
 
-A share of the tasks climbs: it walks from one of the best schemes of a format one index smaller,
-extended by naive products, however high that starts. The beginning of a walk largely settles its
-end: from 3x4x4:38 extended 3x4x5:47 is a few million steps away, while from a pool of 3x4x5:48 it
+A share of the tasks climbs: such a task starts from one of the best schemes of a format one index
+smaller, extended by naive products, at any rank. The start of a walk largely determines its end:
+from an extended 3x4x4:38, 3x4x5:47 is a few million steps away, while from a pool of 3x4x5:48 it
 may be out of reach.
 
-Invariant: pools hold schemes of their format with sides in increasing order, over the one ring.
+Invariant: pools hold schemes of their format over one ring, with the sides in ascending order.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ SCHEDULES = (
     Schedule(3_000_000, 50_000, 4),
 )
 WORK = 500
-"""Terms of schemes passed on after each outcome, few enough that walkers never wait for long."""
+"""Number of terms of schemes to pass on after each outcome; small enough to keep walkers busy."""
 CLIMBS = 0.3
-"""Share of the tasks that start from an extension of the best of a smaller format."""
+"""Share of the tasks that start from an extended best scheme of a smaller format."""
 FADING = 0.98
-"""Decay factor applied to a format's credit by each of its tasks."""
+"""Decay factor of a format's credit with each of its tasks."""
 
 
 def formats_within(low: int, high: int) -> list[MatrixProduct]:
@@ -64,7 +64,7 @@ def formats_of(within: str) -> list[MatrixProduct]:
     Raises
     ------
     UsageError
-        It is no range.
+        The text is no range.
     """
     match = re.fullmatch(r"(\d+)\.\.(\d+)", within)
     if match is None:
@@ -74,9 +74,9 @@ def formats_of(within: str) -> list[MatrixProduct]:
 
 @dataclass
 class Member:
-    """A format of the search: its known bound, its states, its recent success, its tasks.
+    """A format of the search, with its known bound, states, recent success and tasks.
 
-    The credit is 1 after a new best and fades with every task.
+    The credit is 1 after a new best and decays with every task.
     """
 
     format: MatrixProduct
@@ -92,10 +92,10 @@ class Member:
 
     @property
     def weight(self) -> float:
-        """How much the format deserves a walk: by its gap, its success and its size.
+        """The weight of the format in the draw of a task, by its gap, success and size.
 
-        Small formats come before large ones, because their schemes serve all that contain them.
-        A format at its bound or below still gets a share, a twentieth of an open one.
+        Small formats weigh more than large ones, because larger formats use their schemes. A
+        format at its bound or below has a twentieth of the weight of an open one.
         """
         gap = 1 if self.known is None else self.best - self.known
         share = gap / max(1, self.known or self.best)
@@ -106,25 +106,25 @@ class Member:
 class MetaStrategy(Strategy):
     """Walk a family of general formats, and pass schemes on between them.
 
-    `format` and `archive` are those of the format with the latest new best, of the largest one
-    before there is any.
+    `format` and `archive` belong to the format with the latest new best, or at first to the
+    largest format.
 
     Parameters
     ----------
     formats : sequence of MatrixProduct
-        General formats; each counts up to the order of its sides.
+        General formats, up to the order of their sides.
     ring, seed
         See `Strategy`.
     known : mapping of str to int, optional
-        Known bounds by sorted format name, for weighting.
+        Known bounds by sorted format name, for the weights.
     starts : iterable of Scheme, optional
-        Schemes over the ring to start from, together with the naive ones, in any order of sides.
+        Schemes over the ring to start from, besides the naive ones, with sides in any order.
     width : int
-        States kept at each rank of a format.
+        Largest number of states at each rank of a format.
     slack : int
-        Ranks kept above the best of a format.
+        Number of ranks to keep above the best of a format.
     schedules : sequence of (steps, plus_after, band)
-        Drawn evenly for each task.
+        Drawn uniformly for each task.
     """
 
     name = "meta"
@@ -157,11 +157,11 @@ class MetaStrategy(Strategy):
         self.archive = self.members[self.format.name].pools
         for scheme in starts:
             self.offer(scheme)
-        self._found.clear()  # these were found before
+        self._found.clear()  # the starts are not new
 
     @classmethod
     def make(cls, setting: Setting) -> Strategy:
-        """Return the strategy for a range of sides, starting from schemes that have an image."""
+        """Make the strategy for a range of sides, with starts that have an image over the ring."""
         if not setting.within:
             raise UsageError("--strategy meta needs a range of sides: --within 2..4")
         formats = formats_of(setting.within)
@@ -171,11 +171,11 @@ class MetaStrategy(Strategy):
 
     @property
     def beginning(self) -> bool:  # type: ignore[override]
-        """Whether the schemes to start from are still to be passed on."""
+        """Whether schemes to start from still have to be passed on."""
         return not self._begun and bool(self._queue)
 
     def begin(self) -> bool:
-        """Pass one of the schemes to start from on; return whether there was a new best."""
+        """Pass on one of the schemes to start from; return whether it gave a new best."""
         before = len(self._found)
         self.spread(1)
         self._begun = not self._queue
@@ -183,7 +183,7 @@ class MetaStrategy(Strategy):
 
     @property
     def finished(self) -> bool:
-        """Never: below every bound there may be a lower rank."""
+        """False: any bound may be beaten."""
         return False
 
     def samples(self) -> list[WalkTask]:
@@ -194,7 +194,7 @@ class MetaStrategy(Strategy):
         ]
 
     def choose(self, number: int, seed: int) -> tuple[WalkTask, str]:
-        """Return a walk of a format, from its pools or from a smaller one's best, extended."""
+        """Return a walk of a format from its pools, or from an extended smaller scheme."""
         members = list(self.members.values())
         member = pick_weighted(self.random, members, [each.weight for each in members])
         start = self._extended(member) if self.random.random() < CLIMBS else None
@@ -216,7 +216,7 @@ class MetaStrategy(Strategy):
         self.spread(WORK)
 
     def offer(self, scheme: Scheme) -> bool:
-        """Put a scheme into the pool of its format; return whether it is a new best there."""
+        """Add a scheme to the pool of its format; return whether it is a new best there."""
         form = sorted_scheme(scheme)
         member = self.members.get(str(form.format))
         if member is None or form.ring is not self.ring:
@@ -224,12 +224,12 @@ class MetaStrategy(Strategy):
         return self._keep(member, pack(form))
 
     def found(self) -> list[Scheme]:
-        """Return, once, the schemes of new best ranks since the last call."""
+        """Return the schemes of new best ranks since the last call."""
         schemes, self._found = self._found, []
         return schemes
 
     def held_rank(self, sides: Sides) -> int | None:
-        """Return the lowest rank held for those sides in any order; naive where a side is 1."""
+        """Return the lowest rank held for the sides in any order; naive if a side is 1."""
         ordered = sorted(sides)
         if ordered[0] == 1:
             return ordered[1] * ordered[2]
@@ -237,7 +237,7 @@ class MetaStrategy(Strategy):
         return None if member is None else member.best
 
     def held_scheme(self, sides: Sides) -> Scheme:
-        """Return a scheme of the lowest rank held, for the sides in increasing order."""
+        """Return a scheme of the lowest rank held, with its sides in ascending order."""
         n, m, p = sorted(sides)
         ordered = MatrixProduct(n, m, p)
         if ordered.n == 1:
@@ -248,13 +248,13 @@ class MetaStrategy(Strategy):
     def spread(self, work: int) -> None:
         """Pass queued new bests along all edges, small formats first.
 
-        Small formats come first, because most of the schemes that large ones would pass on are
-        then made once, from the best parts, instead of again and again on the way there.
+        With small formats first, most schemes of large formats are made once from the best parts,
+        instead of repeatedly from improving ones.
 
         Parameters
         ----------
         work : int
-            Where to stop, counted in terms of the schemes passed on; the rest of the queue waits.
+            Number of terms of passed schemes after which the rest of the queue waits.
         """
         while self._queue and work > 0:
             name = min(self._queue, key=lambda name: (self.members[name].format.naive_rank, name))
@@ -265,14 +265,14 @@ class MetaStrategy(Strategy):
                 self.offer(scheme)
 
     def worth(self, sides: Sides, rank: int) -> bool:
-        """Whether a scheme of that rank is wanted: a new best, or with room at its rank."""
+        """Return whether a scheme of that rank is a new best, or there is room at its rank."""
         member = self._member(sides)
         if member is None or rank >= min(member.format.naive_rank, member.best + self.slack + 1):
             return False
         return rank < member.best or len(member.pools.levels.get(rank, ())) < self.width // 4
 
     def families(self) -> list[tuple[Format, Levels]]:
-        """Return every format that is below its naive rank, with its states by rank."""
+        """Return every format whose best rank is below the naive one, with its states by rank."""
         return [
             (member.format, member.pools.levels)
             for member in self.members.values()
@@ -284,7 +284,7 @@ class MetaStrategy(Strategy):
         return [(name, member.best, member.known) for name, member in self.members.items()]
 
     def identity(self) -> dict[str, Any]:
-        """Return what a saved state must share; the format of the latest new best need not."""
+        """Return the values in which a saved state must agree; the format may differ."""
         return {key: value for key, value in super().identity().items() if key != "format"}
 
     def memory(self) -> dict[str, Any]:
@@ -304,7 +304,7 @@ class MetaStrategy(Strategy):
         }
 
     def remember(self, state: Mapping[str, Any]) -> None:
-        """Take back what `memory` returned."""
+        """Restore the state that `memory` returned."""
         self._queue, self._begun = set(state["queue"]), bool(state.get("begun", True))
         for name, saved in state["pools"].items():
             known = self.members[name].known if name in self.members else None
@@ -330,7 +330,7 @@ class MetaStrategy(Strategy):
         return True
 
     def _extended(self, member: Member) -> Words | None:
-        """Return a best scheme of a format one index smaller, extended; None if there is none."""
+        """Return an extended best scheme of a format one index smaller, or None."""
         sides = member.format.sides
         choices = []
         for d in range(3):
@@ -345,7 +345,7 @@ class MetaStrategy(Strategy):
 
 
 def _over(scheme: Scheme, ring: Ring) -> Scheme | None:
-    """Return the scheme over the ring, or None where it has no such image."""
+    """Return the scheme over the ring, or None if it has no image there."""
     try:
         return scheme.over(ring)
     except FlipsearchError:

@@ -1,17 +1,16 @@
-"""Strategy `pool`: descents up ladders of formats, each through pools of decreasing rank.
+"""Descend in rank through pools while climbing ladders of formats (strategy `pool`).
 
-A task starts from a state drawn from one of the lowest levels of a descent and stops as soon as it
-is lower; its last state joins the pool of its rank. Levels near the best are chosen geometrically,
-states that have a flip before those that have none, and the plus transitions change from task to
-task.
+A task starts from a state of one of the lowest levels of a descent and stops as soon as its rank
+is lower. Its last state joins the pool of its rank. Levels near the best are drawn geometrically,
+states with a flip before states without, and the plus transitions change from task to task.
 
-Descents are short and many. One that has not improved for long enough, measured by the steps its
-last improvement took, climbs to the next format of its ladder; on the last format it is given up
-for a new one (see `flipsearch.search.ladder`). Several descents go on at once, a few tasks each,
-which keeps a thousand workers from crowding one of them. An archive keeps the best states found
-for the format itself, from the naive scheme on; one task in eight works on that. Walks over F2 do
-not merge rows that agree in two factors (see `Policy`); over all rings the best states are checked
-between tasks for any linear dependence.
+Descents are many and short. A descent climbs to the next format of its ladder after too many steps
+without an improvement, compared with the steps of its last improvement. On the last format it is
+then given up for a new descent (see `flipsearch.search.ladder`). Several descents proceed at once
+with a few tasks each, so a thousand workers do not share one descent. An archive keeps the best
+states found for the format itself, including the naive scheme. One task in eight works on the
+archive. Walks over F2 do not merge rows that agree in two factors (see `Policy`). Over all rings
+the best states are checked between tasks for linear dependence.
 """
 
 from __future__ import annotations
@@ -41,15 +40,15 @@ SCHEDULES = [
     ]
 ]
 WIDTH = 4
-"""Tasks that a descent has under way at most, before another begins."""
+"""Largest number of tasks in progress of a descent; then another descent begins."""
 ARCHIVE_TURN = 8
-"""One task in so many works on the archive."""
+"""One of this number of tasks works on the archive."""
 CARRIED = 4
-"""Best states of a rung that are extended to the next."""
+"""Number of best states of a rung to extend to the next."""
 
 
 class Sent(NamedTuple):
-    """Where a task under way belongs; descent and rung are -1 where it works on the archive."""
+    """The place of a task in progress; descent and rung are -1 for a task on the archive."""
 
     descent: int
     rung: int
@@ -59,16 +58,16 @@ class Sent(NamedTuple):
 
 
 class PoolStrategy(Strategy):
-    """Descend from formats of small sides to the format itself, in many short ways.
+    """Climb from small formats to the format itself in many short descents.
 
     Parameters
     ----------
     format_, ring, seed, target
         See `Strategy`.
     starts : sequence of Scheme, optional
-        Schemes over the ring where every descent begins; by default it climbs a ladder.
+        Schemes over the ring at which every descent begins. By default a descent climbs a ladder.
     steps : int
-        Steps of a task.
+        Largest number of steps of a task.
     """
 
     name = "pool"
@@ -111,7 +110,7 @@ class PoolStrategy(Strategy):
 
     @classmethod
     def make(cls, setting: Setting) -> Strategy:
-        """Return the strategy for what a user asks, its starts fitted to the format."""
+        """Make the strategy for a user's settings, with starts extended to the format."""
         format_ = setting.format
         assert format_ is not None
         starts = [
@@ -124,12 +123,12 @@ class PoolStrategy(Strategy):
 
     @property
     def climbing(self) -> str:  # type: ignore[override]
-        """The rungs below the format itself that descents are on, with their best ranks."""
+        """The present rungs of descents below the format itself, with their best ranks."""
         rungs = {str(d.format): d.pools.best_rank for d in self._descents if not d.on_top}
         return " ".join(f"{name}:{rank}" for name, rank in rungs.items())
 
     def samples(self) -> list[WalkTask]:
-        """Return a task from the start, and one of a ladder's first rung."""
+        """Return a task from the start, and a task of a ladder's first rung."""
         starts = [(self.format, self.starts[0])]
         if self.grows:
             format_ = draw_ladder(self.format, np.random.default_rng(0))[0][0]
@@ -137,7 +136,7 @@ class PoolStrategy(Strategy):
         return [WalkTask(format_, self.ring, start, 1, 1) for format_, start in starts]
 
     def choose(self, number: int, seed: int) -> tuple[WalkTask, Sent]:
-        """Return a task on the archive, or on the descent with the fewest tasks under way."""
+        """Return a task on the archive, or on the descent with the fewest tasks in progress."""
         schedule = self._bandit.draw(self.random)
         _, plus_after, band, _ = SCHEDULES[schedule]
         if number % ARCHIVE_TURN == 0:
@@ -158,7 +157,7 @@ class PoolStrategy(Strategy):
         return task, Sent(place, rung, on_top, schedule, len(start))
 
     def learn(self, sent: Sent, outcome: WalkOutcome | None) -> None:
-        """Put the states of an outcome into the pools of its descent and into the archive."""
+        """Add the states of an outcome to the pools of its descent and to the archive."""
         before = self.best_rank
         descent = next((d for d in self._descents if d.number == sent.descent), None)
         if descent is not None:
@@ -179,7 +178,7 @@ class PoolStrategy(Strategy):
             self.archive.admit_all(state for state in states if len(state) <= before + 2)
 
     def memory(self) -> dict[str, Any]:
-        """Return the descents, the best of their rungs, the archive and the schedules' success."""
+        """Return descents, best states of rungs, the archive, and the success of schedules."""
         return {
             "begun": self.begun,
             "descents": [descent.state() for descent in self._descents],
@@ -190,7 +189,7 @@ class PoolStrategy(Strategy):
         }
 
     def remember(self, state: Mapping[str, Any]) -> None:
-        """Take back what `memory` returned."""
+        """Restore the state that `memory` returned."""
         self.begun = int(state["begun"])
         self.archive.restore(state["archive"])
         self._rungs = {
@@ -204,11 +203,11 @@ class PoolStrategy(Strategy):
             descent.waiting = sum(sent.descent == descent.number for sent in self._sent.values())
 
     def sent_of(self, saved: Any) -> Sent:
-        """Return a `Sent` from its list."""
+        """Return a `Sent` from a list in a checkpoint."""
         return Sent(*map(int, saved))
 
     def _carried(self, descent: Descent) -> list[Words]:
-        """Return the states a descent climbs with: its best, or better ones of descents before."""
+        """Return the best states to climb with, of this descent or of an earlier one."""
         pools = self._rungs.setdefault(str(descent.format), Pools(self.ring))
         rank = descent.pools.best_rank
         best = descent.pools.levels[rank][-CARRIED:]
@@ -220,7 +219,7 @@ class PoolStrategy(Strategy):
         return best
 
     def _next_descent(self) -> Descent:
-        """Return the descent with the fewest tasks under way, a new one if all have enough."""
+        """Return the descent with the fewest tasks in progress; a new one if all have enough."""
         descent = min(self._descents, key=lambda d: d.waiting, default=None)
         if descent is None or descent.waiting >= WIDTH:
             ladder = draw_ladder(self.format, self.random) if self.grows else [(self.format, 0)]

@@ -1,13 +1,13 @@
-"""Strategy `rotation`: square formats over F3 and ZT, by orbits of the rotation of their indices.
+"""Search square formats over F3 and ZT by orbits of rotated indices (strategy `rotation`).
 
 Walks by rotated orbits (`flipsearch.walk.rotation`) begin over the integers, from the naive
-scheme, with coefficients -1, 0, 1: there they come down from 125 to 75 of ``sw:5x5x5`` in a
-second, where walks over F3 stay above 100. Over F3 the lowest states found are walked on from, in
-pools by rank. The beginning soon settles how low an attempt can go: one that has not gone lower
-for long enough is given up for a new one, with pools of its own. A share of the tasks walks from
-the best states without symmetry, because a symmetric scheme may have general neighbours of lower
-rank. Sides with divisors have several groups, which take turns: small groups reach ranks that
-large ones cannot.
+scheme, with coefficients -1, 0, 1. There they descend from 125 to 75 for ``sw:5x5x5`` in a second,
+while walks over F3 stay above 100. Walks over F3 then start from the lowest states found, in pools
+by rank. The beginning soon determines how low an attempt can go. An attempt is given up after too
+many tasks without a lower rank, and a new one begins with empty pools. A share of the tasks walks
+from the best states without symmetry, because a symmetric scheme may have general neighbours of
+lower rank. Sides with divisors have several groups, which take turns, because small groups reach
+ranks that large groups cannot reach.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words
 STEPS = 3_000_000
 PLUS_AFTER = (1_000, 5_000, 20_000, 50_000, 200_000)
 BANDS = (1, 2, 3)
-"""Orbits above the best rank of a walk up to which a plus transition is made."""
+"""Largest heights of plus transitions above the best rank of a walk, in orbits."""
 BEGINNING = 30
-"""Tasks of an attempt over the integers before the first over F3."""
+"""Number of tasks of an attempt over the integers before the first task over F3."""
 PATIENCE = 60
-"""Tasks of an attempt without a new lowest rank after which it is given up."""
+"""Number of tasks without a new lowest rank after which an attempt is given up."""
 AGAIN = 0.1
-"""Share of the tasks over the integers that begin with the naive scheme again."""
+"""Share of the tasks over the integers that begin at the naive scheme."""
 WITHOUT, LONGER = 0.3, 3
-"""Share of the tasks without symmetry, and the factor by which they are longer."""
+"""Share of the tasks without symmetry, and the ratio of their length to that of others."""
 
 
 class Sent(NamedTuple):
-    """A task under way: its attempt, or -1 without symmetry; whether over the integers."""
+    """A task in progress: its attempt (-1 without symmetry); whether it is integral."""
 
     attempt: int
     integral: bool
@@ -48,7 +48,7 @@ class Sent(NamedTuple):
 
 @dataclass
 class Attempt:
-    """Pools of one order over the integers and over the search's ring, filled from the start."""
+    """The pools of one attempt over the integers and over the search's ring, for one order."""
 
     number: int
     order: int
@@ -59,23 +59,23 @@ class Attempt:
 
 
 class RotationStrategy(Strategy):
-    """Walk by rotated orbits, and now and then without symmetry.
+    """Walk by rotated orbits, and for a share of tasks without symmetry.
 
     Parameters
     ----------
     format_ : MatrixProduct
-        n x n x n, n from 2 to 8, fixed by rotating its indices: `flipsearch.walk.rotation`.
+        n x n x n, n from 2 to 8, invariant under rotated indices: `flipsearch.walk.rotation`.
     ring : Ring
         F3 or ZT.
     seed, target
         See `Strategy`.
     steps : int
-        Steps of a task.
+        Number of steps of a task.
 
     Raises
     ------
     UsageError
-        The format or ring is not for such walks.
+        Such walks do not take the format or ring.
     """
 
     name = "rotation"
@@ -92,7 +92,7 @@ class RotationStrategy(Strategy):
 
     @classmethod
     def make(cls, setting: Setting) -> Strategy:
-        """Return the strategy for what a user asks."""
+        """Make the strategy for a user's settings."""
         if setting.mirrored:
             raise UsageError("--mirrored goes with --ring F2 and n x n x n")
         return super().make(setting)
@@ -108,7 +108,7 @@ class RotationStrategy(Strategy):
         return tasks
 
     def choose(self, number: int, seed: int) -> tuple[WalkTask, Sent]:
-        """Return the next walk: a `RotationTask`, or now and then a plain `WalkTask`."""
+        """Return the next walk: a `RotationTask`, or for a share of tasks a plain `WalkTask`."""
         random = self.random
         plus_after, band = pick(random, PLUS_AFTER), pick(random, BANDS)
         if self.best_rank < self.format.naive_rank and random.random() < WITHOUT:
@@ -135,7 +135,7 @@ class RotationStrategy(Strategy):
         return task, Sent(attempt.number, integral)
 
     def learn(self, sent: Sent, outcome: WalkOutcome | None) -> None:
-        """Keep the states of an outcome, and judge the attempt by its rank."""
+        """Keep the states of an outcome, and count the attempt's tasks without a lower rank."""
         if outcome is None:
             return
         states = [*outcome.best]
@@ -148,7 +148,7 @@ class RotationStrategy(Strategy):
             beginning = attempt.asked <= BEGINNING
             attempt.since = 0 if lower or beginning else attempt.since + 1
             attempt.pools.admit_all(states)
-            if sent.integral:  # over ZT the same pools, which hold them already
+            if sent.integral:  # over ZT these are the same pools
                 attempt.integral.admit_all(states)
 
     def memory(self) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class RotationStrategy(Strategy):
         }
 
     def remember(self, state: Mapping[str, Any]) -> None:
-        """Take back what `memory` returned."""
+        """Restore the state that `memory` returned."""
         self.archive.restore(state["archive"])
         number, order, asked, since = map(int, state["attempt"])
         pools = Pools[Words](self.ring).restore(state["pools"])
@@ -172,11 +172,11 @@ class RotationStrategy(Strategy):
         self._attempt = Attempt(number, order, integral, pools, asked, since)
 
     def sent_of(self, saved: Any) -> Sent:
-        """Return a `Sent` from its list."""
+        """Return a `Sent` from a list in a checkpoint."""
         return Sent(int(saved[0]), bool(saved[1]))
 
     def _begin(self, number: int) -> Attempt:
-        """Return a new attempt, at the naive scheme, by the group whose turn it is."""
+        """Return a new attempt at the naive scheme, by the group whose turn it is."""
         order = self.orders[number % len(self.orders)]
         pools = Pools[Words](self.ring).admit_all([self._naive[order]])
         integral = pools

@@ -23,7 +23,8 @@ from flipsearch.cli.output import Terminated, adapt_streams, complain, log, stat
 from flipsearch.errors import FlipsearchError
 
 GROUPS = (
-    "search", "schemes", "listing", "show", "catalogue", "kernels", "faults", "report", "doctor"
+    "search", "schemes", "listing", "show", "catalogue", "kernels", "faults", "report", "doctor",
+    "completion",
 )  # fmt: skip
 
 

@@ -63,6 +63,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget", default="60s", help="time to walk: 30s, 5m, 2h (default 60s)")
+    parser.add_argument(
+        "--stale", metavar="TIME", help="end when no lower rank was found for so long, as 5m"
+    )
     parser.add_argument("--workers", type=int, default=None, help="default: all cores")
     parser.add_argument(
         "--executor", metavar="NAME", default="threads", help="threads (default), ray, or another"
@@ -100,6 +103,7 @@ def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
     from flipsearch.search.study import Study
 
     budget = parse_budget(arguments.budget)
+    stale = None if arguments.stale is None else parse_budget(arguments.stale)
     with Catalogue.open(arguments.db) as catalogue:
         study = Study(
             **request,
@@ -116,7 +120,7 @@ def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
         )
         several = "within" in type(study.strategy).options
         folder = _kernel_folder(arguments.kernel, None if several else study.strategy.format)
-        result = study.run(budget)
+        result = study.run(budget, stale=stale)
         status.clear()
         record = _summary(study, result)
         if not arguments.json:

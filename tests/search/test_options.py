@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ def search(database: str, *arguments: str) -> int:
         ),
         (["--strategy", "meta"], "--within 2..4"),
         ([], "which format"),
+        (["2x2x2", "--stale", "soon"], "'soon' is no time"),
     ],
 )
 def test_idle_options_are_refused(
@@ -143,3 +145,13 @@ def test_a_budget_ends(text: str) -> None:
     with pytest.raises(UsageError, match="is no time"):
         parse_budget(text)
     assert parse_budget("2h") == 7200
+
+
+def test_a_search_that_brings_nothing_ends(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["search", "2x2x2", "--budget", "1h", "--stale", "300ms", "--workers", "1"]
+    assert main([*command, "--gpu", "off", "--json", "--db", database]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rank"] == 7
+    assert found["seconds"] < 60

@@ -6,6 +6,9 @@ command line returns for it. Anything else that escapes is a bug.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class FlipsearchError(Exception):
     """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
@@ -37,3 +40,9 @@ class CatalogueError(FlipsearchError):
 
 class NotFoundError(FlipsearchError):
     """Nothing in the catalogue answers to that name."""
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return `` (did you mean X?)`` for the choice most like a word, or nothing."""
+    near = difflib.get_close_matches(word.lower(), {each.lower(): each for each in choices}, 1)
+    return f" (did you mean {near[0]}?)" if near else ""

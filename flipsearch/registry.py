@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from flipsearch.errors import UsageError
+from flipsearch.errors import UsageError, did_you_mean
 
 T = TypeVar("T")
 
@@ -89,7 +89,9 @@ class Registry(Generic[T]):
         """
         found = self.find(name)
         if found is None:
-            raise UsageError(f"no {self.kind} {name!r}: there are {', '.join(self.names())}")
+            names = self.names()
+            near = did_you_mean(name, [*names, *self.reserved])
+            raise UsageError(f"no {self.kind} {name!r}{near}: there are {', '.join(names)}")
         return found
 
     @property

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from flipsearch import __version__
 from flipsearch.algebra.compiling import compilations
 from flipsearch.cli.output import Terminated, adapt_streams, complain, log, status, terminable
+from flipsearch.cli.parser import Parser
 from flipsearch.errors import FlipsearchError
 
 GROUPS = (
@@ -30,36 +31,34 @@ GROUPS = (
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="flipsearch",
-        description="Find, prove, keep and run fast matrix-multiplication algorithms.",
+        description="Find, prove, keep and run fast matrix-multiplication algorithms. Schemes are "
+        "kept in a catalogue: --db of each command, else the variable FLIPSEARCH_DB, else "
+        "db/catalogue.sqlite of a checkout or a file in the user's data folder. `COMMAND --help` "
+        "explains a command.",
+        examples=(
+            "search 4x4x4 --budget 60s",
+            "list --best",
+            "show 4x4x4 --products",
+        ),
     )
-    parser.add_argument("--version", action="version", version=f"flipsearch {__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log what is done")
     parser.add_argument(
-        "-q", "--quiet", action="store_true", help="show results and errors only, no progress"
+        "--version", action="version", version=f"flipsearch {__version__}", help="show the version"
     )
+    parser.set_defaults(verbose=False, quiet=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in GROUPS:
         importlib.import_module(f"flipsearch.cli.{name}").register(commands)
+    for each in (parser, *(commands.choices or {}).values()):
+        each.add_argument(
+            "-q", "--quiet", action="store_true", default=argparse.SUPPRESS,
+            help="show results and errors only, no progress and no hints",
+        )  # fmt: skip
+        each.add_argument(
+            "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help="say more"
+        )
     return parser
-
-
-def database_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--db URL``, the catalogue to use; default FLIPSEARCH_DB, then the usual place."""
-    parser.add_argument(
-        "--db",
-        metavar="URL",
-        default=os.environ.get("FLIPSEARCH_DB") or None,
-        help="catalogue: an SQLAlchemy URL or the path of an SQLite file",
-    )
-
-
-def natural(text: str) -> int:
-    """Return a number from 0 on: the argparse type of counts and seeds."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= 64):
-        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no whole number from 0 on")
-    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flipsearch import paranoid
-from flipsearch.catalogue import Catalogue, Provenance
+from flipsearch.catalogue import Catalogue, Provenance, Record
 from flipsearch.catalogue.arguments import names_of
 from flipsearch.catalogue.portions import bytes_of, portions
+from flipsearch.cli.names import is_file, is_hash, opened, scheme_named
 from flipsearch.cli.output import StatusLine, complain, print_json, print_table
 from flipsearch.errors import FlipsearchError, LiftError, NotFoundError, UsageError
 from flipsearch.files import Progress, Read, file_name, read_many, to_bytes, write_atomically
 from flipsearch.files.write import BINARY, THREEFOLD, parts_of
 from flipsearch.formats import MatrixProduct
-from flipsearch.formats.named import named_format
+from flipsearch.formats.named import format_of, named_format
 from flipsearch.rings import parse_ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
@@ -71,21 +72,17 @@ def _second_opinion(scheme: Scheme) -> str:
 def _verified(arguments: argparse.Namespace) -> Iterator[tuple[str, Scheme | None, str]]:
     """Yield (name, scheme, reason) of each file, folder or stored scheme named."""
     for what in arguments.what:
-        if Path(what).exists() or not _is_identifier(what):
+        if is_file(what):
             for read in read_many([what], workers=1):
                 yield read.source, read.scheme, read.reason
             continue
-        with Catalogue.open(arguments.db, read_only=True) as catalogue:
-            scheme = catalogue.schemes.get(what).scheme
+        with opened(arguments) as catalogue:
+            scheme = scheme_named(catalogue, what).scheme
         try:
             verify(scheme)
             yield what, scheme, ""
         except FlipsearchError as error:
             yield what, scheme, str(error)
-
-
-def _is_identifier(text: str) -> bool:
-    return 6 <= len(text) <= 64 and all(c in "0123456789abcdef" for c in text.lower())
 
 
 def _described(scheme: Scheme) -> dict[str, Any]:
@@ -125,7 +122,7 @@ def run_import(arguments: argparse.Namespace) -> int:
             for read in reads:
                 tally.add(read, None)
         else:
-            with Catalogue.open(arguments.db) as catalogue:
+            with opened(arguments, read_only=False) as catalogue:
                 for batch in portions(reads, lambda read: bytes_of(read.scheme)):
                     _store(catalogue, batch, tally, arguments.source)
     finally:
@@ -301,13 +298,14 @@ def run_export(arguments: argparse.Namespace) -> int:
                 f"{output} is a file: several schemes need a folder, name one with -o"
             )
         output.mkdir(parents=True, exist_ok=True)
-    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+    with opened(arguments) as catalogue:
         for name in ids:
-            record = catalogue.schemes.get(name)
-            scheme = record.scheme
-            shared = record.reduction if to in ("reduced", "slp") else None
+            found = scheme_named(catalogue, name)
+            scheme, record = found.scheme, found.record
+            source = {"source": record.source if record else found.file or ""}
+            shared = record.reduction if record and to in ("reduced", "slp") else None
             if output is None:
-                data = to_bytes(scheme, to, {"source": record.source}, shared)
+                data = to_bytes(scheme, to, source, shared)
                 sys.stdout.write(data.decode())
                 continue
             path = output / file_name(scheme, to) if several else output
@@ -315,7 +313,7 @@ def run_export(arguments: argparse.Namespace) -> int:
                 parts = parts_of(scheme, to, shared)
                 files = {path.with_stem(f"{path.stem}_{part}"): parts[part] for part in parts}
             else:
-                files = {path: to_bytes(scheme, to, {"source": record.source}, shared)}
+                files = {path: to_bytes(scheme, to, source, shared)}
             for file, data in files.items():
                 write_atomically(file, data, force=arguments.force)
                 if arguments.json:
@@ -325,14 +323,26 @@ def run_export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _over_a_field(catalogue: Catalogue, name: str) -> Record:
+    """Return the scheme to lift; of a format, the best one stored over F2, else over F3."""
+    if not is_file(name) and not is_hash(name):
+        for ring in ("F2", "F3"):
+            over = catalogue.schemes.records(format=format_of(name), ring=ring, sort="rank")
+            for record in over:
+                if record.ring.value == ring:
+                    return record
+        raise NotFoundError(f"no scheme of {name} over F2 or F3 is stored")
+    return scheme_named(catalogue, name).kept(catalogue)
+
+
 def run_lift(arguments: argparse.Namespace) -> int:
     """Lift stored schemes and store the results; 1 if one does not lift."""
     from flipsearch.lift import lift
 
     failed = 0
-    with Catalogue.open(arguments.db) as catalogue:
+    with opened(arguments, read_only=False) as catalogue:
         for name in arguments.ids:
-            record = catalogue.schemes.get(name)
+            record = _over_a_field(catalogue, name)
             try:
                 lifted = lift(record.scheme)
             except LiftError as error:

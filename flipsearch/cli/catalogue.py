@@ -7,8 +7,9 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flipsearch.cli import database_argument, natural
-from flipsearch.cli.output import complain, print_json, print_table
+from flipsearch.cli.names import opened
+from flipsearch.cli.output import hint, print_json, print_table
+from flipsearch.cli.parser import database_argument, natural
 from flipsearch.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -17,30 +18,62 @@ if TYPE_CHECKING:
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
-    runs = commands.add_parser("runs", help="searches, and where each stands")
-    runs.add_argument("--limit", type=natural, default=50, help="how many, latest first")
-    runs.add_argument("--quarantine", action="store_true", help="rejected results instead")
-    bounds = commands.add_parser("bounds", help="the table of known bounds")
+    runs = commands.add_parser(
+        "runs",
+        help="list searches and where each stands",
+        description="List the runs of search, latest first, with their best rank so far.",
+        examples=("runs", "runs --limit 5 --json"),
+    )
+    runs.add_argument(
+        "--limit",
+        type=natural,
+        default=50,
+        metavar="N",
+        help="runs to list, latest first (default 50)",
+    )
+    runs.add_argument(
+        "--quarantine", action="store_true", help="list rejected results instead of runs"
+    )
+    bounds = commands.add_parser(
+        "bounds",
+        help="show or update the table of known bounds",
+        description="The table of published rank bounds with their sources, to which listings "
+        "compare. It ships with flipsearch.",
+        examples=("bounds list 4x5x6", "bounds update newer.csv"),
+    )
     actions = bounds.add_subparsers(dest="action", metavar="ACTION", required=True)
-    update = actions.add_parser("update", help="load a newer table; without FILE, the shipped one")
-    update.add_argument("file", metavar="FILE", nargs="?", help="CSV: format,ZT,Z,Q,F2,F3,source")
-    known = actions.add_parser("list", help="the bounds of a format, with their sources")
-    known.add_argument("format", metavar="FORMAT")
+    update = actions.add_parser(
+        "update",
+        help="load a newer table",
+        description="Load a newer table of known bounds, by default the shipped one.",
+        examples=("bounds update", "bounds update newer.csv"),
+    )
+    update.add_argument(
+        "file",
+        metavar="FILE",
+        nargs="?",
+        help="CSV with columns format,ZT,Z,Q,F2,F3,source (default: the shipped table)",
+    )
+    known = actions.add_parser(
+        "list",
+        help="show the bounds of a format",
+        description="Show the known bounds of a format over each ring, with their sources.",
+        examples=("bounds list 4x5x6", "bounds list ss:5x5x5 --json"),
+    )
+    known.add_argument("format", metavar="FORMAT", help="such as 4x5x6 or ss:5x5x5")
     for parser, handler in (
         (runs, run_runs),
         (update, run_bounds_update),
         (known, run_bounds_list),
     ):
-        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+        parser.add_argument("--json", action="store_true", help="print one JSON object a line")
         database_argument(parser)
         parser.set_defaults(handler=handler)
 
 
 def run_runs(arguments: argparse.Namespace) -> int:
     """Print the runs, or what was quarantined."""
-    from flipsearch.catalogue import Catalogue
-
-    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+    with opened(arguments) as catalogue:
         if arguments.quarantine:
             return _print_quarantine(catalogue, arguments)
         runs = catalogue.runs.all(arguments.limit)
@@ -65,8 +98,9 @@ def run_runs(arguments: argparse.Namespace) -> int:
             for run in runs
         ],
     )
-    if any(run.status == "interrupted" for run in runs):
-        complain("flipsearch resume RUN goes on with an interrupted run")
+    stopped = [run for run in runs if run.status == "interrupted"]
+    if stopped:
+        hint(f"next: resume {stopped[0].id} goes on with that run")
     return 0
 
 
@@ -82,9 +116,7 @@ def _print_quarantine(catalogue: Catalogue, arguments: argparse.Namespace) -> in
 
 def run_bounds_update(arguments: argparse.Namespace) -> int:
     """Load a table of known bounds."""
-    from flipsearch.catalogue import Catalogue
-
-    with Catalogue.open(arguments.db) as catalogue:
+    with opened(arguments, read_only=False) as catalogue:
         loaded = catalogue.bounds.update(None if arguments.file is None else Path(arguments.file))
     if arguments.json:
         print_json({"bounds": loaded or 0, "changed": loaded is not None})
@@ -97,10 +129,9 @@ def run_bounds_update(arguments: argparse.Namespace) -> int:
 
 def run_bounds_list(arguments: argparse.Namespace) -> int:
     """Print the known bounds of one format."""
-    from flipsearch.catalogue import Catalogue
     from flipsearch.rings import Ring
 
-    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+    with opened(arguments) as catalogue:
         found = [catalogue.bounds.known(arguments.format, ring) for ring in Ring]
     known = [bound for bound in found if bound is not None]
     if not known:

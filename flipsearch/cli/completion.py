@@ -44,7 +44,11 @@ class Command:
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command of this group."""
     parser = commands.add_parser(
-        "completion", help="print a script that completes commands in a shell"
+        "completion",
+        help="print a script that completes commands in a shell",
+        description="Print a script that completes commands, options and their values. The shell "
+        "reads it when it starts.",
+        examples=("completion bash", "completion zsh"),
     )
     parser.add_argument("shell", choices=tuple(SCRIPTS), help="the shell to print it for")
     parser.set_defaults(handler=run_completion)

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from flipsearch.algebra.cores import available_cores
+from flipsearch.cli.names import opened
 from flipsearch.cli.output import StatusLine, complain, print_json
 from flipsearch.errors import CatalogueError, UsageError
 
@@ -37,18 +38,24 @@ OPTIONAL = {
 
 def register(commands: Any) -> None:
     """Add the parser of this group."""
-    from flipsearch.cli import database_argument
+    from flipsearch.cli.parser import database_argument
 
-    doctor = commands.add_parser("doctor", help="what is installed, is the catalogue sound")
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what is installed and whether the catalogue is sound",
+        description="Say which packages and GPUs are there, where the catalogue lies and whether "
+        "it is sound. Exit code 1 if it is not.",
+        examples=("doctor", "doctor --catalogue --workers 2"),
+    )
     doctor.add_argument(
         "--catalogue",
         action="store_true",
         help="check every row's hash and proof again, on all cores; repairs nothing",
     )
     doctor.add_argument(
-        "--workers", type=int, metavar="N", help="processes for --catalogue; default all cores"
+        "--workers", type=int, metavar="N", help="processes for --catalogue (default: all cores)"
     )
-    doctor.add_argument("--json", action="store_true", help="one JSON object")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
     database_argument(doctor)
     doctor.set_defaults(handler=run_doctor)
 
@@ -126,10 +133,8 @@ def _is_cupy(name: str | None) -> bool:
 
 def _catalogue(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the state of the catalogue; with ``--catalogue`` after a complete audit."""
-    from flipsearch.catalogue import Catalogue
-
     try:
-        with Catalogue.open(arguments.db, read_only=True) as catalogue:
+        with opened(arguments) as catalogue:
             found = dataclasses.asdict(catalogue.health())
             if arguments.catalogue:
                 _audit(catalogue, arguments, found)
@@ -139,7 +144,6 @@ def _catalogue(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _audit(catalogue: Catalogue, arguments: argparse.Namespace, found: dict[str, Any]) -> None:
-    from flipsearch.catalogue import Catalogue
 
     start, bar = time.monotonic(), StatusLine()
     try:
@@ -154,7 +158,7 @@ def _audit(catalogue: Catalogue, arguments: argparse.Namespace, found: dict[str,
     found["seconds"] = round(time.monotonic() - start, 3)
     found["problems"] += [f"scheme {name[:12]}: {why}" for name, why in result.damaged]
     try:
-        with Catalogue.open(arguments.db) as writer:
+        with opened(arguments, read_only=False) as writer:
             writer.record_verified(result)
     except CatalogueError as error:
         complain(f"the date of this check is not recorded: {error}")

@@ -22,10 +22,17 @@ _CHANCES = (0.01, 0.05, 0.1)
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
-    from flipsearch.cli import database_argument, natural
+    from flipsearch.cli.parser import database_argument, natural
 
     protect = commands.add_parser(
-        "protect", help="find products that survive lost workers, with a certificate"
+        "protect",
+        help="find products that survive lost workers, with a certificate",
+        description="Find a union of products, one a worker, from which the result can be decoded "
+        "when any F workers are lost; certify it, compare it with other ways, and store it.",
+        examples=(
+            "protect 2x2x2 --survive 2",
+            "protect 2x2x2 --survive 1 --workers 9 -o union.txt",
+        ),
     )
     protect.add_argument("format", metavar="FORMAT", help="what to compute, such as 2x2x2")
     protect.add_argument(
@@ -35,9 +42,17 @@ def register(commands: Any) -> None:
         metavar="F",
         help="survive any F lost workers (default 1)",
     )
-    protect.add_argument("--workers", type=int, metavar="N", help="use at most N workers in all")
     protect.add_argument(
-        "--budget", default="60s", metavar="TIME", help="search so long: 30s, 5m (default 60s)"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="use at most N workers in all (default: as few as are found)",
+    )
+    protect.add_argument(
+        "--budget",
+        default="60s",
+        metavar="TIME",
+        help="time of the whole command, such as 30s, 5m (default 60s)",
     )
     protect.add_argument(
         "--seed", type=natural, default=0, help="seed of the search's random choices (default 0)"
@@ -45,9 +60,16 @@ def register(commands: Any) -> None:
     protect.add_argument(
         "--no-preset", action="store_true", help="search even where a shipped union suffices"
     )
-    protect.add_argument("-o", "--output", metavar="FILE", help="write the union as readable text")
-    protect.add_argument("--no-store", action="store_true", help="leave the catalogue alone")
-    protect.add_argument("--json", action="store_true", help="print one JSON object, no page")
+    protect.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="also write the union as readable text (default: only store it)",
+    )
+    protect.add_argument("--no-store", action="store_true", help="do not store the union")
+    protect.add_argument(
+        "--json", action="store_true", help="print one JSON object instead of text"
+    )
     database_argument(protect)
     protect.set_defaults(handler=run_protect)
 

@@ -6,19 +6,35 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flipsearch.cli.names import is_file, opened
+from flipsearch.cli.output import hint
+
 if TYPE_CHECKING:
     from flipsearch.kernels import Timing
+    from flipsearch.scheme import Scheme
 
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
-    from flipsearch.cli import database_argument, natural
+    from flipsearch.cli.parser import database_argument, natural
 
-    kernel = commands.add_parser("kernel", help="write a standalone numba module from a scheme")
-    kernel.add_argument("target", metavar="FORMAT|ID", help="format, tensor file, or hash prefix")
+    kernel = commands.add_parser(
+        "kernel",
+        help="write a scheme as a standalone numba module",
+        description="Write a Python module that multiplies matrices by a scheme: import it and "
+        "call matmul(a, b). It calls numpy below the size from which on the scheme is faster.",
+        examples=("kernel 4x4x4 -o mm.py", "kernel 43e44e4548b7 -o mm.py --levels 1"),
+    )
+    kernel.add_argument(
+        "target",
+        metavar="FORMAT|ID|FILE",
+        help="a format (its fastest scheme), a hash prefix, or a scheme file",
+    )
     kernel.add_argument("-o", "--output", metavar="FILE", required=True, help="module to write")
     kernel.add_argument(
-        "--levels", default="auto", help="levels unless a call says otherwise: auto, 0, 1, 2, 3"
+        "--levels",
+        default="auto",
+        help="levels of recursion unless a call says otherwise: auto, 0, 1, 2, 3 (default auto)",
     )
     kernel.add_argument(
         "--ring",
@@ -29,34 +45,84 @@ def register(commands: Any) -> None:
         "--faults",
         type=natural,
         metavar="F",
-        help="from a stored union that survives F lost products",
+        help="use a stored union of products that survives F lost ones (default: a plain scheme)",
     )
     kernel.add_argument("--json", action="store_true", help="print one JSON object")
     database_argument(kernel)
     kernel.set_defaults(handler=run_kernel)
 
-    bench = commands.add_parser("bench-kernel", help="time a kernel file against numpy")
+    bench = commands.add_parser(
+        "bench-kernel",
+        help="time a kernel file against numpy",
+        description="Time a kernel against numpy in alternating pairs, by size and threads.",
+        examples=("bench-kernel mm.py --sizes 1024,2048", "bench-kernel mm.py --tune --threads 1"),
+    )
     bench.add_argument("file", metavar="FILE", help="a module that `kernel` wrote")
-    bench.add_argument("--sizes", default="256,512,1024,2048,4096", help="such as 1024,4096")
-    bench.add_argument("--threads", default="1,2", help="such as 1,2; both sides use as many")
-    bench.add_argument("--dtype", default="float64", help="such as float32, complex128, int64")
-    bench.add_argument("--pairs", type=int, default=5, help="timed pairs a figure, at least 1")
+    bench.add_argument(
+        "--sizes",
+        default="256,512,1024,2048,4096",
+        metavar="LIST",
+        help="sides of square matrices (default 256,512,1024,2048,4096)",
+    )
+    bench.add_argument(
+        "--threads",
+        default="1,2",
+        metavar="LIST",
+        help="threads of kernel and numpy (default 1,2)",
+    )
+    bench.add_argument(
+        "--dtype",
+        default="float64",
+        metavar="TYPE",
+        help="such as float32, complex128, int64 (default float64)",
+    )
+    bench.add_argument(
+        "--pairs", type=int, default=5, metavar="N", help="timed pairs a figure (default 5)"
+    )
     bench.add_argument(
         "--tune",
         action="store_true",
         help="time this machine again and keep its table; show every number of levels",
     )
-    bench.add_argument("--plot", metavar="FILE", help="draw the ratios (needs matplotlib)")
-    bench.add_argument("--json", action="store_true", help="one JSON object a line")
+    bench.add_argument(
+        "--plot",
+        metavar="FILE",
+        help="draw the ratios into a file; needs matplotlib (default: no picture)",
+    )
+    bench.add_argument("--json", action="store_true", help="print one JSON object a line")
     bench.set_defaults(handler=run_bench_kernel)
 
-    reduce = commands.add_parser("reduce", help="fewer additions: flips, then shared sums")
-    reduce.add_argument("ids", nargs="+", metavar="ID|FORMAT", help="hash prefix, or a format")
-    reduce.add_argument("--budget", default="60s", help="time a scheme: 30s, 5m (default 60s)")
-    reduce.add_argument("--seed", type=natural, default=0, help="of the random choices")
-    reduce.add_argument("--keep", action="store_true", help="keep the scheme: share sums only")
-    reduce.add_argument("-o", "--output", metavar="FILE", help="write the programs as JSON")
-    reduce.add_argument("--json", action="store_true", help="one JSON object a line")
+    reduce = commands.add_parser(
+        "reduce",
+        help="find fewer additions for a scheme: flips, then shared sums",
+        description="Walk among schemes of the same rank for one with few nonzeros, then share "
+        "sums, and store the scheme and its straight-line programs.",
+        examples=("reduce 4x4x4 --budget 5m", "reduce 43e44e4548b7 --keep"),
+    )
+    reduce.add_argument(
+        "ids", nargs="+", metavar="ID|FORMAT|FILE", help="a hash prefix, a format or a scheme file"
+    )
+    reduce.add_argument(
+        "--budget",
+        default="60s",
+        metavar="TIME",
+        help="time for each scheme, such as 30s, 5m (default 60s)",
+    )
+    reduce.add_argument(
+        "--seed",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="seed of the random choices (default 0)",
+    )
+    reduce.add_argument("--keep", action="store_true", help="keep the scheme, share sums only")
+    reduce.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="also write the programs as JSON (default: only store them)",
+    )
+    reduce.add_argument("--json", action="store_true", help="print one JSON object a line")
     database_argument(reduce)
     reduce.set_defaults(handler=run_reduce)
 
@@ -64,7 +130,7 @@ def register(commands: Any) -> None:
 def run_kernel(arguments: argparse.Namespace) -> int:
     """Write the kernel of a stored scheme, and say from which size on it beats numpy."""
     from flipsearch.errors import UsageError
-    from flipsearch.kernels import find_scheme, verdict, write_kernel
+    from flipsearch.kernels import verdict, write_kernel
     from flipsearch.rings import parse_ring
 
     ring = parse_ring(arguments.ring)
@@ -75,7 +141,7 @@ def run_kernel(arguments: argparse.Namespace) -> int:
     if arguments.levels not in ("auto", "0", "1", "2", "3"):
         raise UsageError(f"--levels is {arguments.levels!r}: choose auto, 0, 1, 2 or 3")
     levels = None if arguments.levels == "auto" else int(arguments.levels)
-    scheme = find_scheme(arguments.target, arguments.db, ring=ring)
+    scheme = _scheme(arguments, arguments.target, ring=ring)
     path = write_kernel(scheme, arguments.output, levels)
     record = {
         "kernel": str(path),
@@ -89,7 +155,16 @@ def run_kernel(arguments: argparse.Namespace) -> int:
         print(f"{path}: {scheme.format} of rank {scheme.rank}, scheme {short}", flush=True)
     said = verdict(scheme)  # may time this machine first
     _tell(arguments, record | {"verdict": said}, said)
+    hint(f"next       bench-kernel {path}  |  in Python: import {path.stem}")
     return 0
+
+
+def _scheme(arguments: argparse.Namespace, name: str, **how: Any) -> Scheme:
+    """Return the scheme that a name means; of a format, the one whose kernel is best."""
+    from flipsearch.files import read_scheme
+    from flipsearch.kernels import find_scheme
+
+    return read_scheme(name) if is_file(name) else find_scheme(name, arguments.db, **how)
 
 
 def _tell(arguments: argparse.Namespace, record: dict[str, Any], text: str) -> None:
@@ -104,13 +179,12 @@ def _tell(arguments: argparse.Namespace, record: dict[str, Any], text: str) -> N
 
 def _run_fault_tolerant(arguments: argparse.Namespace) -> int:
     """Write the fault-tolerant kernel of the stored union with the fewest workers."""
-    from flipsearch.catalogue import Catalogue
     from flipsearch.errors import NotFoundError
     from flipsearch.faults import from_scheme, write_fault_tolerant_kernel
     from flipsearch.faults.union import general
     from flipsearch.formats import parse_format
 
-    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+    with opened(arguments) as catalogue:
         if "x" in arguments.target:
             format_ = general(parse_format(arguments.target))
             records = list(catalogue.schemes.records(format=str(format_), exact=True))
@@ -248,10 +322,9 @@ def run_reduce(arguments: argparse.Namespace) -> int:
     """Look for fewer additions, store scheme and programs, and print the numbers of additions."""
     import json
 
-    from flipsearch.catalogue import Catalogue, Provenance
+    from flipsearch.catalogue import Provenance
     from flipsearch.errors import UsageError
     from flipsearch.files import write_atomically
-    from flipsearch.kernels import find_scheme
     from flipsearch.kernels.additions import fewest_additions
     from flipsearch.search.budget import parse_budget
 
@@ -259,7 +332,7 @@ def run_reduce(arguments: argparse.Namespace) -> int:
     if arguments.output and len(arguments.ids) > 1:
         raise UsageError("-o names one file: reduce one scheme at a time with it")
     for name in arguments.ids:
-        scheme = find_scheme(name, arguments.db, cost=lambda x: (x.rank, x.nonzeros))
+        scheme = _scheme(arguments, name, cost=lambda x: (x.rank, x.nonzeros))
         found = fewest_additions(scheme, seconds, arguments.seed, walk=not arguments.keep)
         best = found.scheme
         provenance = Provenance(
@@ -268,7 +341,9 @@ def run_reduce(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             details={"shared_additions": found.additions, "parts": found.parts},
         )
-        with Catalogue.open(arguments.db) as catalogue:
+        with opened(arguments, read_only=False) as catalogue:
+            if is_file(name):
+                catalogue.schemes.add(scheme, Provenance(source=name, method="imported"))
             stored = catalogue.programs.add(found, provenance)
         record = {
             "format": str(best.format),
@@ -295,4 +370,6 @@ def run_reduce(arguments: argparse.Namespace) -> int:
             + ("" if stored.kept else "; the programs stored before need no more: kept")
         )
         _tell(arguments, record, text)
+        short = best.content_hash[:12]
+        hint(f"next       export {short} --to reduced  |  kernel {short} -o mm.py")
     return 0

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flipsearch.cli import database_argument, natural
-from flipsearch.cli.output import complain, print_json, print_table
+from flipsearch.cli.names import opened
+from flipsearch.cli.output import hint, print_json, print_table
+from flipsearch.cli.parser import database_argument, natural
 from flipsearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,13 +25,26 @@ KEYS = ("scheme", "format", "ring", "rank", "known_bound", "additions", "verifie
 """The keys that `list --json` prints of every scheme, in this order."""
 
 
+_DESCRIPTIONS = {
+    "list": "List stored schemes by format, ring, rank and additions, the known bound and the gap "
+    "to it. --best gives one line a format: for each ring our rank, the known bound, the gap.",
+    "query": "List stored schemes that meet every condition given. JSON and CSV have all columns.",
+}
+_EXAMPLES = {
+    "list": ("list 4x4x4", "list --best --ring ZT", "list 3x3x3 --front --json"),
+    "query": ("query --gap ..-1", "query 4x4x4 --rank 47-49 --sort additions", "query --run 15"),
+}
+
+
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
     for name, about in (
-        ("list", "schemes in the catalogue, best first"),
-        ("query", "schemes by any of their properties"),
+        ("list", "list the schemes of the catalogue, by format and rank"),
+        ("query", "list schemes by any of their properties"),
     ):
-        parser = commands.add_parser(name, help=about)
+        parser = commands.add_parser(
+            name, help=about, description=_DESCRIPTIONS[name], examples=_EXAMPLES[name]
+        )
         _add_listing(parser)
         if name == "query":
             _add_filters(parser)
@@ -39,39 +53,62 @@ def register(commands: Any) -> None:
 
 def _add_listing(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("format", metavar="FORMAT", nargs="?", help="in any order of its sides")
-    add("--ring", help="F2, F3, ZT, Z or Q; Z includes ZT, and Q both")
-    add("--best", action="store_true", help="formats by rings: ours, known, gap")
-    add("--all", action="store_true", help="with --best: formats without schemes")
+    add(
+        "format",
+        metavar="FORMAT",
+        nargs="?",
+        help="only this format, with its sides in any order (default: all)",
+    )
+    add(
+        "--ring",
+        help="only this ring: F2, F3, ZT, Z or Q; Z includes ZT, and Q both (default: all)",
+    )
+    add(
+        "--best",
+        action="store_true",
+        help="a table of formats by rings: our rank, the known bound, the gap",
+    )
+    add(
+        "--all", action="store_true", help="with --best: also formats of which no scheme is stored"
+    )
     add(
         "--front",
         action="store_true",
         help="only Pareto-best schemes of each format and ring (rank, calls, additions)",
     )
-    add("--exact", action="store_true", help="this order of the sides only")
-    add("--sort", help=f"columns, comma-separated, as rank,additions:desc (default {ORDER})")
-    add("--limit", type=natural, help=f"page size; {PAGE} for people")
-    add("--offset", type=natural, default=0, help="where the page starts")
-    add("--csv", action="store_true", help="comma-separated values")
-    add("--json", action="store_true", help="one JSON object a line")
+    add("--exact", action="store_true", help="only this order of the sides")
+    add("--sort", metavar="LIST", help=f"columns, such as rank,additions:desc (default {ORDER})")
+    add(
+        "--limit",
+        type=natural,
+        metavar="N",
+        help=f"schemes to list (default {PAGE}; all with --json or --csv)",
+    )
+    add("--offset", type=natural, default=0, metavar="N", help="schemes to skip first (default 0)")
+    add("--csv", action="store_true", help="print comma-separated values")
+    add("--json", action="store_true", help="print one JSON object a line")
     database_argument(parser)
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--rank", metavar="N or N-M", help="a rank or a range, as 47-49 or -49")
-    add("--gap", metavar="N or N..M", help="rank minus known bound, as 0, -1, 0..2 or ..-1")
+    add("--rank", metavar="N or N-M", help="a rank or a range, as 47-49 or -49 (default: any)")
+    add(
+        "--gap",
+        metavar="N or N..M",
+        help="rank minus known bound, as 0, -1, 0..2 or ..-1 (default: any)",
+    )
     add(
         "--additions",
         metavar="N or N-M",
-        help="additions; sums are shared where programs are stored",
+        help="additions; sums are shared where programs are stored (default: any)",
     )
-    add("--gamma", type=float, metavar="X", help="recursion factor at most X")
-    add("--growth", type=float, metavar="X", help="growth factor at most X")
-    add("--source", metavar="TEXT", help="who found it: any part of the source")
-    add("--run", metavar="RUN", help="found by this run (number or name)")
-    add("--since", metavar="DATE", help="stored on or after, as 2026-01-31")
-    add("--until", metavar="DATE", help="stored before")
+    add("--gamma", type=float, metavar="X", help="recursion factor at most X (default: any)")
+    add("--growth", type=float, metavar="X", help="growth factor at most X (default: any)")
+    add("--source", metavar="TEXT", help="who found it: any part of the source (default: any)")
+    add("--run", metavar="RUN", help="found by this run (number or name) (default: any)")
+    add("--since", metavar="DATE", help="stored on or after, as 2026-01-31 (default: any)")
+    add("--until", metavar="DATE", help="stored before (default: any)")
 
 
 def _filters(arguments: argparse.Namespace) -> Filters:
@@ -123,11 +160,9 @@ def _date(text: str, name: str) -> dt.datetime:
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Print a page of schemes, or with ``--best`` the table of formats by rings."""
-    from flipsearch.catalogue import Catalogue
-
     if arguments.all and not arguments.best:
         raise UsageError("--all goes with --best: without it every stored scheme is listed")
-    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+    with opened(arguments) as catalogue:
         if arguments.best:
             _print_best(catalogue, arguments)
         else:
@@ -153,11 +188,19 @@ def _print_page(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
     structured = any(record.calls is not None for record in records)
     columns = ["scheme", "format", "ring", "rank", "known", "gap", "additions", "shared"]
     columns += ["growth", *(("calls", "gamma") if structured else ()), "source"]
-    print_table(columns, [_row(record, structured) for record in records])
+    for survive, title in ((False, ""), (True, "unions that survive lost workers")):
+        rows = [
+            [*_row(record, structured), *((record.workers, record.survives) if survive else ())]
+            for record in records
+            if (record.survives is not None) is survive
+        ]
+        if rows or not survive:
+            extra = ["workers", "survives"] if survive else []
+            print_table([*columns, *extra], rows, title)
     beyond = catalogue.schemes.count(filters) - arguments.offset - len(records)
     if beyond > 0:
         following = arguments.offset + len(records)
-        complain(f"{beyond} more: --offset {following}, or --limit {following + beyond}")
+        hint(f"{beyond:,} more: --offset {following}, or --limit {following + beyond}")
 
 
 def _row(record: Record, structured: bool) -> list[Any]:
@@ -168,7 +211,11 @@ def _row(record: Record, structured: bool) -> list[Any]:
     facts += [record.additions, shared if shared < record.additions else None]
     facts += [_rounded(record.growth)]
     facts += [record.calls, _rounded(record.gamma)] if structured else []
-    return [*facts, record.source[:60]]
+    return [*facts, _FILE.sub("", record.source)[:60]]
+
+
+_FILE = re.compile(r"^\S*/\S*, (?=.)")
+"""The path of the file that a scheme was read from, which `show` tells in full."""
 
 
 def _rounded(value: float | None) -> str | None:
@@ -268,11 +315,11 @@ def _explain(cells: list[Best]) -> None:
     held = [cell for cell in cells if cell.rank is not None]
     reduced = sum(cell.over is not cell.ring and cell.ring.characteristic > 0 for cell in held)
     gaps = [cell.gap for cell in held if cell.gap is not None]
-    complain(
+    hint(
         "each cell: our rank/known bound and the gap, = where there is none; - nothing stored, "
         "? no bound known"
     )
-    complain(
+    hint(
         f"{len(held)} of {len(cells)} cells hold a scheme: {sum(g < 0 for g in gaps)} below the "
         f"known bound, {sum(g == 0 for g in gaps)} at it, {sum(g > 0 for g in gaps)} above it"
         + (f"; {reduced} over F2 and F3 by reduction of one over ZT, Z or Q" if reduced else "")

@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -73,16 +74,27 @@ def print_json(record: Mapping[str, Any]) -> None:
     print(json.dumps(record, default=str), flush=True)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows under their column names, aligned: numbers right, text left."""
-    cells = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
-    widths = [max([len(c), *(len(row[k]) for row in cells)]) for k, c in enumerate(columns)]
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
+    """Print rows under their column names: numbers right, text left, empty columns left out.
+
+    On a terminal the table has colours, unless NO_COLOR is set, and fits: the longest texts are
+    cut. A longer table than the terminal goes through the pager that PAGER names.
+    """
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    shown = [k for k in range(len(columns)) if not cells or any(row[k] for row in cells)]
+    columns = [columns[k] for k in shown]
+    cells = [[row[k] for k in shown] for row in cells]
     numeric = [
-        bool(cells)
-        and all(row[k].replace(".", "", 1).lstrip("+-").isdigit() or not row[k] for row in cells)
+        bool(cells) and all(_NUMBER.fullmatch(row[k]) for row in cells)
         for k in range(len(columns))
     ]
-    for row in [list(columns), *cells]:
+    if is_terminal(sys.stdout):
+        _print_rich(columns, cells, numeric, title)
+        return
+    if title:
+        print(title)
+    widths = _widths(columns, cells)
+    for row in [columns, *cells]:
         line = (
             cell.rjust(width) if right else cell.ljust(width)
             for cell, width, right in zip(row, widths, numeric, strict=True)
@@ -90,9 +102,72 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         print("  ".join(line).rstrip())
 
 
+_NUMBER = re.compile(r"[+-]?[\d,.]*")
+_STYLES = {"scheme": "cyan", "run": "cyan", "source": "dim", "additions": "dim", "growth": "dim"}
+SHORTEST = 8
+"""Characters that a text is cut to at most, for a table to fit."""
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else printable(str(value))
+
+
+def _widths(columns: Sequence[str], cells: list[list[str]]) -> list[int]:
+    return [max([len(c), *(len(row[k]) for row in cells)]) for k, c in enumerate(columns)]
+
+
+def _print_rich(
+    columns: Sequence[str], cells: list[list[str]], numeric: list[bool], title: str
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, markup=False)
+    widths = _widths(columns, cells)
+    texts = [k for k, right in enumerate(numeric) if not right]
+    while sum(widths) + 2 * len(widths) - 2 > console.width and texts:
+        widest = max(texts, key=widths.__getitem__)
+        if widths[widest] <= SHORTEST:
+            break
+        widths[widest] -= 1
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name, width, right in zip(columns, widths, numeric, strict=True):
+        table.add_column(
+            name,
+            justify="right" if right else "left",
+            width=width,
+            no_wrap=True,
+            overflow="ellipsis",
+            style=_STYLES.get(name, ""),
+        )
+    for row in cells:
+        table.add_row(
+            *(
+                Text(cell, style="bold green" if name == "gap" and cell[:1] in "0-" else "")
+                for name, cell in zip(columns, row, strict=True)
+            )
+        )
+    parts = [Text(title, style="bold"), table] if title else [table]
+    if len(cells) + 3 > console.height and sys.stdin.isatty():
+        os.environ.setdefault("LESS", "FRX")
+        with console.pager(styles=True):
+            console.print(*parts, sep="\n")
+    else:
+        console.print(*parts, sep="\n")
+
+
 def complain(message: str) -> None:
     """Print one line for people on standard error."""
     print(f"flipsearch: {printable(message)}", file=sys.stderr, flush=True)
+
+
+def hint(message: str) -> None:
+    """Print one line on standard error that suggests or explains, unless --quiet."""
+    if not status.quiet:
+        print(printable(message), file=sys.stderr, flush=True)
 
 
 class _Log(logging.Handler):
@@ -108,6 +183,10 @@ def log(verbose: bool, quiet: bool) -> None:
     logging.basicConfig(level=level, format="%(message)s", handlers=[_Log()])
     logging.getLogger("flipsearch.compile").setLevel(logging.NOTSET if quiet else logging.INFO)
     status.quiet = quiet
+
+
+SILENT = {True: 1.0, False: 5.0}
+"""Seconds after which work is announced: on a terminal, and elsewhere."""
 
 
 class StatusLine:
@@ -157,7 +236,7 @@ class StatusLine:
 
     @contextmanager
     def doing(self, text: str) -> Iterator[None]:
-        """Say what is done meanwhile, and for how long, if it takes more than a second."""
+        """Say what is done meanwhile, and for how long, if it takes longer than `SILENT`."""
         self.begin(text)
         try:
             yield
@@ -185,7 +264,7 @@ class StatusLine:
                 if task not in self._busy:
                     return
                 seconds = time.monotonic() - started
-                if task is not self._busy[-1] or seconds < 1:
+                if task is not self._busy[-1] or seconds < SILENT[is_terminal(sys.stderr)]:
                     continue
                 self.show(f"{text}  {seconds:.0f} s", news=text not in self._said)
                 self._said.add(text)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from flipsearch.cli import database_argument
+from flipsearch.cli.names import opened
 from flipsearch.cli.output import StatusLine, complain, print_json
+from flipsearch.cli.parser import database_argument
 
 
 def register(commands: Any) -> None:
@@ -16,6 +17,7 @@ def register(commands: Any) -> None:
         help="write the catalogue as a static site that works from disk",
         description="Write the catalogue as a static site: the table of formats and rings, a page "
         "for every best scheme with its products, provenance and downloads, and plots.",
+        examples=("report -o site", "report -o site --all --downloads json,txt --no-plots"),
     )
     report.add_argument("-o", "--output", metavar="DIR", required=True, help="folder to write")
     report.add_argument(
@@ -27,7 +29,11 @@ def register(commands: Any) -> None:
         default="all",
         help="file formats to offer, such as json,txt; all (default) or none",
     )
-    report.add_argument("--title", default="flipsearch catalogue", help="heading of the site")
+    report.add_argument(
+        "--title",
+        default="flipsearch catalogue",
+        help="heading of the site (default: flipsearch catalogue)",
+    )
     report.add_argument("--no-plots", action="store_true", help="leave the pictures out")
     report.add_argument("--json", action="store_true", help="print what was written as JSON")
     database_argument(report)
@@ -38,15 +44,21 @@ def register(commands: Any) -> None:
         help="draw a run or a format",
         description="Draw one picture. A run (number or name): its best rank over time. A format: "
         "how many schemes of each rank are stored. With neither: the exponent omega by format.",
+        examples=("plot 15 -o history.png", "plot 4x4x4 --ring F2 -o ranks.svg"),
     )
-    plot.add_argument("what", metavar="RUN|FORMAT", nargs="?", help="a run, or a format")
+    plot.add_argument(
+        "what",
+        metavar="RUN|FORMAT",
+        nargs="?",
+        help="number or name of a run, or a format (default: all formats)",
+    )
     plot.add_argument("-o", "--output", metavar="FILE", required=True, help=".png or .svg file")
     plot.add_argument(
         "--kind",
         choices=("history", "ranks", "omega"),
         help="best rank over time, stored ranks, or omega by format (default: what fits)",
     )
-    plot.add_argument("--ring", metavar="RING", help="only schemes over this ring")
+    plot.add_argument("--ring", metavar="RING", help="only schemes over this ring (default: all)")
     plot.add_argument("--force", action="store_true", help="replace an existing file")
     plot.add_argument("--json", action="store_true", help="print the file written as JSON")
     database_argument(plot)
@@ -55,12 +67,11 @@ def register(commands: Any) -> None:
 
 def run_report(arguments: argparse.Namespace) -> int:
     """Write the site."""
-    from flipsearch.catalogue import Catalogue
     from flipsearch.report import write_report
 
     bar = StatusLine()
     try:
-        with Catalogue.open(arguments.db, read_only=True) as catalogue:
+        with opened(arguments) as catalogue:
             report = write_report(
                 catalogue,
                 arguments.output,
@@ -83,10 +94,9 @@ def run_report(arguments: argparse.Namespace) -> int:
 
 def run_plot(arguments: argparse.Namespace) -> int:
     """Draw one picture."""
-    from flipsearch.catalogue import Catalogue
     from flipsearch.report import write_plot
 
-    with Catalogue.open(arguments.db, read_only=True) as catalogue:
+    with opened(arguments) as catalogue:
         path = write_plot(
             catalogue,
             arguments.what,

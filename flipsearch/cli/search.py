@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flipsearch.cli import database_argument, natural
-from flipsearch.cli.output import complain, print_json, print_table, status
+from flipsearch.cli.names import is_file, is_hash, opened, scheme_named
+from flipsearch.cli.output import complain, hint, print_json, print_table, status
+from flipsearch.cli.parser import database_argument, natural
 from flipsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
     from flipsearch.formats import Format
+    from flipsearch.scheme import Scheme
     from flipsearch.search.progress import Result
     from flipsearch.search.strategy import Strategy
     from flipsearch.search.study import Study
@@ -24,21 +26,37 @@ if TYPE_CHECKING:
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands of this group."""
     parser = commands.add_parser(
-        "search", help="search for schemes: walk, lift, verify, store, export"
+        "search",
+        help="walk the flip graph for schemes of low rank; prove, lift and store them",
+        description="Walk the flip graph of a format on all cores (and a GPU) for the time given, "
+        "store every new best scheme at once, and lift the best over F2 and F3 to the integers or "
+        "rationals. Ctrl-C stops after saving; `resume` goes on.",
+        examples=(
+            "search 4x4x4 --ring F2 --budget 120s --kernel out/",
+            "search 5x5x5 --strategy symmetric --budget 5m",
+            "search --within 2..4 --budget 10m",
+        ),
     )
-    parser.add_argument("format", nargs="?", help="for instance 4x5x6 or gt:4x4x4")
-    parser.add_argument("--ring", help="F2, F3 or ZT (default F2)")
-    parser.add_argument("--target", type=natural, metavar="R", help="stop at rank R")
+    parser.add_argument(
+        "format",
+        nargs="?",
+        help="sizes such as 4x5x6, structured operands such as gt:4x4x4, or a tensor; none with "
+        "--within",
+    )
+    parser.add_argument("--ring", help="F2, F3 or ZT, coefficients -1, 0, 1 (default F2)")
+    parser.add_argument(
+        "--target", type=natural, metavar="R", help="stop at rank R (default: search on)"
+    )
     _run_options(parser)
-    parser.add_argument("--seed", type=natural, help="seed of the run; else drawn")
+    parser.add_argument("--seed", type=natural, help="seed of the run (default: drawn)")
     parser.add_argument(
         "--from",
         dest="start",
         action="append",
         default=[],
-        metavar="ID",
-        help="start from a stored scheme, of the format or smaller, instead of the naive one "
-        "(meta: of the best stored ones); may be repeated",
+        metavar="ID|FORMAT|FILE",
+        help="start from a scheme, of the format or smaller; may be repeated (default: the "
+        "naive scheme; meta: the best stored ones)",
     )
     parser.add_argument(
         "--strategy",
@@ -48,35 +66,73 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "one that an installed package brings",
     )
     parser.add_argument(
-        "--within", metavar="LOW..HIGH", help="meta: all formats with sides in that range"
+        "--within",
+        metavar="LOW..HIGH",
+        help="meta: search all formats with sides in that range (default: one format)",
     )
     parser.add_argument(
         "--mirrored", action="store_true", help="symmetric over F2: by C3 x Z2 instead of C3"
     )
-    parser.add_argument("--run", metavar="NAME", help="name of the run; goes on if it exists")
+    parser.add_argument(
+        "--run",
+        metavar="NAME",
+        help="name of the run; a run of that name goes on (default: none, runs are numbered)",
+    )
     parser.set_defaults(handler=search_command)
-    parser = commands.add_parser("resume", help="go on with a stopped run")
+    parser = commands.add_parser(
+        "resume",
+        help="go on with a stopped run from its last checkpoint",
+        description="Go on with a run that was interrupted or had spent its budget, from its last "
+        "checkpoint, with the same strategy and seed. `runs` lists the runs.",
+        examples=("resume 15 --budget 10m", "resume overnight --workers 2"),
+    )
     parser.add_argument("run", metavar="RUN", help="number or name")
     _run_options(parser)
     parser.set_defaults(handler=resume_command)
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--budget", default="60s", help="time to walk: 30s, 5m, 2h (default 60s)")
     parser.add_argument(
-        "--stale", metavar="TIME", help="end when no lower rank was found for so long, as 5m"
+        "--budget", default="60s", help="time to walk, such as 30s, 5m, 2h (default 60s)"
     )
-    parser.add_argument("--workers", type=int, default=None, help="default: all cores")
     parser.add_argument(
-        "--executor", metavar="NAME", default="threads", help="threads (default), ray, or another"
+        "--stale",
+        metavar="TIME",
+        help="end when no lower rank was found for so long, such as 5m (default: never)",
     )
-    parser.add_argument("--address", default=None, help="ray: a cluster to join (auto or a URL)")
-    parser.add_argument("--gpu", choices=["auto", "off", "only"], default="auto")
     parser.add_argument(
-        "--deterministic", action="store_true", help="the same seed gives the same run"
+        "--workers", type=int, metavar="N", help="threads to walk on (default: all cores)"
     )
-    parser.add_argument("--kernel", metavar="DIR", help="write a kernel of the result there")
-    parser.add_argument("--json", action="store_true", help="end with one JSON object")
+    parser.add_argument(
+        "--executor",
+        metavar="NAME",
+        default="threads",
+        help="where walks run: threads (default), ray, or one of an installed package",
+    )
+    parser.add_argument(
+        "--address",
+        default=None,
+        help="ray: cluster to join, auto or a URL (default: start one here)",
+    )
+    parser.add_argument(
+        "--gpu",
+        choices=["auto", "off", "only"],
+        default="auto",
+        help="walk on the GPU too, not at all, or on it only (default: auto)",
+    )
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="make the same seed give the same run, at some cost in speed",
+    )
+    parser.add_argument(
+        "--kernel",
+        metavar="DIR",
+        help="write a kernel of the best lifted scheme there and time it (default: none)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object instead of text"
+    )
     database_argument(parser)
 
 
@@ -98,15 +154,16 @@ def resume_command(arguments: argparse.Namespace) -> int:
 
 def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
     """Search, sum up, and return the exit code."""
-    from flipsearch.catalogue import Catalogue
+    from flipsearch.executors import executor_named
     from flipsearch.search.budget import parse_budget
     from flipsearch.search.study import Study
 
     budget = parse_budget(arguments.budget)
     stale = None if arguments.stale is None else parse_budget(arguments.stale)
-    with Catalogue.open(arguments.db) as catalogue:
+    executor_named(arguments.executor)  # refused before a catalogue is made
+    with opened(arguments, read_only=False) as catalogue:
         study = Study(
-            **request,
+            **request | {"start": _starts(catalogue, request)},
             run=arguments.run,
             catalogue=catalogue,
             executor=arguments.executor,
@@ -135,6 +192,16 @@ def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
                 _time_kernel(kernel)
         _print_next(study, result, without_kernel=folder is not None and kernel is None)
     return 130 if result.interrupted else 0
+
+
+def _starts(catalogue: Catalogue, request: Mapping[str, Any]) -> tuple[Scheme | str, ...]:
+    """Return the schemes to start from: those in files, and the hashes of stored ones."""
+    starts: list[Scheme | str] = []
+    for name in request.get("start", ()):
+        by_format = not (is_file(name) or is_hash(name))
+        found = scheme_named(catalogue, name, (request["ring"] or "F2") if by_format else None)
+        starts.append(found.scheme if found.record is None else found.record.hash)
+    return tuple(starts)
 
 
 def _kernel_folder(text: str | None, format_: Format | None) -> Path | None:
@@ -183,15 +250,14 @@ def _print_next(study: Study, result: Result, *, without_kernel: bool) -> None:
     """Print the commands that suggest themselves after a search."""
     strategy, lifted = study.strategy, result.lifted
     if without_kernel:
-        print(
-            f"no kernel  it needs a scheme over the integers: search {strategy.format} --ring ZT"
-        )
+        hint(f"no kernel  it needs a scheme over the integers: search {strategy.format} --ring ZT")
+    hint(f"stored     {study.catalogue.place.label}")
     steps = [] if strategy.finished else [f"resume {result.run.id}"]
     if (scheme := lifted or result.scheme) is not None:
         steps.append(f"show {scheme.content_hash[:12]}")
     if lifted is not None and not without_kernel and _has_kernel(lifted.format):
         steps.append(f"kernel {lifted.content_hash[:12]} -o mm.py")
-    print(f"next       {'  |  '.join(steps)}")
+    hint(f"next       {'  |  '.join(steps)}")
 
 
 def _has_kernel(format_: Format) -> bool:

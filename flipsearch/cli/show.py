@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from flipsearch.cli import database_argument
+from flipsearch.cli.names import opened, scheme_named
 from flipsearch.cli.output import print_json
-from flipsearch.errors import NotFoundError, UsageError
+from flipsearch.cli.parser import database_argument
 
 if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue, Record
+    from flipsearch.cli.names import Named
     from flipsearch.scheme import Scheme
 
 _WORDS = {"shared_u": "shared U", "shared_v": "shared V", "shared_w": "shared W"}
@@ -18,52 +19,58 @@ _WORDS = {"shared_u": "shared U", "shared_v": "shared V", "shared_w": "shared W"
 
 def register(commands: Any) -> None:
     """Add the parser of this group."""
-    show = commands.add_parser("show", help="everything about one scheme")
+    show = commands.add_parser(
+        "show",
+        help="show everything about one scheme",
+        description="Show a scheme's columns, provenance, programs and invariants.",
+        examples=("show 4x4x4 --products", "show 928ba8decfed --orbit", "show gt:4x4x4 --ring F2"),
+    )
     show.add_argument(
         "scheme",
-        metavar="ID",
-        help="hash prefix, 6 digits or more; or a format or tensor file",
+        metavar="ID|FORMAT|FILE",
+        help="a hash prefix of 6 digits or more; a format: its best scheme; or a scheme file",
     )
     show.add_argument(
         "--ring",
         help="with a format: best over this ring, by default ZT, Z or Q; over F2 and F3 also by "
         "reduction",
     )
-    show.add_argument("--products", action="store_true", help="write out its products")
+    show.add_argument(
+        "--products", action="store_true", help="also write out its products and outputs"
+    )
     show.add_argument(
         "--orbit",
         action="store_true",
         help="its class under symmetry: exactly where feasible, invariants in any case",
     )
-    show.add_argument("--json", action="store_true", help="one JSON object")
+    show.add_argument("--json", action="store_true", help="print one JSON object")
     database_argument(show)
     show.set_defaults(handler=run_show)
 
 
 def run_show(arguments: argparse.Namespace) -> int:
     """Print everything about one scheme."""
-    from flipsearch.catalogue import Catalogue
     from flipsearch.catalogue.arguments import as_ring
 
-    with Catalogue.open(arguments.db, read_only=True) as catalogue:
-        record = _found(catalogue, arguments.scheme, arguments.ring)
-        scheme = record.scheme  # its hash is checked whether or not the products are shown
-        facts = record.to_dict()
+    with opened(arguments) as catalogue:
+        found = scheme_named(catalogue, arguments.scheme, arguments.ring)
+        scheme, record = found.scheme, found.record
+        facts = _measured(found, catalogue) if record is None else record.to_dict()
         wanted = None if arguments.ring is None else as_ring(arguments.ring)
-        if wanted is not None and wanted.characteristic and record.ring is not wanted:
+        if wanted is not None and wanted.characteristic and scheme.ring is not wanted:
             facts["reduces_to"] = wanted.value
-        facts["provenance"] = [p.to_dict() for p in catalogue.schemes.provenance(record)]
-        facts["invariants"] = catalogue.schemes.invariants(record)
-        facts["programs"] = _programs(record)
+        facts["provenance"], facts["programs"] = [], None
+        if record is not None:
+            facts["provenance"] = [p.to_dict() for p in catalogue.schemes.provenance(record)]
+            facts["invariants"] = catalogue.schemes.invariants(record)
+            facts["programs"] = _programs(record)
     facts["recursion"] = _recursion(scheme)
     if arguments.orbit:
         from flipsearch.equivalence import orbit
 
         facts["orbit"] = orbit(scheme).to_dict()
     if arguments.products:
-        from flipsearch.files.native import to_text
-
-        facts["products"] = to_text(scheme).partition("\n\n")[2].splitlines()
+        facts["products"], facts["outputs"] = dict(scheme.products()), dict(scheme.outputs())
     if arguments.json:
         print_json(facts)
     else:
@@ -71,20 +78,28 @@ def run_show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _found(catalogue: Catalogue, name: str, ring: str | None) -> Record:
-    """Return the scheme with a hash, or the best one of a format, whose name is no hash."""
-    from flipsearch.catalogue.arguments import is_hash
+def _measured(found: Named, catalogue: Catalogue) -> dict[str, Any]:
+    """Return the facts of a scheme that is not stored, from a file."""
+    from flipsearch.catalogue.columns import Measured
 
-    if is_hash(name):
-        if ring is not None:
-            raise UsageError("--ring goes with a format: a hash names one scheme already")
-        return catalogue.schemes.get(name)
-    format_ = catalogue.format(name)
-    record = catalogue.best(format_, ring)
-    if record is None:
-        over = f"over {ring}" if ring else "over ZT, Z or Q"
-        raise NotFoundError(f"no scheme of {format_} {over} is stored: search for one")
-    return record
+    scheme = found.scheme
+    known, bound = Measured(scheme), catalogue.bounds.known(str(scheme.format), scheme.ring)
+    return {
+        "scheme": scheme.content_hash,
+        "format": str(scheme.format),
+        "ring": scheme.ring.value,
+        "rank": scheme.rank,
+        "known_bound": None if bound is None else bound.value,
+        "gap": None if bound is None else scheme.rank - bound.value,
+        "additions": scheme.additions,
+        "nonzeros": scheme.nonzeros,
+        "growth": known.growth,
+        "omega": scheme.omega,
+        "calls": known.calls,
+        "gamma": known.gamma,
+        "stored": "not stored: `import` stores it",
+        "source": found.file,
+    }
 
 
 def _programs(record: Record) -> dict[str, int] | None:
@@ -114,7 +129,8 @@ def _recursion(scheme: Scheme) -> dict[str, Any] | None:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    provenance, products = facts.pop("provenance"), facts.pop("products", None)
+    provenance = facts.pop("provenance")
+    written = [facts.pop(key, {}) for key in ("products", "outputs")]
     found, recursion = facts.pop("orbit", None), facts.pop("recursion")
     programs = facts.pop("programs")
     for key, value in facts.items():
@@ -128,14 +144,15 @@ def _print_facts(facts: dict[str, Any]) -> None:
         parts = (f"{count} {kind}" for kind, count in sorted(recursion["destinations"].items()))
         _line("recursion", ", ".join(parts))
     for entry in provenance:
-        _line("from", ", ".join(f"{key} {value}" for key, value in entry.items()))
+        for number, text in enumerate(_origin(entry)):
+            _line("" if number else "from", text)
     if found is not None:
         print()
         _print_orbit(found)
-    if products is not None:
+    for lines in filter(None, written):
         print()
-        for number, product in enumerate(products, start=1):
-            print(f"m{number} = {product}")
+        for name, text in lines.items():
+            print(f"{name} = {text}")
 
 
 def _print_orbit(found: dict[str, Any]) -> None:
@@ -148,5 +165,16 @@ def _print_orbit(found: dict[str, Any]) -> None:
             _line(words, "not computed" if value is None else value)
 
 
+def _origin(entry: dict[str, Any]) -> list[str]:
+    """Return what a provenance says, each thing once, in lines."""
+    details = dict(entry.pop("details", None) or {})
+    said = {str(value) for value in entry.values()}
+    lines = [str(entry.pop(key)) for key in ("source", "method") if entry.get(key)]
+    rest = entry | {key: value for key, value in details.items() if str(value) not in said}
+    short = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in rest.items())
+    return [*lines, *([short] if short else [])]
+
+
 def _line(key: str, value: object) -> None:
-    print(f"{key.replace('_', ' ') + ':':18}{value}")
+    name = f"{key.replace('_', ' ')}:" if key else ""
+    print(f"{name:18}{value}")

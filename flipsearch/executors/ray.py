@@ -112,7 +112,8 @@ class RayExecutor(Executor):
         self._starts = Starts(self._ray)
         wanted = workers, (walk, machine()), hang_seconds, self._take_back, gpu, device or True
         self._crew = crew_on(self._ray, self._owned, *wanted)
-        announce(f"Ray is up: {self.workers} walkers, one core or one GPU each")
+        word = "walkers" if self.workers != 1 else "walker"
+        announce(f"Ray is up: {self.workers} {word}, one core or one GPU each")
 
     @property
     def workers(self) -> int:

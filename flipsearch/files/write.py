@@ -235,8 +235,9 @@ def _head(scheme: Scheme, meta: Mapping[str, str]) -> dict[str, Any]:
 def _reduced(scheme: Scheme, meta: Mapping[str, str], reduction: Reduction | None) -> bytes:
     if reduction is None or reduction.scheme != scheme:
         raise FormatError(
-            "no programs with shared sums are known for this scheme: run flipsearch reduce "
-            f"{scheme.content_hash[:12]}"
+            "no programs with shared sums are stored for this scheme: `reduce --keep "
+            f"{scheme.content_hash[:12]}` finds them; without --keep `reduce` finds fewer "
+            "additions, and stores them with another scheme, which it names"
         )
     reduction.check()
     return reduced_text(reduction, _head(reduction.scheme, meta)).encode()

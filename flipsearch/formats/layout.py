@@ -44,9 +44,9 @@ class Layout:
         if self.letter not in LETTERS:
             raise UsageError(f"unknown operand letter {self.letter!r}: use one of g u l s k w")
         if self.letter != "g" and self.rows != self.columns:
-            raise UsageError(
-                f"a {LETTERS[self.letter]} operand is square, not {self.rows}x{self.columns}"
-            )
+            word = LETTERS[self.letter]
+            article = "an" if word.startswith("u") else "a"
+            raise UsageError(f"{article} {word} operand is square, not {self.rows}x{self.columns}")
 
     @property
     def parameters(self) -> int:

@@ -159,3 +159,29 @@ def test_work_of_less_than_a_second_is_not_announced(capsys: pytest.CaptureFixtu
     with output.StatusLine().doing("nothing"):
         pass
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("colours", [True, False])
+def test_tables_fit_a_terminal(monkeypatch: pytest.MonkeyPatch, colours: bool) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if not colours:
+        monkeypatch.setenv("NO_COLOR", "1")
+    rows = [("47abcdef0123", 47, 1_234_567, None, "x" * 99), ("short", 1, 2, None, "y")]
+    output.print_table(["scheme", "rank", "flips", "empty", "source"], rows, "Two rows")
+    shown = terminal.getvalue()
+    assert ("\x1b[36m" in shown) is colours
+    title, header, *lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    assert title.strip() == "Two rows"
+    assert header.split() == ["scheme", "rank", "flips", "source"]
+    assert lines[0].startswith("47abcdef0123    47  1,234,567  xxxx")
+    assert lines[0].endswith("x\N{HORIZONTAL ELLIPSIS}")
+    assert max(map(len, lines)) == 60
+
+
+def test_a_table_in_a_pipe_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_table(["scheme", "source"], [("47", "x" * 200)])
+    assert capsys.readouterr().out == f"scheme  source\n    47  {'x' * 200}\n"

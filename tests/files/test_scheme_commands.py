@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from pathlib import Path
@@ -18,6 +17,7 @@ from flipsearch.catalogue.schemes import Schemes
 from flipsearch.cli import schemes as group
 from flipsearch.cli._schemes import _provenance
 from flipsearch.cli.output import complain
+from flipsearch.cli.parser import Parser
 from flipsearch.errors import FlipsearchError
 from flipsearch.files import Read, read_scheme, to_bytes, write_scheme
 from flipsearch.formats import parse_format
@@ -27,7 +27,7 @@ from flipsearch.scheme import Scheme, naive_scheme
 
 
 def run(*arguments: object) -> int:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     group.register(parser.add_subparsers())
     parsed = parser.parse_args([str(argument) for argument in arguments])
     try:
@@ -144,7 +144,7 @@ def test_export_in_every_format(files: Path, db: Path, capsys: pytest.CaptureFix
     assert run("export", name, "-o", f"{files.parent / 'fresh'}/", "--db", db) == 0
     assert [read_scheme(path) for path in (files.parent / "fresh").iterdir()] == [strassen()]
     assert run("export", name, "--to", "reduced", "--db", db) == 1
-    assert "flipsearch reduce" in capsys.readouterr().err
+    assert "`reduce --keep" in capsys.readouterr().err
     for to in ("sms", "slp"):
         threefold = files.parent / to / f"s.{to}"
         threefold.parent.mkdir()

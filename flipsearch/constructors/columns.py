@@ -1,10 +1,10 @@
-"""A structured matrix times a general one, column by column, for every n.
+"""Structured times general or triangular matrices, one vector at a time, for every n.
 
-A symmetric matrix times a vector takes n(n+1)/2 products, since a_ij (b_j c_i + b_i c_j) is
--a_ij (b_i - b_j) (c_i - c_j) and a part of (sum over j of a_ij) b_i c_i. With signs the same holds
+A symmetric matrix times a vector takes n(n+1)/2 products, since a_ij (x_j y_i + x_i y_j) is
+-a_ij (x_i - x_j) (y_i - y_j) and a part of (sum over j of a_ij) x_i y_i. With signs the same holds
 for a skew-symmetric matrix with a free diagonal. A skew-symmetric one takes (n+2)(n-1)/2: the
-rank-one forms (b_i + b_j) (c_i - c_j), i < j, and (b_1 - b_j) (c_1 + c_j) span all forms
-b_i c_i - b_j c_j, and with them all b_j c_i - b_i c_j.
+rank-one forms (x_i + x_j) (y_i - y_j), i < j, and (x_1 - x_j) (y_1 + y_j) span all forms
+x_i y_i - x_j y_j, and with them all x_j y_i - x_i y_j.
 """
 
 from __future__ import annotations
@@ -18,6 +18,44 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
+
+Product = tuple[IntArray, IntArray, IntArray]
+
+
+def vector_products(matrix: IntArray, letter: str) -> list[Product]:
+    """Return products that sum to y^T M x, or to twice that if M is skew-symmetric.
+
+    Parameters
+    ----------
+    matrix : integer array, shape (n, n, parameters)
+        The entries of M as forms in its parameters.
+    letter : str
+        ``s``, ``w`` or ``k``: how M is structured.
+
+    Returns
+    -------
+    list of (form in M, form in x, form in y)
+    """
+    n = len(matrix)
+    unit, sums = np.eye(n, dtype=np.int64), matrix.sum(axis=1)
+    products = []
+    for i, j in combinations(range(n), 2):
+        if letter == "s":
+            products.append((-matrix[i, j], unit[i] - unit[j], unit[i] - unit[j]))
+        elif letter == "w":
+            products.append((matrix[i, j], unit[i] + unit[j], unit[i] - unit[j]))
+        elif i:
+            products.append((2 * matrix[i, j], unit[i] + unit[j], unit[i] - unit[j]))
+    if letter == "k":
+        for j in range(1, n):
+            ahead = 2 * matrix[0, j] + sums[j]
+            products.append((ahead, unit[0] + unit[j], unit[0] - unit[j]))
+            products.append((sums[j], unit[0] - unit[j], unit[0] + unit[j]))
+    else:
+        for i in range(n):
+            own = sums[i] if letter == "s" else 2 * matrix[i, i] - sums[i]
+            products.append((own, unit[i], unit[i]))
+    return products
 
 
 def column_scheme(format_: Format) -> Scheme:
@@ -38,39 +76,106 @@ def column_scheme(format_: Format) -> Scheme:
     UsageError
         The format is another.
     """
-    if not isinstance(format_, MatrixProduct) or format_.operands not in ("sg", "wg", "kg"):
-        raise UsageError(f"{format_} has no such construction: use sg, wg or kg")
-    if format_.corner:
-        raise UsageError(f"{format_}: the construction computes every corner")
-    n, p = format_.n, format_.p
-    A, unit = entries(format_.left), np.eye(n, dtype=np.int64)
-    skew = format_.operands == "kg"
-    products: list[tuple[IntArray, IntArray, IntArray]] = []
-    for i, j in combinations(range(n), 2):
-        if format_.operands == "sg":
-            products.append((-A[i, j], unit[i] - unit[j], unit[i] - unit[j]))
-        elif i or not skew:
-            products.append(((1 + skew) * A[i, j], unit[i] + unit[j], unit[i] - unit[j]))
-    sums = A.sum(axis=1)
-    if skew:
-        for j in range(1, n):
-            products.append((2 * A[0, j] + sums[j], unit[0] + unit[j], unit[0] - unit[j]))
-            products.append((sums[j], unit[0] - unit[j], unit[0] + unit[j]))
-    else:
-        for i in range(n):
-            own = sums[i] if format_.operands == "sg" else 2 * A[i, i] - sums[i]
-            products.append((own, unit[i], unit[i]))
-    u, v, w = (np.array(factor) for factor in zip(*products, strict=True))
+    form = _checked(format_, ("sg", "wg", "kg"))
+    n, p = form.n, form.p
+    u, v, w = (
+        np.array(factor).reshape(-1, size)
+        for factor, size in zip(
+            zip(*vector_products(entries(form.left), form.operands[0]), strict=True),
+            (form.left.parameters, n, n),
+            strict=True,
+        )
+    )
     right, outputs = np.zeros((p, n, n * p), np.int64), np.zeros((p, n, n * p), np.int64)
     for k in range(p):
         for i in range(n):
             right[k, i, i * p + k] = outputs[k, i, k * n + i] = 1
-    scheme = Scheme(
-        format_,
-        Ring.Q,
-        np.tile(u, (p, 1)),
-        np.concatenate(v @ right),
-        np.concatenate(w @ outputs),
-        np.full(p * len(u), 1 + skew),
-    )
-    return scheme.canonical.over(scheme.natural_ring)
+    factors = np.tile(u, (p, 1)), np.concatenate(v @ right), np.concatenate(w @ outputs)
+    twice = np.full(p * len(u), 2 if form.operands == "kg" else 1)
+    scheme = Scheme(form, Ring.Q, *factors, twice).canonical
+    return scheme.over(scheme.natural_ring)
+
+
+def row_scheme(format_: Format, core: Scheme | None = None) -> Scheme:
+    """Return a scheme for ``us``, ``uw`` or ``uk``, one row of the triangular operand at a time.
+
+    The first row times the structured matrix is a vector's product, and the first column of the
+    other rows takes one product for each entry of the triangle.
+
+    Parameters
+    ----------
+    format_ : MatrixProduct
+        Upper triangular times symmetric or skew-symmetric, n x n x n.
+    core : Scheme, optional
+        A scheme of the same operands and of side m <= n for the last m rows.
+
+    Returns
+    -------
+    Scheme
+        n(n+1)(2n+1)/6 products without a core, n less for ``uk``. From a core of rank R and side
+        n - 1 R + n^2, one less for ``uk``.
+
+    Raises
+    ------
+    UsageError
+        The format is another, or the core does not fit.
+    """
+    form = _checked(format_, ("us", "uw", "uk"))
+    n, letter = form.n, form.operands[1]
+    done, terms = 0, []
+    if core is not None:
+        inner = core.format
+        if not isinstance(inner, MatrixProduct) or inner.operands != form.operands or inner.n > n:
+            raise UsageError(f"a scheme for {inner} is no core of one for {form}")
+        done = inner.n
+        maps = _into_last(inner, form)
+        terms = [
+            (u @ maps[0], v @ maps[1], w @ maps[2], d)
+            for u, v, w, d in zip(*core.factors, core.denominators, strict=True)
+        ]
+    A, B = entries(form.left), entries(form.right)
+    C = np.eye(n * n, dtype=np.int64).reshape(n, n, n * n).swapaxes(0, 1)
+    for i in range(n - done):
+        if letter != "k" or i < n - 1:
+            block = B[i:, i:].swapaxes(0, 1)
+            for form_b, x, y in vector_products(block, letter):
+                twice = 2 if letter == "k" else 1
+                terms.append((x @ A[i, i:], form_b, y @ C[i, i:], twice))
+        for row in range(i + 1, n):
+            terms += [(A[row, j], B[j, i], C[row, i], 1) for j in range(row, n)]
+    u, v, w, denominators = (np.array(column) for column in zip(*terms, strict=True))
+    scheme = Scheme(form, Ring.Q, u, v, w, denominators).canonical
+    return scheme.over(scheme.natural_ring)
+
+
+def _checked(format_: Format, operands: tuple[str, ...]) -> MatrixProduct:
+    if (
+        not isinstance(format_, MatrixProduct)
+        or format_.operands not in operands
+        or format_.corner
+        or (format_.operands == "uk" and format_.n == 1)
+    ):
+        raise UsageError(f"{format_} has no such construction: use {', '.join(operands)}")
+    return format_
+
+
+def _into_last(inner: MatrixProduct, outer: MatrixProduct) -> list[IntArray]:
+    """Return the maps of parameters that put a format into the last indices of a larger one."""
+    shift = outer.n - inner.n
+    maps = [
+        np.zeros(sizes, dtype=np.int64)
+        for sizes in zip(inner.dimensions, outer.dimensions, strict=True)
+    ]
+    for before, after, into in (
+        (inner.left, outer.left, maps[0]),
+        (inner.right, outer.right, maps[1]),
+    ):
+        for parameter in range(before.parameters):
+            i, j = before.position(parameter)
+            entry = after.entry(i + shift, j + shift)
+            assert entry is not None
+            into[parameter, entry[0]] = entry[1]
+    for index in range(inner.dimensions[2]):
+        i, k = inner.output_position(index)
+        maps[2][index, outer.output_index(i + shift, k + shift)] = 1
+    return maps

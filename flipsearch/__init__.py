@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
+    from flipsearch.constructors import construct
     from flipsearch.equivalence import equivalent
     from flipsearch.executors import register_executor
     from flipsearch.files.convert import convert, read, write
@@ -39,6 +40,7 @@ _PLACES = {
     "Ring": "rings",
     "Scheme": "scheme",
     "Study": "search.study",
+    "construct": "constructors",
     "convert": "files.convert",
     "equivalent": "equivalence",
     "lift": "",
@@ -65,6 +67,7 @@ __all__ = [
     "Scheme",
     "Study",
     "__version__",
+    "construct",
     "convert",
     "equivalent",
     "lift",

@@ -32,6 +32,7 @@ from flipsearch.scheme import Scheme
 
 _BITS, _TRITS, _FIRST_INTEGER = 0, 1, 2
 _INTEGERS = ("<i1", "<i2", "<i4", "<i8")
+_RECIPE = b"\x3f"
 _DEFLATED = 0x80
 _RATIONAL = 0x40
 _STATE_MAGIC = b"flipsearch state 1\n"
@@ -67,6 +68,18 @@ def pack_scheme(scheme: Scheme) -> bytes:
     if len(deflated) < len(payload):
         kind, payload = kind | _DEFLATED, deflated
     return bytes([kind]) + payload
+
+
+def pack_recipe(how: str) -> bytes:
+    """Return the text of a recipe as it is kept in the place of factors."""
+    return _RECIPE + how.encode()
+
+
+def recipe_in(data: bytes | None) -> str | None:
+    """Return the text of the recipe that is kept in the place of factors, or None for factors."""
+    if not data or data[:1] != _RECIPE:
+        return None
+    return data[1:].decode("ascii", "replace")
 
 
 def unpack_scheme(data: bytes, format_: Format, ring: Ring, rank: int) -> Scheme:

@@ -17,7 +17,6 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import Double, Index, Integer, String, Table, func, select
 
@@ -27,6 +26,7 @@ from flipsearch.catalogue.provenance import SHORT
 from flipsearch.catalogue.tables import BOUNDS, IDENTIFIER, METADATA, PROVENANCE, VALUES, Moment
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.recursion import Recursion, recursion
+from flipsearch.invariants import bad_characteristics, growth_factor
 from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
@@ -66,16 +66,12 @@ class Measured:
         It bounds the amplification of rounding errors in one step of the scheme (Bini and Lotti
         1980, "Stability of fast algorithms for matrix multiplication").
         """
-        if self.scheme.ring.characteristic:
-            return None
-        u, v, w = (np.abs(matrix).astype(np.float64) for matrix in self.scheme.factors)
-        weights = u.sum(axis=1) * v.sum(axis=1) / self.scheme.denominators
-        return float((weights @ w).max(initial=0.0))
+        return growth_factor(self.scheme)
 
     @property
     def denominator(self) -> int:
         """The product of the primes 2 and 3 that divide a denominator: 1, 2, 3 or 6."""
-        return math.prod(p for p in (2, 3) if (self.scheme.denominators % p == 0).any())
+        return bad_characteristics(self.scheme)
 
 
 @dataclass

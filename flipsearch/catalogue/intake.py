@@ -1,13 +1,14 @@
 """Prove, measure, pack and insert schemes; there is no other way into the catalogue.
 
 Invariant: a row is inserted only after `flipsearch.verify` has evaluated the Brent equations of
-its scheme in this process. Its key is the hash of its content. Inserting a stored scheme again can
-only add a provenance.
+its scheme in this process, or for a recipe, whose scheme is proved whenever it is made. Its key is
+the hash of its content. Inserting a stored scheme again can only add a provenance.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,11 @@ from sqlalchemy import insert as insert_into
 from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
-from flipsearch.catalogue.codec import pack_scheme, scheme_to_json
+from flipsearch.catalogue.codec import pack_recipe, pack_scheme, scheme_to_json
 from flipsearch.catalogue.columns import SCHEMES, measured
 from flipsearch.catalogue.provenance import SHORT, Provenance
 from flipsearch.catalogue.tables import FACTORS, PROVENANCE, QUARANTINE, RUNS, TENSORS, insert_rows
+from flipsearch.constructors.recipes import NAIVE, NAMED, Recipe
 from flipsearch.errors import FlipsearchError, InvalidSchemeError, UsageError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.tensors import SparseTensor, tensor_text
@@ -170,6 +172,58 @@ def insert_proved(
             payload = scheme_to_json(scheme, provenance)
             quarantine(connection, str(error), source=f"{source}: {origin}", payload=payload)
     return sum(stored.new for stored in insert(connection, good))
+
+
+def insert_recipes(connection: Connection, recipes: Iterable[Recipe], source: str) -> int:
+    """Insert recipes whose sources are stored or come earlier; return how many were new.
+
+    Their columns are those that were measured when the recipe was written down. Whenever the
+    scheme is fetched, it is made, compared with its hash and proved.
+    """
+    listed = list({recipe.hash: recipe for recipe in recipes}.values())
+    known = set(identifiers(connection, {recipe.hash for recipe in listed}))
+    everything = connection.execute(select(SCHEMES.c.hash)).scalars()
+    at_hand = {name[:NAMED] for name in everything} | {NAIVE}
+    now = dt.datetime.now(dt.UTC)
+    rows, texts = [], {}
+    for recipe in listed:
+        if recipe.hash in known or not at_hand.issuperset(name for name, _ in recipe.sources):
+            continue
+        at_hand.add(recipe.hash[:NAMED])
+        texts[recipe.hash] = recipe
+        rows.append(
+            {
+                "hash": recipe.hash,
+                "format": recipe.format.name,
+                "tabulated": recipe.format.sorted.name,
+                "ring": recipe.ring.value,
+                "rank": recipe.rank,
+                "additions": recipe.additions,
+                "fewest": recipe.additions,
+                "nonzeros": recipe.nonzeros,
+                "growth": recipe.growth,
+                "omega": 3 * math.log(recipe.rank) / math.log(recipe.format.naive_rank),
+                "denominator": recipe.denominator,
+                "stored": now,
+                "verified": now,
+            }
+        )
+    if not rows:
+        return 0
+    insert_rows(connection, SCHEMES, rows)
+    numbers = identifiers(connection, set(texts))
+    factors = [
+        {"scheme_id": numbers[name], "data": pack_recipe(recipe.how)}
+        for name, recipe in texts.items()
+    ]
+    insert_rows(connection, FACTORS, factors)
+    origins = []
+    for name, recipe in texts.items():
+        words = " ".join(recipe.how.split()[:2])
+        origin = Provenance(source=source, method=words, details={"recipe": recipe.how})
+        origins.append(origin.row(numbers[name], now))
+    insert_rows(connection, PROVENANCE, origins)
+    return len(rows)
 
 
 def quarantine(

@@ -23,6 +23,7 @@ from flipsearch.catalogue.best import Best
 from flipsearch.catalogue.codec import (
     damaged,
     format_of,
+    recipe_in,
     restored,
     scheme_to_json,
     unpack_programs,
@@ -34,11 +35,19 @@ from flipsearch.catalogue.intake import CHUNK, Prepared, Stored
 from flipsearch.catalogue.portions import MOST_SCHEMES, bytes_of, portions
 from flipsearch.catalogue.provenance import SHORT, Provenance, checked
 from flipsearch.catalogue.tables import FACTORS, PROGRAMS, PROVENANCE, TENSORS
-from flipsearch.errors import CatalogueError, FormatError, NotFoundError, UsageError
-from flipsearch.formats import Format
+from flipsearch.constructors.recipes import NAIVE, replayed, sources_of
+from flipsearch.errors import (
+    CatalogueError,
+    FormatError,
+    InvalidSchemeError,
+    NotFoundError,
+    UsageError,
+)
+from flipsearch.formats import Format, MatrixProduct
 from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
+from flipsearch.verify import verify
 
 SHORTEST_PREFIX = 6
 _log = logging.getLogger(__name__)
@@ -177,6 +186,22 @@ class Schemes:
         statement = select(SCHEMES.c.id).where(SCHEMES.c.hash == name)
         with self._database.reading() as connection:
             return connection.execute(statement).first() is not None
+
+    def lineage(self, record: Record) -> list[tuple[Record | str, Any]]:
+        """Return what a scheme was made of by its recipe: (source, its own lineage), in order.
+
+        A source is a record, or the format of a naive scheme. Schemes that no recipe makes have
+        an empty lineage.
+        """
+        how = self.recipe(record) or ""
+        found: list[tuple[Record | str, Any]] = []
+        for name, sides in sources_of(how):
+            if name == NAIVE:
+                found.append((f"naive {'x'.join(map(str, sides))}", []))
+            else:
+                held = self.get(name)
+                found.append((held, self.lineage(held)))
+        return found
 
     def provenance(self, record: Record | int) -> list[Provenance]:
         """Return every provenance of a scheme, oldest first."""
@@ -374,11 +399,44 @@ class Schemes:
         return self._tensors[name]
 
     def _load(self, record: Record) -> Scheme:
-        """Fetch the scheme of a record and check its hash."""
-        statement = select(FACTORS.c.data).where(FACTORS.c.scheme_id == record.id)
+        """Return the scheme of a record, its hash checked; of a recipe made and proved."""
+        scheme = self._made(record, {})
+        try:
+            if self.recipe(record) is not None:
+                verify(scheme)
+        except InvalidSchemeError as error:
+            raise damaged(record.hash, str(error)) from None
+        return scheme
+
+    def recipe(self, record: Record | int) -> str | None:
+        """Return the recipe by which a scheme is made when it is fetched, or None."""
+        return recipe_in(self._data(_number(record)))
+
+    def _data(self, number: int) -> bytes | None:
+        statement = select(FACTORS.c.data).where(FACTORS.c.scheme_id == number)
         with self._database.reading() as connection:
-            data = connection.execute(statement).scalar()
-        return restored(data, record.format, record.ring, record.rank, record.hash)
+            return connection.execute(statement).scalar()
+
+    def _made(self, record: Record, made: dict[str, Scheme]) -> Scheme:
+        """Return the scheme of a record, unpacked or replayed; `made` holds those made so far."""
+        data = self._data(record.id)
+        how = recipe_in(data)
+        if how is None:
+            return restored(data, record.format, record.ring, record.rank, record.hash)
+
+        def fetch(name: str) -> Scheme:
+            if name not in made:
+                made[name] = self._made(self.get(name), made)
+            return made[name]
+
+        assert isinstance(record.format, MatrixProduct)
+        try:
+            scheme = replayed(how, record.format, record.ring, fetch)
+        except (FormatError, NotFoundError) as error:
+            raise damaged(record.hash, str(error)) from None
+        if scheme.content_hash != record.hash:
+            raise damaged(record.hash, "its recipe makes another scheme")
+        return scheme
 
     def _load_reduction(self, record: Record) -> Reduction | None:
         """Fetch the programs of a record, or None, and compare their scheme with its hash."""

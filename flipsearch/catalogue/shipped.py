@@ -25,6 +25,7 @@ import flipsearch
 from flipsearch.catalogue import bounds, intake
 from flipsearch.catalogue.provenance import Provenance
 from flipsearch.catalogue.tables import SHIPMENTS, insert_rows
+from flipsearch.constructors.recipes import Recipe, read_recipes
 from flipsearch.errors import FlipsearchError
 from flipsearch.scheme import Scheme
 
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 _HASH = re.compile("[0-9a-f]{6,64}")
 _HASH_LINE = re.compile(rb"^hash: ([0-9a-f]{64})\s*$", re.MULTILINE)
 _HEADER_BYTES = 4096
+RECIPES = "recipes.csv"
+"""The table of schemes that are made of others: `flipsearch.constructors.recipes`."""
 
 
 def shipped_folder() -> Path | None:
@@ -44,7 +47,7 @@ def shipped_folder() -> Path | None:
 
 
 def stamp(folder: Path) -> str:
-    """Return a digest of the names and sizes of the text files under a folder, and of the bounds.
+    """Return a digest of the scheme files under a folder by name and size, recipes and bounds.
 
     The names of shipped files contain the beginnings of their hashes. The digest takes 1 or 2 ms.
     """
@@ -54,6 +57,8 @@ def stamp(folder: Path) -> str:
             path = os.path.join(parent, name)
             if name.endswith(".txt"):
                 lines.append(f"{os.path.relpath(path, folder)} {os.stat(path).st_size}")
+            elif name == RECIPES:
+                lines.append(hashlib.sha256(Path(path).read_bytes()).hexdigest())
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
@@ -69,9 +74,20 @@ def take(connection: Connection, folder: Path, mark: str) -> int:
     new = intake.insert_proved(
         connection, read_folder(folder, _unknown(connection, folder)), "shipped"
     )
+    new += intake.insert_recipes(connection, _recipes(folder), f"{folder.name}/{RECIPES}")
     row = {"stamp": mark, "taken": dt.datetime.now(dt.UTC)}
     insert_rows(connection, SHIPMENTS, [row])
     return new
+
+
+def _recipes(folder: Path) -> list[Recipe]:
+    """Return the recipes under a folder; a table that cannot be read is logged and passed over."""
+    path = folder / RECIPES
+    try:
+        return list(read_recipes(path.read_text(), path.name)) if path.exists() else []
+    except (FlipsearchError, OSError, ValueError) as error:
+        _log.warning("passed over %s: %s", path, error)
+        return []
 
 
 def _unknown(connection: Connection, folder: Path) -> list[Path]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli.names import opened, scheme_named
 from flipsearch.cli.output import print_json
 from flipsearch.cli.parser import database_argument
+from flipsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue, Record
@@ -34,6 +36,9 @@ def register(commands: Any) -> None:
         "--ring",
         help="with a format: best over this ring, by default ZT, Z or Q; over F2 and F3 also by "
         "reduction",
+    )
+    show.add_argument(
+        "--lineage", action="store_true", help="the tree of the schemes that it was made of"
     )
     show.add_argument(
         "--products", action="store_true", help="also write out its products and outputs"
@@ -64,6 +69,10 @@ def run_show(arguments: argparse.Namespace) -> int:
             facts["provenance"] = [p.to_dict() for p in catalogue.schemes.provenance(record)]
             facts["invariants"] = catalogue.schemes.invariants(record)
             facts["programs"] = _programs(record)
+        if arguments.lineage:
+            if record is None:
+                raise UsageError("--lineage is of stored schemes: import the file first")
+            facts["lineage"] = list(_tree(catalogue, record))
     facts["recursion"] = _recursion(scheme)
     if arguments.orbit:
         from flipsearch.equivalence import orbit
@@ -128,10 +137,25 @@ def _recursion(scheme: Scheme) -> dict[str, Any] | None:
     }
 
 
+def _tree(
+    catalogue: Catalogue, record: Record | str, below: Any = None, indent: str = ""
+) -> Iterator[str]:
+    """Yield the lines of the tree of what a scheme was made of, the scheme itself first."""
+    if isinstance(record, str):
+        yield indent + record
+        return
+    how = catalogue.schemes.recipe(record)
+    move = " ".join(word for word in (how or record.source).split() if ":" not in word)[:50]
+    yield f"{indent}{record.format}:{record.rank} over {record.ring} {record.short}  {move}"
+    for source, rest in catalogue.schemes.lineage(record) if below is None else below:
+        yield from _tree(catalogue, source, rest, indent + "  ")
+
+
 def _print_facts(facts: dict[str, Any]) -> None:
     provenance = facts.pop("provenance")
     written = [facts.pop(key, {}) for key in ("products", "outputs")]
     found, recursion = facts.pop("orbit", None), facts.pop("recursion")
+    lineage = facts.pop("lineage", [])
     programs = facts.pop("programs")
     for key, value in facts.items():
         if value is not None and key != "source":
@@ -146,6 +170,8 @@ def _print_facts(facts: dict[str, Any]) -> None:
     for entry in provenance:
         for number, text in enumerate(_origin(entry)):
             _line("" if number else "from", text)
+    for line in ["", *lineage] if lineage else []:
+        print(line)
     if found is not None:
         print()
         _print_orbit(found)

@@ -24,14 +24,14 @@ from flipsearch.transform import (
     choose_groups,
     extend,
     merge,
-    permute,
     product,
     project,
     random_sandwich,
     serendipitous_product,
     shared_factors,
 )
-from flipsearch.transform.dimensions import Part, assemble, matrix_format
+from flipsearch.transform.dimensions import Part, assemble, matrix_format, terms_left
+from flipsearch.transform.symmetry import oriented, oriented_sides
 
 Sides = tuple[int, int, int]
 GROUP_TRIES = 5
@@ -64,12 +64,6 @@ def sorted_scheme(scheme: Scheme) -> Scheme:
     if list(sides) == sorted(sides):
         return scheme
     return oriented(scheme, tuple(sorted(sides)))  # type: ignore[arg-type]
-
-
-def oriented(scheme: Scheme, sides: Sides) -> Scheme:
-    """Return the scheme with its sides in the given order."""
-    own = matrix_format(scheme).sides
-    return permute(scheme, next(order for order in ORDERS if oriented_sides(own, order) == sides))
 
 
 def fitted(scheme: Scheme, format_: MatrixProduct) -> Scheme:
@@ -148,20 +142,6 @@ def _resized(scheme: Scheme, table: Table, generator: np.random.Generator) -> It
                         yield cut
 
 
-def terms_left(scheme: Scheme, d: int) -> list[int]:
-    """Return the number of terms that do not vanish if an index of side d is deleted, for each."""
-    n, m, p = matrix_format(scheme).sides
-    shapes = ((n, m), (m, p), (p, n))
-    counts = []
-    for index in range((n, m, p)[d]):
-        alive = np.ones(scheme.rank, dtype=bool)
-        for slot, axis in ((d, 1), ((d + 2) % 3, 2)):
-            grid = scheme.factors[slot].reshape(scheme.rank, *shapes[slot])
-            alive &= np.delete(grid, index, axis=axis).any(axis=(1, 2))
-        counts.append(int(alive.sum()))
-    return counts
-
-
 def _merged(scheme: Scheme, table: Table) -> Iterator[Scheme]:
     sides = matrix_format(scheme).sides
     for d in range(3):
@@ -223,8 +203,3 @@ def changed(sides: Sides, d: int, side: int) -> Sides:
     result = list(sides)
     result[d] = side
     return result[0], result[1], result[2]
-
-
-def oriented_sides(sides: Sides, order: Sides) -> Sides:
-    """Return the sides in another order."""
-    return sides[order[0]], sides[order[1]], sides[order[2]]

@@ -259,6 +259,20 @@ def project(scheme: Scheme, dimension: int | str, index: int) -> Scheme:
     return reduced(small, scheme.ring, normal_terms(cut))
 
 
+def terms_left(scheme: Scheme, d: int) -> list[int]:
+    """Return, for each index of side d, the terms that do not vanish when it is deleted."""
+    n, m, p = matrix_format(scheme).sides
+    shapes = ((n, m), (m, p), (p, n))
+    counts = []
+    for index in range((n, m, p)[d]):
+        alive = np.ones(scheme.rank, dtype=bool)
+        for slot, axis in ((d, 1), ((d + 2) % 3, 2)):
+            grid = scheme.factors[slot].reshape(scheme.rank, *shapes[slot])
+            alive &= np.delete(grid, index, axis=axis).any(axis=(1, 2))
+        counts.append(int(alive.sum()))
+    return counts
+
+
 def extend(scheme: Scheme, dimension: int | str) -> Scheme:
     """Append one index to a dimension and to all dimensions tied to it, with naive products."""
     format_ = matrix_format(scheme)
@@ -295,14 +309,39 @@ def merge(first: Scheme, second: Scheme, dimension: int | str) -> Scheme:
         raise UsageError(f"{DIMENSIONS[d]} is tied to another dimension of {one}: use assemble()")
     total = list(one.sides)
     total[d] += two.sides[d]
+    n, m, p = total
+    format_ = MatrixProduct(n, m, p, one.operands)
+    if one.is_general and first.ring is second.ring:
+        return _stacked(first, second, format_, d)
     shifted = [
         range(one.sides[e], one.sides[e] + two.sides[e]) if e == d else range(two.sides[e])
         for e in range(3)
     ]
     n, m, p = one.sides
     parts = [Part(first, range(n), range(m), range(p)), Part(second, *shifted)]
-    n, m, p = total
-    return assemble(MatrixProduct(n, m, p, one.operands), first.ring, parts)
+    return assemble(format_, first.ring, parts)
+
+
+def _stacked(first: Scheme, second: Scheme, format_: MatrixProduct, d: int) -> Scheme:
+    """Return the direct sum of two general schemes along dimension d.
+
+    No term of one merges with a term of the other: they share no coordinate in two of the slots.
+    """
+    factors = []
+    for slot in range(3):
+        shape = format_.sides[slot], format_.sides[(slot + 1) % 3]
+        grid = np.zeros((first.rank + second.rank, *shape), dtype=np.int64)
+        for number, scheme in enumerate((first, second)):
+            sides = matrix_format(scheme).sides
+            own = sides[slot], sides[(slot + 1) % 3]
+            start = [number * (shape[axis] - own[axis]) for axis in range(2)]
+            place = tuple(slice(start[axis], start[axis] + own[axis]) for axis in range(2))
+            rows = slice(first.rank) if number == 0 else slice(first.rank, None)
+            grid[(rows, *place)] = scheme.factors[slot].reshape(-1, *own)
+        factors.append(grid.reshape(len(grid), -1))
+    u, v, w = factors
+    denominators = np.concatenate([first.denominators, second.denominators])
+    return Scheme(format_, first.ring, u, v, w, denominators)
 
 
 def complete(scheme: Scheme) -> Scheme:

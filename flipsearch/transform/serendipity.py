@@ -106,7 +106,7 @@ def choose_groups(
         available = shared_factors(scheme)
     best: tuple[int, tuple[Group, ...]] = (rank * single, ())
     savings = [
-        len(g.members) * single - _split(g.slot, len(g.members), inner, rank_of)[0]
+        len(g.members) * single - cheapest_split(g.slot, len(g.members), inner, rank_of)[0]
         for g in available
     ]
     worthwhile = [k for k, saved in enumerate(savings) if saved > 0]
@@ -119,7 +119,7 @@ def choose_groups(
         for k in order:
             group = available[worthwhile[k]]
             members = [r for r in group.members if r in free]
-            cost, sizes = _split(group.slot, len(members), inner, rank_of)
+            cost, sizes = cheapest_split(group.slot, len(members), inner, rank_of)
             if cost >= len(members) * single:
                 continue
             start = 0
@@ -135,7 +135,9 @@ def choose_groups(
     return best
 
 
-def _split(slot: int, count: int, inner: Sides, rank_of: RankTable) -> tuple[int, tuple[int, ...]]:
+def cheapest_split(
+    slot: int, count: int, inner: Sides, rank_of: RankTable
+) -> tuple[int, tuple[int, ...]]:
     """Return (cost, sizes) of the cheapest split of `count` terms that share a slot."""
     costs: list[tuple[int, tuple[int, ...]]] = [(0, ())]
     for k in range(1, count + 1):

@@ -71,6 +71,26 @@ def permute(scheme: Scheme, order: Order) -> Scheme:
     return Scheme(target, scheme.ring, u, v, w, scheme.denominators)
 
 
+def oriented_sides(sides: Order, order: Order) -> Order:
+    """Return the sides in another order."""
+    return sides[order[0]], sides[order[1]], sides[order[2]]
+
+
+def oriented(scheme: Scheme, sides: Order) -> Scheme:
+    """Return the scheme of a general format with its sides in the given order.
+
+    Raises
+    ------
+    UsageError
+        They are not a permutation of its own.
+    """
+    own = matrix_format(scheme).sides
+    for order in ORDERS:
+        if oriented_sides(own, order) == sides:
+            return scheme if sides == own else permute(scheme, order)
+    raise UsageError(f"{scheme.format} has no order of its sides {'x'.join(map(str, sides))}")
+
+
 def cyclic(scheme: Scheme, steps: int = 1) -> Scheme:
     """Turn a scheme: (U, V, W) -> (V, W, U), sides (n, m, p) -> (m, p, n), `steps` times."""
     return permute(scheme, ((0, 1, 2), (1, 2, 0), (2, 0, 1))[steps % 3])

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from flipsearch.constructors import CONSTRUCTORS, Constructor, construct, register_constructor
 from flipsearch.errors import UsageError
 from flipsearch.executors.base import executor_named
 from flipsearch.formats.named import named_format, register_tensor
@@ -56,6 +57,19 @@ def test_a_family_is_registered_once_and_labels_its_tensors(monkeypatch):
     register_tensor("two", lambda text: sparse_tensor("one-1", [(0, 0, 0, 1)]))
     with pytest.raises(UsageError, match="calls itself one-1"):
         named_format("two:1")
+
+
+def test_a_constructor_of_another_package_is_found_and_held_to_its_promise(monkeypatch):
+    scheme = construct("toy:2")
+    assert (scheme.rank, scheme.ring) == (3, Ring.ZT)
+    assert construct("toy:2", Ring.F2).rank == 3
+    with pytest.raises(UsageError, match="no constructor makes"):
+        construct("toy:3")
+    monkeypatch.setattr(CONSTRUCTORS, "added", {})
+    liar = Constructor("naive", lambda format_, ring: 2, naive_scheme)
+    register_constructor("liar", liar)
+    with pytest.raises(UsageError, match="constructor liar promised"):
+        construct("toy:2")
 
 
 def test_the_engine_walks_it_and_checks_what_it_brings():

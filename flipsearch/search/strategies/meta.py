@@ -27,12 +27,13 @@ from flipsearch.errors import FlipsearchError, UsageError
 from flipsearch.formats import Format, MatrixProduct, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
-from flipsearch.search.edges import Sides, changed, neighbours, oriented, sorted_scheme
+from flipsearch.search.edges import Sides, changed, neighbours, sorted_scheme
 from flipsearch.search.ladder import naive_start
 from flipsearch.search.pools import Pools
 from flipsearch.search.schedules import Schedule, pick, pick_weighted
 from flipsearch.search.strategy import Levels, Setting, Strategy
 from flipsearch.transform import extend
+from flipsearch.transform.symmetry import oriented
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack, unpack
 
 SCHEDULES = (

@@ -1,0 +1,178 @@
+"""Commands that make schemes without a search: construct, and plan over all general formats."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flipsearch.cli.names import opened
+from flipsearch.cli.output import complain, print_json, print_table
+from flipsearch.cli.parser import database_argument, natural
+from flipsearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from flipsearch.catalogue import Catalogue
+    from flipsearch.constructors.plan import Plan
+    from flipsearch.constructors.recipes import Sides
+    from flipsearch.rings import Ring
+
+_RINGS = "ZT,Z,Q,F2"
+
+
+def register(commands: Any) -> None:
+    """Add the parsers of this group."""
+    make = commands.add_parser("construct", help="a scheme from a closed formula")
+    make.add_argument("format", metavar="FORMAT", help="for instance 14x14x14 or ss:6x6x6")
+    make.add_argument("--ring", help="F2, F3, ZT, Z or Q; by default the least rank over ZT, Z, Q")
+    make.add_argument("--by", metavar="NAME", help="the constructor; by default the best")
+    plan = commands.add_parser(
+        "plan", help="the least rank of every format that the stored schemes reach by moves"
+    )
+    plan.add_argument("format", metavar="FORMAT", nargs="?", help="only this one, and how")
+    plan.add_argument("--rings", default=_RINGS, help=f"comma-separated (default {_RINGS})")
+    plan.add_argument(
+        "--gains",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="the N primitives of sides up to 8 that would lower most formats at their known rank",
+    )
+    plan.add_argument(
+        "--recipes", metavar="FILE", help="make all schemes of least rank, write their recipes"
+    )
+    for parser, handler in ((make, run_construct), (plan, run_plan)):
+        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+        database_argument(parser)
+        parser.set_defaults(handler=handler)
+
+
+def run_construct(arguments: argparse.Namespace) -> int:
+    """Construct a scheme and store it."""
+    from flipsearch.catalogue import Provenance
+    from flipsearch.constructors import construct
+
+    scheme = construct(arguments.format, arguments.ring, arguments.by)
+    by = arguments.by or "constructor"
+    with opened(arguments, read_only=False) as catalogue:
+        stored = catalogue.schemes.add(scheme, Provenance(method=f"construct: {by}"))
+        record = catalogue.schemes.get(stored.hash)
+    if arguments.json:
+        print_json(record.to_dict() | {"new": stored.new})
+    else:
+        there = "stored as" if stored.new else "there already as"
+        made = f"{record.format} of rank {record.rank} over {record.ring}"
+        print(f"{made}, proved, {there} {record.short}")
+    return 0
+
+
+def run_plan(arguments: argparse.Namespace) -> int:
+    """Print the least ranks that are in reach, or make the schemes and write their recipes."""
+    from flipsearch.catalogue.arguments import as_ring
+
+    rings = [as_ring(name) for name in arguments.rings.split(",")]
+    if arguments.format and (arguments.recipes or arguments.gains):
+        raise UsageError("--recipes and --gains concern all formats: leave FORMAT out")
+    with opened(arguments) as catalogue:
+        plans = _plans(catalogue, rings)
+        if arguments.recipes:
+            return _write(catalogue, plans, Path(arguments.recipes))
+        if arguments.format:
+            return _explain(plans, arguments.format, as_json=arguments.json)
+        known = {ring: _known(catalogue, ring) for ring in rings}
+    _summarise(plans, known, as_json=arguments.json)
+    for ring in rings if arguments.gains else ():
+        for sides, rank, count in plans[ring].gains(known[ring])[: arguments.gains]:
+            name = "x".join(map(str, sides))
+            if arguments.json:
+                print_json({"ring": ring.value, "format": name, "rank": rank, "lowers": count})
+            else:
+                print(f"{name}:{rank} over {ring} would lower {count} formats")
+    return 0
+
+
+def _plans(catalogue: Catalogue, rings: Sequence[Ring]) -> dict[Ring, Plan]:
+    """Return a plan over each ring from the stored schemes that no recipe makes."""
+    from flipsearch.constructors.plan import Plan
+
+    records = [record for record in catalogue.schemes.records() if ":" not in record.format.name]
+    schemes = [r.scheme for r in records if catalogue.schemes.recipe(r) is None]
+    return {ring: Plan(ring, schemes) for ring in rings}
+
+
+def _known(catalogue: Catalogue, ring: Ring) -> dict[Sides, int]:
+    """Return the known bounds over a ring by sides in order; over Q the least of Q, Z and ZT."""
+    from flipsearch.formats import MatrixProduct
+
+    found: dict[Sides, int] = {}
+    for (_, over), bound in catalogue.bounds.all().items():
+        format_ = _format(bound.format)
+        if over is ring and isinstance(format_, MatrixProduct) and format_.is_general:
+            found[format_.sides] = bound.value
+    return found
+
+
+def _format(name: str) -> Any:
+    from flipsearch.catalogue.arguments import as_format
+
+    return as_format(name)
+
+
+def _summarise(
+    plans: dict[Ring, Plan], known: dict[Ring, dict[Sides, int]], *, as_json: bool
+) -> None:
+    """Print, for each ring, how many formats are in reach at or near their known rank."""
+    from flipsearch.constructors.plan import all_sides
+
+    rows = []
+    for ring, plan in plans.items():
+        ranks = {s: (plan.rank(*s), known[ring][s]) for s in all_sides() if s in known[ring]}
+        gaps = {s: ours / bound - 1 for s, (ours, bound) in ranks.items()}
+        worst = max(gaps, key=lambda s: gaps[s])
+        rows.append(
+            {
+                "ring": ring.value,
+                "formats": len(gaps),
+                "below": sum(gap < 0 for gap in gaps.values()),
+                "at_known": sum(gap == 0 for gap in gaps.values()),
+                "within_3_percent": sum(gap <= 0.03 for gap in gaps.values()),
+                "worst": f"{'x'.join(map(str, worst))} +{100 * gaps[worst]:.1f} %",
+            }
+        )
+    if as_json:
+        for row in rows:
+            print_json(row)
+    else:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _explain(plans: dict[Ring, Plan], name: str, *, as_json: bool) -> int:
+    """Print the least rank of one format over each ring, and the move that gives it."""
+    from flipsearch.catalogue.arguments import names_of
+
+    sides = _format(names_of(name)[1]).sides
+    for ring, plan in plans.items():
+        leaf = plan.leaf(sides)
+        words, sources = ("", []) if leaf is not None else plan.move(sides)
+        how = (leaf.how or f"stored {leaf.name[:12]}") if leaf is not None else words
+        of = [f"{'x'.join(map(str, s))}:{plan.rank(*s)}" for s in sources]
+        rank = plan.rank(*sides)
+        if as_json:
+            print_json({"ring": ring.value, "rank": rank, "how": how, "sources": of})
+        else:
+            print(f"{name}:{rank} over {ring}: {' '.join([how, *of])}")
+    return 0
+
+
+def _write(catalogue: Catalogue, plans: dict[Ring, Plan], path: Path) -> int:
+    """Make a scheme of least rank for every format, and write the recipes to a file."""
+    from flipsearch.algebra.atomic import write_whole
+    from flipsearch.constructors.making import Maker
+    from flipsearch.constructors.recipes import written_recipes
+
+    maker = Maker(plans, lambda name: catalogue.schemes.get(name).scheme)
+    recipes = list(maker.all(complain))
+    write_whole(path, written_recipes(recipes))
+    print(f"{len(recipes)} recipes written to {path}")
+    return 0

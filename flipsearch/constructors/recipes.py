@@ -1,0 +1,219 @@
+"""Recipes: schemes said by how they are made of others, a line a scheme.
+
+Large schemes are compositions of small ones. A recipe names a move and its sources by the
+beginnings of their hashes, in the sides that the move wants them in:
+
+    merge n be531090e4a11f5c:2x4x5 naive:1x4x5
+    product 351108e80c9c57a3:4x4x4 be531090e4a11f5c:2x2x2
+    project p 3 055b8d56aa3c1d2e:5x5x5
+    serendipity 2x2x1 0=1.4+1=2.3.7 351108e80c9c57a3:4x4x4 ...
+    construct trilinear
+
+A source may be made by a recipe itself.
+
+Invariant: replaying is exact and always gives the same scheme: the recipe's hash is that of its
+content, and `replayed` returns nothing else. Whether it satisfies its Brent equations is proved by
+whoever takes it in.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+
+from flipsearch.constructors.constructor import CONSTRUCTORS
+from flipsearch.errors import FlipsearchError, FormatError
+from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.rings import Ring, parse_ring
+from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.transform.dimensions import matrix_format, merge, product, project
+from flipsearch.transform.serendipity import Group, serendipitous_product
+from flipsearch.transform.symmetry import oriented
+
+Sides = tuple[int, int, int]
+Fetch = Callable[[str], Scheme]
+NAIVE = "naive"
+NAMED = 16
+"""Digits of a hash by which a recipe names a source."""
+MOVES = ("merge", "product", "project", "serendipity", "construct")
+_SOURCE = re.compile(rf"({NAIVE}|[0-9a-f]{{{NAMED}}}):(\d+x\d+x\d+)")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a scheme is made, and what it is.
+
+    Parameters
+    ----------
+    format : MatrixProduct
+        General, sides in order.
+    ring : Ring
+        The smallest ring that holds the scheme.
+    rank : int
+    hash : str
+        Content hash of the scheme.
+    additions, nonzeros : int
+        As `Scheme` counts them.
+    growth : float or None
+        The growth factor of Bini and Lotti; None over finite fields.
+    denominator : int
+        The product of those of 2 and 3 that divide a denominator of the scheme.
+    how : str
+        The move and its sources.
+    """
+
+    format: MatrixProduct
+    ring: Ring
+    rank: int
+    hash: str
+    additions: int
+    nonzeros: int
+    growth: float | None
+    denominator: int
+    how: str
+
+    @property
+    def sources(self) -> list[tuple[str, Sides]]:
+        """The beginnings of the hashes of what it is made of, with the sides, in order."""
+        return sources_of(self.how)
+
+
+COLUMNS = tuple(field.name for field in fields(Recipe))
+
+
+def sources_of(how: str) -> list[tuple[str, Sides]]:
+    """Return (name, sides) of the sources in the text of a recipe."""
+    found = (_SOURCE.fullmatch(word) for word in how.split())
+    return [(match[1], _sides(match[2])) for match in found if match is not None]
+
+
+def source(name: str, sides: Sides) -> str:
+    """Return a source as recipes write it."""
+    return f"{name[:NAMED]}:{'x'.join(map(str, sides))}"
+
+
+def replayed(how: str, format_: MatrixProduct, ring: Ring, fetch: Fetch) -> Scheme:
+    """Return the scheme that a recipe makes, in canonical form over its natural ring.
+
+    Parameters
+    ----------
+    how : str
+        The text of the recipe.
+    format_ : MatrixProduct
+        Of the result.
+    ring : Ring
+        Of the result. Over F2 and F3 sources are reduced first; otherwise the move is made over
+        the smallest ring that holds them all.
+    fetch : function
+        From the beginning of a hash to a scheme.
+
+    Raises
+    ------
+    FormatError
+        It is no recipe, or does not fit together.
+    """
+    try:
+        made = _made(how.split(), format_, ring, fetch)
+    except (FlipsearchError, ValueError, IndexError) as error:
+        raise FormatError(f"recipe {how[:60]!r} for {format_}: {error}") from None
+    if matrix_format(made).sorted == format_.sorted:
+        made = oriented(made, format_.sides)
+    else:
+        raise FormatError(f"recipe {how[:60]!r} makes {made.format}, not {format_}")
+    return made.canonical.over(made.natural_ring)
+
+
+def _made(words: Sequence[str], format_: MatrixProduct, ring: Ring, fetch: Fetch) -> Scheme:
+    given = [
+        (sides, naive_scheme(MatrixProduct(*sides), ring) if name == NAIVE else fetch(name))
+        for name, sides in sources_of(" ".join(words))
+    ]
+    over = ring
+    if not ring.characteristic:
+        over = max((scheme.ring for _, scheme in given), key=list(Ring).index, default=ring)
+    ordered = [oriented(scheme.over(over), sides) for sides, scheme in given]
+    match words[0]:
+        case "merge":
+            first, *rest = ordered
+            for other in rest:
+                first = merge(first, other, words[1])
+            return first
+        case "product":
+            one, two = ordered
+            return product(one, two)
+        case "project":
+            return project(ordered[0], words[1], int(words[2]))
+        case "serendipity":
+            inner, groups = _sides(words[1]), _groups(words[2])
+            blocks = {matrix_format(scheme).sides: scheme for scheme in ordered[1:]}
+            return serendipitous_product(
+                ordered[0], inner, groups, lambda n, m, p: blocks[n, m, p]
+            )
+        case "construct":
+            maker = CONSTRUCTORS.get(words[1])
+            rings = [ring] if ring.characteristic else [Ring.ZT, Ring.Z, Ring.Q]
+            over = next(each for each in rings if maker.rank(format_, each) is not None)
+            return maker.build(format_, over)
+    raise FormatError(f"no move {words[0]!r}: there are {', '.join(MOVES)}")
+
+
+def _sides(text: str) -> Sides:
+    return parse_format(text).sides
+
+
+def _groups(text: str) -> list[Group]:
+    """Return the groups of ``0=1.4+1=2.3.7``: slot 0 of rows 1 and 4, slot 1 of 2, 3 and 7."""
+    groups = []
+    for part in text.split("+"):
+        slot, _, rows = part.partition("=")
+        groups.append(Group(int(slot), tuple(int(row) for row in rows.split("."))))
+    return groups
+
+
+def written_groups(groups: Iterable[Group]) -> str:
+    """Return groups as recipes write them."""
+    return "+".join(f"{group.slot}={'.'.join(map(str, group.members))}" for group in groups)
+
+
+def read_recipes(text: str, name: str) -> Iterator[Recipe]:
+    """Yield the recipes of a CSV table with the columns `COLUMNS`.
+
+    Raises
+    ------
+    FormatError
+        It is no such table; the message names the line.
+    """
+    reader = csv.DictReader(io.StringIO(text))
+    if tuple(reader.fieldnames or ()) != COLUMNS:
+        raise FormatError(f"{name} is no table of recipes: its first line must be {COLUMNS}")
+    for row in reader:
+        try:
+            if not re.fullmatch("[0-9a-f]{64}", row["hash"]):
+                raise FormatError(f"{row['hash'][:20]!r} is no hash")
+            yield Recipe(
+                parse_format(row["format"]),
+                parse_ring(row["ring"]),
+                int(row["rank"]),
+                row["hash"],
+                int(row["additions"]),
+                int(row["nonzeros"]),
+                float(row["growth"]) if row["growth"] else None,
+                int(row["denominator"]),
+                row["how"],
+            )
+        except (FlipsearchError, ValueError, TypeError) as error:
+            raise FormatError(f"{name}, line {reader.line_num}: {error}") from None
+
+
+def written_recipes(recipes: Iterable[Recipe]) -> str:
+    """Return the table that `read_recipes` reads."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for recipe in recipes:
+        values = [getattr(recipe, name) for name in COLUMNS]
+        writer.writerow(["" if value is None else value for value in values])
+    return out.getvalue()

@@ -1,0 +1,110 @@
+"""Recipes in a catalogue: rows like any other, made and proved when they are fetched."""
+
+import json
+
+import pytest
+from scheme_samples import strassen
+
+from flipsearch.catalogue import Catalogue
+from flipsearch.cli import main
+from flipsearch.constructors.making import recipe_of
+from flipsearch.constructors.recipes import replayed, source, written_recipes
+from flipsearch.errors import CatalogueError
+from flipsearch.files.native import to_text
+from flipsearch.formats import parse_format
+from flipsearch.rings import Ring
+from flipsearch.transform import merge, product
+from flipsearch.verify import verify
+
+BASE = strassen()
+ONE = source(BASE.content_hash, (2, 2, 2))
+SUM = merge(BASE, BASE, "p").canonical
+SQUARE = product(BASE, SUM).canonical
+
+
+def recipes():
+    return [
+        recipe_of(SUM, f"merge p {ONE} {ONE}"),
+        recipe_of(SQUARE, f"product {ONE} {source(SUM.content_hash, (2, 2, 4))}"),
+    ]
+
+
+@pytest.fixture
+def ship(tmp_path, monkeypatch):
+    """Return a function that ships Strassen's scheme and recipes, and opens a new catalogue."""
+
+    def shipped(listed):
+        folder = tmp_path / "schemes"
+        folder.mkdir(exist_ok=True)
+        (folder / "strassen.txt").write_text(to_text(BASE))
+        (folder / "recipes.csv").write_text(written_recipes(listed))
+        monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: folder)
+        return Catalogue.open(tmp_path / "catalogue.sqlite")
+
+    return shipped
+
+
+def test_a_recipe_is_a_row_like_any_other(ship, tmp_path, capsys):
+    with ship(recipes()) as catalogue:
+        record = catalogue.best("4x4x8")
+        assert (record.rank, record.additions) == (98, SQUARE.additions)
+        assert record.scheme == SQUARE
+        verify(record.scheme)
+        columns = record.to_dict()
+        tree = catalogue.schemes.lineage(record)
+        assert [str(held.format) for held, _ in tree] == ["2x2x2", "2x2x4"]
+        assert catalogue.schemes.recipe(record).startswith("product")
+        assert catalogue.audit(workers=1).damaged == []
+        assert [cell.rank for cell in catalogue.schemes.best_table([Ring.F2]) if cell.rank] == [
+            7, 14, 98,
+        ]  # fmt: skip
+        stored = catalogue.schemes.add(SQUARE)  # proved, but there already
+        assert not stored.new
+        assert catalogue.best("4x4x8").to_dict() == columns
+    database = ["--db", str(tmp_path / "catalogue.sqlite")]
+    assert main(["show", "4x4x8", "--lineage", *database]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in shown[-5:]] == [
+        "4x4x8:98", "2x2x2:7", "2x2x4:14", "2x2x2:7", "2x2x2:7",
+    ]  # fmt: skip
+    assert main(["export", record.hash, "-o", str(tmp_path / "out.json"), *database]) == 0
+    assert main(["verify", str(tmp_path / "out.json")]) == 0
+    assert record.short in capsys.readouterr().out
+
+
+def test_newer_recipes_come_with_the_next_opening(ship):
+    with ship(recipes()[:1]) as catalogue:
+        assert catalogue.best("4x4x8") is None
+    with ship(recipes()) as catalogue:
+        assert catalogue.best("4x4x8").rank == 98
+
+
+def test_a_recipe_without_its_sources_is_left_out(ship):
+    with ship(recipes()[1:]) as catalogue:
+        assert len(catalogue.schemes) == 1
+
+
+def test_a_recipe_that_makes_another_scheme_is_damage(ship):
+    wrong = recipe_of(SUM, f"merge p {ONE} naive:2x2x2")
+    with ship([wrong]) as catalogue, pytest.raises(CatalogueError, match="damaged"):
+        _ = catalogue.best("2x2x4").scheme
+
+
+def test_plan_makes_recipes_that_a_catalogue_takes_in(ship, tmp_path, capsys):
+    with ship([]):
+        pass
+    database = ["--db", str(tmp_path / "catalogue.sqlite")]
+    assert main(["plan", "3x3x3", "--rings", "ZT", *database]) == 0
+    assert capsys.readouterr().out.startswith("3x3x3:26 over ZT: merge n 2x3x3:17 1x3x3:9")
+    assert main(["plan", "--rings", "ZT,F2", "--json", *database]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["ring"], row["formats"]) for row in rows] == [("ZT", 680), ("F2", 680)]
+    assert main(["construct", "6x6x6", *database]) == 0
+    assert "6x6x6 of rank 200 over Q, proved, stored" in capsys.readouterr().out
+    assert main(["construct", "7x7x7", *database]) == 2
+    assert "no constructor makes 7x7x7" in capsys.readouterr().err
+
+
+def test_replaying_is_canonical():
+    how = f"merge p {ONE} {ONE}"
+    assert replayed(how, parse_format("2x2x4"), Ring.ZT, lambda name: BASE) == SUM

@@ -1,0 +1,81 @@
+"""Plans: the closure agrees with a slow plain one, and schemes made have the ranks promised."""
+
+import functools
+
+import pytest
+from scheme_samples import strassen
+
+from flipsearch.constructors.making import Maker
+from flipsearch.constructors.plan import Plan, all_sides, partitions
+from flipsearch.formats import LARGEST_SIDE
+from flipsearch.rings import Ring
+from flipsearch.transform import merge
+
+BASE = strassen()
+
+
+@functools.cache
+def plain(n, m, p):
+    """The least rank from Strassen's scheme by gluing and products, one format at a time."""
+    n, m, p = sorted((n, m, p))
+    if n == 1:
+        return m * p
+    best = 7 if (n, m, p) == (2, 2, 2) else n * m * p
+    for first in range(1, n):
+        best = min(best, plain(first, m, p) + plain(n - first, m, p))
+    for first in range(1, m):
+        best = min(best, plain(n, first, p) + plain(n, m - first, p))
+    for first in range(1, p):
+        best = min(best, plain(n, m, first) + plain(n, m, p - first))
+    for a in range(1, n + 1):
+        for b in range(1, m + 1):
+            for c in range(1, p + 1):
+                if 1 < a * b * c < n * m * p and not (n % a or m % b or p % c):
+                    best = min(best, plain(a, b, c) * plain(n // a, m // b, p // c))
+    return best
+
+
+@functools.cache
+def plan(ring=Ring.ZT):
+    return Plan(ring, [BASE])
+
+
+def test_the_closure_is_the_plain_one():
+    for sides in all_sides(2, 7):
+        assert plan().rank(*sides) == plain(*sides), sides
+    assert plan().rank(16, 16, 16) == 7**4
+
+
+def test_schemes_are_made_as_promised():
+    maker = Maker({Ring.ZT: plan()}, lambda name: BASE)
+    for sides in [(2, 2, 3), (3, 3, 3), (2, 4, 5), (4, 4, 4)]:
+        scheme = maker.fetch(maker.name(Ring.ZT, sides))
+        assert scheme.rank == plan().rank(*sides)
+        assert sorted(scheme.format.sides) == list(sides)
+    assert {recipe.how.split()[0] for recipe in maker.recipes} == {"merge", "product"}
+
+
+def test_a_ring_takes_over_what_a_smaller_one_has():
+    maker = Maker({Ring.ZT: plan(), Ring.F2: plan(Ring.F2)}, lambda name: BASE)
+    assert maker.name(Ring.F2, (2, 2, 3)) == maker.name(Ring.ZT, (2, 2, 3))
+
+
+def test_gains_count_the_formats_that_a_primitive_lowers():
+    ((sides, rank, count),) = plan().gains({(2, 2, 3): 10, (2, 3, 3): 99}, 3)
+    assert (sides, rank) == ((2, 2, 3), 10)
+    assert count > 1
+
+
+def test_partitions_are_disjoint():
+    scheme = merge(BASE, BASE, "p")
+    for groups in partitions(scheme):
+        members = [row for group in groups for row in group.members]
+        assert len(set(members)) == len(members)
+    assert partitions(scheme)
+
+
+@pytest.mark.parametrize("sides", [(2, 3, 4), (5, 7, 16)])
+def test_every_rank_has_a_move(sides):
+    words, sources = plan().move(sides)
+    assert words.split()[0] in ("merge", "product", "project")
+    assert all(max(each) <= LARGEST_SIDE for each in sources)

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
     from flipsearch.constructors import construct
     from flipsearch.equivalence import equivalent
+    from flipsearch.errors import FlipsearchError, UsageError
     from flipsearch.executors import register_executor
     from flipsearch.files.convert import convert, read, write
-    from flipsearch.formats import parse_format, tensors
+    from flipsearch.formats import families as tensors
+    from flipsearch.formats import parse_format
     from flipsearch.formats.named import register_tensor
     from flipsearch.kernels import load_kernel, matmul
     from flipsearch.lift.lifting import lift
@@ -36,14 +38,16 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "Catalogue": "catalogue",
+    "FlipsearchError": "errors",
     "Result": "search.progress",
     "Ring": "rings",
     "Scheme": "scheme",
     "Study": "search.study",
+    "UsageError": "errors",
     "construct": "constructors",
     "convert": "files.convert",
     "equivalent": "equivalence",
-    "lift": "",
+    "lift": "lift:",
     "load_kernel": "kernels",
     "matmul": "kernels",
     "naive_scheme": "scheme",
@@ -53,19 +57,21 @@ _PLACES = {
     "register_strategy": "search.registry",
     "register_tensor": "formats.named",
     "register_walk": "walk.kinds:register",
-    "search": "",
-    "tensors": "formats",
-    "verify": "",
+    "search": "search:",
+    "tensors": "formats.families:",
+    "verify": "verify:",
     "write": "files.convert",
 }
-"""Where each name is defined; without a place it is a module that can be called."""
+"""Where each name is defined: a module, ``module:name`` for another name there, or ``module:``."""
 
 __all__ = [
     "Catalogue",
+    "FlipsearchError",
     "Result",
     "Ring",
     "Scheme",
     "Study",
+    "UsageError",
     "__version__",
     "construct",
     "convert",
@@ -90,14 +96,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'flipsearch' has no attribute {name!r}")
-    module, _, attribute = _PLACES[name].partition(":")
-    if not module:
-        return importlib.import_module(f"flipsearch.{name}")
+    module, colon, attribute = _PLACES[name].partition(":")
     home = importlib.import_module(f"flipsearch.{module}")
-    try:
-        return getattr(home, attribute or name)
-    except AttributeError:  # a module that nobody has imported
-        return importlib.import_module(f"flipsearch.{module}.{name}")
+    return home if colon and not attribute else getattr(home, attribute or name)
 
 
 def __dir__() -> list[str]:

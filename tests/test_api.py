@@ -2,8 +2,10 @@
 
 import doctest
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from flipsearch.formats import named
 from flipsearch.search import registry
 from flipsearch.walk import kinds
 
-FUNCTIONS = sorted(set(fs.__all__) - {"__version__", "tensors"})
+FUNCTIONS = sorted(set(fs.__all__) - {"__version__", "tensors", "FlipsearchError", "UsageError"})
+GUIDE = Path(__file__).resolve().parent.parent / "docs" / "python.md"
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def registries(monkeypatch, tmp_path):
     """Forget afterwards what an example registers."""
     monkeypatch.setenv("FLIPSEARCH_CACHE", str(tmp_path))
     for things in (base.EXECUTORS, named.TENSORS, registry.STRATEGIES):
-        monkeypatch.setattr(things, "added", {})
+        monkeypatch.setattr(things, "added", dict(things.added))
     for name in ("_NAMED", "_OF"):
         monkeypatch.setattr(kinds, name, dict(getattr(kinds, name)))
 
@@ -135,3 +138,22 @@ def test_a_name_without_a_format_is_refused(tmp_path):
 def test_matmul_is_numpys():
     a = np.arange(6).reshape(2, 3)
     assert (fs.matmul(a, a.T) == a @ a.T).all()
+
+
+def test_the_guide_runs_as_it_is_written(registries, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    snippets = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+    assert len(snippets) >= 9
+    names: dict[str, object] = {}
+    for number, snippet in enumerate(snippets):
+        exec(compile(snippet, f"docs/python.md, snippet {number}", "exec"), names)
+    assert "mirrored has no effect" in capsys.readouterr().out
+    assert names["values"].tolist() == [-3, 6, -3]
+    assert names["stored"].rank <= 23
+
+
+def test_the_guide_names_all_that_there_is():
+    text = GUIDE.read_text()
+    assert [name for name in FUNCTIONS if f"fs.{name}" not in text] == [
+        *("Result", "matmul", "parse_format")
+    ]

@@ -23,9 +23,26 @@ from flipsearch.formats.tensors import (
     Entry,
     SparseTensor,
     label_of,
+    read_tensor,
     read_text,
     sparse_tensor,
 )
+
+__all__ = [
+    "SparseTensor",
+    "banded",
+    "complex_product",
+    "cyclic",
+    "group",
+    "masked",
+    "polynomial",
+    "quaternion",
+    "read_patterns",
+    "read_tensor",
+    "sparse_tensor",
+    "toeplitz",
+]
+"""The names of `flipsearch.tensors`."""
 
 Pattern = Sequence[Sequence[int]]
 Permutation = tuple[int, ...]

@@ -31,6 +31,8 @@ from flipsearch.files.tables import claims_of_masks
 from flipsearch.formats import Format
 
 _KEPT = ("source", "source_paper_url", "year", "authors", "lineage", "found-by")
+_MOST_VALUES = 6_500_000
+_MOST_LISTS = 1_000_000
 _MASKS = ("scheme_bitmasks", "bitmasks", "masks", "scheme", "terms", "products")
 
 
@@ -40,8 +42,14 @@ def load_json(text: str | bytes) -> Any:
     Raises
     ------
     FormatError
-        It is no JSON, nests too deeply, or holds NaN or infinities.
+        It is no JSON, nests too deeply, holds NaN or infinities, or absurdly much.
     """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    if max(text.count(","), text.count('"')) > _MOST_VALUES:
+        raise FormatError(f"it holds more than {_MOST_VALUES} values")
+    if text.count("[") + text.count("{") > _MOST_LISTS:
+        raise FormatError(f"it holds more than {_MOST_LISTS} lists and objects")
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except FormatError:

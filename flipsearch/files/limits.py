@@ -21,10 +21,25 @@ LARGEST_NESTING = 3
 """Archives inside archives."""
 LONGEST_LINE = 200_000
 """Characters of one written-out product; 16x16x16 with 19-digit coefficients needs 40,000."""
+LARGEST_LINES = 1_000_000
+"""Lines of one scheme's text; a sparse matrix of 16x16x16 at rank 2,400 has 600,000 entries."""
 LARGEST_RANK = 2 * LARGEST_SIDE**3 + 16
 """Products of any scheme: see `check_rank`."""
 LARGEST_NUMBER_DIGITS = 19
 """Decimal digits of a coefficient: all of int64."""
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text, whose ends are line feeds, carriage returns or both.
+
+    Raises
+    ------
+    FormatError
+        There are absurdly many.
+    """
+    if text.count("\n") + text.count("\r") > LARGEST_LINES:
+        raise FormatError(f"it has more than {LARGEST_LINES} lines")
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def check_rank(format_: Format, rank: int) -> None:

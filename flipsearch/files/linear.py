@@ -21,7 +21,7 @@ import numpy as np
 from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, Claim
-from flipsearch.files.limits import LARGEST_RANK
+from flipsearch.files.limits import LARGEST_RANK, lines_of
 from flipsearch.files.matrices import Said, claims_of
 from flipsearch.files.numbers import fractions_of
 from flipsearch.files.terms import (
@@ -51,7 +51,7 @@ _PART = re.compile(r"^# part ([LRP])$", re.MULTILINE)
 _SHAPE = re.compile(r"\s*(\d{1,6})\s+(\d{1,6})\s+[A-Za-z]\s*", re.ASCII)
 _STATEMENT = re.compile(r"\s*[A-Za-z]\w*\s*:=[^;]*\bi\d+")
 _VARIABLE = re.compile(r"([io])(\d{1,6})", re.ASCII)
-_MOST_TERMS = 20_000_000
+_MOST_TERMS = 5_000_000
 
 
 def part_of(name: str) -> tuple[str, str] | None:
@@ -111,7 +111,7 @@ def claims_of_matrices(text: str, known: Said) -> Iterator[Claim]:
 
 
 def _matrix(text: str, name: str) -> numbers.Array:
-    lines = (line.partition("#")[0] for line in text.splitlines())
+    lines = (line.partition("#")[0] for line in lines_of(text))
     lines = (line for line in lines if line.strip())
     match = _SHAPE.fullmatch(next(lines, ""))
     if match is None:
@@ -128,7 +128,7 @@ def _matrix(text: str, name: str) -> numbers.Array:
             break
         rows.append(int(row) - 1)
         columns.append(int(column) - 1)
-        values.append(constant(value))
+        values.append(constant(value.strip()))
     return numbers.scattered(shape, rows, columns, values, f"the matrix {name}")
 
 
@@ -167,7 +167,7 @@ def _program(text: str, name: str) -> tuple[numbers.Array, Program | None]:
             raise FormatError(f"{word[:20]!r} has no value yet")
         return variable(word)
 
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_of(text), 1):
         for statement in line.split(";") if ":=" in line else ():
             target, sign, right = statement.partition(":=")
             if not sign:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from flipsearch.errors import FormatError
@@ -28,7 +27,6 @@ _TOKEN = re.compile(r"\s*(?:[{\[]([^{}\[\]]*)[}\]]|([{}\[\],]))\s*", re.ASCII)
 _MAPLE = re.compile(r"\s*(?:(Triad|Matrix)\s*\(\s*(?:(\d+)\s*,\s*(\d+)\s*,)?|(\)))\s*", re.ASCII)
 _START = re.compile(r"TriadSet\s*\(\s*")
 _MAPLE_FILE = re.compile(r"\b(?:TriadSet|Triad|Matrix)\s*\(|\bTensor\s*:=")
-_INTEGER = re.compile(r"\s*([-+]?)\s*(\d{1,19})\s*", re.ASCII)
 _MATRICES = re.compile(r"\s*(?:[{\[]\s*){3}[^{}\[\]]*[}\]]\s*,\s*[{\[][^{}\[\]]")
 _DEPTH = 4
 _LARGEST_ROWS = 3 * LARGEST_SIDE * LARGEST_RANK
@@ -168,20 +166,7 @@ def _row(text: str) -> list[Number]:
     """Return the numbers of an innermost list."""
     if text.count(",") >= LARGEST_RANK:
         raise FormatError(f"a row has more than {LARGEST_RANK} entries")
-    return [_entry(part) for part in text.split(",")]
-
-
-@lru_cache(maxsize=1 << 10)
-def _entry(text: str) -> Number:
-    match = _INTEGER.fullmatch(text)
-    if match is not None:
-        return int(match[1] + match[2])
-    try:
-        return constant(text)
-    except FormatError as error:
-        raise FormatError(
-            f"{text.strip()[:20]!r} is no integer and no fraction ({error})"
-        ) from None
+    return list(map(constant, text.split(",")))
 
 
 def _claim_of_triples(triples: list[Any]) -> Claim:
@@ -194,23 +179,21 @@ def _claim_of_triples(triples: list[Any]) -> Claim:
     """
     if not triples:
         raise FormatError("it has no products")
-    u, v, w = (_shape(_factor(triples[0], slot)) for slot in range(3))
+    shapes = [{_shape(_factor(triple, slot)) for triple in triples} for slot in range(3)]
+    if any(len(found) > 1 for found in shapes):
+        raise FormatError("its matrices differ in shape from product to product")
+    (u,), (v,), (w,) = shapes
     if v[0] != u[1]:
         raise FormatError(f"matrices of {u[0]}x{u[1]} and {v[0]}x{v[1]} do not multiply")
     n, m, p = check_sides((u[0], u[1], v[1]))
     if w not in ((p, n), (n, p)):
         raise FormatError(f"the third matrix is {w[0]}x{w[1]}, which is no output of {n}x{m}x{p}")
-    form = MatrixProduct(n, m, p)
-    shapes = (u, v, w)
-    rows: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
-    for triple in triples:
-        for slot in range(3):
-            matrix = _factor(triple, slot)
-            if _shape(matrix) != shapes[slot]:
-                raise FormatError("its matrices differ in shape from product to product")
-            rows[slot].append([entry for row in matrix for entry in row])
-    factors = (numbers.matrix(rows[slot], "UVW"[slot]) for slot in range(3))
-    return terms_of(form, *factors, order=TRANSPOSED if w == (p, n) else PLAIN)
+    factors = (
+        numbers.matrix([triple[slot] for triple in triples], name)
+        for slot, name in enumerate("UVW")
+    )
+    order = TRANSPOSED if w == (p, n) else PLAIN
+    return terms_of(MatrixProduct(n, m, p), *factors, order=order)
 
 
 def _factor(triple: Any, slot: int) -> list[list[Number]]:

@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from flipsearch.errors import FormatError, UsageError
-from flipsearch.files.limits import LARGEST_RANK, check_rank
+from flipsearch.files.limits import LARGEST_RANK, check_rank, lines_of
 from flipsearch.files.terms import Form, Reader, factors_of, numbered, variable
 from flipsearch.formats import Format
 from flipsearch.formats.named import named_format
@@ -163,7 +163,7 @@ def _split(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
     """Return the header and the numbered product lines."""
     header: dict[str, str] = {}
     products: list[tuple[int, str]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue

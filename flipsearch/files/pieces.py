@@ -24,6 +24,7 @@ from flipsearch.files.limits import LARGEST_COLLECTION, LARGEST_NESTING, LARGEST
 
 _HEAD = 1 << 16
 _KERNEL = (Path("/proc"), Path("/sys"), Path("/dev"))
+_MOST_CELLS = 10_000
 _CELL = re.compile(r"\bb_?[\[ ]?\d|[{\[]\s*[{\[]|^\s*-?\d", re.IGNORECASE | re.MULTILINE)
 
 
@@ -178,7 +179,8 @@ def _cells(source: str, data: bytes) -> Iterator[Piece]:
     """Yield the cells of a notebook that may be schemes, as text."""
     cells = load_json(data).get("cells")
     count = 0
-    for number, cell in enumerate(cells if isinstance(cells, list) else [], 1):
+    cells = cells[:_MOST_CELLS] if isinstance(cells, list) else []
+    for number, cell in enumerate(cells, 1):
         text = cell.get("source") if isinstance(cell, dict) else None
         if isinstance(text, list):
             text = "".join(map(str, text))

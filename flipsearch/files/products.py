@@ -18,7 +18,7 @@ from functools import lru_cache
 from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, TRANSPOSED, Claim, terms_of
-from flipsearch.files.limits import LARGEST_RANK, check_rank, check_sides
+from flipsearch.files.limits import LARGEST_RANK, check_rank, check_sides, lines_of
 from flipsearch.files.matrices import Said
 from flipsearch.files.shapes import formats_with
 from flipsearch.files.terms import Combination, Form, Reader, factors_of, numbered, variable
@@ -49,8 +49,8 @@ def claims_in(text: str, _: Said) -> Iterator[Claim]:
     FormatError
         A line is no product and no equation.
     """
-    steps = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-    steps = [(n, line) for n, line in steps if not line.lstrip().startswith("#")]
+    lines = enumerate(map(str.strip, lines_of(text)), 1)
+    steps = [(n, line) for n, line in lines if line and not line.startswith("#")]
     if len(steps) > 4 * LARGEST_RANK:
         raise FormatError(f"{len(steps)} lines are absurdly many products")
     # where a parameter has one digit, a11 is the eleventh, not row 1 and column 1

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from flipsearch.errors import FormatError
-from flipsearch.files.limits import LARGEST_PIECE
+from flipsearch.files.limits import LARGEST_COLLECTION, LARGEST_PIECE
 
 _CHUNK = 1 << 20
 _STRUCTURE = re.compile(rb'["{}]')
@@ -102,6 +102,10 @@ def numeric_groups(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
     if not first.isdigit() or len(first) > 9:
         raise FormatError("the first line is no count of schemes")
     count = int(first)
+    if count > LARGEST_COLLECTION:
+        raise FormatError(
+            f"it counts {count} schemes: the most in one file is {LARGEST_COLLECTION}"
+        )
     for _ in range(count):
         group = [line for line in (next(lines, b"") for _ in range(4)) if line]
         if len(group) < 4:

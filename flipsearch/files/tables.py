@@ -24,7 +24,7 @@ import numpy as np
 from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, Claim, terms_of
-from flipsearch.files.limits import LARGEST_RANK, check_rank, check_sides
+from flipsearch.files.limits import LARGEST_RANK, check_rank, check_sides, lines_of
 from flipsearch.files.matrices import Said, claims_of
 from flipsearch.files.terms import constant
 from flipsearch.formats import LARGEST_SIDE, MatrixProduct
@@ -34,7 +34,7 @@ _WELL_FORMED = re.compile(r"[\s\d-]*", re.ASCII)
 _ILL_FORMED = re.compile(r"\d{19}|-(?!\d)|[\d-]-", re.ASCII)
 _ROW = re.compile(r"[\s,;]*(?:[-+]?[\d.][\d.eE/*+-]*(?:[\s,;]+|$))+", re.ASCII)
 _HEADER = re.compile(r"\s*(?:\d{1,18}\s+){3}\d{1,18}(?:\s|$)", re.ASCII)
-_WHOLE = re.compile(r"[-+]?\d{1,18}", re.ASCII)
+_MASK = re.compile(r"\d{1,78}", re.ASCII)
 _MOST_LINES = 3 * LARGEST_SIDE**2 + 3 * LARGEST_RANK
 
 
@@ -54,9 +54,10 @@ def claims_in(text: str, known: Said) -> Iterator[Claim]:
     FormatError
         It fits none of the three forms, or something is no number.
     """
-    lines = text.splitlines()
+    short = sum(map(text.count, "\r\n")) <= _MOST_LINES  # otherwise an entry a line, perhaps
+    lines = lines_of(text) if short else []
     blocks = [list(block) for blank, block in groupby(lines, _is_gap) if not blank]
-    if len(blocks) == 3 and len(lines) <= _MOST_LINES and all(map(_is_even, blocks)):
+    if len(blocks) == 3 and all(map(_is_even, blocks)):
         tables = [
             numbers.array_of([_entries(line) for line in block], name)
             for block, name in zip(blocks, "UVW", strict=True)
@@ -64,7 +65,7 @@ def claims_in(text: str, known: Said) -> Iterator[Claim]:
         yield from claims_of(tables, known, PLAIN)
         return
     rows = [_split(line) for line in lines if not _is_gap(line)]
-    if len(rows[0]) in (3, 4) and len(rows) > 3 and all(len(row) == 3 for row in rows[1:]):
+    if len(rows) > 3 and len(rows[0]) in (3, 4) and all(len(row) == 3 for row in rows[1:]):
         yield from claims_of_masks(*_masks_in(rows, known))
     elif _HEADER.match(text):
         yield _claim_after_header(text)
@@ -93,7 +94,7 @@ def _split(line: str) -> list[str]:
 
 
 def _entries(line: str) -> list[Any]:
-    return [int(part) if _WHOLE.fullmatch(part) else constant(part) for part in _split(line)]
+    return list(map(constant, _split(line)))
 
 
 def _claim_after_header(text: str) -> Claim:
@@ -127,10 +128,8 @@ def _claim_after_header(text: str) -> Claim:
 
 def _masks_in(rows: list[list[str]], known: Said) -> tuple[list[list[int]], Said]:
     """Return the masks of a text, and the sizes and the rank if its first line has them."""
-    if len(rows) > LARGEST_RANK + 1 or any(
-        not (part.isascii() and part.isdigit() and len(part) < 80) for row in rows for part in row
-    ):
-        raise FormatError("it holds something that is no bit mask, or absurdly many")
+    if any(not _MASK.fullmatch(part) for row in rows for part in row):
+        raise FormatError("it holds something that is no bit mask")
     masks = [[int(part) for part in row] for row in rows]
     if len(masks[0]) == 4:
         *sides, rank = masks.pop(0)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from flipsearch.errors import FormatError
@@ -32,6 +33,7 @@ _PLAIN = r"\s*(?:\d{1,18}(?:\s*\*)?\s*)?[A-Za-z][A-Za-z0-9_]*\s*"
 _PLAIN_SUM = re.compile(rf"(?:\s*[-+])?{_PLAIN}(?:[-+]{_PLAIN})*\)", re.ASCII)
 _PLAIN_TERM = re.compile(r"([-+]?)\s*(\d*)[\s*]*([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 _SPELLED = {"·": "*", "⋅": "*", "×": "*", "−": "-", "^": "**", ":=": "="}
+_WHOLE = re.compile(r"\s*[-+]?\d{1,18}\s*", re.ASCII)
 _DEEPEST = 12
 _HIGHEST_POWER = 64
 Number = Fraction | int
@@ -248,6 +250,7 @@ class Reader:
         return found
 
 
+@lru_cache(maxsize=1 << 12)
 def constant(text: str) -> Number:
     """Return the value of arithmetic with numbers, such as ``-1*1/2``.
 
@@ -260,6 +263,8 @@ def constant(text: str) -> Number:
     def refused(name: str) -> Form:
         raise FormatError(f"symbols such as {name[:20]!r} cannot be verified, only numbers")
 
+    if _WHOLE.fullmatch(text):
+        return int(text)
     found = Reader(text, refused).whole()
     return 0 if found.factors else found.scale
 

@@ -155,5 +155,8 @@ def resolve(address: str | os.PathLike[str] | None = None) -> Place:
 
 
 def _file(path: Path) -> Place:
-    path = Path(os.path.abspath(path.expanduser()))
+    try:
+        path = Path(os.path.abspath(path.expanduser()))
+    except RuntimeError:
+        raise UsageError(f"{path}: nobody here has that name") from None
     return Place(URL.create("sqlite", database=str(path)), path)

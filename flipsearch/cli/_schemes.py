@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -18,9 +19,10 @@ from flipsearch.catalogue import Catalogue, Provenance, Record
 from flipsearch.catalogue.arguments import names_of
 from flipsearch.catalogue.portions import bytes_of, portions
 from flipsearch.cli.names import is_file, is_hash, opened, scheme_named
-from flipsearch.cli.output import StatusLine, complain, print_json, print_table
+from flipsearch.cli.output import StatusLine, complain, print_json, print_table, printable
 from flipsearch.errors import FlipsearchError, LiftError, NotFoundError, UsageError
 from flipsearch.files import Progress, Read, file_name, read_many, to_bytes, write_atomically
+from flipsearch.files.pieces import size_of
 from flipsearch.files.write import BINARY, THREEFOLD, parts_of
 from flipsearch.formats import MatrixProduct
 from flipsearch.formats.named import format_of, named_format
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from flipsearch.equivalence import Classes
 
 _SHOWN = 20
+_VARYING = re.compile(r"'[^']*'|\d+|\(.*\)")
 _MOST_SAID, _LONGEST_SAID = 50, 500
 
 
@@ -105,12 +108,20 @@ def run_import(arguments: argparse.Namespace) -> int:
             raise NotFoundError(f"there is no file or folder {path!r}")
     if arguments.rejects and not Path(arguments.rejects).parent.is_dir():
         raise NotFoundError(f"--rejects {arguments.rejects}: make that folder first")
+    if arguments.rejects and Path(arguments.rejects).is_dir():
+        raise UsageError(f"--rejects {arguments.rejects}: it is a folder, name a file in it")
     bar, start = StatusLine(), time.monotonic()
+    total = sum(map(size_of, arguments.paths))
 
     def progress(now: Progress) -> None:
+        seconds = time.monotonic() - start
+        left = ""
+        if now.bytes < total:  # archives may hold more than their size
+            rest = seconds * (total - now.bytes) / max(1, now.bytes)
+            left = f" of {total / 1e6:.0f} MB, about {rest:.0f} s left"
         bar.show(
-            f"{now.accepted} schemes verified, {now.rejected} rejected, {now.bytes / 1e6:.0f} MB "
-            f"in {time.monotonic() - start:.0f} s"
+            f"{now.accepted} schemes verified, {now.rejected} rejected in {seconds:.0f} s, "
+            f"{now.bytes / 1e6:.0f}{left or ' MB'}"
         )
 
     reads = read_many(
@@ -124,17 +135,19 @@ def run_import(arguments: argparse.Namespace) -> int:
         else:
             with opened(arguments, read_only=False) as catalogue:
                 for batch in portions(reads, lambda read: bytes_of(read.scheme)):
-                    _store(catalogue, batch, tally, arguments.source)
+                    _store(catalogue, batch, tally, printable(arguments.source or ""))
     finally:
         bar.clear()
     tally.report(as_json=arguments.json, dry=arguments.dry_run)
     if arguments.rejects:
-        text = "".join(f"{read.source}\t{read.reason}\n" for read in tally.rejects)
+        text = "".join(
+            f"{read.source}\t{read.reason}\n" for group in tally.groups() for read in group
+        )
         write_atomically(Path(arguments.rejects), text.encode(), force=True)
     return 1 if tally.rejects else 0
 
 
-def _store(catalogue: Catalogue, batch: list[Read], tally: _Tally, source: str | None) -> None:
+def _store(catalogue: Catalogue, batch: list[Read], tally: _Tally, source: str) -> None:
     """Store the schemes of a batch in one commit and count what became of them."""
     chosen: list[tuple[Read, Scheme]] = []
     for read in batch:
@@ -151,7 +164,7 @@ def _store(catalogue: Catalogue, batch: list[Read], tally: _Tally, source: str |
     catalogue.programs.add_many((found, origin) for found, origin in shared if found is not None)
 
 
-def _provenance(read: Read, source: str | None) -> Provenance:
+def _provenance(read: Read, source: str = "") -> Provenance:
     details = {"file": read.source, "file_format": read.kind, "w_order": read.w_order}
     said = _said(read)
     return Provenance(
@@ -238,6 +251,13 @@ class _Tally:
         if outcome is not None:
             counter[outcome] += 1
 
+    def groups(self) -> list[list[Read]]:
+        """Return the rejects by reason, whatever numbers and names it has; most frequent first."""
+        found: dict[str, list[Read]] = {}
+        for read in self.rejects:
+            found.setdefault(_VARYING.sub("", read.reason), []).append(read)
+        return sorted(found.values(), key=len, reverse=True)
+
     def report(self, *, as_json: bool, dry: bool) -> None:
         """Print the summary table and the rejects."""
         columns = ["read"] if dry else ["read", "new", "duplicate"]
@@ -277,10 +297,14 @@ class _Tally:
                 f"{self.undecided} of those stored have the invariants of another scheme, and "
                 "whether they are equivalent to it is not decided"
             )
-        for read in self.rejects[:_SHOWN]:
-            complain(f"{read.source}: {read.reason}")
-        if len(self.rejects) > _SHOWN:
-            complain(f"... and {len(self.rejects) - _SHOWN} more: list them with --rejects FILE")
+        groups = self.groups()
+        for group in groups[:_SHOWN]:
+            first, *others = group
+            many = f"{len(group)} like " if others else ""
+            complain(f"{many}{first.source}: {first.reason}")
+        rest = sum(map(len, groups[_SHOWN:]))
+        if rest:
+            complain(f"... and {rest} more for other reasons: list them with --rejects FILE")
 
 
 def run_export(arguments: argparse.Namespace) -> int:

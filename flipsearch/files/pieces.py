@@ -60,7 +60,7 @@ def pieces_of(*paths: str | Path) -> Iterator[Piece]:
         top = Path(path)
         if not top.exists():
             raise NotFoundError(f"there is no file or folder {str(path)!r}")
-        if any(top.resolve().is_relative_to(folder) for folder in _KERNEL):
+        if _is_of_the_system(top):
             yield Piece(printable(str(top)), b"", "it belongs to the system and is no scheme file")
         elif top.is_dir():
             for inner in sorted(top.rglob("*")):
@@ -71,6 +71,18 @@ def pieces_of(*paths: str | Path) -> Iterator[Piece]:
             yield from _file(top, done)
         else:
             yield Piece(printable(str(top)), b"", "it is no regular file")
+
+
+def size_of(path: str | Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    top = Path(path)
+    if not top.is_dir() or _is_of_the_system(top):
+        return top.stat().st_size if top.is_file() else 0
+    return sum(inner.stat().st_size for inner in top.rglob("*") if inner.is_file())
+
+
+def _is_of_the_system(path: Path) -> bool:
+    return any(path.resolve().is_relative_to(folder) for folder in _KERNEL)
 
 
 def _file(path: Path, done: set[Path]) -> Iterator[Piece]:

@@ -11,7 +11,9 @@ the reader is told the ring. Files appear under their name only when complete.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -186,12 +188,17 @@ def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
         raise NotFoundError(f"{folder} {what}: make that folder first, or choose another path")
     try:
         if special:
-            path.write_bytes(data)
+            waiting = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # for ever, if nobody reads it
+            os.set_blocking(waiting, True)
+            with os.fdopen(waiting, "wb") as file:
+                file.write(data)
         else:
             write_whole(path, data, replace=force)
     except FileExistsError:
         raise UsageError(f"{path} exists already: add --force to replace it") from None
     except OSError as error:
+        if special and error.errno == errno.ENXIO:
+            raise UsageError(f"{path} is a pipe or a socket that nobody reads") from None
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 

@@ -68,6 +68,34 @@ def test_verify_files(files: Path, db: Path, capsys: pytest.CaptureFixture[str])
     assert "there is no file or folder" in capsys.readouterr().err
 
 
+def test_rejects_are_grouped_by_reason(
+    tmp_path: Path, db: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, rejects = tmp_path / "foreign", tmp_path / "rejects.tsv"
+    folder.mkdir()
+    for number in range(40):
+        (folder / f"{number:02}.py").write_text("import numpy\n")
+        (folder / f"{number:02}.txt").write_text(f"2 2 2 {number + 100}\n")
+    (folder / "50.json").write_bytes(to_bytes(strassen(), "json"))
+    assert run("import", folder, "--db", db, "--rejects", rejects, "--source", "\udcff\0x") == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("00.py: it is in no scheme format known here")
+    assert "40 like " in second
+    assert "rank 100 is absurd" in second
+    lines = rejects.read_text().splitlines()
+    assert len(lines) == 80
+    assert all(".py\t" in line for line in lines[:40])
+    with Catalogue.open(db, read_only=True) as catalogue:
+        assert catalogue.schemes.get(strassen().content_hash).source == "??x, imported"
+    assert run("import", folder, "--db", db, "--rejects", tmp_path) == 2
+    assert "it is a folder" in capsys.readouterr().err
+    assert run("import", folder, "--db", "~nosuchuser/x.sqlite") == 2
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert run("import", pipe, "/proc/self", "--db", db) == 1
+    assert "no regular file" in capsys.readouterr().err
+
+
 def test_import_twice(files: Path, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rejects = files.parent / "rejects.tsv"
     assert run("import", files / "0.json", "--format", "3x3x3", "--db", db) == 1

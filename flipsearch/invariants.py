@@ -11,7 +11,6 @@ Invariant: ranks are exact, over F2 and F3 modulo 2 and 3, otherwise over Q.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -127,21 +126,3 @@ def spread(layout: Layout, parameters: IntArray) -> IntArray:
             if entry is not None:
                 matrices[:, i, j] = entry[1] * parameters[:, entry[0]]
     return matrices
-
-
-def growth_factor(scheme: Scheme) -> float | None:
-    """Return max_k sum_r |u_r|_1 |v_r|_1 |w_rk| / d_r; None over a finite field.
-
-    It bounds how one step of the scheme amplifies rounding errors (Bini and Lotti 1980,
-    "Stability of fast algorithms for matrix multiplication").
-    """
-    if scheme.ring.characteristic:
-        return None
-    u, v, w = (np.abs(matrix).astype(np.float64) for matrix in scheme.factors)
-    weights = u.sum(axis=1) * v.sum(axis=1) / scheme.denominators
-    return float((weights @ w).max(initial=0.0))
-
-
-def bad_characteristics(scheme: Scheme) -> int:
-    """Return the product of those of 2 and 3 that divide a denominator: 1, 2, 3 or 6."""
-    return math.prod(p for p in (2, 3) if (scheme.denominators % p == 0).any())

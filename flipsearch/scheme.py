@@ -149,6 +149,24 @@ class Scheme:
         """
         return 3 * math.log(self.rank) / math.log(max(2, self.format.naive_rank))
 
+    @property
+    def growth(self) -> float | None:
+        """The growth factor max_k sum_r |u_r|_1 |v_r|_1 |w_rk| / d_r; None over a finite field.
+
+        It bounds the amplification of rounding errors in one step of the scheme (Bini and Lotti
+        1980, "Stability of fast algorithms for matrix multiplication").
+        """
+        if self.ring.characteristic:
+            return None
+        u, v, w = (np.abs(matrix).astype(np.float64) for matrix in self.factors)
+        weights = u.sum(axis=1) * v.sum(axis=1) / self.denominators
+        return float((weights @ w).max(initial=0.0))
+
+    @property
+    def bad_characteristics(self) -> int:
+        """The product of the primes 2 and 3 that divide a denominator: 1, 2, 3 or 6."""
+        return math.prod(p for p in (2, 3) if (self.denominators % p == 0).any())
+
     @cached_property
     def canonical(self) -> Scheme:
         """The same terms in normal form, sorted.

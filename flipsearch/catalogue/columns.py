@@ -26,7 +26,6 @@ from flipsearch.catalogue.provenance import SHORT
 from flipsearch.catalogue.tables import BOUNDS, IDENTIFIER, METADATA, PROVENANCE, VALUES, Moment
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.recursion import Recursion, recursion
-from flipsearch.invariants import bad_characteristics, growth_factor
 from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
@@ -66,12 +65,12 @@ class Measured:
         It bounds the amplification of rounding errors in one step of the scheme (Bini and Lotti
         1980, "Stability of fast algorithms for matrix multiplication").
         """
-        return growth_factor(self.scheme)
+        return self.scheme.growth
 
     @property
     def denominator(self) -> int:
         """The product of the primes 2 and 3 that divide a denominator: 1, 2, 3 or 6."""
-        return bad_characteristics(self.scheme)
+        return self.scheme.bad_characteristics
 
 
 @dataclass

@@ -15,6 +15,8 @@ from flipsearch.errors import NotFoundError
 if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
 
+_SHOWN = 20
+
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
@@ -117,18 +119,32 @@ def _print_quarantine(catalogue: Catalogue, arguments: argparse.Namespace) -> in
 def run_bounds_update(arguments: argparse.Namespace) -> int:
     """Load a table of known bounds."""
     with opened(arguments, read_only=False) as catalogue:
+        before = catalogue.bounds.all()
         loaded = catalogue.bounds.update(None if arguments.file is None else Path(arguments.file))
+        after = catalogue.bounds.all()
+    old = {key: bound.value for key, bound in before.items()}
+    changes = [bound for key, bound in after.items() if old.get(key) != bound.value]
     if arguments.json:
-        print_json({"bounds": loaded or 0, "changed": loaded is not None})
+        print_json({"bounds": loaded or 0, "changed": loaded is not None, "values": len(changes)})
     elif loaded is None:
         print("that table is the newest already")
     else:
-        print(f"{loaded} bounds loaded")
+        print(f"{loaded} bounds loaded, {len(changes)} changed")
+        print_table(
+            ("format", "ring", "before", "now", "source"),
+            [
+                (b.format, b.ring, old.get((b.format, b.ring)), b.value, b.source[:50])
+                for b in changes[:_SHOWN]
+            ],
+        )
+        if len(changes) > _SHOWN:
+            hint(f"... and {len(changes) - _SHOWN} more")
     return 0
 
 
 def run_bounds_list(arguments: argparse.Namespace) -> int:
-    """Print the known bounds of one format."""
+    """Print the known bounds of one format, upper and lower."""
+    from flipsearch.catalogue.lower import lower_bound
     from flipsearch.rings import Ring
 
     with opened(arguments) as catalogue:
@@ -138,10 +154,14 @@ def run_bounds_list(arguments: argparse.Namespace) -> int:
         raise NotFoundError(f"no bound is known for {arguments.format}")
     if arguments.json:
         for bound in known:
-            print_json(dataclasses.asdict(bound))
+            lower = lower_bound(bound.format, bound.ring)
+            below = None if lower is None else dataclasses.asdict(lower)
+            print_json(dataclasses.asdict(bound) | {"lower": below})
         return 0
-    print_table(
-        ("ring", "rank", "source", "table"),
-        [(bound.ring, bound.value, bound.source, bound.version) for bound in known],
-    )
+    rows = []
+    for bound in known:
+        lower = lower_bound(bound.format, bound.ring)
+        cells = (None, None, "") if lower is None else (lower.rank, lower.border, lower.source)
+        rows.append((bound.ring, bound.value, bound.source, bound.version, *cells))
+    print_table(("ring", "rank", "source", "table", "at least", "border", "by"), rows)
     return 0

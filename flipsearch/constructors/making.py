@@ -22,7 +22,6 @@ from flipsearch.constructors.recipes import (
     source,
 )
 from flipsearch.formats import MatrixProduct
-from flipsearch.invariants import bad_characteristics, growth_factor
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
@@ -141,7 +140,7 @@ def recipe_of(scheme: Scheme, how: str) -> Recipe:
         scheme.content_hash,
         scheme.additions,
         scheme.nonzeros,
-        growth_factor(scheme),
-        bad_characteristics(scheme),
+        scheme.growth,
+        scheme.bad_characteristics,
         how,
     )

@@ -23,15 +23,15 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
-from flipsearch.constructors.constructor import CONSTRUCTORS
 from flipsearch.errors import FlipsearchError, FormatError
 from flipsearch.formats import MatrixProduct, parse_format
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.scheme import Scheme, naive_scheme
-from flipsearch.transform.dimensions import matrix_format, merge, product, project
-from flipsearch.transform.serendipity import Group, serendipitous_product
-from flipsearch.transform.symmetry import oriented
+
+if TYPE_CHECKING:
+    from flipsearch.transform import Group
 
 Sides = tuple[int, int, int]
 Fetch = Callable[[str], Scheme]
@@ -115,11 +115,13 @@ def replayed(how: str, format_: MatrixProduct, ring: Ring, fetch: Fetch) -> Sche
     FormatError
         It is no recipe, or does not fit together.
     """
+    from flipsearch.transform.symmetry import oriented  # catalogues open without compiled code
+
     try:
         made = _made(how.split(), format_, ring, fetch)
     except (FlipsearchError, ValueError, IndexError) as error:
         raise FormatError(f"recipe {how[:60]!r} for {format_}: {error}") from None
-    if matrix_format(made).sorted == format_.sorted:
+    if isinstance(made.format, MatrixProduct) and made.format.sorted == format_.sorted:
         made = oriented(made, format_.sides)
     else:
         raise FormatError(f"recipe {how[:60]!r} makes {made.format}, not {format_}")
@@ -127,6 +129,11 @@ def replayed(how: str, format_: MatrixProduct, ring: Ring, fetch: Fetch) -> Sche
 
 
 def _made(words: Sequence[str], format_: MatrixProduct, ring: Ring, fetch: Fetch) -> Scheme:
+    from flipsearch.constructors.constructor import CONSTRUCTORS
+    from flipsearch.transform import merge, product, project, serendipitous_product
+    from flipsearch.transform.dimensions import matrix_format
+    from flipsearch.transform.symmetry import oriented
+
     given = [
         (sides, naive_scheme(MatrixProduct(*sides), ring) if name == NAIVE else fetch(name))
         for name, sides in sources_of(" ".join(words))
@@ -166,6 +173,8 @@ def _sides(text: str) -> Sides:
 
 def _groups(text: str) -> list[Group]:
     """Return the groups of ``0=1.4+1=2.3.7``: slot 0 of rows 1 and 4, slot 1 of 2, 3 and 7."""
+    from flipsearch.transform import Group
+
     groups = []
     for part in text.split("+"):
         slot, _, rows = part.partition("=")

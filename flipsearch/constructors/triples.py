@@ -1,32 +1,32 @@
-"""Structured products for every n by three indices at a time: n^3/3 + O(n^2) multiplications.
+"""Structured products for every n by three indices at a time.
 
-Where A and B have one parameter for each two indices, three indices i < j < k share six products
-of entries with different index pairs. Two multiplications bring them all, and one brings the three
-of the upper half: the factors are sums over the three pairs. What else these bring has two of its
-three factors on one pair. There is one multiplication for each such two, five for each pair of
-indices and one for each index, three of the upper half. So ``sw`` and ``ww`` take
-2 C(n,3) + 5 C(n,2) + n, ``wt`` C(n,3) + 3 C(n,2) + n and ``kt`` C(n,3) + 3 C(n,2) - 4 (n >= 4).
-Searches find less for n <= 5, and little or nothing less beyond.
+Three indices i < j < k share six products a_ik b_kj with different index pairs. With s the sum of
+a_ij, a_jk and a_ki, two products of s and differences of b_jk, b_ki and b_ij bring all six, and in
+the upper half one product brings the three that are left. What else these bring has two factors on
+one pair of indices. For ``sw`` and ``ww`` it is a_ij (form of j in B) c_ij, b_ij (form in A) c_ij
+and the sum over i of a_ij b_ij (form of j in C), which the first of these take along. So ``ww``
+takes 2 C(n,3) + 4 C(n,2) + 2n products, ``sw`` one less. In the upper half there are three a pair:
+``wt`` takes C(n,3) + 3 C(n,2) + n products, ``kt`` C(n,3) + 3 C(n,2) - 4 (n >= 3).
+``docs/structured.md`` has the equations.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 
+from flipsearch.constructors.skew import entries
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.layout import Layout
-from flipsearch.rings import Ring
-from flipsearch.scheme import Scheme
+from flipsearch.rings import IntArray, Ring
+from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.transform.reduce import reduce_terms
 
 Sparse = Mapping[int, int]
-TWO = ((1, 0), (0, 1), (-1, -1))
-"""Right factors of two products over three pairs: any two pairs have independent columns."""
 
 
 def triple_scheme(format_: Format) -> Scheme:
@@ -40,7 +40,7 @@ def triple_scheme(format_: Format) -> Scheme:
     Returns
     -------
     Scheme
-        Over ZT or Z.
+        Over ZT, Z or Q: taking out dependent products may bring denominators.
 
     Raises
     ------
@@ -52,17 +52,60 @@ def triple_scheme(format_: Format) -> Scheme:
         raise UsageError(
             f"{format_} has no such construction: use {', '.join(pairs)} of n x n x n"
         )
+    if format_.n < 3:
+        return naive_scheme(format_, Ring.ZT)
+    scheme = _upper_half(format_) if format_.is_gram else _everything(format_)
+    if format_.operands in (
+        "kt",
+        "sw",
+    ):  # two products of ``kt`` and one of ``sw`` depend on others
+        scheme = reduce_terms(scheme.over(Ring.Q), "pairs")
+    return scheme.over(scheme.natural_ring)
+
+
+def _everything(format_: MatrixProduct) -> Scheme:
+    """Return the scheme for ``sw`` or ``ww``."""
+    n, sign = format_.n, 1 if format_.operands[0] == "s" else -1
+    A, B = entries(format_.left), entries(format_.right)
+    C = np.eye(n * n, dtype=np.int64).reshape(n, n, n * n).swapaxes(0, 1)
+    own_a, own_b, own_c = (np.einsum("iix->ix", forms) for forms in (A, B, C))
+    sum_a, sum_b = A.sum(axis=1) - own_a, B.sum(axis=1) - own_b
+    terms: list[tuple[IntArray, IntArray, IntArray]] = []
+    for i, j, k in combinations(range(n), 3):
+        s = A[i, j] + A[j, k] + A[k, i]
+        outputs = {}
+        for a, b, c in ((i, j, k), (j, k, i), (k, i, j)):
+            # b_bc, across from a, enters the outputs ab, ac and, by b_ij - b_jk, bc and cb
+            outputs[a] = C[b, c] - C[a, b] + sign * (C[a, c] - C[c, b])
+        if sign < 0:
+            outputs = {a: -form for a, form in outputs.items()}
+        terms.append((s, B[j, k] - B[i, j], outputs[i]))
+        terms.append((s, B[k, i] - B[i, j], outputs[j]))
+    of_b = own_b + sign * sum_b
+    of_c = sign * (C.sum(axis=0) - own_c) - own_c
+    spare = 3 + 2 * sign - sign * (n - 2)
+    for i, j in permutations(range(n), 2):
+        terms.append((A[i, j], of_b[j] - sign * B[i, j], C[i, j] + of_c[j]))
+        own = own_a[i] - sum_a[i] - sign * sum_a[j] + spare * A[i, j]
+        terms.append((own, B[i, j], C[i, j]))
+    for j in range(n):
+        terms.append((-sign * sum_a[j], of_b[j], of_c[j]))
+        terms.append((own_a[j], own_b[j], own_c[j]))
+    u, v, w = (np.array(factor) for factor in zip(*terms, strict=True))
+    return Scheme(format_, Ring.Z, u, v, w)
+
+
+def _upper_half(format_: MatrixProduct) -> Scheme:
+    """Return the scheme for ``kt`` or ``wt``."""
     rest = {(a, b, c): value for a, b, c, value in format_.target.tolist()}
     terms: list[tuple[Sparse, Sparse, Sparse]] = []
     for triple in combinations(range(format_.n), 3):
-        for term in (
-            _half(format_, triple, rest) if format_.is_gram else _full(format_, triple, rest)
-        ):
-            terms.append(term)
-            for a, x in term[0].items():
-                for b, y in term[1].items():
-                    for c, z in term[2].items():
-                        rest[a, b, c] = rest.get((a, b, c), 0) - x * y * z
+        term = _half(format_, triple, rest)
+        terms.append(term)
+        for a, x in term[0].items():
+            for b, y in term[1].items():
+                for c, z in term[2].items():
+                    rest[a, b, c] = rest.get((a, b, c), 0) - x * y * z
     terms += _by_pairs(format_, rest)
     factors = []
     for slot, size in enumerate(format_.dimensions):
@@ -70,37 +113,12 @@ def triple_scheme(format_: Format) -> Scheme:
         for r, term in enumerate(terms):
             rows[r, list(term[slot])] = list(term[slot].values())
         factors.append(rows)
-    scheme = Scheme(format_, Ring.Z, *factors)
-    if format_.operands == "kt":  # two of its products with the first and the last indices depend
-        scheme = reduce_terms(scheme, "pairs")
-    return scheme.over(scheme.natural_ring)
-
-
-def _full(
-    format_: MatrixProduct, triple: tuple[int, ...], rest: Mapping[tuple[int, int, int], int]
-) -> list[tuple[Sparse, Sparse, Sparse]]:
-    """Return two products that bring all terms of a triple with three different pairs."""
-    i, j, k = triple
-    edges = ((j, k), (i, k), (i, j))
-    a, b = (
-        [_parameter(layout, edge) for edge in edges] for layout in (format_.left, format_.right)
-    )
-    outputs: tuple[dict[int, int], ...] = ({}, {})
-    for third, (row, column) in enumerate(edges):
-        e, f = (g for g in range(3) if g != third)
-        determinant = TWO[f][0] * TWO[e][1] - TWO[f][1] * TWO[e][0]
-        for c in (format_.output_index(row, column), format_.output_index(column, row)):
-            assert c is not None
-            x, y = rest.get((a[e], b[f], c), 0), rest.get((a[f], b[e], c), 0)
-            outputs[0][c] = (TWO[e][1] * x - TWO[f][1] * y) * determinant
-            outputs[1][c] = (TWO[f][0] * y - TWO[e][0] * x) * determinant
-    left = dict.fromkeys(a, 1)
-    return [(left, {b[e]: TWO[e][t] for e in range(3)}, outputs[t]) for t in range(2)]
+    return Scheme(format_, Ring.Z, *factors)
 
 
 def _half(
     format_: MatrixProduct, triple: tuple[int, ...], rest: Mapping[tuple[int, int, int], int]
-) -> list[tuple[Sparse, Sparse, Sparse]]:
+) -> tuple[Sparse, Sparse, Sparse]:
     """Return the product that brings the terms of a triple in the upper half of the output."""
     i, j, k = triple
     a, b = (
@@ -113,7 +131,7 @@ def _half(
         c = format_.output_index(row, column)
         assert c is not None
         outputs[c] = rest[x, y, c]
-    return [({a[i, j]: 1, a[i, k]: 1}, {b[j, k]: 1, b[i, k]: 1}, outputs)]
+    return {a[i, j]: 1, a[i, k]: 1}, {b[j, k]: 1, b[i, k]: 1}, outputs
 
 
 def _by_pairs(

@@ -38,11 +38,18 @@ def test_dependent_products_are_taken_out(operands, fewer, n):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 6])
-@pytest.mark.parametrize("operands", ["sw", "ww", "wt"])
-def test_triples_and_pairs_give_schemes_over_the_integers(operands, n):
+@pytest.mark.parametrize(("operands", "fewer"), [("sw", 1), ("ww", 0)])
+def test_triples_and_four_products_a_pair(operands, fewer, n):
     scheme = triple_scheme(cube(operands, n))
-    halves = 1 if operands == "wt" else 2
-    assert scheme.rank == halves * comb(n, 3) + (2 * halves + 1) * comb(n, 2) + n
+    if n > 2:
+        assert scheme.rank == 2 * comb(n, 3) + 4 * comb(n, 2) + 2 * n - fewer
+    verify(scheme)
+
+
+@pytest.mark.parametrize("n", [3, 4, 6])
+def test_triples_and_three_products_a_pair_in_the_upper_half(n):
+    scheme = triple_scheme(cube("wt", n))
+    assert scheme.rank == comb(n, 3) + 3 * comb(n, 2) + n
     verify(scheme)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import comb
 
-from flipsearch.constructors.columns import column_scheme
+from flipsearch.constructors.columns import column_scheme, row_scheme
 from flipsearch.constructors.constructor import Constructor
 from flipsearch.constructors.skew import skew_scheme
 from flipsearch.constructors.symmetric import symmetric_scheme
@@ -37,10 +37,13 @@ _FORMULAS = {
     "st": _Formula(lambda n, p: comb(n + 2, 3), symmetric_scheme),
     "kk": _Formula(lambda n, p: _pyramid(n) - n, skew_scheme, 4),
     "sk": _Formula(lambda n, p: _pyramid(n) - 2, skew_scheme),
-    "sw": _Formula(lambda n, p: 2 * comb(n, 3) + 5 * comb(n, 2) + n, triple_scheme),
-    "ww": _Formula(lambda n, p: 2 * comb(n, 3) + 5 * comb(n, 2) + n, triple_scheme),
+    "sw": _Formula(lambda n, p: 2 * comb(n, 3) + 4 * comb(n, 2) + 2 * n - 1, triple_scheme),
+    "ww": _Formula(lambda n, p: 2 * comb(n, 3) + 4 * comb(n, 2) + 2 * n, triple_scheme),
     "wt": _Formula(lambda n, p: comb(n, 3) + 3 * comb(n, 2) + n, triple_scheme),
     "kt": _Formula(lambda n, p: comb(n, 3) + 3 * comb(n, 2) - 4, triple_scheme, 3),
+    "us": _Formula(lambda n, p: _pyramid(n), row_scheme),
+    "uw": _Formula(lambda n, p: _pyramid(n), row_scheme),
+    "uk": _Formula(lambda n, p: _pyramid(n) - n, row_scheme),
     "sg": _Formula(lambda n, p: p * comb(n + 1, 2), column_scheme),
     "wg": _Formula(lambda n, p: p * comb(n + 1, 2), column_scheme),
     "kg": _Formula(lambda n, p: p * (n + 2) * (n - 1) // 2, column_scheme),

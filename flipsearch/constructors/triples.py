@@ -23,7 +23,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.layout import Layout
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.scheme import Scheme
 from flipsearch.transform.reduce import reduce_terms
 
 Sparse = Mapping[int, int]
@@ -52,8 +52,6 @@ def triple_scheme(format_: Format) -> Scheme:
         raise UsageError(
             f"{format_} has no such construction: use {', '.join(pairs)} of n x n x n"
         )
-    if format_.n < 3:
-        return naive_scheme(format_, Ring.ZT)
     scheme = _upper_half(format_) if format_.is_gram else _everything(format_)
     if format_.operands in (
         "kt",
@@ -91,7 +89,8 @@ def _everything(format_: MatrixProduct) -> Scheme:
     for j in range(n):
         terms.append((-sign * sum_a[j], of_b[j], of_c[j]))
         terms.append((own_a[j], own_b[j], own_c[j]))
-    u, v, w = (np.array(factor) for factor in zip(*terms, strict=True))
+    alive = [term for term in terms if all(factor.any() for factor in term)]
+    u, v, w = (np.array(factor) for factor in zip(*alive, strict=True))
     return Scheme(format_, Ring.Z, u, v, w)
 
 

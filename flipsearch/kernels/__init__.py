@@ -11,6 +11,7 @@ from flipsearch.kernels.checks import KernelError, check_source
 from flipsearch.kernels.choice import fastest_scheme, find_scheme, verdict
 from flipsearch.kernels.emit import emit_kernel, write_kernel
 from flipsearch.kernels.halving import gram
+from flipsearch.kernels.integers import matmul_exact
 from flipsearch.kernels.load import import_kernel, load_kernel
 from flipsearch.kernels.modular import matmul_bits, matmul_gf2, matmul_mod
 from flipsearch.kernels.runtime.driver import TINY, multiply, ndarray, numpy_matmul
@@ -33,6 +34,7 @@ __all__ = [
     "load_kernel",
     "matmul",
     "matmul_bits",
+    "matmul_exact",
     "matmul_gf2",
     "matmul_mod",
     "pack_bits",

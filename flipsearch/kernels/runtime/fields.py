@@ -37,6 +37,7 @@ from flipsearch.kernels.runtime.lookup import (
     PLANES,
     WORDS,
     multiply_by_tables,
+    reduce_modulo_3,
     table_workspace,
 )
 from flipsearch.kernels.runtime.microkernel import MULTIPLIES_SQUARES
@@ -269,7 +270,7 @@ def _packed(matrix: Any, p: int, words: int) -> Any:
     if p == 2:
         planes = [matrix if matrix.dtype == bool else (matrix & matrix.dtype.type(1))]
     else:
-        residues = matrix % matrix.dtype.type(3) if matrix.dtype != bool else matrix
+        residues = _residues(matrix)
         planes = [residues == 1, residues == 2]
     packed = np.zeros((len(matrix), strips, len(planes), words), BITS)
     for place, plane in enumerate(planes):
@@ -278,6 +279,20 @@ def _packed(matrix: Any, p: int, words: int) -> Any:
         row[:, : octets.shape[1]] = octets
         packed[:, :, place] = row.view(BITS).reshape(len(matrix), strips, words)
     return packed
+
+
+def _residues(matrix: Any) -> Any:
+    """Return the entries modulo 3 as bytes."""
+    if matrix.dtype == bool:
+        return matrix
+    if matrix.dtype.kind == "u" and matrix.itemsize == 8:
+        matrix = matrix % np.uint64(3)
+    entries = np.ascontiguousarray(matrix)
+    kind = entries.dtype if entries.itemsize == 1 else np.dtype(np.int64)
+    residues = np.empty(entries.shape, np.uint8)
+    offset = 129 if kind.kind == "i" else 0  # a multiple of 3
+    reduce_modulo_3(entries.astype(kind, copy=False).ravel(), residues.ravel(), offset)
+    return residues
 
 
 def _plainly(a: Any, b: Any, p: int) -> Any:

@@ -213,6 +213,17 @@ def _digits(x):
 
 
 @compiled
+def reduce_modulo_3(entries, residues, offset):
+    """Set residues to (entries + offset) modulo 3; of bytes their sum has to be 0 or more."""
+    for x in range(entries.size):
+        if entries.itemsize == 1:
+            value = np.uint32(entries[x] + offset)
+            residues[x] = value - np.uint32(3) * ((value * np.uint32(21846)) >> np.uint32(16))
+        else:
+            residues[x] = entries[x] % 3
+
+
+@compiled
 def _make_index(planes, index, a, terms, product, block, begin, extent):
     """Form a part of S and the bytes that name its entries.
 

@@ -129,8 +129,9 @@ def register(commands: Any) -> None:
 
 def run_kernel(arguments: argparse.Namespace) -> int:
     """Write the kernel of a stored scheme, and say from which size on it beats numpy."""
+    from flipsearch.catalogue.arguments import is_hash
     from flipsearch.errors import UsageError
-    from flipsearch.kernels import verdict, write_kernel
+    from flipsearch.kernels import fastest_here, verdict, write_kernel
     from flipsearch.rings import parse_ring
 
     ring = parse_ring(arguments.ring)
@@ -141,7 +142,11 @@ def run_kernel(arguments: argparse.Namespace) -> int:
     if arguments.levels not in ("auto", "0", "1", "2", "3"):
         raise UsageError(f"--levels is {arguments.levels!r}: choose auto, 0, 1, 2 or 3")
     levels = None if arguments.levels == "auto" else int(arguments.levels)
-    scheme = _scheme(arguments, arguments.target, ring=ring)
+    if is_file(arguments.target) or is_hash(arguments.target):
+        scheme, why = _scheme(arguments, arguments.target, ring=ring), "the one named"
+    else:
+        with opened(arguments) as catalogue:
+            scheme, why = fastest_here(catalogue, catalogue.format(arguments.target), ring)
     path = write_kernel(scheme, arguments.output, levels)
     record = {
         "kernel": str(path),
@@ -149,10 +154,11 @@ def run_kernel(arguments: argparse.Namespace) -> int:
         "ring": scheme.ring.value,
         "rank": scheme.rank,
         "scheme": scheme.content_hash,
+        "choice": why,
     }
     if not arguments.json:
-        short = scheme.content_hash[:12]
-        print(f"{path}: {scheme.format} of rank {scheme.rank}, scheme {short}", flush=True)
+        short = f"scheme {scheme.content_hash[:12]}, {why}"
+        print(f"{path}: {scheme.format} of rank {scheme.rank}, {short}", flush=True)
     said = verdict(scheme)  # may time this machine first
     _tell(arguments, record | {"verdict": said}, said)
     hint(f"next       bench-kernel {path}  |  in Python: import {path.stem}")

@@ -182,12 +182,12 @@ def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
         record = _summary(study, result)
         if not arguments.json:
             _print_summary(record, result)
-        kernel = _write_kernel(catalogue, result, folder)
+        kernel, why = _write_kernel(catalogue, result, folder)
         if arguments.json:
             print_json(record | {"kernel": None if kernel is None else str(kernel)})
             return 130 if result.interrupted else 0
         if kernel is not None:
-            print(f"kernel     {kernel}")
+            print(f"kernel     {kernel}, {why}")
             if not result.interrupted:
                 _time_kernel(kernel)
         _print_next(study, result, without_kernel=folder is not None and kernel is None)
@@ -270,18 +270,19 @@ def _has_kernel(format_: Format) -> bool:
     return True
 
 
-def _write_kernel(catalogue: Catalogue, result: Result, folder: Path | None) -> Path | None:
-    """Write the kernel of the fastest stored scheme of the result's format."""
-    scheme = result.lifted
-    if folder is None or scheme is None:
-        return None
+def _write_kernel(
+    catalogue: Catalogue, result: Result, folder: Path | None
+) -> tuple[Path | None, str]:
+    """Write the kernel of the fastest stored scheme of the result's format; say why it is."""
+    if folder is None or result.lifted is None:
+        return None, ""
     from flipsearch.formats import MatrixProduct
-    from flipsearch.kernels import fastest_scheme, write_kernel
+    from flipsearch.kernels import fastest_here, write_kernel
 
-    scheme = fastest_scheme(catalogue, scheme.format)
+    scheme, why = fastest_here(catalogue, result.lifted.format)
     name = re.sub(r"\W", "_", str(scheme.format))
     word = "matmul" if isinstance(scheme.format, MatrixProduct) else "apply"
-    return write_kernel(scheme, folder / f"{word}_{name}_{scheme.rank}.py")
+    return write_kernel(scheme, folder / f"{word}_{name}_{scheme.rank}.py"), why
 
 
 def _time_kernel(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from flipsearch.compiled import drop_stale
 from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.checks import KernelError, check_source
-from flipsearch.kernels.choice import fastest_scheme, find_scheme, verdict
+from flipsearch.kernels.choice import fastest_here, fastest_scheme, find_scheme, verdict
 from flipsearch.kernels.emit import emit_kernel, write_kernel
 from flipsearch.kernels.halving import gram
 from flipsearch.kernels.integers import matmul_exact
@@ -26,6 +26,7 @@ __all__ = [
     "check_source",
     "emit_kernel",
     "error_bound",
+    "fastest_here",
     "fastest_scheme",
     "find_scheme",
     "gram",

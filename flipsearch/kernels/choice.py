@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import statistics
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +18,10 @@ from flipsearch.formats.tensors import SparseTensor
 from flipsearch.kernels.builtin import builtin_scheme
 from flipsearch.kernels.plan import unproved_algorithm
 from flipsearch.kernels.runtime.algorithm import best_levels
+from flipsearch.kernels.runtime.compiled import HAS_COMPILER
 from flipsearch.kernels.runtime.driver import planned_levels
-from flipsearch.kernels.runtime.execute import default_threads
-from flipsearch.kernels.runtime.fields import field_levels
+from flipsearch.kernels.runtime.execute import default_threads, run
+from flipsearch.kernels.runtime.fields import field_levels, multiply_residues
 from flipsearch.kernels.runtime.tuning import predicted_ratio
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
@@ -33,6 +38,9 @@ JUDGED_OVER_FIELDS = 32768
 
 CANDIDATES = 64
 """Stored schemes of least rank, then of fewest nonzeros, that are compared."""
+
+TRIAL, ROUNDS, RIVALS = 2048, 5, 4
+"""Side of the products by which close schemes are timed; rounds of them; schemes at most."""
 
 SIDES = tuple(2**k for k in range(6, 15))
 """Sides at which a kernel is compared with numpy: 64 to 16384."""
@@ -88,6 +96,54 @@ def fastest_scheme(
 
     Schemes may be stored in any order of the sides; parameters and errors as in `find_scheme`.
     """
+    return min(candidates(catalogue, format_, ring), key=cost or kernel_seconds)
+
+
+def fastest_here(catalogue: Catalogue, format_: Format, ring: Ring = Ring.Q) -> tuple[Scheme, str]:
+    """Return the stored scheme of a format whose kernel is fastest on this machine, and why.
+
+    Schemes within a tenth of the least predicted time are timed, one for each predicted time, in
+    alternation on one thread; with FLIPSEARCH_TUNING=default the prediction alone decides.
+    Parameters and errors as in `fastest_scheme`.
+    """
+    schemes = candidates(catalogue, format_, ring)
+    costs = {kernel_seconds(scheme): scheme for scheme in reversed(schemes)}
+    ranked = sorted(costs.items(), key=lambda item: item[0])
+    near = [scheme for cost, scheme in ranked if cost[0] <= 1.1 * ranked[0][0][0]][:RIVALS]
+    known = f"{len(schemes)} known scheme{'s' * (len(schemes) > 1)}"
+    untimed = not HAS_COMPILER or os.environ.get("FLIPSEARCH_TUNING") == "default"
+    if len(near) == 1 or untimed or not isinstance(format_, MatrixProduct):
+        return near[0], f"the fastest of {known} by prediction"
+    trials = [_trial(scheme) for scheme in near]
+    for trial in trials:
+        trial()
+    rounds = [[_cpu_seconds(trial) for trial in trials] for _ in range(ROUNDS)]
+    seconds = [statistics.median(column) for column in zip(*rounds, strict=True)]
+    best = min(range(len(near)), key=seconds.__getitem__)
+    return near[best], f"the fastest of {len(near)} timed here, of {known}"
+
+
+def _trial(scheme: Scheme) -> Callable[[], Any]:
+    """Return a product by one level of a scheme on one thread, to be timed."""
+    algorithm = unproved_algorithm(scheme)
+    a = (np.arange(TRIAL * TRIAL).reshape(TRIAL, TRIAL) % 7 - 3).astype(float)
+    if algorithm.modulus:
+        bits = a.astype(np.int8)
+        return partial(multiply_residues, algorithm, bits, bits, None, 1, 1)
+    return partial(run, algorithm, a, a.T, np.zeros_like(a), 1, 1, a.dtype)
+
+
+def _cpu_seconds(call: Callable[[], Any]) -> float:
+    start = time.thread_time()
+    call()
+    return time.thread_time() - start
+
+
+def candidates(catalogue: Catalogue, format_: Format, ring: Ring = Ring.Q) -> list[Scheme]:
+    """Return the known schemes of a format among which a kernel's is chosen.
+
+    Schemes of characteristic 0 are reduced for F2 and F3. Raises as `find_scheme` does.
+    """
     schemes = []
     for stored in (ring, Ring.Q) if ring.characteristic else (ring,):
         found = catalogue.schemes.records(
@@ -106,7 +162,7 @@ def fastest_scheme(
             f"no scheme for {format_} over {wanted} is stored: find one with "
             f"`search {format_} --ring {'ZT' if ring is Ring.Q else ring}`, or lift one"
         )
-    return min(schemes, key=cost or kernel_seconds)
+    return list({scheme.content_hash: scheme for scheme in schemes}.values())
 
 
 def _over(scheme: Scheme, ring: Ring) -> Scheme:

@@ -11,6 +11,7 @@ from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
 from flipsearch.formats import parse_format
 from flipsearch.kernels import (
+    fastest_here,
     fastest_scheme,
     find_scheme,
     import_kernel,
@@ -67,6 +68,19 @@ def test_the_fastest_stored_scheme_becomes_the_kernel(tmp_path, capsys):
     assert fastest.content_hash[:12] in said
     # by the shipped table, one level is just faster than a BLAS as fast as our leaf
     assert re.search(r"numpy is called below \d+; from there 1 level, 1\.\d\d times as fast", said)
+
+
+def test_close_schemes_are_timed(tmp_path, monkeypatch):
+    monkeypatch.delenv("FLIPSEARCH_TUNING")
+    monkeypatch.setattr("flipsearch.kernels.choice.TRIAL", 64)
+    monkeypatch.setattr("flipsearch.kernels.choice.RIVALS", 2)
+    times = iter([3.0, 1.0] * 5)
+    monkeypatch.setattr("flipsearch.kernels.choice._cpu_seconds", lambda trial: next(times))
+    with Catalogue.open(str(tmp_path / "catalogue.db")) as catalogue:
+        catalogue.schemes.add(winograd())
+        scheme, why = fastest_here(catalogue, strassen().format)
+    assert scheme.nonzeros == winograd().nonzeros  # second by prediction, first by the clock
+    assert re.fullmatch(r"the fastest of 2 timed here, of \d+ known schemes", why)
 
 
 def test_where_numpy_is_better_the_kernel_says_so(tmp_path, monkeypatch, capsys):

@@ -32,8 +32,8 @@ proportions matter."""
 
 FIELD_PRICES = {
     (2, True): (0.047, 1.2, 1.0, 1.2),
-    (2, False): (0.14, 2.0, 2.0, 2.0),
-    (3, False): (0.43, 3.0, 3.0, 3.0),
+    (2, False): (0.105, 4.0, 4.0, 4.0),
+    (3, False): (0.4, 4.5, 4.5, 4.5),
 }
 """The same over a field for elements of 8 x 8 entries, by characteristic and whether squares are
 multiplied in registers; measured on one core of a Zen 4 server."""

@@ -13,8 +13,8 @@ from scheme_samples import corrupted, product, samples, strassen
 from flipsearch import paranoid
 from flipsearch.files import to_bytes
 from flipsearch.formats import parse_format
-from flipsearch.formats.families import cyclic, polynomial
-from flipsearch.formats.tensors import tensor_text
+from flipsearch.formats.sparse import tensor_text
+from flipsearch.formats.tensors import cyclic, polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.verify import is_valid

@@ -5,6 +5,7 @@ Invariant: this module only reads. Witnesses and bounds are never mixed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -174,7 +175,12 @@ def _best_of_each() -> Select[Any]:
 def format_order(name: str) -> tuple[str, tuple[int, ...], str]:
     """Return a key that sorts general formats first, and then formats by their sides."""
     if name.startswith(TENSOR_PREFIX):
-        return name, (), name
+        label = name.split(":")[1]
+        return (
+            TENSOR_PREFIX + re.sub(r"\d+", "", label),
+            tuple(int(number) for number in re.findall(r"\d{1,9}", label)),
+            name,
+        )
     operands, _, sizes = name.rpartition(":")
     sides = sizes.rstrip("abc").split("x")
     return operands, tuple(int(side) for side in sides), name

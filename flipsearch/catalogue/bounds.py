@@ -23,12 +23,13 @@ from flipsearch.catalogue.arguments import as_ring, names_of
 from flipsearch.catalogue.connection import Database
 from flipsearch.catalogue.tables import BOUND_TABLES, BOUNDS
 from flipsearch.errors import FlipsearchError, FormatError
-from flipsearch.formats import LARGEST_SIDE, Format, MatrixProduct, parse_format
+from flipsearch.formats import LARGEST_SIDE, Format, MatrixProduct
+from flipsearch.formats.named import named_format
 from flipsearch.rings import Ring
 
 LARGEST_TABLE_BYTES = 1 << 24
 _SHIPPED = "shipped with flipsearch"
-_SHIPPED_FILES = ("known_ranks.csv", "structured_ranks.csv")
+_SHIPPED_FILES = ("known_ranks.csv", "structured_ranks.csv", "tensor_ranks.csv")
 _STRUCTURED_SOURCE = "arXiv 2511.10786 (flip-cpd)"
 _LATER = re.compile(r"ZT\s+(\d*)\s*any\s*(\d*)\s*\((.*)\)")
 
@@ -74,7 +75,7 @@ def parse_table(text: str, name: str) -> list[Entry]:
 
 
 def _general_row(row: dict[str, str]) -> list[Entry]:
-    format_ = parse_format(row["format"]).sorted.name
+    format_ = names_of(named_format(row["format"]))[1]
     base, *others = row["source"].split("; ")
     sources = dict.fromkeys(Ring, base)
     for other in others:

@@ -25,7 +25,7 @@ from flipsearch.catalogue.arguments import TENSOR_PREFIX, as_format
 from flipsearch.catalogue.provenance import SHORT, Provenance
 from flipsearch.errors import CatalogueError, FlipsearchError, FormatError, InvalidSchemeError
 from flipsearch.formats import Format, parse_format
-from flipsearch.formats.tensors import SparseTensor, parse_tensor, tensor_text
+from flipsearch.formats.sparse import SparseTensor, parse_tensor, tensor_text
 from flipsearch.programs import Reduction, reduction_from
 from flipsearch.rings import IntArray, Ring, parse_ring
 from flipsearch.scheme import Scheme

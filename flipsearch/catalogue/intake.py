@@ -24,7 +24,7 @@ from flipsearch.catalogue.tables import FACTORS, PROVENANCE, QUARANTINE, RUNS, T
 from flipsearch.constructors.recipes import NAIVE, NAMED, Recipe
 from flipsearch.errors import FlipsearchError, InvalidSchemeError, UsageError
 from flipsearch.formats import Format, MatrixProduct
-from flipsearch.formats.tensors import SparseTensor, tensor_text
+from flipsearch.formats.sparse import SparseTensor, tensor_text
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
 

@@ -24,7 +24,7 @@ from flipsearch.files.limits import check_rank, check_sides
 from flipsearch.files.numbers import Array
 from flipsearch.files.shapes import formats_of
 from flipsearch.formats import Format, MatrixProduct, parse_format
-from flipsearch.formats.tensors import parse_tensor
+from flipsearch.formats.sparse import parse_tensor
 from flipsearch.rings import Ring, parse_ring
 
 _NAMES = (

@@ -34,7 +34,7 @@ from flipsearch.files.limits import LARGEST_RANK, check_rank, lines_of
 from flipsearch.files.terms import Form, Reader, factors_of, numbered, variable
 from flipsearch.formats import Format
 from flipsearch.formats.named import named_format
-from flipsearch.formats.tensors import SparseTensor, parse_tensor, tensor_text
+from flipsearch.formats.sparse import SparseTensor, parse_tensor, tensor_text
 from flipsearch.formats.written import written
 from flipsearch.rings import IntArray, parse_ring
 from flipsearch.scheme import Scheme

@@ -26,7 +26,7 @@ from flipsearch.files.numbers import Row, fractions_of
 from flipsearch.files.reduced import reduced_text
 from flipsearch.files.write_arrays import npy_bytes, npz_bytes
 from flipsearch.formats import MatrixProduct
-from flipsearch.formats.tensors import SparseTensor, tensor_text
+from flipsearch.formats.sparse import SparseTensor, tensor_text
 from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme

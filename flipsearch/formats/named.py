@@ -1,7 +1,7 @@
 """Formats by name: matrix products, tensors of the families, and tensor files by their paths.
 
 ``poly:5x5`` is made from the text ``5x5`` by what is called ``poly`` in
-`flipsearch.formats.families`. A family of another package is found by `register_tensor`, or by an
+`flipsearch.formats.tensors`. A family of another package is found by `register_tensor`, or by an
 entry point of the group ``flipsearch.tensors`` whose name is the tensor's and whose object makes
 it.
 
@@ -18,9 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from flipsearch.errors import FlipsearchError, UsageError
-from flipsearch.formats.families import FAMILIES, read_patterns
 from flipsearch.formats.format import Format, is_product, parse_format
-from flipsearch.formats.tensors import SparseTensor, read_tensor
+from flipsearch.formats.sparse import SparseTensor, read_tensor
+from flipsearch.formats.tensors import FAMILIES, read_patterns
 from flipsearch.registry import Registry
 
 EXAMPLES = ("poly:5x5", "cyclic:7", "complex:2x2x2", "quaternion", "group:S3", "toeplitz:4")
@@ -50,7 +50,7 @@ def register_tensor(name: str, maker: Maker) -> None:
 
     Examples
     --------
-    >>> from flipsearch.formats.tensors import sparse_tensor
+    >>> from flipsearch.formats.sparse import sparse_tensor
     >>> def dot(text):  # dot:3 is the scalar product of vectors of three entries
     ...     return sparse_tensor(f"dot-{text}", [(i, i, 0, 1) for i in range(int(text))])
     >>> register_tensor("dot", dot)

@@ -14,7 +14,7 @@ import numpy as np
 
 from flipsearch.errors import FormatError, NotFoundError
 from flipsearch.formats import Format, MatrixProduct
-from flipsearch.formats.tensors import SparseTensor
+from flipsearch.formats.sparse import SparseTensor
 from flipsearch.kernels.builtin import builtin_scheme
 from flipsearch.kernels.plan import unproved_algorithm
 from flipsearch.kernels.runtime.algorithm import best_levels

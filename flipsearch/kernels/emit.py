@@ -19,7 +19,7 @@ from flipsearch import __version__
 from flipsearch.algebra.atomic import write_whole
 from flipsearch.errors import UsageError
 from flipsearch.formats import OPERANDS, Format, MatrixProduct
-from flipsearch.formats.tensors import SparseTensor
+from flipsearch.formats.sparse import SparseTensor
 from flipsearch.kernels.checks import check_source, merged_sources
 from flipsearch.kernels.plan import algorithm_of
 from flipsearch.kernels.runtime.algorithm import Algorithm, Term

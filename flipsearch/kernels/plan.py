@@ -10,7 +10,7 @@ import numpy as np
 
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import Format, MatrixProduct
-from flipsearch.formats.tensors import SparseTensor
+from flipsearch.formats.sparse import SparseTensor
 from flipsearch.kernels.runtime.algorithm import Algorithm, Term
 from flipsearch.rings import IntArray
 from flipsearch.scheme import Scheme

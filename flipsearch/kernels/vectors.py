@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from flipsearch import __version__
 from flipsearch.errors import UsageError
-from flipsearch.formats.tensors import SparseTensor
+from flipsearch.formats.sparse import SparseTensor
 from flipsearch.kernels.additions import reduce_additions
 from flipsearch.kernels.checks import check_source, merged_sources
 from flipsearch.kernels.loaded import module_of

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from flipsearch.formats import Format, MatrixProduct
-from flipsearch.formats.tensors import LARGEST_DIMENSION, SparseTensor, sparse_tensor
+from flipsearch.formats.sparse import LARGEST_DIMENSION, SparseTensor, sparse_tensor
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.search.pools import Pools
@@ -112,6 +112,7 @@ class Descent:
     ----------
     number : int
     ring : Ring
+        Where its tasks walk.
     ladder : list of (Format, int)
         From `draw_ladder`, or a single rung.
     pools : Pools
@@ -180,6 +181,7 @@ class Descent:
         """Return the descent as plain values and arrays, for `restored`."""
         return {
             "number": self.number,
+            "ring": str(self.ring),
             "grown": [removed for _, removed in self.ladder],
             "rung": self.rung,
             "steps": self.steps,
@@ -196,6 +198,7 @@ class Descent:
             if len(ladder) < len(state["grown"]):
                 format_ = without(format_, int(removed))
         pools = Pools[Words](ring).restore(state["pools"])
+        ring = Ring(state.get("ring", ring))
         numbers = (int(state[key]) for key in ("rung", "steps", "last_gain"))
         return cls(int(state["number"]), ring, ladder, pools, *numbers)
 

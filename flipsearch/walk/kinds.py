@@ -20,7 +20,7 @@ import numpy as np
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format
 from flipsearch.formats.named import named_format
-from flipsearch.formats.tensors import SparseTensor, parse_tensor, tensor_text
+from flipsearch.formats.sparse import SparseTensor, parse_tensor, tensor_text
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.walk.diagonal import kernel as diagonal
 from flipsearch.walk.diagonal import reference as plain_diagonal

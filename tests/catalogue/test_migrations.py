@@ -16,7 +16,7 @@ from flipsearch.catalogue.connection import Database
 from flipsearch.catalogue.places import resolve
 from flipsearch.catalogue.tables import VERSION_TABLE
 from flipsearch.formats import parse_format
-from flipsearch.formats.families import polynomial
+from flipsearch.formats.tensors import polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 

@@ -14,7 +14,7 @@ from catalogue_schemes import strassen, variant
 from flipsearch.catalogue import Catalogue
 from flipsearch.catalogue.places import checkout, resolve
 from flipsearch.errors import CatalogueError, NotFoundError, UsageError
-from flipsearch.formats.families import polynomial
+from flipsearch.formats.tensors import polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 

@@ -18,7 +18,7 @@ from flipsearch.catalogue.places import Place, resolve, shared_folder
 from flipsearch.catalogue.spool import pending, read_spool, write_spool
 from flipsearch.errors import CatalogueError, FormatError
 from flipsearch.formats import parse_format
-from flipsearch.formats.families import cyclic
+from flipsearch.formats.tensors import cyclic
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme, rational_scheme
 

@@ -16,7 +16,7 @@ from flipsearch.catalogue import Catalogue, Provenance
 from flipsearch.catalogue.portions import bytes_of, portions
 from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
 from flipsearch.formats import parse_format
-from flipsearch.formats.families import polynomial
+from flipsearch.formats.tensors import polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme, rational_scheme
 from flipsearch.verify import verify

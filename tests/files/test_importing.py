@@ -15,8 +15,8 @@ from flipsearch.files.importing import _packed, _unpacked
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import read_piece
 from flipsearch.formats import parse_format
-from flipsearch.formats.families import polynomial
-from flipsearch.formats.tensors import tensor_text
+from flipsearch.formats.sparse import tensor_text
+from flipsearch.formats.tensors import polynomial
 from flipsearch.programs import Reduction, plain_programs
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme

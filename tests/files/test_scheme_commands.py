@@ -21,7 +21,7 @@ from flipsearch.cli.parser import Parser
 from flipsearch.errors import FlipsearchError
 from flipsearch.files import Read, read_scheme, to_bytes, write_scheme
 from flipsearch.formats import parse_format
-from flipsearch.formats.families import polynomial
+from flipsearch.formats.tensors import polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flipsearch.errors import UsageError
-from flipsearch.formats.families import polynomial
+from flipsearch.formats.tensors import polynomial
 from flipsearch.kernels import emit_kernel, import_kernel, load_kernel, write_kernel
 from flipsearch.kernels.checks import KernelError
 from flipsearch.rings import Ring

@@ -9,7 +9,7 @@ from flipsearch.constructors import CONSTRUCTORS, Constructor, construct, regist
 from flipsearch.errors import UsageError
 from flipsearch.executors.base import executor_named
 from flipsearch.formats.named import named_format, register_tensor
-from flipsearch.formats.tensors import sparse_tensor
+from flipsearch.formats.sparse import sparse_tensor
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.verify import is_valid

@@ -11,7 +11,7 @@ from scheme_samples import STRUCTURED, changed_basis, strassen
 
 from flipsearch.catalogue import Catalogue, Provenance
 from flipsearch.formats import parse_format
-from flipsearch.formats.families import polynomial
+from flipsearch.formats.tensors import polynomial
 from flipsearch.report import Report, write_report
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme

@@ -10,8 +10,8 @@ import pytest
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
 from flipsearch.errors import UsageError
-from flipsearch.formats.families import polynomial
-from flipsearch.formats.tensors import sparse_tensor
+from flipsearch.formats.sparse import sparse_tensor
+from flipsearch.formats.tensors import polynomial
 from flipsearch.rings import Ring
 from flipsearch.search.budget import parse_budget
 from flipsearch.search.strategies.pool import PoolStrategy

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
-from flipsearch.formats.families import cyclic, polynomial
 from flipsearch.formats.named import named_format
-from flipsearch.formats.tensors import sparse_tensor, tensor_text
+from flipsearch.formats.sparse import sparse_tensor, tensor_text
+from flipsearch.formats.tensors import cyclic, polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.search.ladder import draw_ladder, grown, removable
@@ -22,6 +23,7 @@ from flipsearch.search.strategies.pool import PoolStrategy
 from flipsearch.verify import verify
 from flipsearch.walk import engine
 from flipsearch.walk.kinds import decode, encode
+from flipsearch.walk.task import unpack
 
 
 @pytest.fixture
@@ -95,6 +97,28 @@ def test_a_search_is_restored_on_its_rungs() -> None:
         assert task.format == other.format
         assert np.array_equal(task.start, other.start)
         assert decode(encode(task), strategy.format, Ring.F2).format == task.format
+
+
+def test_descents_over_f3_begin_over_the_integers() -> None:
+    tensor = named_format("quaternion")
+    strategy = PoolStrategy(tensor, Ring.F3, seed=1, steps=20_000)
+    rings = set()
+    for _ in range(60):
+        task = strategy.ask()
+        rings.add(task.ring)
+        strategy.tell(engine.walk(task))
+    assert rings == {Ring.F3, Ring.ZT}
+    again = PoolStrategy(tensor, Ring.F3, seed=1, steps=20_000).restore(strategy.state())
+    assert [d.ring for d in again._descents] == [d.ring for d in strategy._descents]
+    for state in (state for states in strategy.levels.values() for state in states):
+        verify(unpack(tensor, Ring.F3, state))
+
+
+def test_known_bounds_of_tensors(database: str) -> None:
+    with Catalogue.open(database) as catalogue:
+        assert catalogue.bounds.known("poly:6x6", "F2").value == 17
+        assert catalogue.bounds.known(str(named_format("quaternion")), "Q").value == 8
+        assert catalogue.bounds.known("poly:3x11", "F2") is None
 
 
 def test_values_walk_where_the_ring_has_them() -> None:

@@ -11,6 +11,10 @@ with a few tasks each, so a thousand workers do not share one descent. An archiv
 states found for the format itself, including the naive scheme. One task in eight works on the
 archive. Walks over F2 do not merge rows that agree in two factors (see `Policy`). Over all rings
 the best states are checked between tasks for linear dependence.
+
+Of tensors a quarter of the descents over F3 begin over ZT, whose states are states over F3 as well.
+They continue over F3 where they end. Their schemes lift: of the schemes of quaternions of rank 8
+hardly any other does, because over F3 the quaternions are the 2 x 2 matrices, of rank 7.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import numpy as np
 
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format, MatrixProduct
+from flipsearch.formats.sparse import SparseTensor
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.search.edges import fitted
@@ -43,6 +48,8 @@ WIDTH = 4
 """Largest number of tasks in progress of a descent; then another descent begins."""
 ARCHIVE_TURN = 8
 """One of this number of tasks works on the archive."""
+INTEGRAL_TURN = 4
+"""One of this number of descents begins over ZT, of tensors over F3."""
 CARRIED = 4
 """Number of best states of a rung to extend to the next."""
 
@@ -99,6 +106,9 @@ class PoolStrategy(Strategy):
         free = isinstance(format_, MatrixProduct) and format_.is_general
         self._may_sandwich = ring is Ring.ZT and free
         self.starts = [pack(scheme) for scheme in starts] or [naive_start(format_, ring)]
+        self._integral = ring is Ring.F3 and self.grows and isinstance(format_, SparseTensor)
+        if self._integral and np.abs(format_.naive_terms[:, 3]).max() > 1:
+            self._integral = False  # ZT has no such value
         if not all(0 < len(state) <= LARGEST_RANK for state in self.starts):
             raise UsageError(
                 f"a search for {format_} has to start from 1 to {LARGEST_RANK} products"
@@ -133,27 +143,30 @@ class PoolStrategy(Strategy):
         if self.grows:
             format_ = draw_ladder(self.format, np.random.default_rng(0))[0][0]
             starts.append((format_, naive_start(format_, self.ring)))
-        return [WalkTask(format_, self.ring, start, 1, 1) for format_, start in starts]
+        rings = [self.ring, Ring.ZT] if self._integral else [self.ring]
+        return [
+            WalkTask(format_, ring, start, 1, 1) for format_, start in starts for ring in rings
+        ]
 
     def choose(self, number: int, seed: int) -> tuple[WalkTask, Sent]:
         """Return a task on the archive, or on the descent with the fewest tasks in progress."""
         schedule = self._bandit.draw(self.random)
         _, plus_after, band, _ = SCHEDULES[schedule]
         if number % ARCHIVE_TURN == 0:
-            place, rung, on_top = -1, -1, True
+            place, rung, on_top, ring = -1, -1, True, self.ring
             format_, pools, steps = self.format, self.archive, self.steps
         else:
             descent = self._next_descent()
             descent.waiting += 1
             place, rung, on_top = descent.number, descent.rung, descent.on_top
-            format_, pools = descent.format, descent.pools
+            format_, pools, ring = descent.format, descent.pools, descent.ring
             steps = max(1, min(self.steps, descent.patience // WIDTH))
         start = pools.draw(self.random)
         if place < 0 and self._may_sandwich and self.random.integers(2):
             start = sandwiched(self.format, start, self.random)
         goal = max(0, min(len(start) - 1, pools.best_rank + 2))
         policy = Policy(plus_after, band, stop_rank=goal, merge=self.ring is not Ring.F2)
-        task = WalkTask(format_, self.ring, start, seed, steps, policy, number)
+        task = WalkTask(format_, ring, start, seed, steps, policy, number)
         return task, Sent(place, rung, on_top, schedule, len(start))
 
     def learn(self, sent: Sent, outcome: WalkOutcome | None) -> None:
@@ -171,7 +184,9 @@ class PoolStrategy(Strategy):
         if descent is not None and descent.rung == sent.rung:
             descent.take(states, outcome.steps)
             if descent.is_over and sent.on_top:
-                self._descents.remove(descent)
+                if descent.ring is self.ring:
+                    self._descents.remove(descent)
+                descent.ring, descent.steps, descent.last_gain = self.ring, 0, 0
             elif descent.is_over:
                 descent.climb(self._carried(descent))
         if sent.on_top:
@@ -208,13 +223,14 @@ class PoolStrategy(Strategy):
 
     def _carried(self, descent: Descent) -> list[Words]:
         """Return the best states to climb with, of this descent or of an earlier one."""
-        pools = self._rungs.setdefault(str(descent.format), Pools(self.ring))
+        name = f"{descent.format}{'' if descent.ring is self.ring else f' over {descent.ring}'}"
+        pools = self._rungs.setdefault(name, Pools(self.ring))
         rank = descent.pools.best_rank
         best = descent.pools.levels[rank][-CARRIED:]
         if pools.best_rank < rank:
             return [pick(self.random, pools.levels[pools.best_rank])]
         if pools.levels and rank < pools.best_rank:
-            pools = self._rungs[str(descent.format)] = Pools(self.ring)
+            pools = self._rungs[name] = Pools(self.ring)
         pools.admit_all(best)
         return best
 
@@ -226,7 +242,9 @@ class PoolStrategy(Strategy):
             alone = len(ladder) == 1
             starts = self.starts if alone else [naive_start(ladder[0][0], self.ring)]
             pools = Pools[Words](self.ring).admit_all(starts)
-            descent = Descent(self.begun, self.ring, ladder, pools)
+            over_integers = self._integral and not self.random.integers(INTEGRAL_TURN)
+            ring = Ring.ZT if over_integers else self.ring
+            descent = Descent(self.begun, ring, ladder, pools)
             self.begun += 1
             self._descents.append(descent)
         return descent

@@ -12,7 +12,7 @@ states found for the format itself, including the naive scheme. One task in eigh
 archive. Walks over F2 do not merge rows that agree in two factors (see `Policy`). Over all rings
 the best states are checked between tasks for linear dependence.
 
-Of tensors a quarter of the descents over F3 begin over ZT, whose states are states over F3 as well.
+Of tensors a quarter of the descents over F3 begin over ZT, whose states are states over F3 too.
 They continue over F3 where they end. Their schemes lift: of the schemes of quaternions of rank 8
 hardly any other does, because over F3 the quaternions are the 2 x 2 matrices, of rank 7.
 """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flipsearch.errors import FlipsearchError, UsageError
     from flipsearch.executors import register_executor
     from flipsearch.files.convert import convert, read, write
-    from flipsearch.formats import families as tensors
+    from flipsearch.formats import tensors
     from flipsearch.formats import parse_format
     from flipsearch.formats.named import register_tensor
     from flipsearch.kernels import load_kernel, matmul
@@ -58,7 +58,7 @@ _PLACES = {
     "register_tensor": "formats.named",
     "register_walk": "walk.kinds:register",
     "search": "search:",
-    "tensors": "formats.families:",
+    "tensors": "formats.tensors:",
     "verify": "verify:",
     "write": "files.convert",
 }

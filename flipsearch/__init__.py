@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from flipsearch.errors import FlipsearchError, UsageError
     from flipsearch.executors import register_executor
     from flipsearch.files.convert import convert, read, write
-    from flipsearch.formats import tensors
-    from flipsearch.formats import parse_format
+    from flipsearch.formats import parse_format, tensors
     from flipsearch.formats.named import register_tensor
     from flipsearch.kernels import load_kernel, matmul
     from flipsearch.lift.lifting import lift

@@ -5,8 +5,8 @@
     found = fs.search("3x3x3", ring="F2", budget="20s")
     fs.verify(found.lifted)
 
-The names below are imported when first used, so that ``import flipsearch`` costs nothing. Formats
-and rings are given by name or as objects everywhere. ``docs/python.md`` is the guide.
+Every name below is imported at its first use; ``import flipsearch`` alone loads almost nothing.
+All functions take formats and rings by name or as objects. ``docs/python.md`` is the guide.
 """
 
 from __future__ import annotations

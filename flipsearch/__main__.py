@@ -2,7 +2,7 @@
 
 Invariant: Ctrl-C is one line and exit code 130 at any time. Inside an import it ends the process
 at once, because half-loaded libraries catch or garble the exception. Elsewhere it is the usual
-`KeyboardInterrupt`, so that commands save what they hold.
+`KeyboardInterrupt`, and commands save their results first.
 """
 
 import os

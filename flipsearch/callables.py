@@ -1,10 +1,10 @@
 """Modules that are called like the function of their own name: ``flipsearch.verify(scheme)``.
 
-The public API has functions named as rooms of the package: search, lift, verify. Python binds such
-a room to its name in the package when somebody imports it, and would hide the function. A callable
-module is both: it is called as the function, and has all that the room has.
+Some functions of the public API have the name of a module of the package: search, lift, verify.
+Python binds an imported module to its name in the package and would hide the function. A callable
+module is both: a call goes to the function, and its attributes are the module's.
 
-Invariant: a call does what the function of that name in the module does.
+Invariant: a call equals a call of the module's function of that name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class CallableModule(ModuleType):
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """The function's, for `help` and completion."""
+        """The function's signature, for `help` and completion."""
         return inspect.signature(self._function)
 
     def __call__(self, *values: Any, **options: Any) -> Any:
@@ -33,5 +33,5 @@ class CallableModule(ModuleType):
 
 
 def make_callable(module: str) -> None:
-    """Make the module of that name callable; it calls this for itself."""
+    """Make the module of that name callable; a module passes its own name."""
     sys.modules[module].__class__ = CallableModule

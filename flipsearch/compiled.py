@@ -1,8 +1,8 @@
-"""Compiled code on disk: dropped when the sources it was made from have changed.
+"""Drop compiled code on disk whose sources have changed.
 
-numba keeps compiled functions beside their source and looks at that one file alone. Functions
-here are inlined across modules, so an edit or an upgrade of one module leaves the others' compiled
-code stale; it would go on walking as the old version did.
+numba keeps compiled functions in the folder of their source and looks at that one file alone.
+Functions here are inlined across modules. An edit of one module therefore leaves the others'
+compiled code stale, and it would go on behaving as the old version did.
 
 Invariant: after `drop_stale(folder)` no compiled function of the folder is older than any of the
 folder's sources.

@@ -1,7 +1,7 @@
-"""The errors a user can meet: one class a kind, one sentence that says what to do.
+"""Define the errors for users: one class for each kind, one sentence that tells the remedy.
 
-Everything raised on purpose derives from `FlipsearchError`, which carries the exit code that the
-command line returns for it. Anything else that escapes is a bug.
+Every error raised on purpose derives from `FlipsearchError`, which holds the exit code of the
+command line. Any other error that escapes is a bug.
 """
 
 from __future__ import annotations
@@ -11,38 +11,38 @@ from collections.abc import Iterable
 
 
 class FlipsearchError(Exception):
-    """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
+    """Base of all errors raised on purpose, with the `exit_code` of the command line."""
 
     exit_code = 1
 
 
 class UsageError(FlipsearchError):
-    """An argument that cannot be meant: unknown format or ring, size out of range, bad budget."""
+    """An argument is not possible: unknown format or ring, size out of range, bad budget."""
 
     exit_code = 2
 
 
 class FormatError(FlipsearchError):
-    """A file or text that is not what it claims to be."""
+    """A file or text does not have the form that it claims."""
 
 
 class InvalidSchemeError(FlipsearchError):
-    """A scheme that does not satisfy the Brent equations of its format over its ring."""
+    """A scheme does not satisfy the Brent equations of its format over its ring."""
 
 
 class LiftError(FlipsearchError):
-    """A scheme over a finite field that does not lift; the message names the step."""
+    """A scheme over a finite field does not lift; the message names the step."""
 
 
 class CatalogueError(FlipsearchError):
-    """A catalogue that cannot be opened, read or written."""
+    """A catalogue cannot be opened, read or written."""
 
 
 class NotFoundError(FlipsearchError):
-    """Nothing in the catalogue answers to that name."""
+    """The catalogue has no entry of that name."""
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return `` (did you mean X?)`` for the choice most like a word, or nothing."""
+    """Return `` (did you mean X?)`` for the choice most like a word, or an empty string."""
     near = difflib.get_close_matches(word.lower(), {each.lower(): each for each in choices}, 1)
     return f" (did you mean {near[0]}?)" if near else ""

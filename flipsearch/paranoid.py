@@ -129,7 +129,7 @@ def _parameters(matrix: list[list[Polynomial]]) -> int:
 
 
 def check(document: Any) -> None:
-    """Prove the scheme of a parsed JSON document, or say what is wrong.
+    """Prove the scheme of a parsed JSON document, or name the fault.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""Things by name: strategies, executors, families of tensors and constructors are found here.
+"""Find strategies, executors, families of tensors and constructors by name.
 
-A thing is the package's own, is registered by a call, or is named by an entry point of another
-package's metadata. Its module is imported when somebody asks for it.
+A thing belongs to the package, is registered by a call, or is named by an entry point in another
+package's metadata. Its module is imported at the first request.
 
-Invariant: one name means one thing; a name of the package's own cannot be taken.
+Invariant: one name means one thing, and nobody can take a name of the package's own.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class Registry(Generic[T]):
     Parameters
     ----------
     kind : str
-        What messages call one: ``strategy``.
+        The noun for one thing in messages: ``strategy``.
     places : mapping of str to str, optional
-        ``module:attribute`` of the package's own.
+        ``module:attribute`` of each thing of the package.
     reserved : tuple of str
         Further names that nothing can be registered by.
 
     Attributes
     ----------
     added : dict
-        What was registered by a call.
+        The things registered by a call, by name.
     """
 
     def __init__(

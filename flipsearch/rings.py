@@ -1,11 +1,11 @@
-"""The rings schemes live over: F2, F3, the ternary coefficients ZT, Z and Q.
+"""Define the rings of schemes: F2, F3, the ternary coefficients ZT, Z and Q.
 
-A ring here is the set its coefficients come from together with the characteristic in which the
-Brent equations have to hold. ZT = {-1, 0, 1} is not closed under addition: a ZT scheme is a
-scheme over Z all of whose coefficients are ternary, and it stays exact over Z.
+A ring here is a set of coefficients, together with the characteristic in which the Brent equations
+have to hold. ZT = {-1, 0, 1} is not closed under addition: a ZT scheme is a scheme over Z whose
+coefficients are all ternary, and it is exact over Z.
 
 Invariant: coefficients are stored as balanced representatives, {0, 1} over F2 and {-1, 0, 1}
-over F3 and ZT, so that a stored integer means the same in every module.
+over F3 and ZT. A stored integer therefore has one meaning in all modules.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Ring(StrEnum):
 
     @property
     def characteristic(self) -> int:
-        """2, 3 or 0: the characteristic in which the Brent equations must hold."""
+        """The characteristic in which the Brent equations must hold: 2, 3 or 0."""
         return {"F2": 2, "F3": 3}.get(self.value, 0)
 
     @property
@@ -51,7 +51,7 @@ class Ring(StrEnum):
         Parameters
         ----------
         coefficients : int64 array, any shape
-            Integers; over F2 and F3 any integers, reduced here.
+            Any integers over F2 and F3; stored representatives over ZT, Z and Q.
 
         Returns
         -------
@@ -67,7 +67,7 @@ class Ring(StrEnum):
         return coefficients
 
     def contains(self, coefficients: IntArray) -> bool:
-        """Whether all the integers are stored representatives of this ring."""
+        """Return whether all the integers are stored representatives of this ring."""
         if self is Ring.F2:
             return bool(((coefficients == 0) | (coefficients == 1)).all())
         if self in (Ring.F3, Ring.ZT):
@@ -76,7 +76,7 @@ class Ring(StrEnum):
 
 
 def parse_ring(text: str | Ring) -> Ring:
-    """Return the ring of that name, whatever its case; a ring as it is.
+    """Return the ring of a name in upper or lower case; a ring is returned as it is.
 
     Raises
     ------

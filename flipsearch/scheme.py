@@ -235,7 +235,7 @@ class Scheme:
         return Scheme(form.format, ring, u[alive], v[alive], w[alive])
 
     def products(self) -> list[tuple[str, str]]:
-        """Return (``m1``, ``(a11 + a22) (b11 + b22)``) of each term, in order."""
+        """Return a pair (``m1``, ``(a11 + a22) (b11 + b22)``) for each term, in order."""
         names = [
             [self.format.variable(slot, index) for index in range(dimension)]
             for slot, dimension in enumerate(self.format.dimensions[:2])
@@ -251,7 +251,7 @@ class Scheme:
         return lines
 
     def outputs(self) -> list[tuple[str, str]]:
-        """Return (``c11``, ``m1 + m4 - m5 + m7``) of each entry of the output, by name.
+        """Return a pair (``c11``, ``m1 + m4 - m5 + m7``) for each output entry, sorted by name.
 
         ``c21`` is C[2, 1], although W holds C transposed.
         """
@@ -265,7 +265,7 @@ class Scheme:
         return sorted(lines, key=lambda line: (len(line[0]), line[0]))
 
     def _repr_html_(self) -> str:
-        """Return products and outputs for a notebook, of large schemes the first of them."""
+        """Return the products and outputs for a notebook; large schemes are cut short."""
         title = f"{self.format} of rank {self.rank} over {self.ring}"
         columns = []
         for lines in (self.products(), self.outputs()):

@@ -1,7 +1,7 @@
-"""The ground floor: exact arithmetic that every other room computes with, each piece once.
+"""Provide exact arithmetic and basic services to every other room.
 
-Nothing here imports any other part of flipsearch. Every compiled function has a slow plain
-counterpart in the tests.
+This room imports no other part of flipsearch except its errors. Every compiled function has a slow
+plain counterpart in the tests.
 """
 
 import numpy as np

@@ -7,23 +7,23 @@ from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes | str, *, replace: bool = True) -> None:
-    """Write a file durably: its name stands for all of the data or for what was there before.
+    """Write a file durably; after a failure it holds its earlier content.
 
     Parameters
     ----------
     path : Path
         The file, in a folder that exists.
     data : bytes or str
-        Its content; text is encoded as UTF-8.
+        The content; text is encoded as UTF-8.
     replace : bool
         Whether an existing file is replaced.
 
     Raises
     ------
     FileExistsError
-        The file exists, or another process made it meanwhile, and `replace` is false.
+        `replace` is false, and the file exists or another process made it meanwhile.
     OSError
-        It cannot be written. Nothing is left behind.
+        The file cannot be written. No partial file remains.
     """
     content = data.encode() if isinstance(data, str) else data
     part = path.parent / f".{path.name[:80]}.{os.urandom(4).hex()}"
@@ -40,7 +40,7 @@ def write_whole(path: Path, data: bytes | str, *, replace: bool = True) -> None:
 
 
 def _linked(part: Path, path: Path) -> bool:
-    """Give a finished file a name that is still free; return False without hard links."""
+    """Give a finished file a name that must be free; return False without hard links."""
     try:
         os.link(part, path)
     except FileExistsError:

@@ -1,10 +1,10 @@
-"""Keep compiled code on disk, each version in a file of its own.
+"""Keep compiled code on disk, each version in its own file.
 
 numba numbers the files of compiled code in the order in which they are saved. Two processes that
 compile at once take the same number, and one of them would later run the code of the other. Here
 a file's name is a digest of its key.
 
-Invariant: of flipsearch nothing is imported, since a kernel file contains this text.
+Invariant: this module imports no part of flipsearch, because a kernel file contains its text.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 
 
 def keep_compiled(function: Any, stamp: str | None = None) -> None:
-    """Keep the compiled versions of a numba function on disk, where a folder can be written.
+    """Keep the compiled versions of a numba function on disk if a folder can be written.
 
     Parameters
     ----------
     function : numba dispatcher
-        Not called yet.
+        A function that was not called yet.
     stamp : str, optional
-        Code with another stamp is not used; by default time and size of the source file.
+        Code with another stamp is not used. By default time and size of the source file.
     """
     with suppress(RuntimeError):  # numba found no folder that it can write
         function.enable_caching()
@@ -34,10 +34,10 @@ def keep_compiled(function: Any, stamp: str | None = None) -> None:
 
 
 def save_compiled(files: Any, key: Any, code: Any) -> None:
-    """Write compiled code under a name of its own, then the index of the function's cache."""
+    """Write compiled code to its own file, then write the index of the function's cache."""
     digest = hashlib.sha256(repr((files._source_stamp, key)).encode()).hexdigest()
     name = files._data_name_pattern.format(number=int(digest[:15], 16))
-    if not files._load_index():  # code of older sources is of no use any more
+    if not files._load_index():  # code of older sources is useless
         for path in Path(files._cache_path).glob(f"{Path(files._index_name).stem}.*.nbc"):
             with suppress(OSError):
                 path.unlink()

@@ -1,10 +1,10 @@
-"""Who is told that numba compiles, and with which words.
+"""Report the compilations of numba to watchers.
 
-The first use of a walk, a proof or a kernel compiles it, for up to a minute, and would look like a
-program that hangs. `flipsearch.algebra.jit` reports every compilation here, after numba has looked
-for the code on disk and before it compiles.
+The first use of a walk, a proof or a kernel compiles it for up to a minute, and the program would
+seem to hang. `flipsearch.algebra.jit` reports every compilation here, after numba has searched for
+the code on disk and before it compiles.
 
-Invariant: a watcher is told a text when compiling begins and None when it has ended, in turn. A
+Invariant: a watcher gets a text when compiling begins and None when it has ended, alternately. A
 function that is loaded from disk is not reported.
 """
 
@@ -18,11 +18,11 @@ from contextlib import contextmanager
 logger = logging.getLogger("flipsearch.compile")
 
 LONG = 2.0
-"""Seconds from which on a compilation is worth a line afterwards."""
+"""Shortest duration of a compilation, in seconds, that is logged."""
 
 
 class Compilations:
-    """What numba compiles in this process; `watchers` are told of it."""
+    """The compilations in this process; each of `watchers` is called at begin and end."""
 
     def __init__(self) -> None:
         self.watchers: list[Callable[[str | None], None]] = []
@@ -31,27 +31,27 @@ class Compilations:
         self._told = False
 
     def begin(self) -> None:
-        """Note that a function is compiled now, perhaps within another's compilation."""
+        """Count a compilation that begins, perhaps within another one."""
         self._functions += 1
         self._depth += 1
         self._tell(self._name or "numba code (once)")
 
     def end(self) -> None:
-        """Note that a function is compiled, or could not be."""
+        """Count a compilation that ended or failed."""
         self._depth -= 1
         if not (self._depth or self._name):
             self._tell(None)
 
     @contextmanager
     def named(self, name: str, about: float) -> Iterator[None]:
-        """Report all that is compiled meanwhile as one thing.
+        """Report all compilations in a block under one name.
 
         Parameters
         ----------
         name : str
             For instance ``the walk over F2``.
         about : float
-            An estimate of the seconds it takes.
+            Estimated duration in seconds.
         """
         before, started, outer = self._functions, time.perf_counter(), self._name
         self._name = f"{name} (once, about {about:.0f} s)"

@@ -1,4 +1,4 @@
-"""How many cores this process may use: of the machine, what an affinity mask leaves."""
+"""Count the cores that this process may use: those of its affinity mask."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def available_cores() -> int:
-    """Return the number of cores this process may use, at least 1."""
+    """Return the number of cores that this process may use, at least 1."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not every system has it

@@ -1,10 +1,10 @@
-"""A deadline for a whole command, obeyed by every long loop of this package.
+"""Set a deadline for a whole command, which every long loop of this package obeys.
 
-The deadline lies in a context variable, so that constructors and properties obey it without an
-argument of their own. Compiled loops run in short pieces through `in_pieces`: Python acts on
-Ctrl-C and looks at the clock between two of them.
+The deadline is a context variable. Constructors and properties therefore obey it without an
+argument. Compiled loops run in short pieces through `in_pieces`. Between two pieces Python acts on
+Ctrl-C and checks the clock.
 
-Invariant: under a deadline no loop of this package runs on for more than about half a second.
+Invariant: no loop of this package runs on after a deadline for more than about half a second.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _until: ContextVar[float] = ContextVar("until", default=math.inf)
 
 
 class OutOfTimeError(FlipsearchError):
-    """The deadline passed before an exact answer was known."""
+    """The deadline passed before the exact answer was known."""
 
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Make the work inside raise OutOfTimeError after `seconds`, or at an earlier deadline."""
+    """Raise OutOfTimeError inside the block after `seconds`, or at an earlier deadline."""
     token = _until.set(min(_until.get(), time.monotonic() + seconds))
     try:
         yield
@@ -63,9 +63,9 @@ def in_pieces(piece: Callable[[int], bool]) -> None:
 
 
 def waiting(work: Callable[[], Result]) -> Result:
-    """Return ``work()``, computed in a thread, so that Ctrl-C is heard while foreign code runs.
+    """Return ``work()``, computed in a thread: Ctrl-C is then heard while foreign code runs.
 
-    The work has to release the interpreter's lock and to keep to a time limit of its own.
+    The work has to release the interpreter's lock and to obey its own time limit.
     """
     done: list[Any] = []
 

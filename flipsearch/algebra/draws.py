@@ -2,8 +2,8 @@
 """Draw random numbers by counter: the n-th draw of a seed, without state.
 
 The n-th draw is a fixed mixing of seed + n times an odd constant (SplitMix64, Steele, Lea and
-Flood 2014). The plain reference, the CPU and the GPU draw the same numbers, no draw depends on
-another, and any step of a walk can be replayed.
+Flood 2014). The plain reference, the CPU and the GPU draw the same numbers. No draw depends on
+another, so any step of a walk can be replayed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def draw(seed, counter):
 
 @njit(inline="always")
 def next_draw(state):
-    """Return the next draw as uint64; `state` (uint64, shape (1,)) begins as the seed."""
+    """Return the next draw as uint64; `state` (uint64, shape (1,)) is at first the seed."""
     z = draw(state[0], _ONE)
     state[0] += _GOLDEN
     return z

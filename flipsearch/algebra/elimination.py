@@ -1,14 +1,14 @@
-"""Linear systems mod 2 and mod 3, eliminated once and solved for many right sides.
+"""Eliminate linear systems mod 2 and mod 3 once, and solve them for many right sides.
 
-Rows come packed in bit planes, in batches, each with an identifier. A batch is reduced by the
-pivot rows known so far, then factored in blocks of up to 64 pivot rows; what was subtracted from
-a pivot row is kept, so that a later right side costs two triangular products of packed words and
-no elimination.
+Rows come in batches, packed in bit planes, each row with an identifier. A batch is reduced by the
+known pivot rows and then factored in blocks of up to 64 pivot rows. The multiples subtracted from
+a pivot row are kept. A later right side therefore costs two triangular products of packed words
+and no elimination.
 
-Invariant: each pivot row has a one in its own pivot column, zeros in those of its block and of
-all earlier blocks, and its pivot column is the first where it is not zero. So the set of pivot
-columns is the set of leading columns of the row space (that of its reduced echelon form): it
-depends on the order of the columns alone, not on the order or choice of the rows.
+Invariant: each pivot row has a one in its own pivot column, and zeros in the other pivot columns
+of its block and of all earlier blocks. Its pivot column is its first nonzero column. The set of
+pivot columns is therefore the set of leading columns of the row space. It depends only on the
+order of the columns, not on the order or choice of the rows.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def strips_of(columns: int) -> int:
 
 
 def aligned_words(*shape: int) -> WordArray:
-    """Return zeroed words on a 64-byte boundary, so that eight of them fill a cache line."""
+    """Return zeroed words on a 64-byte boundary; eight of them fill a cache line."""
     size = int(np.prod(shape))
     buffer = np.zeros(size + 8, dtype=np.uint64)
     start = (-buffer.ctypes.data // 8) % 8
@@ -68,12 +68,12 @@ def packed(residues: npt.NDArray[np.generic], p: int) -> WordArray:
 
 @dataclass(frozen=True)
 class _Block:
-    """Up to 64 pivot rows that were found together."""
+    """A block of up to 64 pivot rows that were found together."""
 
     rows: WordArray  # (planes, S, k, 8)
     pivots: IntArray  # (k,) columns
     identifiers: IntArray  # (k,)
-    multipliers: WordArray  # (planes, k, earlier blocks): what was subtracted from them
+    multipliers: WordArray  # (planes, k, earlier blocks): the multiples subtracted from the rows
     combination: WordArray  # (planes, k, 1): the transformation within the block
     first_strip: int
 
@@ -87,7 +87,7 @@ class Elimination:
     p : int
         2 or 3.
     columns : int
-        Unknowns.
+        Number of unknowns.
     """
 
     p: int
@@ -100,37 +100,37 @@ class Elimination:
 
     @property
     def pivots(self) -> IntArray:
-        """Pivot columns in the order they were found; shape (rank,)."""
+        """The pivot columns in the order in which they were found; shape (rank,)."""
         parts = [block.pivots for block in self._blocks]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
     @property
     def identifiers(self) -> IntArray:
-        """Identifiers of the pivot rows, in the same order; shape (rank,)."""
+        """The identifiers of the pivot rows, in the same order; shape (rank,)."""
         parts = [block.identifiers for block in self._blocks]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
     def add(
         self, matrix: WordArray, identifiers: IntArray, right: Residues, known: Residues
     ) -> int | None:
-        """Add equations; return the identifier of one that contradicts the others, or None.
+        """Add equations; return the identifier of one that contradicts others, or None.
 
         Parameters
         ----------
         matrix : uint64 array, shape (planes, S, m, 8)
             Packed rows (see `packed`); overwritten.
         identifiers : int64 array, shape (m,)
-            Names of the rows, which right sides are later asked by.
+            Names of the rows, by which later right sides are ordered.
         right : int8 array, shape (m,)
-            A right side, residues 0..p-1; overwritten. It decides nothing but whether there is a
-            contradiction, at which the elimination stops.
+            A right side, residues 0..p-1; overwritten. It only serves to detect a contradiction,
+            which stops the elimination.
         known : int8 array, shape (rank,)
-            The same right side at the pivot rows so far, in the order of `identifiers`.
+            The same right side at the present pivot rows, in the order of `identifiers`.
 
         Returns
         -------
         int or None
-            Where a combination of rows is zero and that of their right sides is not.
+            The row at which a combination of rows is zero and that of their right sides is not.
         """
         height = len(identifiers)
         planes = self.p - 1
@@ -179,7 +179,7 @@ class Elimination:
     ) -> tuple[IntArray, Residues, int | None]:
         """Make a block of the active rows with the leftmost leads.
 
-        Returns the rows used up, the right sides of the block and any contradiction.
+        Return the rows that were used, the right sides of the block and any contradiction.
         """
         take = min(_CANDIDATES, len(active))
         if take < len(active):
@@ -237,7 +237,7 @@ class Elimination:
         return multipliers
 
     def _forward(self, right: Residues) -> WordArray:
-        """Apply the kept row operations to a right side at the pivot rows.
+        """Apply the stored row operations to a right side at the pivot rows.
 
         Parameters
         ----------
@@ -246,7 +246,7 @@ class Elimination:
         Returns
         -------
         uint64 array, shape (planes, blocks)
-            A word of residues a block.
+            A word of residues for each block.
         """
         out = np.zeros((self.p - 1, len(self._blocks)), dtype=np.uint64)
         start = 0
@@ -273,9 +273,8 @@ class Elimination:
         Returns
         -------
         int8 array, shape (columns,)
-            The one solution of the pivot rows with these free values. Rows that were found to
-            depend on them hold as well if the system is consistent for this right side: the
-            caller checks every row.
+            The unique solution of the pivot rows with these free values. Dependent rows hold too
+            if the system is consistent for this right side; the caller checks every row.
         """
         sides = self._forward(right)
         values = free.astype(np.int8)
@@ -297,7 +296,7 @@ class Elimination:
 
 
 def packed_words(residues: Residues, p: int) -> WordArray:
-    """Pack a vector of residues 0..p-1 into words: shape (planes, ceil(n / 64))."""
+    """Pack a vector of residues 0..p-1 into words; shape (planes, ceil(n / 64))."""
     words = -(-len(residues) // 64)
     out = np.zeros((p - 1, words), dtype=np.uint64)
     for plane in range(p - 1):

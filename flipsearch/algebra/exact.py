@@ -1,11 +1,11 @@
 # mypy: allow-untyped-defs
-"""Compute with small matrices exactly: over Q and modulo primes below 2^31.
+"""Compute with small matrices exactly, over Q and modulo primes below 2^31.
 
-Over Q elimination runs modulo a 31-bit prime, entries are brought back by rational reconstruction,
-and the result is then checked in integers. Where the reconstruction does not suffice the same
-elimination runs on `fractions.Fraction`.
+Over Q elimination runs modulo a 31-bit prime. Rational reconstruction restores the entries, and
+the result is checked in integers. If the reconstruction fails, the same elimination runs on
+`fractions.Fraction`.
 
-Invariant: what is returned is proved, whatever the primes were.
+Invariant: every result is proved, independently of the primes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def primes(count: int) -> tuple[int, ...]:
     found: list[int] = []
     candidate = 2**31 - 1
     while len(found) < count:
-        # deterministic Miller-Rabin: these bases decide every number below 3.2e9
+        # the Miller-Rabin test with these bases is exact for every number below 3.2e9
         odd, twos = candidate - 1, 0
         while odd % 2 == 0:
             odd, twos = odd // 2, twos + 1
@@ -64,14 +64,14 @@ def reduce_rows(matrix, columns, p):
     matrix : uint64 array, shape (rows, width)
         Entries below p.
     columns : int
-        Pivots are sought in the first `columns` columns only.
+        Pivots are searched in the first `columns` columns only.
     p : uint64
         A prime below 2^31.
 
     Returns
     -------
     int64 array
-        The pivot column of each of the first rows; its length is the rank.
+        The pivot columns of the first rows; the length is the rank.
     """
     pivots = np.empty(min(len(matrix), columns), dtype=np.int64)
     return pivots[: _reduce_columns(matrix, 0, columns, 0, pivots, p)].copy()
@@ -79,7 +79,7 @@ def reduce_rows(matrix, columns, p):
 
 @njit
 def _reduce_columns(matrix, first, last, rank, pivots, p):
-    """Clear the columns from `first` to before `last`; return the rank so far."""
+    """Clear the columns from `first` up to and without `last`; return the rank until then."""
     rows, width = matrix.shape
     for column in range(first, last):
         if rank == rows:
@@ -138,9 +138,9 @@ def echelon(rows: list[list[Fraction]], columns: int, p: int = 0) -> list[int]:
     Parameters
     ----------
     rows : list of rows of Fraction
-        Over a finite field integers in 0..p-1; slow, and whatever the size of the entries.
+        Entries of any size; integers in 0..p-1 over a finite field. This is slow.
     columns : int
-        Pivots are sought in the first `columns` columns only.
+        Pivots are searched in the first `columns` columns only.
     p : int
         A prime, or 0 for the rationals.
     """
@@ -167,7 +167,7 @@ def rank(matrix: IntArray, p: int = 0) -> int:
     """Return the rank of an integer matrix over F_p, or over Q if p is 0.
 
     No minor exceeds the product of the lengths of its rows (Hadamard). Over Q the rank is
-    therefore the largest of the ranks modulo primes whose product exceeds that bound.
+    therefore the largest of the ranks modulo several primes whose product exceeds that bound.
     """
     if p:
         return len(reduce_rows(residues(matrix, p), matrix.shape[1], np.uint64(p)))
@@ -198,12 +198,12 @@ def relation_rows(matrix: IntArray) -> list[list[int]]:
     Parameters
     ----------
     matrix : int64 array, shape (n, d)
-        A vector a row.
+        A vector in each row.
 
     Returns
     -------
     n - rank lists of n integers
-        Each is positive at its own free position and 0 at the others' free positions.
+        Each is positive at its own free position and 0 at the free positions of the others.
     """
     n = len(matrix)
     pivots, rows, scales = _reduced(np.ascontiguousarray(matrix.T), n)
@@ -219,7 +219,7 @@ def relation_rows(matrix: IntArray) -> list[list[int]]:
 
 
 def combination(matrix: IntArray, targets: IntArray) -> tuple[IntArray, IntArray] | None:
-    """Return D, s with D M = s * targets row by row, or None where a target is not in the span.
+    """Return D, s with D M = s * targets row by row, or None if a target is outside the span.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def combination(matrix: IntArray, targets: IntArray) -> tuple[IntArray, IntArray
     n = len(matrix)
     joined = np.ascontiguousarray(np.concatenate([matrix, targets]).T)
     pivots, rows, below = _reduced(joined, n)
-    if len(rows) > len(pivots):  # a pivot among the targets: outside the span
+    if len(rows) > len(pivots):  # a target has a pivot: it is outside the span
         return None
     numerators = np.zeros((len(targets), n), dtype=np.int64)
     scales = np.ones(len(targets), dtype=np.int64)
@@ -258,14 +258,14 @@ def dependency(rows: IntArray, p: int) -> list[Fraction] | None:
     Returns
     -------
     list of Fraction, length k, or None
-        Of the first row that depends on those before it, whose coefficient is 1. Over F2 and F3
-        balanced integers (0, 1, -1).
+        The dependency of the first row that depends on earlier rows; its coefficient is 1. Over F2
+        and F3 the coefficients are 0, 1 and -1.
     """
     prime = p or primes(2)[1]
     modular = np.ascontiguousarray(residues(rows, prime).T)
     pivots = reduce_rows(modular, len(rows), np.uint64(prime)).tolist()
     last = next((r for r in range(len(rows)) if r >= len(pivots) or pivots[r] != r), None)
-    if last is None:  # independent modulo a prime implies independent
+    if last is None:  # independence modulo a prime implies independence over Q
         return None
     result = [Fraction(0)] * len(rows)
     if p:
@@ -288,7 +288,7 @@ def inverse(matrix: Rows, p: int = 0) -> list[list[Fraction]] | None:
     Parameters
     ----------
     matrix : square sequence of rows of int or Fraction
-        Over a finite field integers; the entries of the inverse are then 0 to p - 1.
+        Integers over a finite field; the entries of the inverse are then 0 to p - 1.
     p : int
         A prime, or 0.
     """
@@ -329,15 +329,15 @@ def determinant(matrix: IntArray) -> int:
 
 
 def _reduced(matrix: IntArray, columns: int) -> tuple[list[int], Objects, list[int]]:
-    """Return the reduced row echelon form over Q, pivots sought in the first columns first.
+    """Return the reduced row echelon form of a matrix over Q.
 
     Returns
     -------
     pivots : list of int
-        Those among the first `columns` columns.
+        The pivots among the first `columns` columns.
     rows : object array of int
-        The nonzero rows, each times its denominator. There are more than pivots exactly when the
-        first columns do not span the others.
+        The nonzero rows, each times its denominator. There are more rows than pivots exactly if
+        the first columns do not span the others.
     scales : list of int
         The positive denominator of each row.
     """
@@ -362,7 +362,7 @@ def _reduced(matrix: IntArray, columns: int) -> tuple[list[int], Objects, list[i
 
 
 def _sketch(modular: Any, p: int) -> Any:
-    """Return a few random combinations of the rows, which very likely span the same space."""
+    """Return width + 32 random combinations of the rows, which very likely span the same space."""
     generator = np.random.default_rng(0)
     height, width = modular.shape
     rows, columns = np.nonzero(modular)
@@ -383,10 +383,10 @@ def _over_common(top: Any, bottom: Any) -> tuple[Objects, list[int]]:
 
 
 def _spans(rows: Objects, scales: list[int], pivots: list[int], matrix: IntArray) -> bool:
-    """Return whether the rows, an echelon form with these pivots, span exactly the matrix's rows.
+    """Return whether rows in echelon form with these pivots span exactly the matrix's row space.
 
-    Each row of the matrix must be the combination its pivot entries dictate; together with the
-    rank mod p, a lower bound of the rank over Q, that proves the two row spaces equal.
+    Each row of the matrix must be the combination that its pivot entries determine. The rank mod p
+    is a lower bound of the rank over Q. Together they prove that the row spaces are equal.
     """
     if not pivots:
         return not matrix.any()

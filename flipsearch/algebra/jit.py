@@ -1,23 +1,23 @@
-"""Compile functions with numba, with types that mypy accepts and a cache that never goes stale.
+"""Compile functions with numba, with types for mypy and a cache that never goes stale.
 
 **Types.** Arguments of a compiled function have numba's types, which mypy does not know. A module
 of compiled code therefore begins with ``# mypy: allow-untyped-defs`` and leaves those arguments
-without annotations; the docstring gives shape and dtype. A test checks that such a module leaves
-nothing else untyped. `njit` is a typed decorator: names and number of the arguments stay checked
-in every call, annotations where there are some, and no ``type: ignore`` is needed.
+without annotations; the docstring gives shape and dtype. A test checks that such a module has no
+other untyped code. `njit` is a typed decorator: mypy still checks the number and names of
+arguments and all existing annotations in every call, and no ``type: ignore`` is needed.
 
-**Cache.** numba keeps compiled code on disk and recompiles a function when its own source file has
-changed. Functions here are compiled into functions of other modules, so `njit` replaces the file's
-time stamp by a digest of every source from which code may have been compiled in.
+**Cache.** numba keeps compiled code on disk and recompiles a function if its own source file has
+changed. Functions here are compiled into functions of other modules. `njit` therefore replaces the
+file's time stamp by a digest of every source whose code may have been compiled in.
 
-**Processes share the cache.** numba numbers the files of compiled code from 1 and writes the index
-first. A second process can then find its own key beside code of another signature, or of an older
-source, and run it. Here a file is named after its key and sources and written before the index.
+**Processes.** numba numbers the files of compiled code from 1 and writes the index first. A second
+process can then find its own key with code of another signature or of an older source, and run it.
+Here the name of a file comes from its key and sources, and it is written before the index.
 
 Invariant: code is taken from the cache only if no source of this folder and of the function's own
 part of flipsearch (``walk``, ``lift``, ...) has changed since it was compiled. A compiled function
-therefore calls compiled functions of its own part and of this folder only. One outside
-flipsearch may call any of flipsearch and of its own package.
+may therefore call only compiled functions of its own part and of this folder. A function outside
+flipsearch may call all compiled functions of flipsearch and of its own package.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ def njit(function: Any = None, /, **options: Any) -> Any:
         return partial(njit, **options)
     cache = options.pop("cache", options.get("inline") != "always")
     compiled = numba.njit(**{"nogil": True, **options})(function)
-    if cache and compiled is not function:  # it is where NUMBA_DISABLE_JIT is set
+    if cache and compiled is not function:  # equal if NUMBA_DISABLE_JIT is set
         source = Path(function.__code__.co_filename).resolve()
         keep_compiled(compiled, _stamp(*_sources(source)))
     return compiled
 
 
 def _sources(path: Path) -> tuple[Path, ...]:
-    """Return folders and files whose code may be compiled into functions of a source file."""
+    """Return the folders and files whose code may be compiled into functions of a source file."""
     if not path.is_relative_to(_PACKAGE):
         own = path.parent if (path.parent / "__init__.py").exists() else path
         return own, _PACKAGE
@@ -94,7 +94,7 @@ def _sources(path: Path) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=64)
 def _stamp(*places: Path) -> str:
-    """Return a digest of the Python sources at these places, folders with all they hold."""
+    """Return a digest of the given Python sources and of all sources in the given folders."""
     digest = hashlib.sha256()
     for place in places:
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:

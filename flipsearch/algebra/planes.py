@@ -1,14 +1,15 @@
 # mypy: allow-untyped-defs
-"""Add vectors over F3 and over ZT = {-1, 0, 1}, 64 entries a machine word.
+"""Add vectors over F3 and over ZT = {-1, 0, 1} with 64 entries in a machine word.
 
-A vector over F2 is one word an entry bit. Over F3 and ZT it has two words, in one of two forms:
+A vector over F2 is one word with a bit for each entry. Over F3 and ZT it has two words, in one of
+two forms:
 
-- (nonzero, sign): which entries are not zero, and which of these are -1. Walks use it, since
-  negation is one exclusive or and equality up to sign is cheap.
-- (plus, minus): which entries are 1 and which are -1. Elimination uses it, since negation is a
+- (nonzero, sign) marks the nonzero entries, and the entries -1. Walks use it, because negation is
+  one exclusive or and equality up to sign is cheap.
+- (plus, minus) marks the entries 1 and the entries -1. Elimination uses it, because negation is a
   swap and addition takes seven operations.
 
-Invariant: a sign bit is only set where the entry is not zero; plus and minus share no bit.
+Invariant: a sign bit is only set at a nonzero entry; plus and minus share no bit.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def add_ternary(nx, sx, ny, sy):
 
 @njit(inline="always")
 def leaves_ternary(nx, sx, ny, sy):
-    """Return the entries where x + y leaves ZT, and those where x - y does."""
+    """Return the entries at which x + y leaves ZT, and the entries at which x - y does."""
     both, differ = nx & ny, sx ^ sy
     return both & ~differ, both & differ
 

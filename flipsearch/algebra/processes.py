@@ -1,20 +1,24 @@
-"""Worker processes for pure functions of this package.
+"""Run pure functions of this package in worker processes.
 
-They are spawned, because the threads of numba and BLAS do not survive a fork. Python's own spawned
-processes first import the script that started them, once more; a script without
-``if __name__ == "__main__":`` would run again in each of them. The functions that are sent from
-here lie in importable modules, so these workers import nothing but those.
+Workers are spawned, because the threads of numba and BLAS do not survive a fork. Python's own
+spawned processes first import the script of their parent again. A script without
+``if __name__ == "__main__":`` would run again in each of them. The functions sent from here lie in
+importable modules, and these workers import only those.
 
 Invariant: a worker leaves Ctrl-C to its parent and keeps BLAS to one thread.
 """
 
 from __future__ import annotations
 
+import platform
 import signal
 import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from functools import cache
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -49,3 +53,12 @@ def _settle() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(limits=1)
+
+
+@cache
+def machine() -> str:
+    """Return a name of this machine or container, which changes at each boot."""
+    boot = ""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{platform.node()}/{boot}"

@@ -1,11 +1,11 @@
 # mypy: allow-untyped-defs
-"""Read residues modulo M as fractions: rational reconstruction.
+"""Read residues modulo M as fractions by rational reconstruction.
 
-A residue is read as the fraction a/b with |a| and b at most sqrt(M/2) that it is congruent to.
-There is at most one (Wang 1981); the extended Euclidean algorithm finds it when stopped half-way.
+A residue is read as a congruent fraction a/b with |a| and b at most sqrt(M/2). There is at most
+one (Wang 1981). The extended Euclidean algorithm finds it if it is stopped half-way.
 
-Invariant: a fraction that is found is congruent, reduced and small. It is a guess: whether it is
-the number meant is for the caller to prove.
+Invariant: a found fraction is congruent, reduced and small. It is a guess: the caller has to prove
+that it is the wanted number.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def height_bound(modulus: int) -> int:
 
 @njit
 def _fraction(residue, modulus, bound):
-    """Return (numerator, denominator), or (0, 0) if there is none within the bound."""
+    """Return (numerator, denominator), or (0, 0) if no fraction is within the bound."""
     r0, r1 = modulus, residue
     t0, t1 = 0, 1
     while r1 > bound:
@@ -44,7 +44,7 @@ def _fraction(residue, modulus, bound):
 
 @njit
 def _fractions(residues, modulus, bound, numerators, denominators):
-    """Fill in the fractions of all residues; return whether each has one."""
+    """Write the fractions of all residues; return whether each residue has one."""
     for i in range(residues.size):
         numerators[i], denominators[i] = _fraction(residues[i], modulus, bound)
         if denominators[i] == 0:

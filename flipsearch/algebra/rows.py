@@ -1,14 +1,14 @@
 # mypy: allow-untyped-defs
 """Compute with packed rows over F2 and F3: the compiled loops of `flipsearch.algebra.elimination`.
 
-A matrix of m rows lies in strips of 512 columns: an array of shape (planes, S, m, 8) of 64-bit
-words, column c of row i in bit c % 64 of word ``[plane, c // 512, i, c // 64 % 8]``. Over F2 there
-is one plane, over F3 there are two: an entry 1 sets its bit in plane 0, an entry 2 in plane 1.
-A strip of all rows is contiguous. Subtracting a block of 64 pivot rows from every row therefore
-streams through memory once, with the tables of row combinations (the method of four Russians,
-Arlazarov et al. 1970) in the first-level cache.
+A matrix of m rows is stored in strips of 512 columns, as 64-bit words of shape (planes, S, m, 8).
+Column c of row i is bit c % 64 of word ``[plane, c // 512, i, c // 64 % 8]``. Over F2 there is one
+plane. Over F3 there are two: an entry 1 sets its bit in plane 0, an entry 2 in plane 1. A strip of
+all rows is contiguous. Subtracting a block of 64 pivot rows from every row therefore reads memory
+once, with the tables of row combinations (the method of four Russians, Arlazarov et al. 1970) in
+the first-level cache.
 
-Invariant: both planes of an entry are never set.
+Invariant: at most one of the two bits of an entry is set.
 """
 
 from __future__ import annotations
@@ -20,27 +20,15 @@ from flipsearch.algebra.planes import add_split_modulo_3 as add
 from flipsearch.algebra.words import popcount, trailing_zeros
 
 BLOCK = 64
-"""Pivot rows that are subtracted at a time: one word of multipliers a row and plane."""
+"""Number of pivot rows to subtract at a time: one word of multipliers for each row and plane."""
 
 _GROUP2, _SIZE2, _GROUPS2 = np.uint64(5), 32, 13  # F2: tables of 2^5 combinations, 13 of them
 _SIZE3, _GROUPS3 = 81, 16  # F3: tables of 3^4 combinations, 16 of them
 TABLE_WORDS = max(_GROUPS2 * _SIZE2 * 8, _GROUPS3 * _SIZE3 * 16)
-"""Words of scratch that `subtract_block` needs."""
+"""Number of scratch words for `subtract_block`."""
 
-_0 = np.uint64(0)
-_1 = np.uint64(1)
-_2 = np.uint64(2)
-_3 = np.uint64(3)
-_4 = np.uint64(4)
-_5 = np.uint64(5)
-_6 = np.uint64(6)
-_7 = np.uint64(7)
-_8 = np.uint64(8)
-_9 = np.uint64(9)
-_15 = np.uint64(15)
-_16 = np.uint64(16)
-_63 = np.uint64(63)
-_64 = np.uint64(64)
+_0, _1, _2, _3, _4, _5, _6, _7, _8, _9 = map(np.uint64, range(10))
+_15, _16, _63, _64 = map(np.uint64, (15, 16, 63, 64))
 
 
 def _table_entry_of_nibbles() -> np.ndarray:
@@ -63,9 +51,9 @@ def leading_columns(matrix, active, lead, columns):
     ----------
     matrix : uint64 array, shape (planes, S, m, 8)
     active : int64 array
-        Rows to look at.
+        The rows to update.
     lead : int64 array, shape (m,)
-        A column at or left of the first nonzero one; overwritten.
+        A column at or left of the first nonzero column; overwritten.
     columns : int
         Number of columns.
     """
@@ -88,7 +76,7 @@ def leading_columns(matrix, active, lead, columns):
 
 @njit
 def _digit(rows, i, column):
-    """Return the entry 0, 1 or 2 of a row kept word after word."""
+    """Return the entry 0, 1 or 2 of a row with contiguous words."""
     word, bit = column >> _6, column & _63
     digit = (rows[0, i, word] >> bit) & _1
     if rows.shape[0] == 2:
@@ -124,20 +112,20 @@ def factor_block(rows, right, pivots, chosen, combination):
     Parameters
     ----------
     rows : uint64 array, shape (planes, c, W)
-        Candidates, word after word; on return the first k are the pivot rows, each with a one in
-        its own pivot column and zeros in the others'.
+        Candidates with contiguous words. On return the first k are the pivot rows, each with a one
+        in its own pivot column and zeros in the other pivot columns.
     right : int8 array, shape (c,)
         Right sides, residues; the row operations are applied to them too.
     pivots, chosen : int64 arrays, shape (BLOCK,)
-        On return the pivot columns, and which candidates became pivot rows.
+        On return the pivot columns, and the numbers of the candidates that became pivot rows.
     combination : uint64 array, shape (planes, BLOCK, 1)
-        On return row j's combination of the k candidates as they came.
+        On return the combination of the k original candidates that gives each pivot row.
 
     Returns
     -------
     k, scanned, bad : int
-        Pivot rows found, candidates used up, and the candidate that reduced to zero with a
-        nonzero right side (-1 if none).
+        Number of pivot rows, number of candidates used, and the candidate that reduced to zero
+        with a nonzero right side (-1 if there is none).
     """
     last = rows.shape[0] - 1
     p = np.int8(last + 2)
@@ -224,7 +212,7 @@ def _subtract_block_modulo_2(matrix, active, multipliers, block, first, tables):
             if bits == _0:
                 continue
             at = (strip * height + np.uint64(active[index])) * _8
-            # eight named words, loaded before and stored after: the compiler makes vectors of them
+            # with eight named words, loaded before and stored after, the compiler uses vectors
             t0, t1, t2, t3 = words[at], words[at + _1], words[at + _2], words[at + _3]
             t4, t5, t6, t7 = words[at + _4], words[at + _5], words[at + _6], words[at + _7]
             base = _0
@@ -290,7 +278,7 @@ def _subtract_block_modulo_3(matrix, active, multipliers, block, first, tables):
             for half in range(_2):
                 at = start + half * _4
                 other = plane + at
-                # named words, loaded before and stored after: the compiler makes vectors of them
+                # with named words, loaded before and stored after, the compiler uses vectors
                 p0, p1, p2, p3 = words[at], words[at + _1], words[at + _2], words[at + _3]
                 m0, m1 = words[other], words[other + _1]
                 m2, m3 = words[other + _2], words[other + _3]
@@ -325,9 +313,9 @@ def subtract_block(matrix, active, multipliers, block, first, tables):
     block : uint64 array, shape (planes, S, k, 8)
         Pivot rows.
     first : int
-        First strip where a pivot row is not zero.
+        First strip in which a pivot row is not zero.
     tables : uint64 array, shape (TABLE_WORDS,)
-        Scratch.
+        Scratch memory.
     """
     if matrix.shape[0] == 1:
         _subtract_block_modulo_2(matrix, active, multipliers, block, first, tables)
@@ -370,7 +358,7 @@ def combine(rows, vector, out):
 
 @njit
 def combine_strips(block, vector, out):
-    """Do the same with rows in strips: `block` (planes, S, k, 8), `vector` (planes, S, 8)."""
+    """Do as `combine` with rows in strips: `block` (planes, S, k, 8), `vector` (planes, S, 8)."""
     last = block.shape[0] - 1
     for i in range(block.shape[2]):
         total = np.int64(out[i])

@@ -1,7 +1,7 @@
-"""Bit operations that numba does not have, as LLVM in a few lines each.
+"""Provide bit operations that numba lacks, as LLVM code.
 
-The walk chooses the k-th row of a bitmap in every step, twice. Where x86 has `pdep` the k-th set
-bit is two instructions, elsewhere a short branch-free ladder.
+The walk chooses the k-th row of a bitmap twice in every step. With the x86 instruction `pdep` the
+k-th set bit takes two instructions, without it a short branch-free ladder.
 
 Invariant: every function here has a slow plain counterpart in the tests.
 """
@@ -60,7 +60,7 @@ def _kth_set_bit(typing_context: Any, word: Any, k: Any) -> Any:
 
 
 def _trailing_zeros(typing_context: Any, word: Any) -> Any:
-    """Return the index of the lowest set bit of a uint64, 64 if there is none."""
+    """Return the index of the lowest set bit of a uint64, or 64 for zero."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(_I1, 0))
@@ -69,7 +69,7 @@ def _trailing_zeros(typing_context: Any, word: Any) -> Any:
 
 
 def _leading_zeros(typing_context: Any, word: Any) -> Any:
-    """Return 63 minus the index of the highest set bit of a uint64, 64 if there is none."""
+    """Return 63 minus the index of the highest set bit of a uint64, or 64 for zero."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctlz(arguments[0], ir.Constant(_I1, 0))

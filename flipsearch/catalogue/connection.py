@@ -5,7 +5,7 @@ of `flipsearch.catalogue.lease`, begins with BEGIN IMMEDIATE and commits with sy
 PostgreSQL transactions are ordinary, and several runs may write.
 
 Invariant: `writing()` returns only after a durable commit, or raises an error and changes nothing.
-Every failure of the database becomes a `CatalogueError` that says what to do.
+Every failure of the database becomes a `CatalogueError` that tells the remedy.
 """
 
 from __future__ import annotations

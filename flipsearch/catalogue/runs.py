@@ -12,16 +12,15 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import os
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
 
+from flipsearch.algebra.processes import machine
 from flipsearch.catalogue import arguments, intake
 from flipsearch.catalogue.arguments import as_ring, names_of, run_key, within_database
 from flipsearch.catalogue.codec import pack_state, unpack_state
@@ -354,16 +353,7 @@ def _still_running(run: Run, process: str | None) -> str:
 def process_identity(pid: int | None = None) -> str:
     """Return a name that no later process has: host, boot, process number and start time."""
     pid = pid or os.getpid()
-    return f"{_machine()}/{pid}/{_started(pid) or ''}"
-
-
-@lru_cache(maxsize=1)
-def _machine() -> str:
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        boot = ""
-    return f"{socket.gethostname()}/{boot}"
+    return f"{machine()}/{pid}/{_started(pid) or ''}"
 
 
 def _started(pid: int) -> str | None:
@@ -378,7 +368,7 @@ def is_gone(identity: str | None) -> bool:
     """Return whether the process has certainly ended; False if that cannot be known."""
     if not identity or not Path("/proc/self/stat").exists():
         return False
-    machine, pid, started = identity.rsplit("/", 2)
-    if machine != _machine() or not pid.isdecimal():
+    where, pid, started = identity.rsplit("/", 2)
+    if where != machine() or not pid.isdecimal():
         return False
     return _started(int(pid)) != started

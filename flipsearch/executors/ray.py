@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from flipsearch.algebra.processes import machine
 from flipsearch.errors import UsageError
 from flipsearch.executors.answers import (
     AnswerError,
@@ -31,7 +32,6 @@ from flipsearch.executors.answers import (
 from flipsearch.executors.base import Executor, Rejection
 from flipsearch.executors.ray_cluster import ClusterError, Metrics, Starts, connect, gist
 from flipsearch.executors.ray_crew import Entry, Worker, crew_on
-from flipsearch.executors.walker import machine
 from flipsearch.walk.gpu.device import Device
 from flipsearch.walk.task import WalkOutcome, WalkTask
 

@@ -22,6 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flipsearch.algebra.processes import machine
+
 DEVICE_SECONDS = 2.0
 """Longest duration of a call to a device, in seconds, approximately."""
 
@@ -201,15 +203,6 @@ class Walker:
         with locked(self.folder / "warm.lock"):
             engine.walk(dataclasses.replace(task, steps=1))
         self._warm.add(key)
-
-
-def machine() -> str:
-    """Return a name of this machine or container, which changes at each boot."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        boot = ""
-    return f"{platform.node()}/{boot}"
 
 
 def private_folder() -> Path:

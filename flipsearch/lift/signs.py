@@ -70,7 +70,7 @@ def search_signs(
     seed: int,
     work: int | None = None,
 ) -> Factors | None:
-    """Choose signs so that all Brent equations hold over Z.
+    """Choose signs that satisfy all Brent equations over Z.
 
     Parameters
     ----------

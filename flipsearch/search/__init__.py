@@ -1,6 +1,6 @@
-"""Strategies, which decide what is walked, and the driver that runs one on an executor.
+"""Plan walks with strategies and run them on an executor with the driver.
 
-Called, it is `flipsearch.search.study.search`.
+A call of this module is a call of `flipsearch.search.study.search`.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ class Driver:
             over = progress.seconds >= budget or time.monotonic() - self._improved >= stale
             walking = not (strategy.finished or over or stopping)
             beginning = walking and strategy.beginning
-            progress.message = "passing on what is stored" if beginning else ""
+            progress.message = "passing on stored schemes" if beginning else ""
             if beginning:
                 self._learn(strategy.begin)
                 self.keeper.keep_found()

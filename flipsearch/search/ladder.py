@@ -89,9 +89,9 @@ def grown(scheme: Scheme, format_: Format, removed: int) -> Scheme:
 
 
 def draw_ladder(format_: Format, random: np.random.Generator) -> list[tuple[Format, int]]:
-    """Return the rungs from the smallest format up, each with what the one below is without.
+    """Return the rungs from the smallest format up, each with the slice that the one below lacks.
 
-    That of the first rung is 0 and means nothing.
+    The first rung's slice is 0 and has no meaning.
     """
     rungs: list[tuple[Format, int]] = []
     if isinstance(format_, SparseTensor) and random.integers(2):

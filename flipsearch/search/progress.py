@@ -36,7 +36,7 @@ def stopped_by_signals(stop: Stop, announce: Callable[[str], None]) -> Iterator[
     def handle(number: int, frame: FrameType | None) -> None:
         stop.asked += 1
         if stop.asked == 1:
-            announce("stopping: what runs is finished and saved (again to stop at once)")
+            announce("stopping: running walks are finished and saved (again to stop at once)")
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -153,7 +153,7 @@ class Result:
         return f"{now.flips:,} flips in {now.seconds:.1f} s"
 
     def _repr_html_(self) -> str:
-        """Return rank and ring of what was found, and the history as a picture, for a notebook."""
+        """Return the found schemes' rank and ring and a picture of the history, for a notebook."""
         found = [s for s in (self.scheme, self.lifted) if s is not None]
         rows = "".join(
             f"<tr><td>{s.ring}</td><td>{s.rank}</td><td>{s.content_hash[:12]}</td></tr>"

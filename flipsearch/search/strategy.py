@@ -225,7 +225,7 @@ class Strategy(ABC):
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Go back to a saved state; return the strategy.
 
-        Tasks whose outcomes were not told are dropped, except those that the state holds under
+        Tasks without a told outcome are dropped unless the state holds them under
         ``outstanding``.
 
         Raises

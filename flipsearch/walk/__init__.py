@@ -1,1 +1,1 @@
-"""The hot loop: packed states, tasks and outcomes, and the engines that walk them."""
+"""Walk flip graphs: packed states, tasks and outcomes, and the engines of each kind of walk."""

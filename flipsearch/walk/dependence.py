@@ -1,17 +1,17 @@
 # mypy: allow-untyped-defs
-"""Return whether a scheme has a term too many: linear dependence between products of two factors.
+"""Detect a superfluous term by linear dependence between products of two factors.
 
-If the matrices v_r (x) w_r are linearly dependent, one of them is a combination of the others, and
-its term can be distributed over theirs: rank minus one. That contains the zero factor, the pair
+If the matrices v_r (x) w_r are linearly dependent, one of them is a combination of the others. Its
+term can be distributed over theirs, and the rank falls by one. This covers a zero factor, a pair
 that agrees in two factors, and the reductions of Kauers and Moosbauer ("Flip graphs for matrix
-multiplication", Definition 4), where rows that share u have dependent v. A walk only notices the
-first two as they arise; strategies ask this between tasks, about the best states.
+multiplication", Definition 4), in which rows that share u have dependent v. A walk detects only
+the first two. Strategies test the best states for dependence between tasks.
 
-Packed as bits the rows take d_v d_w / 64 words, and eliminating R of them R^2 / 2 times as many
-operations: a tenth of a millisecond at 4x4x4.
+The products of a row take d_v d_w / 64 words as bits, and the elimination of R rows takes R^2 / 2
+times as many operations: 0.1 ms for 4x4x4.
 
 Invariant: over F2 and F3 the answer is exact. Over ZT it is the answer modulo 3: False is exact,
-True may still fail over the integers.
+True need not hold over the integers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Bits = npt.NDArray[np.bool_]
 
 
 def _planes(format_: Format, ring: Ring, state: Words, slot: int) -> tuple[Bits, Bits]:
-    """Return the nonzeros and the signs of a slot's factors, shapes (R, d)."""
+    """Return the nonzeros and the signs of a slot's factors; shapes (R, d)."""
     words, dimension = words_of(format_), format_.dimensions[slot]
     rows = np.ascontiguousarray(state[:, slot]).astype("<u8").view(np.uint8)
     bits = np.unpackbits(rows, axis=1, bitorder="little").astype(bool)
@@ -42,7 +42,7 @@ def _planes(format_: Format, ring: Ring, state: Words, slot: int) -> tuple[Bits,
 
 
 def _products(first: Bits, second: Bits, combine: np.ufunc) -> Words:
-    """Return the rows of `combine` over all pairs of entries, packed, shape (R, words)."""
+    """Return packed rows of `combine` over all pairs of entries; shape (R, words)."""
     pairs = combine(first[:, :, None], second[:, None, :]).reshape(len(first), -1)
     padded = np.zeros((len(pairs), -(-pairs.shape[1] // 64) * 64), dtype=bool)
     padded[:, : pairs.shape[1]] = pairs
@@ -54,7 +54,8 @@ def _products(first: Bits, second: Bits, combine: np.ufunc) -> Words:
 def _has_dependent_row(nonzero, sign, ternary):
     """Eliminate downwards, in place; return whether a row becomes zero.
 
-    Modulo 2, or with ternary true modulo 3 (`sign` marks -1); uint64 arrays of shape (R, words).
+    The arrays are uint64 of shape (R, words). Arithmetic is modulo 2, or modulo 3 if `ternary` is
+    true; `sign` then marks the entries -1.
     """
     rows, words = nonzero.shape
     for i in range(rows):
@@ -92,7 +93,7 @@ def is_dependent(format_: Format, ring: Ring, state: Words) -> bool:
     Returns
     -------
     bool
-        For at least one of the three pairs of slots.
+        Whether they are for one of the three pairs of slots.
     """
     planes = [_planes(format_, ring, state, slot) for slot in range(3)]
     for first, second in ((0, 1), (0, 2), (1, 2)):

@@ -1,8 +1,8 @@
-"""Walks of every kind: carried out, and their outcomes checked, here alone.
+"""Carry out walks of every kind and check their outcomes; no other module does either.
 
-Invariant: an outcome that `walk` or `check` returns with another reason than ``broken`` can be the
-outcome of its task: its numbers do not contradict it, and each of its states is a scheme, as far
-as random points tell (`flipsearch.walk.guard`). What enters the catalogue is proved exactly.
+Invariant: an outcome of `walk` or `check` with another reason than ``broken`` is plausible. Its
+numbers do not contradict its task, and each of its states is a scheme as far as random points show
+(`flipsearch.walk.guard`). Schemes that enter the catalogue are proved exactly.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def walk(task: WalkTask) -> WalkOutcome:
     Returns
     -------
     WalkOutcome
-        With reason ``broken`` if the identity fails at random points; its states are then not to
-        be used, and the task can be replayed to find out why.
+        Its reason is ``broken`` if the identity fails at random points. Its states must then not
+        be used, and the task can be replayed to find the cause.
 
     Raises
     ------
     UsageError
         The kind does not follow the task's policy, or does not take its format, ring or start.
     TypeError
-        The task is of no registered kind.
+        The task belongs to no registered kind.
     """
     kind = kind_of(task)
     kind.refuse(task.policy)
@@ -55,7 +55,7 @@ def reference(task: WalkTask) -> WalkOutcome:
 
 
 def warm_up(format_: Format, ring: Ring, state: Words) -> float:
-    """Compile, or load from disk, what plain walks from a state need; return the seconds."""
+    """Compile plain walks from a state, or load them from disk; return the seconds."""
     started = time.perf_counter()
     walk(WalkTask(format_, ring, state, 1, 1))
     return time.perf_counter() - started
@@ -67,11 +67,11 @@ def check(task: WalkTask, outcome: WalkOutcome, seed: int) -> WalkOutcome:
     Parameters
     ----------
     task : WalkTask
-        Of any kind.
+        A task of any kind.
     outcome : WalkOutcome
-        From any executor.
+        Its outcome from any executor.
     seed : int
-        64 bits that give the random points; secret where the outcome comes from elsewhere.
+        64 bits that give the random points; secret if the outcome comes from a remote worker.
     """
     complaint = flaw(task, outcome, seed)
     if complaint is None:
@@ -81,7 +81,7 @@ def check(task: WalkTask, outcome: WalkOutcome, seed: int) -> WalkOutcome:
 
 
 def flaw(task: WalkTask, outcome: WalkOutcome, seed: int) -> str | None:
-    """Return why an outcome cannot belong to its task, or None; parameters as for `check`."""
+    """Return the reason why an outcome cannot belong to its task, or None; see `check`."""
     kind = kind_of(task)
     if type(outcome) is not kind.outcome or outcome.number != task.number:
         return "it is the outcome of another task"
@@ -105,7 +105,7 @@ def flaw(task: WalkTask, outcome: WalkOutcome, seed: int) -> str | None:
     states = (*outcome.best, outcome.final)
     for state, parts in zip(states, kind.states(outcome), strict=True):
         if kind.parts and not np.array_equal(state, kind.written(task, parts)):
-            return "a state is not what its parts give"
+            return "a state differs from the sum of its parts"
         if (complaint := guard.flaw(task.format, task.ring, state, seed)) is not None:
             return complaint
     return None

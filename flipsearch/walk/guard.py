@@ -1,12 +1,13 @@
 # mypy: allow-untyped-defs
-"""The in-loop guard: whether the identity of a state still holds at random points.
+"""Check at random points whether the identity of a state still holds.
 
-A walk that a bit flip in memory or a bug has derailed would go on happily for hours. After each
-task its states are evaluated at random points, sum_r <u_r, x> <v_r, y> <w_r, z> against the target
-tensor at (x, y, z): over F2 at 256 points at once, bit-sliced, each of which shows an error with
-probability at least 1/8 (the nonzero error is a trilinear form); over F3 at 128 points, 8/27 each;
-over ZT at two points modulo 2^31 - 1. A wrong state passes with probability below 1e-14 (F2),
-1e-19 (F3) and 1e-17 (ZT). This guards walking; what enters the catalogue is proved exactly.
+After a bit flip in memory or a fault of the program, a walk would go on for hours with wrong
+states. After each task its states are therefore evaluated at random points: the sum of <u_r, x>
+<v_r, y> <w_r, z> is compared with the target tensor at (x, y, z). Over F2 256 points are evaluated
+at once, bit-sliced; the error is a nonzero trilinear form, so each point shows it with probability
+at least 1/8. Over F3 there are 128 points with probability 8/27 each, over ZT two points modulo
+2^31 - 1. A wrong state passes with probability below 1e-14 (F2), 1e-19 (F3) and 1e-17 (ZT). This
+protects walks; schemes that enter the catalogue are proved exactly.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def holds(format_: Format, ring: Ring, state: Words, seed: int) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _mask(format_: Format, ring: Ring) -> Words:
-    """Return the words, shape (3, K), of the entries that factors have."""
+    """Return the words that mark the entries of factors; shape (3, K)."""
     words = words_of(format_)
     mask = np.zeros((3, words * 64), dtype=bool)
     for slot, dimension in enumerate(format_.dimensions):
@@ -57,7 +58,7 @@ def _mask(format_: Format, ring: Ring) -> Words:
 
 
 def flaw(format_: Format, ring: Ring, state: Words, seed: int) -> str | None:
-    """Return why an array is no packed state of a scheme, or None where it seems to be one."""
+    """Return the reason why an array is no packed state of a scheme, or None."""
     mask = _mask(format_, ring)
     if state.dtype != np.uint64 or state.ndim != 3 or state.shape[1:] != mask.shape:
         return "a state has another width"

@@ -1,11 +1,11 @@
-"""The kinds of walks: each is declared once, and all who handle tasks ask here.
+"""Declare each kind of walk once, for all code that handles tasks.
 
-A kind says which class its tasks have, who walks them, how they are kept in a checkpoint, how
-their states are laid out, and which policies they follow. Executors, checkpoints and the guard of
-`flipsearch.walk.engine` handle tasks of kinds they do not know by these declarations alone; a kind
-of another package is registered by `register` in the module that defines its tasks.
+A kind declares the class of its tasks, the engines that walk them, their form in a checkpoint, the
+layout of their states, and the policies that they follow. Executors, checkpoints and
+`flipsearch.walk.engine` handle tasks of all kinds by these declarations only. Another package
+registers its kind by `register`, in the module that defines its tasks.
 
-Invariant: a task is handled as the kind that it was made for. A task of no registered kind is an
+Invariant: a task is handled as the kind for which it was made. A task of no registered kind is an
 error; it is never taken for a plain one.
 """
 
@@ -43,26 +43,26 @@ class Kind:
     Parameters
     ----------
     name : str
-        Its name in checkpoints and messages.
+        The kind's name in checkpoints and messages.
     task : type
-        The class of its tasks, and of no other kind's. The fields that it adds to those of
-        `WalkTask` have defaults, and are numbers, strings or uint64 arrays.
+        The class of its tasks; no other kind has it. Fields that it adds to `WalkTask` have
+        defaults and are numbers, strings or uint64 arrays.
     run : function
-        The fast engine, from a task to its outcome.
+        The fast engine, which returns the outcome of a task.
     reference : function
-        The plain engine: the same outcomes by code that shares nothing with `run`.
+        The plain engine. It returns the same outcomes and shares no code with `run`.
     outcome : type
         The class of its outcomes.
     policies : mapping
-        The values that it follows of each field of `Policy`; a field left out takes all values.
+        The values that it follows for a field of `Policy`; it follows all values of other fields.
     on_device : bool
-        Whether `flipsearch.walk.gpu` walks it too.
+        Whether `flipsearch.walk.gpu` also walks it.
     parts : mapping of str to str
-        For states kept in several arrays: from each field of the task that holds an array of the
-        start to the ending of the fields ``best_...`` and ``final_...`` of the outcome that hold
-        the same array. Empty if a state is its packed rows.
+        Names of the arrays of a state with several arrays. It maps each field of the task that
+        holds an array of the start to the ending of the fields ``best_...`` and ``final_...`` of
+        the outcome that hold the same array. Empty if a state is its packed rows.
     write_out : function, optional
-        From a task and the parts of a state to its packed rows.
+        Returns the packed rows for a task and the parts of a state.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Kind:
     write_out: Callable[[Any, tuple[Words, ...]], Words] | None = None
 
     def refuse(self, policy: Policy) -> None:
-        """Raise a `UsageError` if this kind would not follow the policy."""
+        """Raise a `UsageError` unless this kind follows the policy."""
         for name, taken in self.policies.items():
             if (value := getattr(policy, name)) not in taken:
                 raise UsageError(
@@ -93,7 +93,7 @@ class Kind:
         return parts[0] if self.write_out is None else self.write_out(task, parts)
 
     def states(self, outcome: WalkOutcome) -> list[tuple[Words, ...]]:
-        """Return the parts of each best state of an outcome, then those of the final one."""
+        """Return the parts of each best state of an outcome, then those of its final state."""
         if not self.parts:
             return [(state,) for state in (*outcome.best, outcome.final)]
         return [
@@ -114,7 +114,7 @@ class Kind:
     def encode(self, task: WalkTask) -> dict[str, Any]:
         """Return a task as JSON values and arrays."""
         values = {f.name: getattr(task, f.name) for f in fields(task)}
-        form = task.format  # of a tensor all entries: its name does not give them back
+        form = task.format  # a tensor needs all its entries, because its name does not give them
         named = tensor_text(form) if isinstance(form, SparseTensor) else str(form)
         plain = {"format": named, "ring": str(task.ring), "seed": str(task.seed)}
         return values | plain | {"policy": asdict(task.policy)}
@@ -156,7 +156,7 @@ _OF: dict[type[WalkTask], Kind] = {}
 
 
 def register(kind: Kind) -> Kind:
-    """Make a kind known, and return it.
+    """Register a kind and return it.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def kind_of(task: WalkTask) -> Kind:
     Raises
     ------
     TypeError
-        Its class belongs to no registered kind.
+        The class of the task belongs to no registered kind.
     """
     kind = _OF.get(type(task))
     if kind is None:
@@ -190,12 +190,12 @@ def kind_of(task: WalkTask) -> Kind:
 
 
 def kind_named(name: str) -> Kind:
-    """Return the kind of that name.
+    """Return the kind of a name.
 
     Raises
     ------
     UsageError
-        There is none: the package that registers it is not imported.
+        No kind has the name; the package that registers it may not be imported.
     """
     if name not in _NAMED:
         raise UsageError(
@@ -214,8 +214,8 @@ def encode(task: WalkTask) -> dict[str, Any]:
 def decode(saved: Mapping[str, Any], format_: Format, ring: Ring) -> WalkTask:
     """Return the task that was encoded.
 
-    Checkpoints of older versions do not name the kind, nor the ring and at first the format,
-    which are those of the search; the policy of all kinds had the fields of a plain one.
+    Checkpoints of older versions lack the kind and the ring, and at first the format; ring and
+    format are then those of the search. Their policies had the fields of plain walks.
     """
     saved = {"format": str(format_), "ring": str(ring), **saved}
     if saved["format"] == str(format_):

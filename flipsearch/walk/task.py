@@ -1,12 +1,13 @@
-"""Walk tasks and outcomes: the values that cross between strategies, executors and engines.
+"""Define the tasks and outcomes of walks, which strategies, executors and engines exchange.
 
 A walk is a pure function of its task: the same `WalkTask` gives the bit-identical `WalkOutcome`
 in every engine, on every executor, at any time. A task is cheap to make and to send, because its
 start is packed words and not a `Scheme`.
 
-Packed state: uint64 array of shape (R, 3, K). A factor of d entries takes W = ceil(max(d) / 64)
-words a plane; over F2 one plane of bits (K = W), over F3 and ZT a plane of nonzeros followed by a
-plane of signs, 1 for -1 (K = 2W). Entry e is bit e % 64 of word e // 64.
+A packed state is a uint64 array of shape (R, 3, K). A factor of d entries takes
+W = ceil(max(d) / 64) words a plane. Over F2 there is one plane of bits (K = W). Over F3 and ZT a
+plane of nonzeros is followed by a plane of signs, in which 1 marks -1 (K = 2W). Entry e is bit
+e % 64 of word e // 64.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ HISTORY = 1024
 """Largest number of new best ranks that an outcome lists."""
 REASONS = ("budget", "reached", "stuck", "broken")
 STUCK_TIMES = 16
-"""A walk ends after it has had no possible flip more than this many times since its best rank."""
+"""Number of times without a possible flip, since the best rank, that a walk survives."""
 
 
 @dataclass(frozen=True)
@@ -40,25 +41,25 @@ class Policy:
     Parameters
     ----------
     plus_after : int
-        Steps before a plus transition, counted as `plus_since` says; 0: none is made, except when
-        no row can be flipped.
+        Number of steps before a plus transition, counted from the event that `plus_since` names.
+        With 0 a plus transition is made only if no row can be flipped.
     band : int
         A plus transition is made only below the best rank of the walk + band.
     stop_rank : int
         The walk stops as soon as the rank is this or lower.
     collect : int
-        States of the best rank to bring back, at least 1. With more than 1, a walk at or below
-        `stop_rank` goes on and takes another state every `collect_every` steps until it has all.
+        Number of states of the best rank to return, at least 1. With more than 1, a walk at or
+        below `stop_rank` goes on and takes another state every `collect_every` steps.
     collect_every : int
-        Steps between two states collected.
+        Number of steps between two collected states.
     merge : bool
-        Whether two rows are merged as soon as they agree in two factors; else only a flip that
-        makes a factor zero lowers the rank. Merging finds a lower rank sooner and the lowest
-        ranks less often, because it favours schemes from which no flip leads on.
+        Whether two rows are merged as soon as they agree in two factors. Otherwise only a flip
+        that makes a factor zero lowers the rank. Merging finds a lower rank sooner and the lowest
+        ranks less often, because it favours schemes without further flips.
     plus_since : str
         ``best``: `plus_after` counts the steps since the last new best rank or plus transition.
-        ``lower``: it counts the steps since the rank last fell below all ranks it has had since
-        the last plus transition, or since that transition; the next one comes a step later.
+        ``lower``: it counts the steps since the last plus transition, or since the rank last fell
+        below all its values since then; the next plus transition comes one step later.
     """
 
     plus_after: int = 50_000
@@ -80,7 +81,7 @@ class Policy:
 
 @dataclass(frozen=True, eq=False)
 class WalkTask:
-    """A walk to be done.
+    """A walk to carry out.
 
     Parameters
     ----------
@@ -90,9 +91,9 @@ class WalkTask:
     start : uint64 array, shape (R, 3, K)
         Packed state to start from.
     seed : int
-        64 bits; with the task's other fields it fixes the walk.
+        64 bits; with the task's other fields it determines the walk.
     steps : int
-        Steps to walk at most; a step is one draw and, unless refused, one flip.
+        Largest number of steps; a step is one draw and, unless refused, one flip.
     policy : Policy
     number : int
         The task's number in its run.
@@ -108,17 +109,17 @@ class WalkTask:
 
     @property
     def rank(self) -> int:
-        """Return the rank of the start."""
+        """The rank of the start."""
         return len(self.start)
 
     @property
     def orbit(self) -> int:
-        """Return how many successive rows of the start belong together."""
+        """The number of successive rows of the start that form an orbit."""
         return 1
 
     @property
     def capacity(self) -> int:
-        """Return the most rows the walk may reach: rank + band + 1 at least, or `LARGEST_RANK`."""
+        """The largest number of rows: at least rank + band + 1, at most `LARGEST_RANK`."""
         return 64 * blocks_for(self.rank + self.policy.band + 1)
 
 
@@ -129,18 +130,18 @@ class WalkOutcome:
     Parameters
     ----------
     number : int
-        The task's.
+        Number of the task.
     best : tuple of uint64 arrays, shape (R, 3, K)
-        One or more states of the lowest rank reached, in the order found.
+        One or more states of the lowest rank, in the order in which they were found.
     final : uint64 array, shape (R, 3, K)
-        Where the walk stopped.
+        The last state of the walk.
     history : tuple of (step, rank)
         Each new best rank and the step at which it was reached.
     steps, flips, reductions, escapes : int
-        Steps done; flips carried out; reductions of the rank; plus transitions and splits.
+        Numbers of steps, of flips, of reductions of the rank, and of plus transitions and splits.
     reason : str
-        ``budget``, ``reached``, ``stuck`` (again and again nothing to flip) or ``broken`` (the
-        identity no longer holds at random points: a fault of machine or program).
+        ``budget``, ``reached``, ``stuck`` (repeatedly without a possible flip) or ``broken`` (the
+        identity fails at random points: a fault of machine or program).
     """
 
     number: int
@@ -155,7 +156,7 @@ class WalkOutcome:
 
     @property
     def rank(self) -> int:
-        """Return the lowest rank reached."""
+        """The lowest rank of the walk."""
         return len(self.best[0])
 
 
@@ -168,7 +169,7 @@ def counted(task: WalkTask, history: Words, counts: tuple[Any, ...]) -> dict[str
     history : uint64 array, shape (H, 2)
         Steps and ranks.
     counts : tuple of six numbers
-        Steps, flips, reductions, escapes, entries of the history, place in `REASONS`.
+        Steps, flips, reductions, escapes, entries of the history, index in `REASONS`.
     """
     steps, flips, reductions, escapes, entries, reason = map(int, counts)
     return {
@@ -183,7 +184,7 @@ def counted(task: WalkTask, history: Words, counts: tuple[Any, ...]) -> dict[str
 
 
 def blocks_for(rows: int) -> int:
-    """Return the blocks of 64 rows, a power of two, that hold so many, up to `LARGEST_RANK`."""
+    """Return the least power of two of blocks of 64 rows for `rows`, up to `LARGEST_RANK`."""
     return 1 << (-(-min(rows, LARGEST_RANK) // 64) - 1).bit_length()
 
 
@@ -224,7 +225,7 @@ def unpack(format_: Format, ring: Ring, state: Words) -> Scheme:
     Raises
     ------
     FormatError
-        The words do not describe a scheme of that format and ring.
+        The words do not describe a scheme of the format and ring.
     """
     words = words_of(format_)
     planes = 1 if ring is Ring.F2 else 2

@@ -1,1 +1,1 @@
-"""Alembic environment and versions; packaged, so that an installed program can migrate too."""
+"""Migrate databases with Alembic; the folder is packaged for installed programs."""

@@ -1,1 +1,1 @@
-"""Walks modulo diagonal terms: a triangular matrix times a symmetric one, over F3."""
+"""Walk modulo diagonal terms: a triangular matrix times a symmetric one, over F3."""

@@ -1,21 +1,20 @@
 # mypy: allow-untyped-defs
-"""The jitted loop of the walks modulo diagonal terms: see `flipsearch.walk.diagonal.task`.
+"""Run walks modulo diagonal terms in a jitted loop: see `flipsearch.walk.diagonal.task`.
 
-A walk holds at most 64 rows. The rows that share a factor with a row are one word, kept up to
-date, and a flip takes a random bit of it. Factors are laid out as in
-`flipsearch.walk.rotation.kernel`; plus transitions are those of that module for orbits of one row.
+A walk holds at most 64 rows. For each row and slot one word marks the other rows with the same
+factor, and a flip takes a random bit of it. Factors are stored as in
+`flipsearch.walk.rotation.kernel`. Plus transitions are those of that module for orbits of one row.
 
-A free term a x * x c, with single entries a and c and any second factor *, allows more moves than
-flips:
+A free term a (x) * (x) c, with single entries a and c and any second factor *, allows more moves
+than flips:
 
-- a row whose factor is a may have c added to its third factor, or the other way round: the free
-  term takes the difference up;
-- a row with both factors a and c is free itself, and vanishes;
-- a free term with the second factor of some row may be brought in and flipped with that row, one
-  row more.
+- If a row has the first factor a, its third factor may gain c, and the other way round; the free
+  term absorbs the difference.
+- A row with both factors a and c is free itself and vanishes.
+- A free term with the second factor of a row may be added as a row and flipped with that row.
 
-Invariant: outside the entries (a, *, c) of the free pairs the sum of the rows never changes; row x
-is in the word of row y exactly when their factors agree up to sign.
+Invariant: outside the entries (a, *, c) of the free pairs the sum of the rows never changes. Row x
+is in the word of row y exactly if their factors agree up to sign.
 """
 
 from __future__ import annotations
@@ -35,18 +34,18 @@ from flipsearch.walk.task import HISTORY, WalkOutcome, Words, counted, pack, unp
 
 ROWS = U(64)
 SIGNS, FORMS, SHARED, MATES = U(3 * 64), U(6 * 64), U(9 * 64), U(12 * 64)
-"""Where the parts of the table begin; the nonzeros come first. One array, because several in a
-tuple are counted as references in every call, at twice the time of a flip."""
+"""Offsets of the parts of the table after the nonzeros. There is one array, because numba counts
+references to several arrays in a tuple in every call, which takes twice the time of a flip."""
 TABLE = 14 * 64
 FREE_MOVES = ONE
-"""Every other step tries a free move instead of a flip."""
+"""Mask of the draw: every other step tries a free move instead of a flip."""
 FREE_ROWS = U(3)
-"""An escape in four brings a free term in; the others are plus transitions."""
+"""Mask of the draw: one escape in four adds a free term, the others are plus transitions."""
 
 
 @njit(inline="always")
 def _mate(table, nonzeros, side):
-    """Return the entry paired with a factor that is one entry, as a word; else zero."""
+    """Return the entry paired with a factor of one entry, as a word; else zero."""
     if nonzeros & (nonzeros - ONE) != ZERO:
         return ZERO
     return table[MATES + side * ROWS + trailing_zeros(nonzeros)]
@@ -64,7 +63,7 @@ def _alike(table, base, row, count):
 
 @njit
 def _put(table, place, count, nonzeros, signs):
-    """Change the factor at a place, and the words of the rows that shared or share it."""
+    """Change the factor at a place, and the words of rows with the old or the new factor."""
     base, row = place & ~(ROWS - ONE), place & (ROWS - ONE)
     table[place], table[SIGNS + place] = nonzeros, signs
     table[FORMS + place] = form(nonzeros, signs)
@@ -78,7 +77,7 @@ def _put(table, place, count, nonzeros, signs):
 
 @njit(inline="always")
 def _add(table, to, place, count, negate):
-    """Add the factor at `place`, or its negative, to the one at `to`."""
+    """Add the factor at `place`, or its negative, to the factor at `to`."""
     other = table[SIGNS + place] ^ (table[place] & (ZERO - negate))
     a, s = add_modulo_3(table[to], table[SIGNS + to], table[place], other)
     _put(table, to, count, a, s)
@@ -104,7 +103,7 @@ def _vanishes(table, row):
 
 @njit
 def _settle(table, count):
-    """Remove the rows that vanish, the last rows moving into the gaps; return those left."""
+    """Remove the rows that vanish and fill gaps with the last rows; return the number left."""
     row = ZERO
     while row < count:
         if _vanishes(table, row):
@@ -119,7 +118,7 @@ def _settle(table, count):
 
 @njit
 def _flip(table, count, z, choice):
-    """Flip two random rows that share a random factor; return both, or count twice.
+    """Flip two random rows that share a factor; return both, or `count` twice without a flip.
 
     Rows u b d and u e f, up to the sign of u, become u (b + c e) d and u e (f -+ c d), c = +-1.
     """
@@ -147,7 +146,7 @@ def _flip(table, count, z, choice):
 
 @njit
 def _merge(table, row, count):
-    """Merge a row with one that agrees in two factors, and mark that one as gone."""
+    """Merge a row with a row that agrees in two factors, and mark the other row as gone."""
     for slot in range(THREE):
         b, c = (slot + ONE) % THREE * ROWS, (slot + TWO) % THREE * ROWS
         both = table[SHARED + b + row] & table[SHARED + c + row]
@@ -163,7 +162,7 @@ def _merge(table, row, count):
 
 @njit
 def _free_move(table, count, z):
-    """Change a factor as a free term allows; return the row that changed, or count."""
+    """Change a factor as a free term allows; return the changed row, or `count` without one."""
     row, side = ((z >> HALF) * count) >> HALF, z & ONE
     mate = _mate(table, table[side * TWO * ROWS + row], side)
     if mate == ZERO:
@@ -177,7 +176,7 @@ def _free_move(table, count, z):
 
 @njit
 def _free_row(table, count, z):
-    """Bring in a free term and flip it: u q w + a q c = (u + a) q w + a q (c - w)."""
+    """Add a free term and flip it: u q w + a q c = (u + a) q w + a q (c - w)."""
     paired = ZERO
     for entry in range(ROWS):
         paired |= flag(table[MATES + entry] != ZERO) << entry
@@ -212,13 +211,13 @@ def run(table, best, count, limits, history):
     Parameters
     ----------
     table : uint64 array, shape (14 * 64,)
-        Nonzeros, 64 rows a slot, signs alike, without the diagonal entries; then forms and words
-        of the rows that share a factor, filled in here; then, for each entry of the first slot and
-        of the third, the word of the entry it is paired with, or 0.
+        Nonzeros, 64 rows a slot, then signs likewise, without the diagonal entries; then forms and
+        words of rows with the same factor, which are filled in here; then, for each entry of the
+        first and of the third slot, the word of its paired entry, or 0.
     best : uint64 array, shape (6 * 64,)
         Nonzeros and signs of the first state of the lowest rank.
     count : uint64
-        Rows of the start.
+        Number of rows of the start.
     limits : uint64 array (seed, steps, plus_after, band, stop, merge)
     history : uint64 array, shape (H, 2)
 
@@ -273,12 +272,12 @@ def run(table, best, count, limits, history):
 def walk(task: DiagonalTask) -> WalkOutcome:
     """Carry out a walk modulo diagonal terms; the same task gives the same outcome.
 
-    Ranks, in the policy and in the outcome, are those with the free terms.
+    Ranks in the policy and in the outcome include the free terms.
 
     Raises
     ------
     UsageError
-        The format or ring is not for such walks.
+        Such walks do not take the format, the ring or this number of rows.
     """
     free, policy = diagonal(task.format, task.ring), task.policy
     start = pack(without(free, unpack(task.format, task.ring, task.start)))

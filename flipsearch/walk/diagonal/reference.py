@@ -1,7 +1,7 @@
-"""The plain engine of walks modulo diagonal terms: rows are lists of tuples of -1, 0, 1.
+"""Run walks modulo diagonal terms by a plain engine, on lists of tuples of -1, 0, 1.
 
-Invariant: no code in common with `flipsearch.walk.diagonal.kernel` but the draws, the layout of
-states, and what is left out of a scheme and put back.
+Invariant: the only code shared with `flipsearch.walk.diagonal.kernel` is the draws, the layout of
+states, and the removal and completion of terms.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def total(x: Vector, y: Vector, scale: int) -> Vector:
 
 
 def single(x: Vector) -> int | None:
-    """Return the entry of a factor that has one, else None."""
+    """Return the entry of a factor with one nonzero entry, else None."""
     entries = [e for e, value in enumerate(x) if value]
     return entries[0] if len(entries) == 1 else None
 
 
 class Walker:
-    """The state of one walk: the rows walked on."""
+    """The state of one walk: its rows, without the free terms."""
 
     def __init__(self, task: DiagonalTask) -> None:
         self.task, self.free = task, diagonal(task.format, task.ring)
@@ -40,7 +40,7 @@ class Walker:
         return plain_draw(self.task.seed, self.counter)
 
     def mate(self, entry: int | None, side: int) -> int | None:
-        """Return the entry that one of slot 0 (side 0) or 2 (side 1) is paired with."""
+        """Return the entry paired with an entry of slot 0 (side 0) or slot 2 (side 1), or None."""
         found = [pair[1 - side] for pair in self.free.pairs if pair[side] == entry]
         return found[0] if found else None
 
@@ -51,7 +51,7 @@ class Walker:
         return not (any(u) and any(v) and any(w)) or (mate is not None and single(w) == mate)
 
     def settle(self) -> int:
-        """Remove the rows that vanish; return how many."""
+        """Remove the rows that vanish; return their number."""
         row, before = 0, len(self.rows)
         while row < len(self.rows):
             if self.vanishes(row):
@@ -63,11 +63,11 @@ class Walker:
         return before - len(self.rows)
 
     def unit(self, slot: int, entry: int) -> Vector:
-        """Return the factor with one entry."""
+        """Return the factor with a single 1."""
         return tuple(int(e == entry) for e in range(self.task.format.dimensions[slot]))
 
     def free_move(self, z: int) -> list[int]:
-        """Change a factor as a free term allows; return the row that changed."""
+        """Change a factor as a free term allows; return the changed row."""
         row, side = (z >> 32) * len(self.rows) >> 32, z & 1
         mate = self.mate(single(self.rows[row][2 * side]), side)
         if mate is None:
@@ -97,7 +97,7 @@ class Walker:
         return [row, other]
 
     def merge(self, row: int) -> bool:
-        """Merge a row with one that agrees in two factors; that one's first becomes zero."""
+        """Merge a row with a row that agrees in two factors; the other's first becomes zero."""
         rows = self.rows
         for slot in range(3):
             b, c = (slot + 1) % 3, (slot + 2) % 3
@@ -110,7 +110,7 @@ class Walker:
         return False
 
     def free_row(self) -> None:
-        """Bring a free term in and flip it with a row."""
+        """Add a free term and flip it with a row."""
         z = self.draw()
         row, paired = (z >> 32) * len(self.rows) >> 32, sorted(self.free.pairs)
         entry, mate = paired[(z & LOW) * len(paired) >> 32]
@@ -120,7 +120,7 @@ class Walker:
         self.settle()
 
     def plus(self) -> None:
-        """Turn two rows into three, if a pair is found."""
+        """Turn two rows into three if a pair is found."""
         rows = self.rows
         for _ in range(TRIES if len(rows) > 1 else 0):
             z, choice = self.draw(), self.draw()
@@ -178,14 +178,6 @@ def walk(task: DiagonalTask) -> WalkOutcome:
                     walker.plus()
                 escapes += len(walker.rows) > rows
             since, last = len(walker.rows), step
-    return WalkOutcome(
-        number=task.number,
-        best=(best,),
-        final=walker.packed(),
-        history=tuple(history),
-        steps=step,
-        flips=flips,
-        reductions=reductions,
-        escapes=escapes,
-        reason="reached" if lowest <= stop else "budget",
-    )
+    counts, reason = (step, flips, reductions, escapes), "reached" if lowest <= stop else "budget"
+    ends = (best,), walker.packed(), tuple(history)
+    return WalkOutcome(task.number, *ends, *counts, reason)

@@ -1,21 +1,20 @@
-"""Walks modulo the diagonal: a triangular matrix times a symmetric one, over F3.
+"""Define walks modulo diagonal terms: a triangular matrix times a symmetric one, over F3.
 
-In C = U S the diagonal entry s_bb of the symmetric S meets the entries u_ib and c_ib of every row
-i, and nothing else: its slice of the target has as many terms as rows that reach it, and no scheme
-takes fewer for it. These walks look for schemes that take just u_ib x * x c_ib, one for each entry
-of U, with whatever second factor * is needed. Then what the others sum to at (u_ib, *, c_ib) does
-not matter, and s_bb does not occur in them.
+In C = U S the diagonal entry s_bb of the symmetric S meets only the entries u_ib and c_ib of each
+row i. Its slice of the target has one term for each row that reaches it, and every scheme needs
+this number of terms for it. These walks look for schemes that use only *free terms*
+u_ib (x) * (x) c_ib, one for each entry of U, with any second factor *. The sum of the other terms
+at (u_ib, *, c_ib) is then arbitrary, and s_bb does not occur in them.
 
-The last row of U, one entry u, costs its n naive terms in any case: where u is zero they are gone,
-and each of the n outputs of that row needs one. So it is left out too. Of ``us:4x4x4`` 27 rows
-remain to begin with and 15 in the end, rank 28, where walks term by term begin with 40 rows and
-end at 29.
+The last row of U has one entry u and costs its n naive terms in any scheme: they vanish for u = 0,
+and each of the n outputs of that row needs one. It is left out too. A walk of ``us:4x4x4`` begins
+with 27 rows and ends with 15, at rank 28. A walk term by term begins with 40 rows and ends at 29.
 
-A free term may be used for more at no cost: see `flipsearch.walk.diagonal.kernel`. Outside a state
-is a scheme like any other; what is left out here is put back afterwards.
+A free term also allows further moves at no cost: see `flipsearch.walk.diagonal.kernel`. Packed
+states outside this module are complete schemes; the terms left out are added again.
 
-Invariant: outside the free pairs the rows sum to the target of the rows of U before the last; with
-what was left out they are a scheme.
+Invariant: outside the free pairs the rows sum to the target of all rows of U but the last.
+Together with the terms left out they are a scheme.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from flipsearch.walk.task import WalkTask, Words, unpack
 
 LARGEST_SIDE = 5
 ROWS = 64
-"""Rows that a walk holds at most, the free terms not counted."""
+"""Largest number of rows of a walk, without the free terms."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +42,12 @@ class DiagonalTask(WalkTask):
 
     @property
     def capacity(self) -> int:
-        """Return the most rows the walk may reach, whatever the band; free terms do not count."""
+        """The largest number of rows, for any band; free terms do not count."""
         return ROWS
 
     @functools.cached_property
     def rank(self) -> int:
-        """Return the rank of the start with its free terms put in."""
+        """The rank of the start, including its free terms."""
         free = diagonal(self.format, self.ring)
         return without(free, unpack(self.format, self.ring, self.start)).rank + always(free)
 
@@ -61,9 +60,9 @@ class Diagonal(NamedTuple):
     pairs : tuple of (int, int)
         Entries of the first and of the third slot; no entry is in two pairs.
     kept : three tuples of int
-        The entries of each slot that occur in the terms walked on.
+        The entries of each slot that occur in the rows of a walk.
     last : int
-        Outputs of the last row.
+        Number of outputs of the last row.
     """
 
     pairs: tuple[tuple[int, int], ...]
@@ -77,7 +76,7 @@ def diagonal(format_: Format, ring: Ring = Ring.F3) -> Diagonal:
     Raises
     ------
     UsageError
-        It is not a triangular matrix times a symmetric one up to 5 x 5, or the ring is not F3.
+        The format is no triangular times symmetric product up to 5 x 5, or the ring is not F3.
     """
     if ring is not Ring.F3:
         raise UsageError(f"walks modulo diagonal terms run over F3, not over {ring}")
@@ -101,7 +100,7 @@ def diagonal(format_: Format, ring: Ring = Ring.F3) -> Diagonal:
 
 
 def without(free: Diagonal, scheme: Scheme) -> Scheme:
-    """Return the terms of a scheme that are walked on: neither free nor of the last row."""
+    """Return the terms of a scheme without the free terms and those of the last row."""
     factors = []
     for matrix, kept in zip(scheme.factors, free.kept, strict=True):
         factors.append(np.zeros_like(matrix))
@@ -116,12 +115,12 @@ def without(free: Diagonal, scheme: Scheme) -> Scheme:
 
 
 def always(free: Diagonal) -> int:
-    """Return the number of terms of a scheme that are not walked on: free ones, the last row's."""
+    """Return the number of free terms and of terms of the last row."""
     return len(free.pairs) + free.last
 
 
 def completed(free: Diagonal, rest: Scheme) -> Scheme:
-    """Return the scheme of the terms walked on, the free terms and the last row's naive ones."""
+    """Add the free terms and the naive terms of the last row to the rows of a walk."""
     target = rest.format.naive_terms.tolist()
     naive = [term for term in target if term[0] not in free.kept[0]]
     u, v, w = (
@@ -141,7 +140,7 @@ def completed(free: Diagonal, rest: Scheme) -> Scheme:
 
 
 def _single(first: Words, second: Words) -> tuple[int, int] | None:
-    """Return the entries of two factors that have one each, else None."""
+    """Return the entries of two factors with one nonzero entry each, else None."""
     entries = np.flatnonzero(first), np.flatnonzero(second)
     if len(entries[0]) != 1 or len(entries[1]) != 1:
         return None

@@ -1,1 +1,1 @@
-"""Plain walks on a GPU, thousands at once."""
+"""Run plain walks on a GPU, thousands at once."""

@@ -1,12 +1,11 @@
-"""Batches of walkers on a device: tasks go in, launches of about a second, outcomes come out.
+"""Run batches of walkers on a device, in launches of about half a second.
 
-A device is busy only with thousands of walkers, and a task may take many launches. So a walker's
-state stays on the device between launches, and as soon as one has finished, the next task takes
-its place. Only the status of each walker comes back after a launch, and the states of those that
-have finished.
+Only thousands of walkers keep a device busy, and a task may take many launches. A walker's state
+therefore stays on the device between launches, and the next task replaces a finished one. After a
+launch only the status of each walker and the states of finished walkers come back.
 
-Invariant: an outcome depends on its task alone, not on what else is in the batch, nor on how the
-steps are cut into launches.
+Invariant: an outcome depends on its task only, not on other walkers of the batch and not on the
+division of its steps into launches.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from flipsearch.walk.task import HISTORY, WalkOutcome, WalkTask
 logger = logging.getLogger("flipsearch.walk")
 
 LAUNCH_SECONDS = 0.5
-"""What a launch is made to last, so that a walk can be watched and stopped."""
+"""Duration of a launch to aim at, short enough to watch and stop a walk."""
 FIRST_CHUNK = 256
 LARGEST_CHUNK = 1 << 40
 FIRST_CAPACITY = 4096
@@ -59,9 +58,9 @@ class Batch:
     device : Device
     shape : Shape
     walkers : int
-        How many at most; fewer if they do not fit into memory. Rounded up to a multiple of 32.
+        Largest number of walkers, rounded up to a multiple of 32; fewer if memory is short.
     room : int
-        States a walker can bring back.
+        Number of states that a walker can return.
     """
 
     def __init__(self, device: Device, shape: Shape, walkers: int, room: int) -> None:
@@ -89,7 +88,7 @@ class Batch:
     def _allocate(self, walkers: int) -> None:
         zeros, shape = self.device.arrays.zeros, self.shape
         blocks, stride = walkers // shape.stride, shape.stride
-        # what a larger attempt got is given back first
+        # frees the memory of a larger attempt first
         self._states: Any = None
         self._snapshots: Any = None
         self._states = zeros((blocks, shape.words, stride), dtype=np.uint32)
@@ -99,11 +98,11 @@ class Batch:
 
     @property
     def free(self) -> int:
-        """Return the number of walkers without a task."""
+        """The number of walkers without a task."""
         return len(self._free)
 
     def load(self, tasks: Sequence[WalkTask]) -> None:
-        """Give tasks of this shape to as many free walkers."""
+        """Give each task of this shape to a free walker."""
         arrays = self.device.arrays
         by_rank: dict[int, list[WalkTask]] = {}
         for task in tasks:
@@ -118,31 +117,31 @@ class Batch:
             self._numbers[:, at] = arrays.asarray(_numbers(equal, rank))
 
     def advance(self) -> float:
-        """Launch once; return the seconds it took."""
+        """Launch once; return the duration in seconds."""
         started = time.perf_counter()
         self._kernel(
             *(self._states, self._numbers, self._snapshots, self._history),
             *(self.walkers, self.room, self.entries, self.chunk),
         )
         seconds = time.perf_counter() - started
-        # a first launch is short of everything, one with few steps to go proves nothing
+        # the factor is limited, because first and last launches of walks are not representative
         factor = LAUNCH_SECONDS / max(seconds, 1e-4)
         self.chunk = min(LARGEST_CHUNK, max(1, int(self.chunk * min(4.0, factor))))
         return seconds
 
     def cut(self) -> None:
-        """End all walks where they are, as if their tasks had had no more steps."""
+        """End all walks at their present step, as if their tasks had no more steps."""
         status = self.device.to_host(self._numbers[_AT["status"]])
         at = self.device.arrays.asarray(np.flatnonzero(status == RUNNING))
         self._numbers[_AT["status"], at] = BUDGET
 
     def flips(self) -> int:
-        """Return the flips done so far by the walkers that hold a task."""
+        """Return the number of flips of the walkers that hold a task."""
         made = self.device.to_host(self._numbers[_AT["made"]])
         return int(made[list(self.tasks)].sum())
 
     def finished(self) -> list[tuple[WalkTask, WalkOutcome | None]]:
-        """Take the finished walks out: task and outcome, None where rows ran out."""
+        """Remove the finished walks; return tasks and outcomes, None if a walk needs more rows."""
         status = self.device.to_host(self._numbers[_AT["status"]])
         done = np.flatnonzero(status >= BUDGET)
         if not len(done):
@@ -163,7 +162,7 @@ class Batch:
             ended = _Ended(numbers[:, k], states[k], best[first[k] : first[k + 1]], history[:, k])
             task = self.tasks[walker]
             found.append((task, ended.outcome(self.shape, task)))
-        for walker in done.tolist():  # only now, so that an error above loses no task
+        for walker in done.tolist():  # only now, because an error above must not lose a task
             del self.tasks[walker]
             self._free.append(walker)
         return found
@@ -171,7 +170,7 @@ class Batch:
     def _take(
         self, source: Any, walkers: npt.NDArray[np.int64], which: npt.NDArray[np.int64] | None
     ) -> npt.NDArray[np.uint32]:
-        """Return the states of some walkers, gathered on the device: (number, saved)."""
+        """Return the states of some walkers, gathered on the device; shape (number, saved)."""
         arrays, shape = self.device.arrays, self.shape
         block, lane = (
             arrays.asarray(walkers // shape.stride),
@@ -198,25 +197,16 @@ class _Ended:
         width = task.start.shape[2]
         final = decode(shape, self.final[None], number["rank"], width)[0]
         best = tuple(decode(shape, self.best, number["best"], width))
-        found = WalkOutcome(
-            number=task.number,
-            best=best,
-            final=final,
-            history=tuple(
-                (int(entry) >> 16, int(entry) & 0xFFFF)
-                for entry in self.history[: number["entries"]]
-            ),
-            steps=number["step"],
-            flips=number["made"],
-            reductions=number["reductions"],
-            escapes=number["escapes"],
-            reason=REASONS[number["status"]],
-        )
+        entries = self.history[: number["entries"]].tolist()
+        history = tuple((entry >> 16, entry & 0xFFFF) for entry in entries)
+        counts = number["step"], number["made"], number["reductions"], number["escapes"]
+        reason = REASONS[number["status"]]
+        found = WalkOutcome(task.number, best, final, history, *counts, reason)
         return check(task, found, task.seed)
 
 
 def _numbers(tasks: Sequence[WalkTask], rank: int) -> npt.NDArray[np.uint64]:
-    """Return the numbers of fresh walkers, one column a task."""
+    """Return the numbers of fresh walkers, one column for each task."""
     numbers = np.zeros((len(FIELDS), len(tasks)), dtype=np.uint64)
     for k, task in enumerate(tasks):
         policy = task.policy
@@ -232,7 +222,7 @@ def _numbers(tasks: Sequence[WalkTask], rank: int) -> npt.NDArray[np.uint64]:
 
 @dataclass
 class _Queue:
-    """The tasks that wait for one shape and room, and the batch that serves them."""
+    """The waiting tasks of one shape and room, and their batch."""
 
     waiting: deque[WalkTask] = field(default_factory=deque)
     batch: Batch | None = None
@@ -243,22 +233,22 @@ class _Queue:
 
 
 class Engine:
-    """All walks on one device: a batch for each shape of kernel that its tasks need.
+    """All walks on one device, with a batch for each shape of kernel.
 
     Parameters
     ----------
     device : Device
     walkers : int, optional
-        At most so many at once; by default as many as live on the device.
+        Largest number of walkers at once; by default as many as fit on the device.
     team : int, optional
-        1 or 32 threads a walker; by default as memory allows.
+        Number of threads of a walker, 1 or 32; by default chosen by memory.
 
     Attributes
     ----------
     pending : int
-        Tasks submitted whose outcomes have not been returned.
+        Number of submitted tasks whose outcomes were not returned.
     capacity : int
-        Walkers at once, for the shape used last; before any is, a guess.
+        Number of walkers at once for the last shape; at first a guess.
     """
 
     def __init__(
@@ -280,7 +270,7 @@ class Engine:
         Raises
         ------
         UsageError
-            Its walker does not fit on the device.
+            A walker of the task does not fit on the device.
         """
         self._queue(task, shape_for(task, team=self._team))
         self.pending += 1
@@ -290,7 +280,7 @@ class Engine:
         self._queues.setdefault((shape, room), _Queue()).waiting.append(task)
 
     def advance(self) -> list[WalkOutcome]:
-        """Load what fits, launch once, and return the outcomes of what has finished."""
+        """Load waiting tasks, launch once, and return the outcomes of finished walks."""
         self.device.attach()
         queues = [(at, queue) for at, queue in self._queues.items() if queue.waiting or queue.busy]
         if not queues:
@@ -302,7 +292,7 @@ class Engine:
             try:
                 walkers = self._walkers or self.device.walkers(shape)
                 queue.batch = Batch(self.device, shape, walkers, room)
-            except UsageError:  # this device has less on its chip than others
+            except UsageError:  # this device has less shared memory than others
                 self._refuse(queue.waiting)
                 del self._queues[shape, room]
                 return []
@@ -324,7 +314,7 @@ class Engine:
         return outcomes
 
     def take_refused(self) -> list[WalkTask]:
-        """Return, once, the tasks that turned out to be too large for the device."""
+        """Return the tasks that became too large for the device since the last call."""
         refused, self._refused = self._refused, []
         return refused
 
@@ -334,7 +324,7 @@ class Engine:
         self.pending -= len(self._refused) - before
 
     def cut(self) -> tuple[list[WalkOutcome], int]:
-        """End all walks where they are; return their outcomes, and how many tasks were dropped."""
+        """End all walks at their present step; return outcomes and the number of dropped tasks."""
         if not self.pending:
             return [], 0
         self.device.attach()
@@ -376,12 +366,12 @@ def walk_many(
     walkers, team : int, optional
         As for `Engine`.
     progress : function, optional
-        Called with each outcome as it comes.
+        Called with each outcome.
 
     Returns
     -------
     list of WalkOutcome
-        In the order of the tasks, whose numbers have to differ.
+        The outcomes in the order of the tasks, whose numbers have to differ.
     """
     engine = Engine(device, walkers, team)
     order = []

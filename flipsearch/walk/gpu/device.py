@@ -1,11 +1,11 @@
-"""The walk on a GPU: what a kernel is compiled for, how states lie there, and the device itself.
+"""Define the shapes of GPU kernels, the layout of states there, and the device itself.
 
-The kernel is `walk.cu` with its three headers, compiled when first used for a `Shape`.
-`CudaDevice` is the only part that needs cupy and a GPU; it is as thin as can be, so that all the
-rest runs in tests against the same source compiled for the host.
+The kernel is `walk.cu` with its three headers, compiled at its first use for a `Shape`. Only
+`CudaDevice` needs cupy and a GPU. It is thin, so tests can run all other code against the same
+source compiled for the host.
 
-Invariant: `flipsearch.walk.gpu.batch.walk_many` gives for each task what
-`flipsearch.walk.plain.reference.walk` gives, bit for bit.
+Invariant: `flipsearch.walk.gpu.batch.walk_many` gives the outcome of
+`flipsearch.walk.plain.reference.walk` for each task, bit for bit.
 """
 
 from __future__ import annotations
@@ -29,28 +29,18 @@ Words32 = npt.NDArray[np.uint32]
 SOURCES = Path(__file__).parent
 LANES = 32
 LARGEST_SHARED = 227 * 1024
-"""Bytes of shared memory a block may ask for on the newest devices; see `CudaDevice.shared`."""
+"""Largest shared memory of a block on the newest devices, in bytes."""
 THREAD_SHARED = 48 * 1024
-"""A walker is a thread as long as 32 walkers take no more than this: four warps and more then
-live on a multiprocessor. Else a walker is a warp."""
+"""Largest shared memory of 32 walkers, in bytes, for which a walker is a thread.
+
+Four or more warps then fit on a multiprocessor. For larger states a walker is a warp."""
 SLACK = 2
-"""Rows a walker has room for beyond its band; it starts again with more should it need them."""
+"""Number of rows beyond the band in a walker; if it needs more, it starts again with more."""
 
 FIELDS = (
     *("seed", "steps", "plus_after", "band", "stop_rank", "collect", "collect_every", "capacity"),
-    *(
-        "merge",
-        "counter",
-        "step",
-        "last",
-        "next",
-        "made",
-        "reductions",
-        "escapes",
-        "stuck",
-        "rank",
-    ),
-    *("best", "taken", "entries", "status"),
+    *("merge", "counter", "step", "last", "next", "made", "reductions", "escapes", "stuck"),
+    *("rank", "best", "taken", "entries", "status"),
 )
 """The numbers of a walker, in the order of walk.cu."""
 IDLE, FRESH, RUNNING, BUDGET, REACHED, STUCK, OVERFULL = range(7)
@@ -65,11 +55,11 @@ class Shape:
     ----------
     ring : Ring
     bits : int
-        Of a plane of a factor: 16, 32, 64, 128 or 256.
+        Number of bits of a plane of a factor: 16, 32, 64, 128 or 256.
     rows : int
-        The most rows a walker may have.
+        Largest number of rows of a walker.
     team : int
-        Threads of a walker: 1 or 32.
+        Number of threads of a walker: 1 or 32.
     """
 
     ring: Ring
@@ -79,84 +69,84 @@ class Shape:
 
     @property
     def plane(self) -> int:
-        """Return the 32-bit words of a plane."""
+        """The number of 32-bit words of a plane."""
         return max(1, self.bits // 32)
 
     @property
     def halves(self) -> bool:
-        """Return whether a word holds two rows."""
+        """Whether a word holds two rows."""
         return self.ring is Ring.F2 and self.bits == 16
 
     @property
     def twins(self) -> bool:
-        """Return whether a word holds two planes."""
+        """Whether a word holds two planes."""
         return self.ring is not Ring.F2 and self.bits == 16
 
     @property
     def key(self) -> int:
-        """Return the words of a factor."""
+        """The number of words of a factor."""
         return self.plane if self.ring is Ring.F2 or self.twins else 2 * self.plane
 
     @property
     def masks(self) -> int:
-        """Return the words of a bitmap of rows."""
+        """The number of words of a bitmap of rows."""
         return -(-self.rows // 32)
 
     @property
     def signs(self) -> int:
-        """Return the number of words before the bitmap of signs."""
+        """The number of words before the bitmap of signs."""
         return 3 * self.rows // 2 if self.halves else 3 * self.rows * self.key
 
     @property
     def saved(self) -> int:
-        """Return the words of a state."""
+        """The number of words of a state."""
         return self.signs + (0 if self.ring is Ring.F2 else self.masks)
 
     @property
     def words(self) -> int:
-        """Return the words of a walker."""
+        """The number of words of a walker."""
         words = self.saved + 3 * self.masks + 3
         if self.team == 1:
             return words
-        span = min(-(-self.rows // 128) * 4, 16)  # rows that a lane looks at side by side
+        span = min(-(-self.rows // 128) * 4, 16)  # successive rows that a lane scans
         pages = -(-self.rows // (32 * span))
         return words + words % 2 + 3 * pages * span * 16
 
     @property
     def stride(self) -> int:
-        """Return how many walkers have their words interleaved."""
+        """The number of walkers with interleaved words."""
         return LANES // self.team
 
     @property
     def shared(self) -> int:
-        """Return the bytes of shared memory of a block of 32 threads."""
+        """The bytes of shared memory of a block of 32 threads."""
         return 4 * self.words * self.stride
 
     @property
     def macros(self) -> tuple[str, ...]:
-        """Return the compiler options that define this shape."""
+        """The compiler options that define this shape."""
         numbers = self.ring.characteristic, self.bits, self.rows, self.team
         names = "RING", "BITS", "ROWS", "TEAM"
         return tuple(f"-D{name}={n}" for name, n in zip(names, numbers, strict=True))
 
 
 def shape_for(task: WalkTask, rows: int = 0, team: int | None = None) -> Shape:
-    """Return the shape of the kernel that a task is walked by.
+    """Return the shape of the kernel for a task.
 
     Parameters
     ----------
     task : WalkTask
     rows : int
-        At least so many rows.
+        Smallest number of rows.
     team : int, optional
-        1 or 32; by default as memory allows.
+        Number of threads of a walker, 1 or 32; by default chosen by memory.
 
     Raises
     ------
     UsageError
         A walker would not fit on a multiprocessor, or its factors have more than 256 entries.
     """
-    words_of(task.format)  # raises where there is no such width
+    words_of(task.format)  # raises an error if there is no such width
     bits = next(b for b in (16, 32, 64, 128, 256) if max(task.format.dimensions) <= b)
     rows = min(task.capacity, max(rows, task.rank + task.policy.band + SLACK))
     unit = 32 if bits == 16 and task.ring is Ring.F2 else 8
@@ -171,7 +161,7 @@ def shape_for(task: WalkTask, rows: int = 0, team: int | None = None) -> Shape:
 
 
 def encode(shape: Shape, starts: Words) -> Words32:
-    """Return packed states in the layout of the kernel, signs still in the factors.
+    """Return packed states in the layout of the kernel, with signs in the factors.
 
     Parameters
     ----------
@@ -202,23 +192,23 @@ def encode(shape: Shape, starts: Words) -> Words32:
 
 
 def _by_row(shape: Shape, rows: Words32) -> Words32:
-    """Return a view of shape (N, 3, shape.rows, shape.key) on the words of factors."""
+    """Return a view of the words of factors with shape (N, 3, shape.rows, shape.key)."""
     if shape.team == 32:
         return rows.reshape(-1, 3, shape.rows, shape.key)
     return rows.reshape(-1, 3, shape.key, shape.rows).swapaxes(2, 3)
 
 
 def decode(shape: Shape, states: Words32, rank: int, width: int) -> Words:
-    """Return states of the kernel as packed states: the inverse of `encode`, signs put back.
+    """Return states of the kernel as packed states, with signs in the third factors.
 
     Parameters
     ----------
     shape : Shape
     states : uint32 array, shape (N, shape.saved)
     rank : int
-        R, the same for all.
+        R, equal for all states.
     width : int
-        K, the words of a packed factor.
+        K, the number of words of a packed factor.
 
     Returns
     -------
@@ -246,7 +236,7 @@ def decode(shape: Shape, states: Words32, rank: int, width: int) -> Words:
 
 
 Kernel = Callable[[Any, Any, Any, Any, int, int, int, int], None]
-"""Arguments of `walk` in walk.cu; returns when all walkers have done their chunk."""
+"""Takes the arguments of `walk` in walk.cu; returns when all walkers have done their chunk."""
 
 
 class Device(Protocol):
@@ -261,22 +251,22 @@ class Device(Protocol):
         """Make this the current device of the calling thread."""
 
     def kernel(self, shape: Shape) -> Kernel:
-        """Return the kernel for a shape, compiled."""
+        """Return the compiled kernel for a shape."""
 
     def walkers(self, shape: Shape) -> int:
-        """Return how many walkers live on the device at once, a multiple of 32."""
+        """Return the number of walkers that fit on the device at once, a multiple of 32."""
 
     def to_host(self, array: Any) -> npt.NDArray[Any]:
         """Return a copy in the host's memory."""
 
 
 class CudaDevice:
-    """A CUDA device, through cupy.
+    """A CUDA device, used through cupy.
 
     Parameters
     ----------
     index : int
-        Which of the devices there are.
+        Number of the device.
     """
 
     def __init__(self, index: int = 0) -> None:
@@ -297,7 +287,7 @@ class CudaDevice:
         self._device.use()
 
     def kernel(self, shape: Shape) -> Kernel:
-        """Return the kernel for a shape; the first time it is compiled, then kept on disk."""
+        """Return the kernel for a shape; it is compiled once and kept on disk."""
         function, team = self._function(shape), shape.team
 
         def launch(
@@ -322,7 +312,7 @@ class CudaDevice:
         return launch
 
     def walkers(self, shape: Shape) -> int:
-        """Return how many walkers live on the device at once, a multiple of 32."""
+        """Return the number of walkers that fit on the device at once, a multiple of 32."""
         per_processor = blocks_on_a_processor(
             shape.shared,
             self._function(shape).num_regs,
@@ -350,16 +340,16 @@ class CudaDevice:
 
 
 def blocks_on_a_processor(shared: int, registers: int, all_shared: int, all_registers: int) -> int:
-    """Return how many blocks of one warp a multiprocessor holds at once.
+    """Return the number of blocks of one warp that a multiprocessor holds at once.
 
     Parameters
     ----------
     shared : int
-        Bytes of a block; the device takes 1,024 more and rounds up to 128.
+        Shared memory of a block in bytes; the device adds 1,024 and rounds up to 128.
     registers : int
-        Of a thread; a warp's are handed out in units of 256.
+        Number of registers of a thread; a warp gets them in units of 256.
     all_shared, all_registers : int
-        What the multiprocessor has.
+        Shared memory in bytes and number of registers of the multiprocessor.
     """
     by_shared = all_shared // (-(-shared // 128) * 128 + 1024)
     by_registers = all_registers // (-(-max(registers, 1) * LANES // 256) * 256)
@@ -368,7 +358,7 @@ def blocks_on_a_processor(shared: int, registers: int, all_shared: int, all_regi
 
 @functools.cache
 def source() -> str:
-    """Return the CUDA source as one text, its three headers put in place."""
+    """Return the CUDA source as one text that includes its three headers."""
     text = (SOURCES / "walk.cu").read_text(encoding="utf-8")
     for name in ("rows.cuh", "matches.cuh", "moves.cuh"):
         text = text.replace(f'#include "{name}"\n', (SOURCES / name).read_text(encoding="utf-8"))

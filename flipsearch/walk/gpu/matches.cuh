@@ -1,18 +1,18 @@
-// Which rows hold a factor: bitmaps of rows, and the search for equal factors of a flip.
+// Find the rows that hold a factor: bitmaps of rows, and the search for equal factors of a flip.
 //
-// A thread compares all rows, one after another. In a warp each lane looks through the tags of its
-// own SPAN rows, four or two instructions for two rows, and compares a whole factor only where the
-// tags agree: then lanes have to speak to one another once a search, not once for 32 rows.
+// A thread compares all rows, one after another. In a warp each lane reads the tags of its own
+// SPAN rows, in two to four instructions per two rows. It compares a whole factor only if the tags
+// agree. The lanes then exchange answers once per search and not once per 32 rows.
 
 // ---------------------------------------------------------------- bitmaps of rows
 
-// Those of rows 32w to 32w + 31 that there are.
+// The existing rows among rows 32w to 32w + 31.
 DEVICE u32 valid(u32 rank, u32 w) {
   const u32 first = 32 * w;
   return rank >= first + 32 ? ~0u : rank <= first ? 0 : (1u << (rank - first)) - 1;
 }
 
-// The k-th set bit of a word that has so many.
+// The k-th set bit of a word with more than k set bits.
 DEVICE u32 kth(u32 word, u32 k) {
   if constexpr (TEAM == 32) {
     u32 found = 0;
@@ -32,7 +32,7 @@ DEVICE u32 kth(u32 word, u32 k) {
   }
 }
 
-// Which of rows 32w to 32w + 31 hold x, and which hold y; rows past the rank may answer too.
+// The rows among 32w to 32w + 31 with x, and the ones with y; rows past the rank may be included.
 template <bool TWO>
 DEVICE void scan(const Walker& me, u32 slot, u32 w, const Key& x, const Key& y, u32& is_x,
                  u32& is_y) {
@@ -65,7 +65,7 @@ DEVICE void scan(const Walker& me, u32 slot, u32 w, const Key& x, const Key& y, 
   }
 }
 
-// The rows of a slot that hold x, where speed does not matter.
+// The rows of a slot that hold x, for callers whose speed does not matter.
 RARE u32 rows_with(Walker me, u32 slot, u32 w, Key x) {
   u32 found, unused;
   scan<false>(me, slot, w, x, x, found, unused);
@@ -82,7 +82,7 @@ DEVICE void set_flippable(const Walker& me, u32 slot, u32 row, bool is) {
   put(me, at, is ? word | bit : word & ~bit);
 }
 
-// The k-th of the rows of a slot that can be flipped.
+// The k-th row of a slot that has a partner.
 DEVICE u32 kth_flippable(const Walker& me, u32 slot, u32 k) {
   const u32 at = FLIPPABLE + slot * MASKS;
   if constexpr (TEAM == 32) {
@@ -115,7 +115,7 @@ DEVICE u32 kth_flippable(const Walker& me, u32 slot, u32 k) {
   }
 }
 
-// Finds out anew which rows share their factor with another.
+// Recomputes the set of rows that share their factor with another row.
 RARE void build(Walker me) {
   for (u32 slot = 0; slot < 3; slot++) {
     u32 live = 0;
@@ -138,7 +138,7 @@ RARE void build(Walker me) {
 
 // ---------------------------------------------------------------- the search of a flip
 
-// What a row's move from its old class to a new one changes.
+// Changes by a row's move from its old class to a new one.
 struct Survey {
   u32 left, last;         // other rows of the old class (1, or whether there are more); one of them
   u32 joined, companion;  // rows of the new class, likewise
@@ -149,7 +149,7 @@ struct Survey {
 
 struct Matches { u32 word[MASKS]; };  // a bitmap of rows
 
-// Finds the other rows that hold the factor of a row; returns how many there are.
+// Finds the other rows that hold the factor of a row; returns their number.
 DEVICE u32 partners(const Walker& me, u32 slot, u32 row, const Key& key, Matches& found) {
   u32 others = 0;
 #pragma unroll(MASKS > 16 ? 1 : MASKS)
@@ -175,8 +175,8 @@ DEVICE u32 kth_match(const Matches& found, u32 k) {
   return 32 * w + kth(word, k);
 }
 
-// Looks at the rows of `slot`; `row`, whose factor is `old`, will hold `now` there. In one of the
-// other slots it agrees with row i and with `same`, in the other, q, its factor is y.
+// Scans the rows of `slot`, where `row` has the factor `old` and gets `now`. In one of the other
+// slots it agrees with row i and with `same`; in the third slot, q, its factor is y.
 DEVICE Survey survey(const Walker& me, u32 slot, u32 row, const Key& old, const Key& now, u32 i,
                      const Matches& same, u32 q, const Key& y) {
   Survey found = {0, 0, 0, 0, false};
@@ -223,7 +223,7 @@ DEVICE void match(const Walker& me, u32 slot, u32 row, const Key& key, Matches& 
         different = 4 * different + LOWER_HALVES(high(four) ^ tags, 0x10001u);
         different = 4 * different + LOWER_HALVES((u32)four ^ tags, 0x10001u);
       }
-      // of rows side by side one answers in the lower, one in the upper half
+      // of two adjacent rows one answers in the lower half, one in the upper half
       u32 alike = ~(different | different >> 15) & ((1u << SPAN) - 1), sure = 0;
       for (; alike; alike &= alike - 1) {
         const u32 bit = LOWEST(alike), other = row_of(page, lane, bit);
@@ -234,7 +234,7 @@ DEVICE void match(const Walker& me, u32 slot, u32 row, const Key& key, Matches& 
   }
 }
 
-// How many rows were found, and one of them.
+// The number of found rows, and one of them.
 DEVICE u32 count(const Matches& found, u32& one) {
   u32 rows = 0;
 #pragma unroll
@@ -274,7 +274,7 @@ DEVICE u32 kth_match(const Matches& found, u32 k) {
   return 0;
 }
 
-// As above; here the branches are free.
+// As above, with branches, which cost nothing here.
 DEVICE Survey survey(const Walker& me, u32 slot, u32 row, const Key& old, const Key& now, u32 i,
                      const Matches& same, u32 q, const Key& y) {
   Survey found = {0, 0, 0, 0, false};

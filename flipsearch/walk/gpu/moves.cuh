@@ -1,9 +1,10 @@
-// What happens once in thousands of flips, written to be short: reductions, plus transition, split.
+// Carry out the rare moves: reductions, plus transitions and splits.
 //
-// Order matters, because every engine has to do the same: first the lowest row with a zero factor
-// goes, else the lowest pair that agrees in two factors becomes one; the last row fills the gap.
+// They occur once in thousands of flips; this code is short rather than fast. All engines use the
+// same order. The lowest row with a zero factor goes first; otherwise the lowest pair that agrees
+// in two factors is merged. The last row fills the gap.
 
-// Sets row.slot to x, brought into normal form, its sign into the row's.
+// Sets row.slot to the normal form of x and multiplies the row's sign by the sign of x.
 DEVICE void settle(const Walker& me, u32 slot, u32 row, Factor x) {
   const u32 minus = normalise(x);
   store(me, slot, row, close(x));
@@ -33,7 +34,7 @@ DEVICE bool drop_a_zero(Walker& me) {
   return false;
 }
 
-// Merges the lowest pair that agrees in two factors, where the ring allows.
+// Merges the lowest pair that agrees in two factors, if the ring allows it.
 DEVICE bool merge_a_pair(Walker& me) {
   for (u32 i = 0; i < me.rank; i++) {
     if (flippable(me, 0, i) + flippable(me, 1, i) + flippable(me, 2, i) < 2) continue;
@@ -70,8 +71,8 @@ RARE Walker reduce(Walker me) {
   return me;
 }
 
-// Plus transition: two rows become three. With A, B, C an order of the slots turned by the
-// variant: A1 (B1 + B2) C1 + (A2 - A1) B2 C2 + A1 B2 (C2 - C1).
+// Plus transition: two rows become three. A, B, C are the slots in a drawn order, rotated by
+// the variant: A1 (B1 + B2) C1 + (A2 - A1) B2 C2 + A1 B2 (C2 - C1).
 DEVICE bool plus(Walker& me) {
   if (me.rank < 2) return false;
   for (u32 tried = 0; tried < TRIES; tried++) {
@@ -87,7 +88,7 @@ DEVICE bool plus(Walker& me) {
     const u32 order = below(high(z), 6), first = order >> 1;
     const u32 rest = (order & 1) ? (first == 2 ? 1 : 2) : (first == 0 ? 1 : 0);
     const u32 slots = first | rest << 2 | (3 - first - rest) << 4;
-    // by part of the order: whether the factor of i, of j is turned
+    // for each slot of the order: whether the factor of i, of j changes its sign
     const u32 turn_i = sign_of(me, i) << 2;
     const u32 sign_a = RING == 2 ? 0 : (u32)z & 1, sign_b = RING == 2 ? 0 : (u32)z >> 1 & 1;
     const u32 turn_j = sign_a | sign_b << 1 | (sign_a ^ sign_b ^ sign_of(me, j)) << 2;
@@ -123,7 +124,7 @@ DEVICE bool plus(Walker& me) {
   return false;
 }
 
-// Splits a row: u v w = x v w + (u - x) v w, with x (or -x) a factor of another row.
+// Splits a row: u v w = x v w + (u - x) v w; x or -x is a factor of another row.
 DEVICE bool split(Walker& me) {
   for (u32 tried = 0; tried < TRIES; tried++) {
     u64 z = draw(me);
@@ -150,7 +151,7 @@ DEVICE bool split(Walker& me) {
   return false;
 }
 
-// Goes up while below `top` and there is room for another row.
+// Raises the rank while it is below `top` and another row fits.
 RARE Walker escape(Walker me, u32 top) {
   while (me.rank < top && me.rank < ROWS)
     if (!plus(me) && !split(me)) break;

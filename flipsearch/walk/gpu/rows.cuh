@@ -1,7 +1,7 @@
-// Rows of a walker and what is fixed when it is compiled: see walk.cu.
+// Define the rows of a walker and the constants of a compilation (see walk.cu).
 //
-// The words of CUDA used by all four files are the macros below; a host that defines them itself,
-// and ON_HOST, compiles the same source with any C++ compiler.
+// All four files use CUDA only by the macros below. A host that defines them and ON_HOST compiles
+// the same source with any C++ compiler.
 
 #ifndef ON_HOST
 #define DEVICE static __device__ __forceinline__
@@ -10,7 +10,7 @@
 #define VOTE(lane, condition) __ballot_sync(0xffffffffu, condition)
 #define FROM(lanes, lane) __shfl_sync(0xffffffffu, (lanes).mine, lane)
 #define SETTLE() __syncwarp()
-// adds to each lane's number those of the lanes before
+// adds the numbers of all earlier lanes to each lane's number
 #define RUNNING_SUM(lanes)                                                        \
   for (u32 step = 1; step < 32; step *= 2)                                        \
   asm volatile("{.reg .pred is; .reg .u32 y; shfl.sync.up.b32 y|is, %0, %1, 0, -1;" \
@@ -30,7 +30,7 @@ typedef unsigned long long u64;
 typedef unsigned short u16;
 
 #ifndef ON_HOST
-// A number that each lane of a warp has for itself.
+// A number per lane of a warp.
 struct Lanes {
   u32 mine;
   __device__ __forceinline__ u32& operator[](u32) { return mine; }
@@ -47,8 +47,8 @@ constexpr u32 SIGNS = HALVES ? 3 * ROWS / 2 : 3 * ROWS * KEY;   // where the wor
 constexpr u32 SAVED = SIGNS + (RING == 2 ? 0 : MASKS);
 constexpr u32 FLIPPABLE = SAVED;
 constexpr u32 LIVE = FLIPPABLE + 3 * MASKS;
-// A warp also has a hash of 16 bits, a tag, of each factor; of a page of rows, a lane looks at the
-// tags of SPAN side by side.
+// A warp also has a 16-bit hash of each factor, its tag. A lane reads the tags of SPAN adjacent
+// rows of a page.
 constexpr u32 SPAN = TEAM == 1 ? 4 : ROWS < 512 ? (ROWS + 127) / 128 * 4 : 16;
 constexpr u32 PAGES = TEAM == 1 ? 0 : (ROWS + 32 * SPAN - 1) / (32 * SPAN);
 constexpr u32 TAGS = LIVE + 3 + (TEAM == 1 ? 0 : (LIVE + 3) % 2);
@@ -59,7 +59,7 @@ constexpr u32 STUCK_TIMES = 16;  // flipsearch/walk/task.py
 
 static_assert(ROWS % (HALVES || TEAM == 32 ? 32 : 2) == 0, "ROWS");
 
-// What the host knows of a walker: one array of 64-bit numbers a field.
+// Fields of a walker for the host: one array of 64-bit numbers per field.
 enum Field {
   SEED, STEPS, PLUS_AFTER, BAND, STOP_RANK, COLLECT, COLLECT_EVERY, CAPACITY, MERGE,
   COUNTER, STEP, LAST, NEXT, MADE, REDUCTIONS, ESCAPES, STUCK_SO_FAR, RANK, BEST, TAKEN, ENTRIES,
@@ -74,10 +74,10 @@ struct Factor { u32 nonzero[PLANE]; u32 sign[PLANE]; };
 extern __shared__ __align__(16) u32 on_chip[];
 
 struct Walker {
-  u32 first;  // where its words begin on the chip
+  u32 first;  // place of its first word on the chip
   u32 rank;
   u64 seed, counter;
-  bool merge;  // whether two rows that agree in two factors become one at once
+  bool merge;  // whether two rows that agree in two factors are merged at once
 };
 
 // ---------------------------------------------------------------- words, rows, factors
@@ -86,7 +86,7 @@ DEVICE u32 on(const Walker& me, u32 at) { return TEAM == 1 ? me.first + at * STR
 
 DEVICE u32 get(const Walker& me, u32 at) { return on_chip[on(me, at)]; }
 
-// In a warp all lanes write the same: first every lane has read what it still needed.
+// In a warp all lanes write the same numbers, after every lane has read the old ones.
 DEVICE void put(const Walker& me, u32 at, u32 value) {
   if (TEAM == 32) SETTLE();
   on_chip[on(me, at)] = value;
@@ -105,8 +105,8 @@ DEVICE u32 high(u64 z) { return (u32)(z >> 32); }
 // A number below `bound` from 32 random bits.
 DEVICE u32 below(u32 bits, u32 bound) { return HIGH_PRODUCT(bits, bound); }
 
-// Where word t of a factor lies. Of halves, the low one is of a row and the high one of the row 16
-// further, so that what `scan` finds is in the order of rows.
+// The place of word t of a factor. The low half of a word belongs to a row and the high half to
+// the row 16 further; `scan` therefore answers in the order of rows.
 DEVICE u32 place(u32 slot, u32 row, u32 t) {
   if (HALVES) return slot * (ROWS / 2) + (row >> 5) * 16 + (row & 15);
   if (TEAM == 32) return (slot * ROWS + row) * KEY + t;
@@ -138,7 +138,7 @@ DEVICE u32 tag_of(const Key& key) {
   return sum >> 16;
 }
 
-// Where the tags of a lane lie, four rows in two words: what it reads lies beside its neighbours'.
+// The place of a lane's tags, four rows in two words. Adjacent lanes read adjacent words.
 DEVICE u32 tags_at(u32 slot, u32 page, u32 four, u32 lane) {
   return TAGS + 2 * (((slot * PAGES + page) * (SPAN / 4) + four) * 32 + lane);
 }
@@ -206,7 +206,7 @@ DEVICE bool is_zero(const Factor& x) {
   return some == 0;
 }
 
-// Where x + y leaves {-1, 0, 1}, and where x - y does: zero or not.
+// Nonzero if an entry of x + y, or of x - y, lies outside {-1, 0, 1}.
 DEVICE void overflow(const Factor& x, const Factor& y, u32& plus, u32& less) {
 #pragma unroll
   for (u32 t = 0; t < PLANE; t++) {
@@ -223,7 +223,7 @@ DEVICE bool fits(const Factor& x, const Factor& y, u32 minus) {
   return (minus ? less : plus) == 0;
 }
 
-// x + y, or x - y with minus = 1; over ZT it has to fit.
+// x + y, or x - y with minus = 1; over ZT its entries must lie in {-1, 0, 1}.
 DEVICE Factor add(const Factor& x, const Factor& y, u32 minus) {
   Factor sum;
 #pragma unroll

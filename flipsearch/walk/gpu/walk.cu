@@ -1,24 +1,24 @@
-// The walk on a GPU: many walkers at once, each with its whole state on the chip.
+// Walk on a GPU: many walkers at once, each with its whole state on the chip.
 //
-// The meaning of a walk is fixed by flipsearch/walk/plain/reference.py, bit for bit: which row is drawn,
-// which partner, where rows go in a reduction. Here a walker has no index. It scans its rows for
-// equal factors, because that needs no branch and so little memory that hundreds of walkers fit
-// on one multiprocessor. docs/gpu.md has the count that decided it.
+// flipsearch/walk/plain/reference.py fixes each walk bit for bit: the drawn row, its partner and
+// the places of rows in a reduction. Here a walker has no index and scans its rows for equal
+// factors. A scan needs no branch and little memory: hundreds of walkers fit on one multiprocessor.
+// docs/gpu.md has the counts behind this decision.
 //
-// One source, two shapes, by TEAM:
-//   1   a walker is a thread. Its words lie in the shared memory bank of its lane, so no access
-//       of a warp ever conflicts, whatever rows its walkers look at.
-//   32  a walker is a warp. Every lane does the same, with the same numbers; only a scan differs,
-//       which compares 32 rows at once and shares the answers by a ballot.
+// TEAM chooses one of two shapes of this source:
+//   1   A walker is a thread. Its words lie in the shared memory bank of its lane, and accesses of
+//       a warp never conflict, whichever rows its walkers read.
+//   32  A walker is a warp. All lanes compute the same numbers except in a scan, which compares 32
+//       rows at once and shares the answers by a ballot.
 //
-// Fixed when compiled:
+// Constants of a compilation:
 //   RING  2 (F2), 3 (F3) or 0 (ZT)
-//   BITS  of a plane of a factor: 16, 32, 64, 128 or 256
-//   ROWS  the most rows a walker may have, a multiple of 32; 2 will do for threads with whole words
+//   BITS  bits of a plane of a factor: 16, 32, 64, 128 or 256
+//   ROWS  the most rows of a walker, a multiple of 32 (of 2 for threads with whole words)
 //   TEAM  1 or 32
 //
-// A factor over F2 is one plane of bits; over F3 and ZT a plane of nonzeros and a plane of signs,
-// in normal form: the lowest nonzero entry is +1, and the sign of the row sits apart.
+// A factor over F2 is one plane of bits. Over F3 and ZT it is a plane of nonzeros and a plane of
+// signs in normal form: the lowest nonzero entry is +1, and the sign of the row is stored apart.
 
 #include "rows.cuh"
 #include "matches.cuh"
@@ -35,8 +35,8 @@ DEVICE void move_row(const Walker& me, u32 slot, u32 row, const Key& now, const 
   put(me, LIVE + slot, live - (found.left > 0) - (found.left == 1));
 }
 
-// One step: draws a row that can be flipped, a partner, a sign, and flips. EVENT: carried out, and
-// a factor is zero, or two rows that may have to be merged agree in two factors.
+// Draws a row with a partner, the partner and a sign, and flips. EVENT: the flip happened, and a
+// factor is zero or two rows that the policy may merge agree in two factors.
 DEVICE u32 flip(Walker& me) {
   const u32 live0 = get(me, LIVE), live1 = live0 + get(me, LIVE + 1);
   const u32 live = live1 + get(me, LIVE + 2);
@@ -85,9 +85,9 @@ DEVICE u32 flip(Walker& me) {
 // ---------------------------------------------------------------- the walk
 
 // Takes each walker at most `chunk` steps further.
-//   states     WORDS words a walker, the walkers of a warp interleaved where TEAM is 1
+//   states     WORDS words per walker; TEAM 1 interleaves the walkers of a warp
 //   numbers    (FIELDS, walkers): see Field
-//   snapshots  room for `room` states of SAVED words a walker, interleaved likewise
+//   snapshots  room for `room` states of SAVED words per walker, interleaved likewise
 //   history    (entries, walkers): step << 16 | rank of each new best rank
 extern "C" __global__ void __launch_bounds__(32, KEY > 4 ? 1 : TEAM == 1 ? 24 : 20)
 walk(u32* states, u64* numbers, u32* snapshots, u64* history, u32 walkers, u32 room, u32 entries,

@@ -1,20 +1,19 @@
 # mypy: allow-untyped-defs
-"""The hot loop: flips, one after another, until something rarer happens.
+"""Carry out flips, one after another, until a rare event; this is the hot loop.
 
 One step draws a flippable (slot, row), a partner row of its class, and over F3 and ZT a sign
-lambda; with slots a, b, c in cyclic order and the factors in normal form, signs sigma apart,
+lambda. With slots a, b, c in cyclic order, factors in normal form and separate signs sigma,
 
     row i:  b_i <- b_i + lambda b_j          row j:  c_j <- c_j - lambda sigma_i sigma_j c_i
 
-which keeps the sum of the two terms (Kauers and Moosbauer, "Flip graphs for matrix
-multiplication", and their Definition 2 of a flip). Over the unordered pair, both orders and both
-signs give every neighbour. Over ZT a sign that leaves {-1, 0, 1} is replaced by the other one; if
-both do, the step is spent and nothing moves.
+This keeps the sum of the two terms (Kauers and Moosbauer, "Flip graphs for matrix multiplication",
+Definition 2). Both orders of a pair and both signs give every neighbour. Over ZT a sign that
+leaves {-1, 0, 1} is replaced by the other one; if both do, the step changes no row.
 
 The loop returns at the first step whose flip would make a factor zero, or make two rows agree in
-two factors: that step is not carried out here but handed to `flipsearch.walk.plain.moves`, as is
-everything else that happens once in thousands of steps. So there is one unpredictable branch in
-the loop over ZT (refusal) and none over F2 and F3, and no work that grows with the rank.
+two factors. `flipsearch.walk.plain.moves` carries out that flip, like all moves that happen once
+in thousands of steps. The loop therefore has one unpredictable branch over ZT (refusal) and none
+over F2 and F3, and no work that grows with the rank.
 
 Invariant: on return the index is exactly that of a valid scheme with the same sum as at entry.
 """
@@ -32,7 +31,7 @@ from flipsearch.walk.plain.index import LOW6, ONE, SIX, THREE, TWO, ZERO, U, has
 DONE, STUCK, EVENT = U(0), U(1), U(2)
 LOW32, EIGHT, HALF, PART = U(0xFFFFFFFF), U(8), U(32), U(24)
 NEXT, AFTER = U(0b001001), U(0b010010)
-"""The slots after slot a and before it, two bits each."""
+"""The slots after and before slot a, two bits each."""
 
 
 @njit(inline="always")
@@ -43,9 +42,9 @@ def flag(condition):
 
 @njit(inline="always")
 def add(at, words, to, x, y, minus):
-    """Set words[to] = words[x] + words[y] (minus: -); return whether the result is zero.
+    """Set words[to] to words[x] + words[y], or to the difference if `minus` is 1.
 
-    Over ZT the sum has to be ternary: see `overflow`.
+    Return whether the result is zero. Over ZT it has to be ternary: see `overflow`.
     """
     some = ZERO
     if at.ring == TWO:
@@ -70,7 +69,7 @@ def add(at, words, to, x, y, minus):
 
 @njit(inline="always")
 def overflow(at, words, x, y):
-    """Return (where x + y leaves ZT, where x - y does), each zero or not."""
+    """Return two words, nonzero if x + y leaves ZT and if x - y does."""
     plus, minus = ZERO, ZERO
     for t in range(at.words):
         sx, sy = words[x + at.words + t], words[y + at.words + t]
@@ -82,7 +81,7 @@ def overflow(at, words, x, y):
 
 @njit(inline="always")
 def normalise(at, words, x):
-    """Make the lowest nonzero entry at words[x] +1; return 1 if all signs changed, else 0."""
+    """Make the lowest nonzero entry at words[x] +1; return 1 if this changed all signs, else 0."""
     lead = ZERO
     for back in range(at.words):
         t = at.words - ONE - back
@@ -99,8 +98,8 @@ def normalise(at, words, x):
 def find(at, wide, narrow, slot, new):
     """Return (class or 0, table position) of the key at wide[new].
 
-    The key is first written to class 0, so that an empty entry compares equal too and the loop
-    has one condition, almost always true at once.
+    The key is first written to class 0. An empty entry then compares equal too, and the loop has
+    one condition, which is almost always true at once.
     """
     base, entries = slot * at.classes, at.entries + slot * at.table
     for t in range(at.key):
@@ -119,7 +118,7 @@ def find(at, wide, narrow, slot, new):
 
 @njit(inline="always")
 def select(at, wide, first, skip_block, skip_bit, k):
-    """Return the k-th row of the bitmap at wide[first], the skipped bit left out."""
+    """Return the k-th row of the bitmap at wide[first] without the skipped bit."""
     if at.blocks == ONE:
         return kth_set_bit(wide[first] & ~skip_bit, k)
     block, before, total = ZERO, ZERO, ZERO
@@ -135,7 +134,7 @@ def select(at, wide, first, skip_block, skip_bit, k):
 
 @njit(inline="always")
 def close_gap(at, wide, narrow, base, entries, hole):
-    """Delete the table entry at `hole`, moving later entries of its cluster up."""
+    """Delete the table entry at `hole` and move later entries of its cluster up."""
     probe = hole
     while True:
         probe = (probe + ONE) & (at.table - ONE)
@@ -152,9 +151,10 @@ def close_gap(at, wide, narrow, base, entries, hole):
 
 @njit(inline="always")
 def recount(at, wide, narrow, h, o, row, live, number, found):
-    """Put `row` into class h and take it from class o, several blocks wide; 1 if o is empty.
+    """Move `row` from class o to class h with several blocks of rows; return 1 if o is empty.
 
-    Counts and exclusive ors of row numbers tell whom that makes flippable, or no longer.
+    Counts and exclusive ors of row numbers determine the rows that become flippable or cease to
+    be.
     """
     block, bit = row >> SIX, ONE << (row & LOW6)
     wide[at.bitmaps + h * at.blocks + block] |= bit
@@ -177,9 +177,9 @@ def recount(at, wide, narrow, h, o, row, live, number, found):
 
 @njit(inline="always")
 def move_row(at, wide, narrow, slot, row, new, class_, position, counted):
-    """Put `row` of `slot` into the class of the key at wide[new], as `find` found it.
+    """Move `row` of `slot` to the class of the key at wide[new], as `find` found it.
 
-    Counts and the number of flippable rows are kept if there is more than a block, or `counted`.
+    Counts and the number of flippable rows are kept with more than one block, or if `counted`.
     """
     base, entries = slot * at.classes, at.entries + slot * at.table
     bit = ONE << (row & LOW6)
@@ -188,14 +188,14 @@ def move_row(at, wide, narrow, slot, row, new, class_, position, counted):
     found = flag(class_ != ZERO)
     class_ = class_ | (U(narrow[at.free + base + top - ONE]) & (found - ONE))
     h = base + class_
-    # the class it joins
+    # the class that it joins
     narrow[entries + position] = np.uint16(class_)
     narrow[at.positions + h] = np.uint16(position)
     for t in range(at.key):
         wide[h * at.key + t] = wide[new + t]
     narrow[slot * at.rows + row] = np.uint16(class_)
     live = at.flippable + slot * at.blocks
-    if at.blocks == ONE and not counted:  # who is flippable now can be told from the two bitmaps
+    if at.blocks == ONE and not counted:  # the two bitmaps determine the flippable rows
         before = wide[at.bitmaps + h]
         wide[at.bitmaps + h] = before | bit
         after = wide[at.bitmaps + o] & ~bit
@@ -209,7 +209,7 @@ def move_row(at, wide, narrow, slot, row, new, class_, position, counted):
     top -= ONE - found
     narrow[at.free + base + top] = np.uint16(old)
     narrow[at.free_counts + slot] = np.uint16(top + empty)
-    # the table entry of a class left empty
+    # the table entry of a class that became empty
     gone = U(narrow[at.positions + o])
     if narrow[entries + ((gone + ONE) & (at.table - ONE))] == 0:
         narrow[entries + gone] = np.uint16(old & (empty - ONE))
@@ -228,22 +228,22 @@ def flips(at, wide, narrow, seed, counter, steps, merge, move):
     wide, narrow : arrays
         The index, changed in place.
     seed, counter, steps : uint64
-        The draws used are counter + 1, counter + 2, ...
+        The draws are counter + 1, counter + 2, ...
     merge : uint64
-        1: stop at flips that make two rows agree in two factors, too.
+        With 1, flips that make two rows agree in two factors also stop the loop.
     move : uint64 array, shape (4,)
-        Receives [a, i, j, 1 if lambda is -1] of a flip not carried out.
+        Receives [a, i, j, 1 if lambda is -1] for a flip that was not carried out.
 
     Returns
     -------
     (code, steps done, flips done, counter) : four uint64
         DONE: all steps were done. STUCK: no row is flippable; that step is not counted. EVENT:
-        the flip left in `move` reduces the scheme; its step is counted, its flip is not.
+        the flip in `move` reduces the scheme; its step is counted, its flip is not.
     """
     done, refused, code = ZERO, ZERO, DONE
     while done < steps:
         mask, mask1, mask2 = ZERO, ZERO, ZERO
-        if at.blocks == ONE:  # counting anew is nearer to the masks than numbers kept in memory
+        if at.blocks == ONE:  # counting the masks is faster than reading stored numbers
             mask = wide[at.flippable]
             mask1, mask2 = wide[at.flippable + ONE], wide[at.flippable + TWO]
             live0, live1, live2 = popcount(mask), popcount(mask1), popcount(mask2)
@@ -314,8 +314,8 @@ def flips(at, wide, narrow, seed, counter, steps, merge, move):
                 agree |= wide[at.bitmaps + hb * at.blocks + t] & (pairs | same_c)
                 agree |= wide[at.bitmaps + hc * at.blocks + t] & (pairs | same_b)
         if at.ring == THREE:
-            # rows that agree in two factors, left unmerged: twice a factor is minus that factor,
-            # so that the row joins the class it is in, which `move_row` cannot do
+            # two unmerged rows agree in two factors: twice a factor is minus that factor, and the
+            # row would join its own class, which `move_row` cannot do
             rare |= (b * at.classes + class_b == bi) | (c * at.classes + class_c == cj)
         if rare | (agree != ZERO):
             move[0], move[1], move[2], move[3] = a, i, j, minus_b

@@ -1,22 +1,23 @@
 # mypy: allow-untyped-defs
-"""The pair index: which rows of a scheme share a factor, kept up to date at constant cost a flip.
+"""Keep an index of the rows of a scheme that share a factor, at constant cost for each flip.
 
-A flip needs a row that shares a factor with another row. Programs that rescan all R rows for equal
-factors slow down with the rank. Here the rows that hold the same factor in a slot form a *class*,
-found through an exact hash table; a flip moves two rows from one class to another, and that is all
-that changes. Nothing in a step depends on R but popcounts over R / 64 words.
+A flip needs a row that shares a factor with another row. Programs that scan all R rows for equal
+factors slow down with the rank. Here the rows with the same factor in a slot form a *class*, which
+an exact hash table finds. A flip only moves two rows from one class to another. The cost of a step
+depends on R only by popcounts over R / 64 words.
 
-A class has: its key (the factor), a bitmap of its rows, their number, and the exclusive or of
-their numbers, which names the last row when one is left. Class 0 of every slot is empty for ever;
-looking up an unknown factor finds it.
+A class has a key (the factor), a bitmap of its rows, their count, and the exclusive or of their
+numbers, which is the number of the last row if one is left. Class 0 of every slot is always empty;
+the look-up of an unknown factor finds it.
 
-Memory is two flat arrays, one of 64-bit and one of 16-bit words, whose offsets are constants once
-ring, words and rows are fixed. Keys are F2 words, or over F3 and ZT a plane of nonzeros followed
-by a plane of signs, normalised so that the lowest nonzero entry is +1; a row's sign sits apart.
+The index is two flat arrays of 64-bit and 16-bit words. Their offsets are constants for given
+ring, words and rows. A key over F2 is words of bits. Over F3 and ZT it is a plane of nonzeros
+followed by a plane of signs, normalised to a lowest nonzero entry +1; the sign of a row is stored
+separately.
 
-Invariant: in each slot every live row is in exactly one class, the class whose key is its factor;
-no two classes of a slot have equal keys; a row is flippable in a slot if and only if its class has
-at least two rows.
+Invariant: in each slot every row is in exactly one class, whose key is its factor. No two classes
+of a slot have equal keys. A row is flippable in a slot if and only if its class has at least two
+rows.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ ZERO, ONE, TWO, THREE, SIX, LOW6 = U(0), U(1), U(2), U(3), U(6), U(63)
 MULTIPLIER = U(0x9E3779B97F4A7C15)
 STIR = U(0xD6E8FEB86659FD93)
 LOAD = 16
-"""Table entries a row: at one in sixteen a second probe is rare enough to predict."""
+"""Number of table entries for each row; with 16 a second probe is rare enough to predict."""
 
 
 class Layout(NamedTuple):
-    """Sizes, and offsets into the two arrays of an index, all uint64.
+    """Sizes of an index, and offsets into its two arrays, all uint64.
 
-    Jitted code takes one as a compile-time constant, so that every offset is folded.
+    Jitted code takes a layout as a compile-time constant and folds every offset.
     """
 
     ring: Any
@@ -75,7 +76,7 @@ def layout(ring: int, words: int, blocks: int) -> Layout:
     ring : int
         2 (F2), 3 (F3) or 0 (ZT).
     words : int
-        64-bit words of one plane of a factor.
+        Number of 64-bit words of one plane of a factor.
     blocks : int
         Capacity in blocks of 64 rows, a power of two up to 64.
     """
@@ -116,9 +117,9 @@ def build(at, rows, signs, rank, wide, narrow):
     ----------
     at : Layout
     rows : uint64 array, flat, at least rank * 3 * key
-        Three normalised keys a row.
+        Three normalised keys for each row.
     signs : uint64 array
-        0 or 1 a row.
+        0 or 1 for each row.
     rank : uint64
     wide, narrow : the arrays of the index, overwritten
     """
@@ -168,7 +169,7 @@ def build(at, rows, signs, rank, wide, narrow):
 
 @njit
 def extract(at, wide, narrow, rank, rows, signs):
-    """Write the rows and signs that the index holds: the inverse of `build`."""
+    """Write the rows and signs of the index; the inverse of `build`."""
     for row in range(rank):
         signs[row] = (wide[at.signs + (row >> SIX)] >> (row & LOW6)) & ONE
         for slot in range(THREE):

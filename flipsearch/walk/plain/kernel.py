@@ -1,10 +1,10 @@
 # mypy: allow-untyped-defs
-"""The numba engine: walks as fast as one core goes.
+"""Run plain walks with numba, at the full speed of one core.
 
 `walk` packs a task into flat arrays and runs the jitted walk for its ring, factor width and rank.
 One compiled function serves a ring, a width of 1, 2 or 4 words and a number of blocks of 64 rows;
-numba keeps it on disk. Small walks are the quicker ones, so a walk begins in as few blocks as hold
-its start, and begins again in as many as its capacity should it ever want to rise beyond them.
+numba keeps it on disk. Walks in few blocks are faster. A walk therefore begins in the fewest
+blocks that hold its start. If it needs more rows, it begins again with the blocks of its capacity.
 
 Invariant: `walk(task)` equals `flipsearch.walk.plain.reference.walk(task)`, bit for bit.
 """
@@ -65,11 +65,11 @@ def make_walk(at: Layout) -> Any:
     stop_rank, capacity, collect_every, merge), the two arrays of an index, snapshots (collect,
     rows * 3 * key), snapshot_signs (collect, rows) and history (HISTORY, 2). It returns nine
     numbers: final rank, best rank, snapshots taken, steps, flips, reductions, escapes, history
-    entries, reason. The last is 3 where the walk wants more rows than the layout has and the
-    capacity allows them.
+    entries, reason. The reason is 3 if the walk needs more rows than the layout has, within the
+    capacity.
 
-    The numbers are arguments each: unpacked from an array they cost walks over ZT a third of
-    their speed.
+    Each number is an argument. Unpacked from an array they cost walks over ZT a third of their
+    speed.
     """
 
     @njit
@@ -155,7 +155,7 @@ def make_walk(at: Layout) -> Any:
                 if code == STUCK or rank < best + band:
                     if not changed:
                         extract(at, wide, narrow, rank, rows, signs)
-                    # from a state with no flip at all one step up leads straight back
+                    # from a state without flips one step up leads straight back
                     top = rank + ONE if code != STUCK else max(rank + ONE, best + band)
                     top = min(top, capacity)
                     before = rank
@@ -185,7 +185,7 @@ def make_walk(at: Layout) -> Any:
 
 
 def _prepare(at: Layout) -> None:
-    """Compile, or load from disk, the walk of a layout, once."""
+    """Compile the walk of a layout, or load it from disk, once."""
     if at not in _ready:
         with _compiling:
             if at not in _ready:
@@ -219,13 +219,13 @@ def walk(task: WalkTask) -> WalkOutcome:
         layout(task.ring.characteristic, words_of(task.format), blocks)
         for blocks in sorted({blocks_for(task.rank), task.capacity // 64})
     ]
-    for at in layouts:  # all of them now, so that no walk stops in its middle to compile
+    for at in layouts:  # all of them now, because a walk must not stop to compile
         _prepare(at)
     return next(outcome for at in layouts if (outcome := _walk(task, at)) is not None)
 
 
 def _walk(task: WalkTask, at: Layout) -> WalkOutcome | None:
-    """Walk in a layout; return None if it has too few rows."""
+    """Walk in a layout; return None if the layout has too few rows."""
     key, size = int(at.key), int(at.rows)
     rank, policy = task.rank, task.policy
     rows = np.zeros(size * 3 * key, dtype=np.uint64)

@@ -1,13 +1,13 @@
 # mypy: allow-untyped-defs
-"""The rare moves on packed rows: the flip that reduces, reductions, plus transition, split.
+"""Make the rare moves on packed rows: the flip that reduces, reductions, plus transition, split.
 
-They happen once in thousands of flips, so they are written for clarity, on rows rather than on
-the index, which is built again afterwards. Rows are flat uint64, three normalised keys a row; the
-sign of a row sits in `signs`.
+They happen once in thousands of flips. They are therefore written for clarity, on rows instead of
+the index, which is built again afterwards. Rows are flat uint64 arrays with three normalised keys
+a row; `signs` holds the sign of each row.
 
-Order matters, because every engine has to do the same: reductions are carried out one at a time,
-first the lowest row with a zero factor, else the lowest pair (i, j) that agrees in two factors;
-the row that goes is replaced by the last one.
+The order is fixed, because all engines have to agree. Reductions are made one at a time: first the
+lowest row with a zero factor, else the lowest pair (i, j) that agrees in two factors. The last row
+replaces the removed one.
 
 Invariant: the sum of the rows' terms never changes.
 """
@@ -47,7 +47,7 @@ PLUS = np.array(
 
 @njit
 def normalise_rows(at, rows, signs, rank):
-    """Bring packed rows into normal form, their signs into `signs`."""
+    """Bring packed rows into normal form and write their signs to `signs`."""
     for row in range(rank):
         signs[row] = ZERO
         if at.ring != TWO:
@@ -57,7 +57,7 @@ def normalise_rows(at, rows, signs, rank):
 
 @njit
 def restore_signs(at, rows, signs, rank):
-    """Put the signs of rows back into their third factors."""
+    """Multiply the third factors of rows by their signs."""
     if at.ring != TWO:
         for row in range(rank):
             x = (row * THREE + TWO) * at.key
@@ -94,7 +94,7 @@ def _place(at, row, slot):
 
 @njit
 def _fits(at, rows, x, y, minus):
-    """Return whether rows[x] + rows[y] (minus: -) stays in the ring's coefficients."""
+    """Return whether rows[x] + rows[y], or - if `minus` is 1, stays in the ring's coefficients."""
     if at.ring != ZERO:
         return True
     plus, less = overflow(at, rows, x, y)
@@ -103,14 +103,14 @@ def _fits(at, rows, x, y, minus):
 
 @njit
 def _settle(at, rows, signs, row, slot):
-    """Bring one factor into normal form, its sign into the row's."""
+    """Bring one factor into normal form and multiply the row's sign by its sign."""
     if at.ring != TWO:
         signs[row] ^= normalise(at, rows, _place(at, row, slot))
 
 
 @njit
 def _add_to(at, rows, signs, row, slot, other, minus):
-    """Set row.slot to row.slot + other.slot (minus: -) and bring it into normal form."""
+    """Set row.slot to row.slot + other.slot, or - if `minus` is 1, in normal form."""
     x = _place(at, row, slot)
     add(at, rows, x, x, _place(at, other, slot), minus)
     _settle(at, rows, signs, row, slot)
@@ -138,7 +138,7 @@ def _drop(at, rows, signs, rank, row):
 
 @njit
 def _merge_first_pair(at, rows, signs, rank):
-    """Merge the lowest pair that agrees in two factors, where the ring allows; new rank."""
+    """Merge the lowest pair that agrees in two factors if the ring allows; return the rank."""
     for i in range(rank):
         for j in range(i + ONE, rank):
             equal = ZERO
@@ -160,8 +160,8 @@ def _merge_first_pair(at, rows, signs, rank):
 def reduce(at, rows, signs, rank, merge):
     """Carry out reductions until there are none; return the new rank (uint64).
 
-    Zero factors drop a row; with merge (uint64) 1, two rows that agree up to sign in two factors
-    become one. Over ZT they stay two where the sum would leave {-1, 0, 1}.
+    A zero factor drops its row. With `merge` (uint64) 1, two rows that agree up to sign in two
+    factors become one, over ZT only if the sum stays in {-1, 0, 1}.
     """
     while True:
         before = rank
@@ -190,9 +190,9 @@ def _turn(at, words, x, minus):
 def plus(at, rows, signs, rank, seed, counter):
     """Turn two rows into three: the plus transition of Arai, Ichikawa and Hukushima.
 
-    Two rows that differ in every factor are drawn, an order a, b, c of the slots, signs for two
-    factors of the second row, and one of the variants of `PLUS`; over ZT the next variants are
-    tried where one is not ternary.
+    The draws give two rows that differ in every factor, an order a, b, c of the slots, signs for
+    two factors of the second row, and one of the variants of `PLUS`. Over ZT the next variants are
+    tried if one is not ternary.
 
     Returns
     -------
@@ -245,7 +245,7 @@ def plus(at, rows, signs, rank, seed, counter):
 
 @njit
 def _expand(at, scratch, variant):
-    """Write the nine factors of a plus variant behind the six given; whether they fit."""
+    """Write the nine factors of a plus variant after the six given; return whether they fit."""
     k = at.key
     for entry in range(U(9)):
         x, y, kind = (
@@ -266,7 +266,7 @@ def _expand(at, scratch, variant):
 
 @njit
 def split(at, rows, signs, rank, seed, counter):
-    """Split a row: u v w = x v w + (u - x) v w, with x (or -x) a factor of another row.
+    """Split a row: u v w = x v w + (u - x) v w, where x or -x is a factor of another row.
 
     Returns
     -------

@@ -1,13 +1,14 @@
-"""The plain engine: what a walk means, with no data structure at all.
+"""Define the meaning of a plain walk by a plain engine without an index.
 
-Every choice is specified here in terms of rows in order: which flippable (slot, row) is drawn, the
-k-th in slot-major order; which partner, the k-th equal row; which row goes in a reduction, and
-where the last row moves. Factors are tuples of balanced integers in normal form (first nonzero
-entry +1), the sign of a term apart. It rescans everything at every step and is some thousand times
-slower than the other engines, whose outcomes have to equal this one's bit for bit.
+Every choice is specified here on rows in order: the drawn flippable (slot, row) is the k-th in
+slot-major order, the partner is the k-th equal row, and the rules of reductions fix the row that
+goes and the place of the last row. Factors are tuples of balanced integers in normal form (first
+nonzero entry +1) with a separate sign for each term. Every step scans all rows. The engine is
+about a thousand times slower than the others, whose outcomes have to equal its outcomes bit for
+bit.
 
-Invariant: no code in common with the other engines but the packing of states and the numbers of
-the random generator.
+Invariant: the only code shared with the other engines is the packing of states and the random
+numbers.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ ORDERS = list(permutations(range(3)))
 
 
 class Term:
-    """sign * u (x) v (x) w with factors in normal form."""
+    """The term sign * u (x) v (x) w with factors in normal form."""
 
     def __init__(self, ring: Ring, factors: list[Factor], sign: int = 1) -> None:
         self.ring = ring
@@ -46,19 +47,19 @@ class Term:
             self.put(slot, self.factors[slot])
 
     def put(self, slot: int, factor: Factor) -> None:
-        """Set a factor, its sign going into the term's."""
+        """Set a factor in normal form and multiply the term's sign by its sign."""
         if self.ring is not Ring.F2 and next((x for x in factor if x), 1) < 0:
             factor = tuple(-x for x in factor)
             self.sign = -self.sign
         self.factors[slot] = factor
 
     def copy(self) -> Term:
-        """Return an equal term of its own."""
+        """Return an independent equal term."""
         return Term(self.ring, self.factors, self.sign)
 
 
 def combine(ring: Ring, x: Factor, y: Factor, sign: int) -> Factor | None:
-    """Return x + sign * y, or None where that is not ternary over ZT."""
+    """Return x + sign * y, or None if it is not ternary over ZT."""
     total = tuple(p + sign * q for p, q in zip(x, y, strict=True))
     if ring is Ring.F2:
         return tuple(t % 2 for t in total)
@@ -84,7 +85,7 @@ class Walker:
         return plain_draw(self.seed, self.counter)
 
     def choose(self) -> tuple[int, int, int, int] | None:
-        """Return a drawn (slot, row, partner, lambda), or None if nothing can be flipped."""
+        """Draw (slot, row, partner, lambda), or return None if no row can be flipped."""
         counts = [Counter(term.factors[slot] for term in self.terms) for slot in range(3)]
         flippable = [
             (slot, row)
@@ -106,7 +107,7 @@ class Walker:
         return slot, row, partner, -1 if z & 1 and self.ring is not Ring.F2 else 1
 
     def flip(self, slot: int, i: int, j: int, sign: int) -> bool:
-        """Carry out a flip with lambda = sign, else -sign; return whether one was possible."""
+        """Flip with lambda = sign, or else with -sign; return whether one was possible."""
         first, second = self.terms[i], self.terms[j]
         b, c = (slot + 1) % 3, (slot + 2) % 3
         for attempt in (sign, -sign):
@@ -120,13 +121,13 @@ class Walker:
         return False
 
     def drop(self, row: int) -> None:
-        """Remove a row; the last one takes its place."""
+        """Remove a row; the last row replaces it."""
         last = self.terms.pop()
         if row < len(self.terms):
             self.terms[row] = last
 
     def reduce_once(self) -> bool:
-        """Carry out the first reduction there is."""
+        """Carry out the first possible reduction; return whether there was one."""
         for row, term in enumerate(self.terms):
             if not all(any(factor) for factor in term.factors):
                 self.drop(row)
@@ -147,7 +148,7 @@ class Walker:
         return False
 
     def is_reducible(self, row: int, slot: int) -> bool:
-        """Return whether a row's new factor is zero, or makes it agree with another row in two."""
+        """Return whether a row's new factor is zero, or the row now agrees with another in two."""
         here = self.terms[row].factors
         if not any(here[slot]):
             return True
@@ -194,7 +195,7 @@ class Walker:
         signs: tuple[int, int],
         variant: int,
     ) -> list[Term] | None:
-        """Return the three terms of a plus variant, or None where one is not ternary."""
+        """Return the three terms of a plus variant, or None if one is not ternary."""
 
         def scaled(factor: Factor, sign: int) -> Factor:
             return factor if self.ring is Ring.F2 else tuple(sign * x for x in factor)
@@ -227,7 +228,7 @@ class Walker:
         return terms
 
     def split(self) -> bool:
-        """Split a row along a factor of another; return whether one was found."""
+        """Split a row along a factor of another row; return whether one was found."""
         rank = len(self.terms)
         for _ in range(TRIES):
             z = self.draw()
@@ -309,14 +310,5 @@ def walk(task: WalkTask) -> WalkOutcome:
                 unmoved = len(walker.terms) == before
                 if choice is None and (unmoved or stuck > STUCK_TIMES):
                     reason = "stuck"
-    return WalkOutcome(
-        number=task.number,
-        best=tuple(states),
-        final=walker.packed(task.format),
-        history=tuple(history),
-        steps=step,
-        flips=flips,
-        reductions=reductions,
-        escapes=escapes,
-        reason=reason,
-    )
+    ends = tuple(states), walker.packed(task.format), tuple(history)
+    return WalkOutcome(task.number, *ends, step, flips, reductions, escapes, reason)

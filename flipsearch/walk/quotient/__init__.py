@@ -1,1 +1,1 @@
-"""Symmetric walks by orbits of C3 or C3 x Z2, over F2."""
+"""Walk by orbits of C3 or C3 x Z2, over F2."""

@@ -1,15 +1,15 @@
 # mypy: allow-untyped-defs
-"""The jitted loop of the symmetric walks: see `flipsearch.walk.quotient.task` for what it does.
+"""Run symmetric walks in a jitted loop: see `flipsearch.walk.quotient.task`.
 
-Places are the vectors of all orbits, numbered 3 an orbit; they are the rows of slot 0 of the
-walk's index, so that a flip costs a constant number of table look-ups. With Z2 an orbit is kept
-without its mirror image: a key is a vector together with its image, the smaller first, and a place
-has a bit that says which of the two it holds (the index's sign), so that one place stands for two
-and nothing is reversed in the loop. What happens rarely (an orbit vanishes or becomes a cube, a
-plus transition) is done on plain vectors, and the index is built again.
+Places are the vectors of all orbits, three for each orbit. They are the rows of slot 0 of the
+walk's index, so a flip costs a constant number of table look-ups. With Z2 the mirror image of an
+orbit is not stored. A key is a vector and its image, the smaller first, and a bit of the place
+(the index's sign) tells which of the two it holds. One place thus stands for two vectors, and the
+loop reverses no vector. Rare events (an orbit vanishes or becomes a cube, a plus transition) are
+handled on plain vectors, and the index is built again.
 
-Invariant: `numbers` is [places, cubes]; the rank is their sum, with Z2 twice the places and the
-cubes. No place holds a vector whose image is smaller without its bit set.
+Invariant: `numbers` is [places, cubes]. The rank is places + cubes, with Z2 twice the places + the
+cubes. The bit of a place is set exactly if the image of its vector is smaller.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from flipsearch.walk.quotient.task import LARGEST_PLACES, QuotientOutcome, Quoti
 from flipsearch.walk.task import HISTORY, counted
 
 REFUSALS = U(4096)
-"""Draws in a row that found no flip to make, after which the walk counts as stuck."""
+"""Number of successive draws without a possible flip after which the walk counts as stuck."""
 
 _BUDGET, _REACHED, _STUCK = U(0), U(1), U(2)
 
@@ -61,9 +61,9 @@ def _reverse(word, entries):
 def _exceeds(word, bound):
     """Return whether the matrix of a vector has a higher rank than the bound allows.
 
-    `bound` is (side, the first entry of every row set, largest rank). Each turn clears the
-    row and the column of the lowest entry, by adding its row to all that have an entry in its
-    column: one product, because rows do not overlap.
+    `bound` is (side, word with the first entry of every row set, largest rank). Each turn clears
+    the row and the column of the lowest entry by adding its row to all rows with an entry in its
+    column. This is one product, because rows do not overlap.
     """
     side, column, largest_rank = bound
     for _ in range(largest_rank):
@@ -76,7 +76,7 @@ def _exceeds(word, bound):
 
 @njit(inline="always")
 def _offer(at, wide, place, vector, image):
-    """Write the key of a vector where `find` looks for it, and the bit of its place."""
+    """Write the key of a vector for `find`, and the bit of its place."""
     if at.key == ONE:
         wide[at.first_new] = vector
         return
@@ -93,7 +93,7 @@ def _set(at, wide, narrow, place, vector, image):
     """Change the vector at a place; `image` is its mirror image, unused without Z2."""
     _offer(at, wide, place, vector, image)
     class_, position = find(at, wide, narrow, ZERO, at.first_new)
-    if class_ != U(narrow[place]):  # else its own image: the bit alone changes
+    if class_ != U(narrow[place]):  # else only the bit changes
         move_row(at, wide, narrow, ZERO, place, at.first_new, class_, position, True)
 
 
@@ -172,8 +172,8 @@ def _tidy(vectors, cubes, numbers, entries, mirrored):
     """Drop orbits that vanish, turn u u u into cubes, cancel equal cubes.
 
     With Z2 an orbit is its own mirror image if and only if all its vectors are: if the image of
-    (a, b, c) is a rotation of it other than itself, then a = b = c too.
-    `numbers` holds [places, cubes] and is updated; the last orbit takes a dropped one's place.
+    (a, b, c) is a proper rotation of it, then a = b = c too. `numbers` holds [places, cubes] and
+    is updated. The last orbit replaces a dropped one.
     """
     base = ZERO
     while base < numbers[0]:
@@ -213,8 +213,9 @@ def _tidy(vectors, cubes, numbers, entries, mirrored):
 def _plus(vectors, numbers, entries, mirrored, bound, seed, counter):
     """Turn two orbits into three; return (whether it was done, counter).
 
-    With p = (a, b, c) and q = (d, e, f) read from any places of two orbits, forwards or backwards,
-    with Z2 q as it is or mirrored: a b c + d e f = a (b + e) c + a e (c + f) + (a + d) e f.
+    Two orbits p = (a, b, c) and q = (d, e, f) are read from any of their places, forwards or
+    backwards; with Z2 q may be mirrored. Then
+    a b c + d e f = a (b + e) c + a e (c + f) + (a + d) e f.
     """
     orbits = numbers[0] // THREE
     if orbits < TWO or numbers[0] + THREE > U(len(vectors)):
@@ -254,7 +255,7 @@ def _plus(vectors, numbers, entries, mirrored, bound, seed, counter):
 
 @functools.cache
 def make_walk(at: Layout) -> Any:
-    """Return the jitted walk for an index layout; keys of two words are those of Z2."""
+    """Return the jitted walk for an index layout; a key of two words stands for Z2."""
     mirrored = bool(at.key == TWO)
     copies = TWO if mirrored else ONE
 
@@ -308,7 +309,7 @@ def make_walk(at: Layout) -> Any:
             if p // THREE == q // THREE:
                 idle += ONE
                 continue
-            # the turn that makes q's vector p's: either one, if the vector is its own image
+            # the turn that makes q's vector equal to p's; both do if the vector is its own image
             turn = _turned(at, wide, p) ^ _turned(at, wide, q)
             if mirrored:
                 turn ^= z & flag(wide[class_ * TWO] == wide[class_ * TWO + ONE])
@@ -318,7 +319,7 @@ def make_walk(at: Layout) -> Any:
             x = _vector(at, wide, narrow, up, ZERO) ^ _vector(at, wide, narrow, after, turn)
             y = _vector(at, wide, narrow, down, ZERO) ^ _vector(at, wide, narrow, before, turn)
             u, v = x, y
-            # an orbit may vanish or become a cube: rare, and settled on plain vectors
+            # rare: an orbit may vanish or become a cube, which plain vectors decide
             rare = (x == ZERO) | (y == ZERO) | ((x == a) & (c == a)) | ((y == b) & (d == b))
             if mirrored:
                 u = _vector(at, wide, narrow, up, ONE)
@@ -385,7 +386,7 @@ def walk(task: QuotientTask) -> QuotientOutcome:
     at = layout(2, 2 if task.mirrored else 1, capacity // 64)
     vectors = np.zeros(capacity, dtype=np.uint64)
     vectors[:places] = task.start.reshape(-1)
-    # every orbit may become a cube (two with Z2), beside those there are
+    # every orbit may become a cube (two with Z2) in addition to the present cubes
     cubes = np.zeros(len(task.cubes) + capacity, dtype=np.uint64)
     cubes[: len(task.cubes)] = task.cubes
     places_and_cubes = np.array([places, len(task.cubes)], dtype=np.uint64)

@@ -1,7 +1,7 @@
-"""The plain engine of symmetric walks: lists of integers, everything looked up again at each step.
+"""Run symmetric walks by a plain engine, on lists of integers that each step scans completely.
 
-Invariant: no code in common with `flipsearch.walk.quotient.kernel` but the draws and the layout of
-states.
+Invariant: the only code shared with `flipsearch.walk.quotient.kernel` is the draws and the layout
+of states.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Parts = tuple[Words, Words]
 
 
 def matrix_rank(word: int, n: int) -> int:
-    """Return the rank over F2 of an n x n matrix, its rows n bits each, the first the lowest."""
+    """Return the rank over F2 of an n x n matrix; the lowest n bits are the first row."""
     rows, rank = [word >> n * i & (1 << n) - 1 for i in range(n)], 0
     while rows:
         row = rows.pop()
@@ -31,7 +31,7 @@ def matrix_rank(word: int, n: int) -> int:
 
 
 class Walker:
-    """The state of one walk: vectors, three an orbit one after another, and fixed cubes."""
+    """The state of one walk: three successive vectors for each orbit, and the fixed cubes."""
 
     def __init__(self, task: QuotientTask) -> None:
         self.task, self.counter, self.images = task, 0, dict[int, int]()
@@ -42,7 +42,7 @@ class Walker:
 
     @property
     def rank(self) -> int:
-        """Return the number of terms, orbits written out."""
+        """The number of terms, with all terms of each orbit."""
         return len(self.vectors) * (1 + self.task.mirrored) + len(self.cubes)
 
     def draw(self) -> int:
@@ -57,11 +57,11 @@ class Walker:
         return self.images[x]
 
     def key(self, x: int) -> int:
-        """Return the key of a vector: vectors with equal keys can be flipped with each other."""
+        """Return the key of a vector; vectors with equal keys can be flipped with each other."""
         return min(x, self.image(x)) if self.task.mirrored else x
 
     def refused(self, *made: int) -> bool:
-        """Return whether a vector is a matrix of too high a rank."""
+        """Return whether a vector is a matrix of a rank above the limit."""
         largest = self.task.largest_rank
         return largest > 0 and any(matrix_rank(x, self.n) > largest for x in made)
 
@@ -92,7 +92,7 @@ class Walker:
                     self.cubes[place] = last_cube
 
     def flip(self, flippable: list[int]) -> bool | None:
-        """Flip one of the places that share a key; None: two of one orbit, or ranks too high."""
+        """Flip two places with equal keys; return None within an orbit or above the rank limit."""
         v, z = self.vectors, self.draw()
         p = flippable[(z >> 32) * len(flippable) >> 32]
         others = [
@@ -115,7 +115,7 @@ class Walker:
         return True
 
     def plus(self) -> bool:
-        """Turn two orbits into three; whether a pair was found."""
+        """Turn two orbits into three; return whether a pair was found."""
         v, orbits = self.vectors, len(self.vectors) // 3
         if orbits < 2 or len(v) + 3 > self.task.capacity:
             return False
@@ -140,7 +140,7 @@ class Walker:
         return False
 
     def parts(self) -> Parts:
-        """Return orbits and cubes as a task holds them."""
+        """Return orbits and cubes in the form of a task."""
         orbits = np.array(self.vectors, dtype=np.uint64).reshape(-1, 3, 1)
         return orbits, np.array(self.cubes, dtype=np.uint64)
 
@@ -191,19 +191,6 @@ def walk(task: QuotientTask) -> QuotientOutcome:
             history.append((step, best))
             if best <= policy.stop_rank:
                 reason = "reached"
-    final = walker.parts()
-    return QuotientOutcome(
-        number=task.number,
-        best=(written(task, low),),
-        final=written(task, final),
-        history=tuple(history),
-        steps=step,
-        flips=flips,
-        reductions=reductions,
-        escapes=escapes,
-        reason=reason,
-        best_orbits=low[0],
-        best_cubes=low[1],
-        final_orbits=final[0],
-        final_cubes=final[1],
-    )
+    final, counts = walker.parts(), (step, flips, reductions, escapes)
+    ends = (written(task, low),), written(task, final), tuple(history)
+    return QuotientOutcome(task.number, *ends, *counts, reason, *low, *final)

@@ -1,21 +1,21 @@
-"""Symmetric walks: flips of whole orbits under C3, or C3 x Z2, over F2.
+"""Define symmetric walks: flips of whole orbits under C3 or C3 x Z2, over F2.
 
-In the trilinear convention the tensor of n x n x n is fixed by the cyclic shift u v w -> v w u,
-and by the reversal of all indices (entry k of a factor becomes entry n^2 - 1 - k). A symmetric
-scheme is a set of cubes x x x fixed by the shift and of orbits; the walk keeps one triple an orbit
-and flips whole orbits together (Moosbauer and Poole, "Flip graphs with symmetry"). All the vectors
-of all orbits share one index of equal factors, with Z2 of factors equal up to reversal. For equal
-vectors at places p and q of different orbits
+In the trilinear convention the cyclic shift u v w -> v w u fixes the tensor of n x n x n, and so
+does the reversal of all indices (entry k of a factor becomes entry n^2 - 1 - k). A symmetric
+scheme consists of cubes x x x, which the shift fixes, and of orbits. The walk keeps one triple for
+each orbit and flips whole orbits (Moosbauer and Poole, "Flip graphs with symmetry"). The vectors
+of all orbits share one index of equal factors; with Z2, factors are equal up to reversal. For
+equal vectors at places p and q of different orbits a flip is
 
     next(p) <- next(p) + next(q),        prev(q) <- prev(q) + prev(p),
 
-cyclically in the orbit, together with the mirror images; where the vector of q is the image of
-p's, q's orbit is read mirrored. A zero vector drops the orbit; with Z2 so
-does an orbit equal to its mirror image (the two cancel mod 2); an orbit u u u is three times the
-cube, so over F2 the cube alone.
+cyclically in the orbit, together with the mirror images. If the vector of q is the image of that
+of p, q's orbit is read mirrored. An orbit with a zero vector vanishes. With Z2 an orbit that
+equals its mirror image vanishes too, because the two cancel mod 2. An orbit u u u is three times
+the cube, which is the cube over F2.
 
-Invariant: the sum of all orbits and cubes never changes; the rank is the number of terms written
-out, 3 or 6 an orbit and 1 a cube.
+Invariant: the sum of all orbits and cubes never changes. The rank is the number of terms: 3 or 6
+for an orbit and 1 for a cube.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from flipsearch.walk.task import WalkOutcome, WalkTask, Words, blocks_for
 
 LARGEST_PLACES = 1024
 SPARE = 24
-"""Places left free for plus transitions, at least."""
+"""Smallest number of free places for plus transitions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +39,17 @@ class QuotientTask(WalkTask):
     Parameters
     ----------
     start : uint64 array, shape (G, 3, 1)
-        One triple an orbit; with `mirrored` its mirror image belongs to the orbit too.
+        One triple for each orbit; with `mirrored` its mirror image belongs to the orbit too.
     cubes : uint64 array, shape (C,)
         Vectors x of the fixed cubes x x x.
     mirrored : bool
         Whether the group is C3 x Z2.
     plus_below : int
-        Plus transitions are made only below this rank (0: no such limit).
+        Plus transitions are made only below this rank; 0 for no limit.
     largest_rank : int
-        Flips and plus transitions to factors of a higher matrix rank are not made (0: all are).
-        The schemes of 5x5x5:93 and 6x6x6:153 of Moosbauer and Poole have factors of rank 1 and 2
-        alone; among them walks find low ranks in a tenth of the steps.
+        Flips and plus transitions to factors of a higher matrix rank are refused; 0 for no limit.
+        The schemes of 5x5x5:93 and 6x6x6:153 of Moosbauer and Poole have only factors of rank 1
+        and 2. With this limit walks find low ranks in a tenth of the steps.
     """
 
     cubes: Words = field(default_factory=lambda: np.zeros(0, np.uint64))
@@ -59,24 +59,24 @@ class QuotientTask(WalkTask):
 
     @property
     def rank(self) -> int:
-        """Return the number of terms of the start, orbits written out."""
+        """The number of terms of the start, with all terms of each orbit."""
         return len(self.start) * (6 if self.mirrored else 3) + len(self.cubes)
 
     @property
     def capacity(self) -> int:
-        """Return the most vectors the walk may reach: those of rank + band + 1 or more."""
+        """The largest number of vectors: enough for rank + band + 1 or more."""
         room = max(SPARE, len(self.cubes) + self.policy.band + 3)
         return 64 * blocks_for(self.start.size + room)
 
 
 @dataclass(frozen=True, eq=False)
 class QuotientOutcome(WalkOutcome):
-    """The result of a symmetric walk: `best` and `final` as packed rows, and as orbits.
+    """The result of a symmetric walk, with `best` and `final` as packed rows and as orbits.
 
     Parameters
     ----------
     best_orbits, final_orbits : uint64 arrays, shape (G, 3, 1)
-        One triple an orbit.
+        One triple for each orbit.
     best_cubes, final_cubes : uint64 arrays, shape (C,)
         The fixed cubes.
     """
@@ -97,12 +97,12 @@ def mirror(vectors: Words, n: int) -> Words:
 
 
 def with_images(orbits: Words, n: int) -> Words:
-    """Return orbits of C3 x Z2 as orbits of C3, shape (2 G, 3, 1): each and its mirror image."""
+    """Return orbits of C3 x Z2 as orbits of C3 and their mirror images; shape (2 G, 3, 1)."""
     return np.concatenate([orbits, mirror(orbits, n)])
 
 
 def write_out(orbits: Words, cubes: Words, n: int, mirrored: bool) -> Words:
-    """Return the packed state, shape (R, 3, 1), of orbits and cubes."""
+    """Return the packed state of orbits and cubes; shape (R, 3, 1)."""
     triples = (with_images(orbits, n) if mirrored else orbits).reshape(-1, 3)
     turned = [np.roll(triples, -k, axis=1) for k in range(3)]
     fixed = np.repeat(cubes.reshape(-1, 1), 3, axis=1)
@@ -117,10 +117,10 @@ def naive_orbits(
     Parameters
     ----------
     n : int
-        Side, 2 to 8.
+        The side, 2 to 8.
     parts : tuple of tuples of int
-        Disjoint sets of indices 0 to n - 1; each gives the cube of the sum of its E_ii. Indices in
-        none of them give no cube, so each E_ii of theirs is a cube of its own.
+        Disjoint sets of indices 0 to n - 1; each gives the cube of the sum of its E_ii. For an
+        index in none of them E_ii gives a cube.
     mirrored : bool
         Whether to keep one orbit of each mirrored pair.
 
@@ -132,7 +132,7 @@ def naive_orbits(
     Raises
     ------
     UsageError
-        The parts overlap, or are not fixed by the reversal though it is asked for.
+        The parts overlap, or `mirrored` is set and the reversal does not fix them.
     """
     if not 2 <= n <= 8:
         raise UsageError(f"symmetric walks take sides 2 to 8, not {n}")
@@ -150,7 +150,7 @@ def naive_orbits(
         triples += [(i * n + i, j * n + j, k * n + k) for i in part for j in part for k in part]
     for triple in triples:
         if len(set(triple)) == 1:
-            continue  # a cube of one E_ii: once in the tensor, once in a part's cube
+            continue  # the cube of E_ii occurs in the tensor and in a part's cube: they cancel
         a, b, c = triple
         form = min((a, b, c), (b, c, a), (c, a, b))
         last = n * n - 1

@@ -1,1 +1,1 @@
-"""Walks by orbits of the rotation of the indices, over F3 and ZT."""
+"""Walk by orbits of rotated indices, over F3 and ZT."""

@@ -1,15 +1,15 @@
 # mypy: allow-untyped-defs
-"""The jitted loop of the walks by rotated orbits: see `flipsearch.walk.rotation.task`.
+"""Run walks by rotated orbits in a jitted loop: see `flipsearch.walk.rotation.task`.
 
-A factor is one word of nonzeros and one of signs, so sums are a dozen instructions, and a scheme
-has at most a few hundred rows: a row that shares a factor is found by looking through the words of
-one slot, which lie side by side. An index would not pay: every flip changes 2d rows of two slots.
-Three draws in four meet a factor that no other orbit has, so that is found out first, without
-branches and thus eight rows at a time; only then is the partner looked for.
+A factor is one word of nonzeros and one of signs, so a sum takes a dozen instructions. A scheme
+has at most a few hundred rows, so a scan of the contiguous words of one slot finds the rows with
+the same factor. An index would not pay, because every flip changes 2d rows of two slots. Three
+draws in four meet a factor that no other orbit has. A first scan without branches detects this,
+eight rows at a time; only then a second scan searches the partner.
 
-Invariant: row o d + t is the t-th image of row o d, before and after every move; a form is the
-signs of a factor or of its negative, whichever has its lowest entry positive, so that factors
-agree up to sign exactly when nonzeros and forms agree.
+Invariant: row o d + t is the t-th image of row o d, before and after every move. A form is the
+signs of a factor or of its negative, so chosen that the lowest entry is positive. Factors agree up
+to sign exactly if nonzeros and forms agree.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ NINE, PLUS_TRIES = U(9), U(64)
 
 @njit(inline="always")
 def form(nonzeros, signs):
-    """Return the signs of the factor or its negative, the lowest entry positive."""
+    """Return the signs of the factor or its negative, whichever has a positive lowest entry."""
     lowest = nonzeros & (~nonzeros + ONE)
     return signs ^ (nonzeros & (ZERO - flag((signs & lowest) != ZERO)))
 
 
 @njit(inline="always")
 def _put(table, stride, place, nonzeros, signs):
-    """Store a factor, three words at its place."""
+    """Store the three words of a factor at a place."""
     table[place], table[stride + place] = nonzeros, signs
     table[TWO * stride + place] = form(nonzeros, signs)
 
 
 @njit(inline="always")
 def _add(table, stride, to, place, negate):
-    """Add the factor at `place`, or its negative, to the one at `to`."""
+    """Add the factor at `place`, or its negative, to the factor at `to`."""
     other = table[stride + place] ^ (table[place] & (ZERO - negate))
     a, s = add_modulo_3(table[to], table[stride + to], table[place], other)
     _put(table, stride, to, a, s)
@@ -78,19 +78,19 @@ def _shares(table, stride, base, row, first, order, count):
 
 @njit(inline="always")
 def _found(table, stride, base, row, first, order, start, stop):
-    """Return the first row from `start` on, outside the orbit, with the row's factor, or stop."""
+    """Return the first row from `start` on, in another orbit, with the row's factor, or `stop`."""
     wanted, signs = table[base + row], table[TWO * stride + base + row]
     for other in range(start, stop):
         place = base + other
         alike = table[place] == wanted and table[TWO * stride + place] == signs
-        if alike and other - first >= order:  # unsigned: rows before the orbit are beyond it too
+        if alike and other - first >= order:  # unsigned, so true for rows before the orbit too
             return other
     return stop
 
 
 @njit
 def _drop(table, capacity, first, count, order):
-    """Remove an orbit if a factor of its first row is zero; return the rows that are left."""
+    """Remove an orbit if a factor of its first row is zero; return the number of rows left."""
     zero = False
     for slot in range(THREE):
         zero |= table[slot * capacity + first] == ZERO
@@ -107,7 +107,7 @@ def _drop(table, capacity, first, count, order):
 def plus(table, capacity, count, order, integral, seed, counter):
     """Turn two orbits into three; return (whether it was done, counter).
 
-    a b c + d e f = a (b + e) c + a e (f - c) + (d - a) e f, the slots in a random order.
+    With the slots in a random order, a b c + d e f = a (b + e) c + a e (f - c) + (d - a) e f.
     """
     stride = THREE * capacity
     if count + order > capacity or count < TWO * order:
@@ -148,10 +148,10 @@ def plus(table, capacity, count, order, integral, seed, counter):
 
 @njit
 def _flip(table, capacity, count, order, integral, z, choice):
-    """Try a random flip of two orbits; return the first rows of both, or count twice.
+    """Try a random flip of two orbits; return the first rows of both, or `count` twice.
 
-    Rows u b d and u e f, up to the sign of u, become u (b + c e) d and u e (f -+ c d), c = 1 or
-    -1, and so do all their images.
+    Rows u b d and u e f, up to the sign of u, become u (b + c e) d and u e (f -+ c d) with c = 1
+    or -1, and all their images likewise.
     """
     stride = THREE * capacity
     row, start = ((z >> HALF) * count) >> HALF, ((z & LOW32) * count) >> HALF
@@ -189,12 +189,13 @@ def run(table, best, count, limits, history):
     Parameters
     ----------
     table : uint64 array, shape (9 * capacity,)
-        Nonzeros, slot after slot, then signs alike; changed in place. Then the forms, filled in
-        here. One array, because several in a tuple are counted as references in every call.
+        Nonzeros, slot after slot, then signs likewise, then forms, which are filled in here;
+        changed in place. There is one array, because numba counts references to several arrays in
+        a tuple in every call.
     best : uint64 array, shape (6 * capacity,)
         Nonzeros and signs of the first state of the lowest rank.
     count : uint64
-        Rows of the start, orbit after orbit.
+        Number of rows of the start, orbit after orbit.
     limits : uint64 array (order, integral, seed, steps, plus_after, band, stop_rank)
     history : uint64 array, shape (H, 2)
 
@@ -218,7 +219,7 @@ def run(table, best, count, limits, history):
         if row < count:
             flips += ONE
             before = count
-            # the orbit that moves into a gap is the last, so the later of the two goes first
+            # the last orbit moves into a gap, so the later of the two goes first
             count = _drop(table, capacity, max(row, other), count, order)
             count = _drop(table, capacity, min(row, other), count, order)
             reductions += (before - count) // order
@@ -247,7 +248,7 @@ def walk(task: RotationTask) -> WalkOutcome:
     Raises
     ------
     UsageError
-        The format or ring is not for such walks, or the start is not in orbits of the order.
+        Such walks do not take the format or ring, or the start does not consist of orbits.
     """
     order, policy = task.order, task.policy
     if order not in orders(task.format, task.ring) or task.start.shape[1:] != (3, 2):

@@ -1,7 +1,7 @@
-"""The plain engine of walks by rotated orbits: rows are lists of tuples of -1, 0, 1.
+"""Run walks by rotated orbits by a plain engine, on lists of tuples of -1, 0, 1.
 
-Invariant: no code in common with `flipsearch.walk.rotation.kernel` but the draws and the layout of
-states.
+Invariant: the only code shared with `flipsearch.walk.rotation.kernel` is the draws and the layout
+of states.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOW, TRIES = 2**32 - 1, 64
 
 
 def same(x: Vector, y: Vector) -> int:
-    """Return 1 or -1 if y is that times x, else 0."""
+    """Return c if y = c x with c = 1 or -1, else 0."""
     return 1 if x == y else -1 if tuple(-e for e in x) == y else 0
 
 
@@ -51,14 +51,14 @@ class Walker:
         return total if self.integral else tuple((e + 1) % 3 - 1 for e in total)
 
     def images(self, row: int) -> list[int]:
-        """Return the rows of an orbit, from one of them on."""
+        """Return the rows of the orbit of a row, beginning with it."""
         first = row - row % self.order
         return [first + (row + t) % self.order for t in range(self.order)]
 
     def pair(self, p: int, q: int, factors: tuple[tuple[int, int, int, int], ...]) -> bool:
-        """Add factors in all images of two rows; whether the coefficients allow it.
+        """Add factors in all images of two rows; return whether the coefficients allow it.
 
-        Each of `factors` is (row, slot, other row, scale), with rows 0 for p and 1 for q.
+        Each of `factors` is (row, slot, other row, scale), with row 0 for p and 1 for q.
         """
         rows = self.rows
         images = list(zip(self.images(p), self.images(q), strict=True))
@@ -74,7 +74,7 @@ class Walker:
         return True
 
     def flip(self) -> bool:
-        """Try a random flip of two orbits; whether it was made."""
+        """Try a random flip of two orbits; return whether it was made."""
         rows, d = self.rows, self.order
         z, choice = self.draw(), self.draw()
         p, start = (z >> 32) * len(rows) >> 32, (z & LOW) * len(rows) >> 32
@@ -96,7 +96,7 @@ class Walker:
         return True
 
     def plus(self) -> bool:
-        """Turn two orbits into three; whether a pair was found."""
+        """Turn two orbits into three; return whether a pair was found."""
         rows, d = self.rows, self.order
         if len(rows) < 2 * d or len(rows) + d > self.task.capacity:
             return False
@@ -145,14 +145,7 @@ def walk(task: RotationTask) -> WalkOutcome:
             if len(walker.rows) < lowest + policy.band:
                 escapes += walker.plus()
             since, last = len(walker.rows), step
-    return WalkOutcome(
-        number=task.number,
-        best=(best,),
-        final=packed(task, walker.rows),
-        history=tuple(history),
-        steps=step,
-        flips=flips,
-        reductions=walker.reductions,
-        escapes=escapes,
-        reason="reached" if lowest <= policy.stop_rank else "budget",
-    )
+    counts = step, flips, walker.reductions, escapes
+    ends = (best,), packed(task, walker.rows), tuple(history)
+    reason = "reached" if lowest <= policy.stop_rank else "budget"
+    return WalkOutcome(task.number, *ends, *counts, reason)

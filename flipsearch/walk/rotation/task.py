@@ -1,18 +1,18 @@
-"""Walks by orbits of the rotation of the indices, over F3 and ZT.
+"""Define walks by orbits of rotated indices, over F3 and ZT.
 
-Renumbering rows and columns alike, i -> i + n/d modulo n, sends general, symmetric and
-skew-symmetric matrices to matrices of the same kind and a product to the product of the images. So
-the targets of n x n x n and of ``sg kg wg ss sk sw kk ww`` are fixed by this cyclic group of order
-d, and it moves every naive term, in orbits of d. A walk that flips whole orbits together has d
-times fewer terms to bring together, and meets schemes that walks term by term do not find:
-``sw:5x5x5`` of rank 60, for one.
+The rotation i -> i + n/d modulo n of rows and columns maps general, symmetric and skew-symmetric
+matrices to matrices of the same kind, and a product to the product of the images. This cyclic
+group of order d therefore fixes the targets of n x n x n and of ``sg kg wg ss sk sw kk ww``. It
+moves every naive term, in orbits of d. A walk that flips whole orbits has d times fewer units to
+combine, and finds schemes that walks term by term do not find, for instance ``sw:5x5x5`` of rank
+60.
 
-The scheme is kept written out, row o d + t being the t-th image of row o d; then the group is not
-needed while walking, since a flip of rows x and y of different orbits is made for all their images
-x + t and y + t. Rows of one orbit are not flipped with each other.
+A state holds all rows: row o d + t is the t-th image of row o d. The walk itself does not need the
+group, because a flip of rows x and y of different orbits is made for all their images x + t and
+y + t. Rows of one orbit are not flipped with each other.
 
-Invariant: the sum of the rows never changes, and each orbit is closed under the rotation; every
-state is a scheme like any other, of a rank divisible by d.
+Invariant: the sum of the rows never changes, and each orbit is closed under the rotation. Every
+state is an ordinary scheme whose rank is divisible by d.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from flipsearch.rings import Ring
 from flipsearch.walk.task import WalkTask, Words
 
 OPERANDS = ("gg", "sg", "kg", "wg", "ss", "sk", "sw", "kk", "ww")
-"""What the rotation fixes: no triangular operands, no packed outputs."""
+"""Operands whose targets the rotation fixes: neither triangular nor with packed outputs."""
 LARGEST_SIDE = 8
 
 
@@ -38,13 +38,13 @@ class RotationTask(WalkTask):
     Parameters
     ----------
     start : uint64 array, shape (R, 3, 2)
-        Row o d + t the t-th image of row o d.
+        Row o d + t is the t-th image of row o d.
     order : int
-        d, of the group; it divides the side and the rank.
+        The order d of the group, a divisor of the side and of the rank.
     integral : bool
-        Over F3: whether coefficients stay -1, 0, 1 as integers too, as always over ZT. Such a walk
-        from the naive scheme goes lower, because groups of products that share a factor cannot
-        turn into random bases of what they span.
+        Whether a walk over F3 keeps the scheme valid over the integers with coefficients -1, 0, 1,
+        as walks over ZT do. From the naive scheme it then reaches lower ranks, because groups of
+        products with a common factor cannot become random bases of their span.
     """
 
     order: int = 1
@@ -52,12 +52,12 @@ class RotationTask(WalkTask):
 
     @property
     def orbit(self) -> int:
-        """Return how many successive rows are images of each other."""
+        """The number of successive rows that are images of each other."""
         return self.order
 
     @property
     def capacity(self) -> int:
-        """Return the most rows the walk may reach: an orbit more than best rank + band."""
+        """The largest number of rows: an orbit more than rank + band."""
         return self.rank + self.policy.band + self.order
 
 
@@ -67,7 +67,7 @@ def orders(format_: Format, ring: Ring) -> tuple[int, ...]:
     Raises
     ------
     UsageError
-        The rotation does not fix it, or the ring is neither F3 nor ZT.
+        The rotation does not fix the target, or the ring is neither F3 nor ZT.
     """
     if ring not in (Ring.F3, Ring.ZT):
         raise UsageError(f"walks by rotated orbits run over F3 and ZT, not over {ring}")
@@ -87,8 +87,8 @@ def orders(format_: Format, ring: Ring) -> tuple[int, ...]:
 def naive_orbits(format_: MatrixProduct, order: int) -> Words:
     """Return the naive scheme in orbits of the rotation by n / order, shape (R, 3, 2).
 
-    The factors of a row are the entries A[i, j], B[j, k] and C[i, k] as linear forms, signs
-    included; its images are those of the indices moved on.
+    The factors of a row are the entries A[i, j], B[j, k] and C[i, k] as linear forms with their
+    signs. Its images are the rows for the rotated indices.
 
     Raises
     ------

@@ -350,9 +350,9 @@ def _still_running(run: Run, process: str | None) -> str:
     )
 
 
-def process_identity(pid: int | None = None) -> str:
+def process_identity() -> str:
     """Return a name that no later process has: host, boot, process number and start time."""
-    pid = pid or os.getpid()
+    pid = os.getpid()
     return f"{machine()}/{pid}/{_started(pid) or ''}"
 
 

@@ -104,7 +104,7 @@ class RayExecutor(Executor):
         self._results: dict[int, tuple[str, Any]] = {}
         self._outcomes: deque[WalkOutcome | WalkFailedError] = deque()
         self._task_seconds: float | None = None
-        self.duplicates, self._batch, self._tickets, self._hurrying = 0, 1, 0, False
+        self._batch, self._tickets, self._hurrying = 1, 0, False
         self._metrics: Metrics | None = None
         self._seed = secrets.randbits(64)
         announce = announce or logger.info
@@ -351,9 +351,7 @@ class RayExecutor(Executor):
                 self._refuse(worker, entries[place:], str(error), only_first=True)
                 return
             offset += needed
-            if self._pending.pop(entry.ticket, None) is None:
-                self.duplicates += 1
-            else:
+            if self._pending.pop(entry.ticket, None) is not None:  # else a duplicate
                 self._outcomes.append(outcome)
         if not worker.device and math.isfinite(seconds) and seconds >= 0:
             self._learn(seconds / len(entries))

@@ -6,15 +6,10 @@ Invariant: the formulae are exact and say nothing about our unions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from fractions import Fraction
-
-import numpy as np
 
 from flipsearch.errors import UsageError
 from flipsearch.faults.union import Certificate, general
 from flipsearch.formats import Format, MatrixProduct
-from flipsearch.rings import IntArray
 
 
 def copies(rank: int, count: int) -> Certificate:
@@ -51,26 +46,6 @@ def polynomial_code(format_: MatrixProduct, workers: int) -> Certificate:
         workers,
         tuple(math.comb(workers, k) if k > workers - threshold else 0 for k in range(workers + 1)),
     )
-
-
-def polynomial_products(
-    format_: MatrixProduct, points: Sequence[Fraction]
-) -> tuple[IntArray, IntArray]:
-    """Return the products of the entangled polynomial code at rational points, as integers.
-
-    A(x) = sum A_ij x^(j + i m), B(x) = sum B_jk x^(m - 1 - j + k n m); C_ik is the coefficient of
-    x^(m - 1 + i m + k n m) of the product.
-    """
-    n, m, p = format_.sides
-    left: list[list[int]] = []
-    right: list[list[int]] = []
-    for x in points:
-        row = [x ** (j + i * m) for i in range(n) for j in range(m)]
-        column = [x ** (m - 1 - j + k * n * m) for j in range(m) for k in range(p)]
-        for entries, rows in ((row, left), (column, right)):
-            scale = math.lcm(*(entry.denominator for entry in entries))
-            rows.append([int(entry * scale) for entry in entries])
-    return np.array(left, dtype=np.int64), np.array(right, dtype=np.int64)
 
 
 def alternatives(

@@ -44,13 +44,10 @@ class FewestWorkers:
         No choice of fewer products of the pool survives; len(pool) + 1 if no choice does.
     chosen : tuple of int or None
         A choice of `bound` products that survives, or None if none was found.
-    constraints : int
-        Number of constraints.
     """
 
     bound: int
     chosen: tuple[int, ...] | None
-    constraints: int
 
 
 def fewest_workers(
@@ -85,7 +82,7 @@ def fewest_workers(
     bound = 1
     with suppress(OutOfTimeError), deadline(budget):
         if not _survives(products, targets, survive):
-            return FewestWorkers(size + 1, None, 0)
+            return FewestWorkers(size + 1, None)
         while True:
             for lost in _violations(products, targets, chosen, survive):
                 rest = [r for i, r in enumerate(chosen) if i not in set(lost)]
@@ -109,8 +106,8 @@ def fewest_workers(
                 break
             chosen = np.flatnonzero(solution.x > 0.5).tolist()
             if _survives(products[chosen], targets, survive):
-                return FewestWorkers(len(chosen), tuple(chosen), len(cuts))
-    return FewestWorkers(bound, None, len(cuts))
+                return FewestWorkers(len(chosen), tuple(chosen))
+    return FewestWorkers(bound, None)
 
 
 def bound_around(
@@ -162,9 +159,9 @@ def _survives(products: IntArray, targets: IntArray, survive: int) -> bool:
 
 
 def _violations(
-    products: IntArray, targets: IntArray, chosen: list[int], survive: int, most: int = 20
+    products: IntArray, targets: IntArray, chosen: list[int], survive: int
 ) -> list[tuple[int, ...]]:
-    """Return up to `most` fatal sets of the smallest fatal size, as positions in the choice."""
+    """Return up to 20 fatal sets of the smallest fatal size, as positions in the choice."""
     if not chosen:
         return [()]
     found = exact.combination(products[chosen], targets)
@@ -174,7 +171,7 @@ def _violations(
     for size in range(1, survive + 1):
         patterns = fatal_patterns(checks, found[0], size)
         if patterns:
-            return patterns[:: max(1, len(patterns) // most)][:most]
+            return patterns[:: max(1, len(patterns) // 20)][:20]
     return []
 
 

@@ -35,9 +35,9 @@ def header(union: FaultTolerantScheme) -> dict[str, str]:
     }
 
 
-def union_text(union: FaultTolerantScheme, meta: Mapping[str, str] | None = None) -> str:
+def union_text(union: FaultTolerantScheme) -> str:
     """Return a union as readable text."""
-    return to_text(union.as_scheme(), header(union) | dict(meta or {}))
+    return to_text(union.as_scheme(), header(union))
 
 
 def read_union(path: str | Path) -> FaultTolerantScheme:

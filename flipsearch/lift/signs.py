@@ -138,17 +138,13 @@ def search_signs(
     return E, P, Q
 
 
-def sparsify(
-    flipping: npt.NDArray[np.uint8], patterns: npt.NDArray[np.uint8], passes: int = 6
-) -> None:
-    """Add row i to row j, in place, if row j of `flipping` then has fewer ones.
+def sparsify(flipping: npt.NDArray[np.uint8], patterns: npt.NDArray[np.uint8]) -> None:
+    """Add row i to row j, in place, if row j of `flipping` then has fewer ones; six rounds.
 
     Parameters
     ----------
     flipping, patterns : uint8 arrays, shapes (n, N), (n, M)
         Zeros and ones. Each addition is made in both arrays.
-    passes : int
-        Largest number of rounds over all pairs of rows.
     """
     count, width = flipping.shape
     if count * count * (width // 64 + 1) > _SPARSIFYING_WORDS:
@@ -157,7 +153,7 @@ def sparsify(
         np.packbits(np.pad(flipping, ((0, 0), (0, -width % 64))), axis=1, bitorder="little")
     ).view(np.uint64)
     weights = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
-    for _ in range(passes):
+    for _ in range(6):
         changes = 0
         for i in range(count):
             sums = np.bitwise_count(words ^ words[i]).sum(axis=1, dtype=np.int64)

@@ -37,6 +37,10 @@ def pick_weighted(random: np.random.Generator, items: Sequence[T], weights: Any)
     return items[int(random.choice(len(items), p=weights / weights.sum()))]
 
 
+MEMORY = 0.97
+"""Decay factor of a bandit's counts after each outcome."""
+
+
 class Bandit:
     """Draw arms with probabilities that follow their recent success.
 
@@ -44,12 +48,9 @@ class Bandit:
     ----------
     arms : int
         Number of arms.
-    memory : float
-        Decay factor applied to all counts after each outcome.
     """
 
-    def __init__(self, arms: int, memory: float = 0.97) -> None:
-        self.memory = memory
+    def __init__(self, arms: int) -> None:
         self.tried, self.gained = np.zeros((2, arms))
 
     def draw(self, random: np.random.Generator) -> int:
@@ -59,7 +60,7 @@ class Bandit:
 
     def learn(self, arm: int, success: bool) -> None:
         """Count an outcome of an arm."""
-        self.tried *= self.memory
-        self.gained *= self.memory
+        self.tried *= MEMORY
+        self.gained *= MEMORY
         self.tried[arm] += 1
         self.gained[arm] += success

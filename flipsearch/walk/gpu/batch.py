@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -355,7 +355,6 @@ def walk_many(
     *,
     walkers: int | None = None,
     team: int | None = None,
-    progress: Callable[[WalkOutcome], None] | None = None,
 ) -> list[WalkOutcome]:
     """Carry out walks on a device.
 
@@ -365,8 +364,6 @@ def walk_many(
     tasks : iterable of WalkTask
     walkers, team : int, optional
         As for `Engine`.
-    progress : function, optional
-        Called with each outcome.
 
     Returns
     -------
@@ -384,8 +381,6 @@ def walk_many(
     while engine.pending:
         for outcome in engine.advance():
             outcomes[outcome.number] = outcome
-            if progress is not None:
-                progress(outcome)
         if refused := engine.take_refused():
             raise UsageError(f"walk {refused[0].number} has outgrown {device.name}: use the CPU")
     return [outcomes[number] for number in order]

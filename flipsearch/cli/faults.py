@@ -228,9 +228,10 @@ def page(union: FaultTolerantScheme, facts: dict[str, Any]) -> None:
             ]
         )
     print_table(
-        ["", "workers", "survives", *(f"P_fail {p}" for p in _CHANCES), "mean", "p99", "growth"],
+        ["", "workers", "survives", *(f"fail {p:.0%}" for p in _CHANCES), "mean", "p99", "growth"],
         rows,
     )
+    print("fail p: chance that a result is lost when each worker is lost with chance p")
     print("mean, p99: time until decodable when each worker takes 1 + Exp(1)")
     bound, pool = facts["lower_bound_in_pool"], facts["pool"]
     if bound is not None:

@@ -262,6 +262,7 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
                 "difference": timing.error,
                 "levels": timing.levels,
                 "scheme": module.SCHEME,
+                "plan": module.plan(size, dtype=dtype, threads=count),
             }
             _tell(arguments, _ratio(timing) | details, str(timing))
     if arguments.plot and timings:

@@ -315,14 +315,11 @@ def _explain(cells: list[Best]) -> None:
     held = [cell for cell in cells if cell.rank is not None]
     reduced = sum(cell.over is not cell.ring and cell.ring.characteristic > 0 for cell in held)
     gaps = [cell.gap for cell in held if cell.gap is not None]
-    hint(
-        "each cell: our rank/known bound and the gap, = where there is none; - nothing stored, "
-        "? no bound known"
-    )
+    hint("each cell: our rank/known bound and the gap, = for none; - none stored, ? none known")
     hint(
         f"{len(held)} of {len(cells)} cells hold a scheme: {sum(g < 0 for g in gaps)} below the "
-        f"known bound, {sum(g == 0 for g in gaps)} at it, {sum(g > 0 for g in gaps)} above it"
-        + (f"; {reduced} over F2 and F3 by reduction of one over ZT, Z or Q" if reduced else "")
+        f"known bound, {sum(g == 0 for g in gaps)} at it, {sum(g > 0 for g in gaps)} above"
+        + (f"\n{reduced} over F2 and F3 by reduction of one over ZT, Z or Q" if reduced else "")
     )
 
 

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -105,7 +106,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
 _NUMBER = re.compile(r"[+-]?[\d,.]*")
 _STYLES = {"scheme": "cyan", "run": "cyan", "source": "dim", "additions": "dim", "growth": "dim"}
 SHORTEST = 8
-"""Characters that a text is cut to at most, for a table to fit."""
+"""Characters that a text is cut to at most, for a table to fit; IDs are not cut."""
+SPARE = ("growth", "gamma", "calls", "shared", "additions", "heartbeat", "known")
+"""Columns that a table does without, in this order, where a terminal is too narrow."""
 
 
 def _cell(value: Any) -> str:
@@ -126,28 +129,35 @@ def _print_rich(
     from rich.text import Text
 
     console = Console(highlight=False, markup=False)
-    widths = _widths(columns, cells)
-    texts = [k for k, right in enumerate(numeric) if not right]
-    while sum(widths) + 2 * len(widths) - 2 > console.width and texts:
-        widest = max(texts, key=widths.__getitem__)
-        if widths[widest] <= SHORTEST:
+    widths = dict(enumerate(_widths(columns, cells)))
+    spare = [columns.index(name) for name in SPARE if name in columns]
+    texts = [k for k, right in enumerate(numeric) if not (right or columns[k] == "scheme")]
+    while sum(widths.values()) + 2 * len(widths) - 2 > console.width:
+        widest = max(texts, key=widths.__getitem__, default=0)
+        if texts and widths[widest] > SHORTEST:
+            widths[widest] -= 1
+        elif spare:
+            del widths[spare.pop(0)]
+        else:
             break
-        widths[widest] -= 1
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name, width, right in zip(columns, widths, numeric, strict=True):
+    for k, width in widths.items():
         table.add_column(
-            name,
-            justify="right" if right else "left",
+            columns[k],
+            justify="right" if numeric[k] else "left",
             width=width,
             no_wrap=True,
             overflow="ellipsis",
-            style=_STYLES.get(name, ""),
+            style=_STYLES.get(columns[k], ""),
         )
     for row in cells:
         table.add_row(
             *(
-                Text(cell, style="bold green" if name == "gap" and cell[:1] in "0-" else "")
-                for name, cell in zip(columns, row, strict=True)
+                Text(
+                    row[k],
+                    style="bold green" if columns[k] == "gap" and row[k][:1] in "0-" else "",
+                )
+                for k in widths
             )
         )
     parts = [Text(title, style="bold"), table] if title else [table]
@@ -165,9 +175,9 @@ def complain(message: str) -> None:
 
 
 def hint(message: str) -> None:
-    """Print one line on standard error that suggests or explains, unless --quiet."""
-    if not status.quiet:
-        print(printable(message), file=sys.stderr, flush=True)
+    """Print lines on standard error that suggest or explain, unless --quiet."""
+    for line in () if status.quiet else message.split("\n"):
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 class _Log(logging.Handler):
@@ -276,3 +286,8 @@ status = StatusLine()
 def is_terminal(stream: Any) -> bool:
     """Whether a stream is a terminal that can move its cursor."""
     return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal that standard output is, 0 if it is none."""
+    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli.names import opened, scheme_named
-from flipsearch.cli.output import print_json
+from flipsearch.cli.output import print_json, terminal_width
 from flipsearch.cli.parser import database_argument
 from flipsearch.errors import UsageError
 
@@ -159,7 +160,7 @@ def _print_facts(facts: dict[str, Any]) -> None:
     programs = facts.pop("programs")
     for key, value in facts.items():
         if value is not None and key != "source":
-            _line(key, value)
+            _line(key, f"{value:.6g}" if isinstance(value, float) else value)
     if programs is not None:
         left, right, output = programs["left"], programs["right"], programs["output"]
         _line("programs", f"{programs['additions']} additions: {left} + {right} + {output}")
@@ -203,4 +204,8 @@ def _origin(entry: dict[str, Any]) -> list[str]:
 
 def _line(key: str, value: object) -> None:
     name = f"{key.replace('_', ' ')}:" if key else ""
-    print(f"{name:18}{value}")
+    width, text = terminal_width() - 18, str(value)
+    lines = [text]
+    if width > 0:
+        lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    print(f"{name:18}{f'{chr(10):19}'.join(lines)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import gc
 import itertools
@@ -23,6 +22,7 @@ from flipsearch.algebra.deadline import OutOfTimeError, deadline
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import faults as command
 from flipsearch.cli import kernels as kernel_command
+from flipsearch.cli.parser import Parser
 from flipsearch.errors import FormatError, NotFoundError, UsageError
 from flipsearch.faults import FaultTolerantScheme, find_union, from_scheme, union_of
 from flipsearch.faults.base import composed
@@ -215,7 +215,7 @@ def test_find_union_takes_a_preset_or_searches(tmp_path: Path) -> None:
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     command.register(parser.add_subparsers())
     parsed = parser.parse_args(["protect", *arguments])
     parsed.verbose = False
@@ -367,7 +367,7 @@ def test_an_interrupted_search_keeps_its_union(
 @pytest.mark.parametrize("target", ["gt:4x4x4", "ug:2x2x2", "3x4x5", "2x2x2"])
 def test_kernel_recommends_only_what_protect_takes(target: str, tmp_path: Path) -> None:
     """`kernel FORMAT --faults F` names a `protect` command that parses and starts."""
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     kernel_command.register(parser.add_subparsers())
     db, out = str(tmp_path / "c.db"), str(tmp_path / "mm.py")
     Catalogue.open(db).close()

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,17 @@ def test_speeds_are_timed_once_and_kept_in_a_file(table, monkeypatch):
     tuning._known.clear()
     monkeypatch.setattr(tuning, "timed_speeds", None)  # not to be called
     assert tuning.host_speeds(DOUBLE, 1) == first
+
+
+def test_speeds_timed_under_load_are_timed_again_on_a_quiet_machine(table, monkeypatch):
+    monkeypatch.setattr(tuning, "_load", lambda: 3.0)
+    assert tuning.host_speeds(DOUBLE, 1).load == 3.0
+    again = replace(speeds(2.0), load=0.1)
+    monkeypatch.setattr(tuning, "timed_speeds", lambda *_: again)
+    for load, expected in ((0.5, 3.0), (0.1, 0.1), (3.0, 0.1)):
+        tuning._known.clear()
+        monkeypatch.setattr(tuning, "_load", lambda load=load: load)
+        assert tuning.host_speeds(DOUBLE, 1).load == expected
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,9 @@ on: the least time counts, and other programs can spoil many pairs."""
 THOROUGH = 1.0
 """Seconds that `tune` spends on a size."""
 
+LOADED, QUIET = 0.7, 0.4
+"""Speeds timed under a load above the first are timed again where it is below the second."""
+
 HALF = 0.55
 """Work of a symmetric result in parts of a general one's."""
 
@@ -80,11 +83,14 @@ class Speeds:
         Our classical product's seconds / modelled seconds.
     numpys : tuple of float
         numpy's seconds a multiply-add.
+    load : float
+        Programs that wanted to run meanwhile, for each core.
     """
 
     sizes: tuple[int, ...]
     ours: tuple[float, ...]
     numpys: tuple[float, ...]
+    load: float = 0.0
 
 
 def default_speeds(dtype: Any, threads: int) -> Speeds:
@@ -179,7 +185,7 @@ def host_speeds(dtype: Any, threads: int, half: bool = False) -> Speeds:
     key, single = _key(dtype, threads, half), _key(dtype, 1, half)
     with _known_lock:
         if key not in _known and single not in _known:
-            found = _read()
+            found = {key: known for key, known in _read().items() if not _is_spoilt(known)}
             wanted = found.keys() & {key, single}
             _keep(found if wanted else {single: timed_speeds(dtype, 1, half)})
         if key in _known:
@@ -194,6 +200,18 @@ def tune(dtype: Any, threads: int, half: bool = False) -> Speeds:
     with _known_lock:
         _keep({_key(dtype, threads, half): speeds})
     return speeds
+
+
+def _is_spoilt(speeds: Speeds) -> bool:
+    """Whether speeds were timed on a busy machine and can be timed better now."""
+    return speeds.load > LOADED and _load() < QUIET
+
+
+def _load() -> float:
+    """Return how many programs a core wanted to run in the last minute; 0 where none can tell."""
+    with suppress(OSError, AttributeError):
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    return 0.0
 
 
 def _key(dtype: Any, threads: int, half: bool) -> str:
@@ -232,8 +250,10 @@ def timed_speeds(dtype: Any, threads: int, half: bool = False, enough: float = E
     """Time our classical product and numpy's on squares of a few sizes."""
     dtype = np.dtype(dtype)
     sizes = INTEGER_SIZES if dtype in INTEGER else SIZES
+    load = _load()
     pairs = [on_threads(threads, _timed, dtype, size, threads, half, enough) for size in sizes]
-    return Speeds(sizes, *zip(*pairs, strict=True))
+    ours, numpys = zip(*pairs, strict=True)
+    return Speeds(sizes, ours, numpys, load)
 
 
 def _timed(dtype: Any, size: int, threads: int, half: bool, enough: float) -> tuple[float, float]:
@@ -303,7 +323,9 @@ def _read() -> dict[str, Speeds]:
             with suppress(KeyError, TypeError, ValueError):
                 speeds = Speeds(
                     tuple(int(x) for x in entry["sizes"]),
-                    *(tuple(float(x) for x in entry[name]) for name in ("ours", "numpys")),
+                    tuple(float(x) for x in entry["ours"]),
+                    tuple(float(x) for x in entry["numpys"]),
+                    float(entry.get("load", 0.0)),
                 )
                 values = (*speeds.sizes, *speeds.ours, *speeds.numpys)
                 lengths = {len(speeds.sizes), len(speeds.ours), len(speeds.numpys)}

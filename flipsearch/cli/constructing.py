@@ -23,24 +23,39 @@ _RINGS = "ZT,Z,Q,F2"
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
-    make = commands.add_parser("construct", help="a scheme from a closed formula")
-    make.add_argument("format", metavar="FORMAT", help="for instance 14x14x14 or ss:6x6x6")
-    make.add_argument("--ring", help="F2, F3, ZT, Z or Q; by default the least rank over ZT, Z, Q")
-    make.add_argument("--by", metavar="NAME", help="the constructor; by default the best")
-    plan = commands.add_parser(
-        "plan", help="the least rank of every format that the stored schemes reach by moves"
+    make = commands.add_parser(
+        "construct",
+        help="make a scheme by a closed formula, and store it",
+        description="Make the scheme of a format that a closed formula gives, prove it and store "
+        "it. No search is needed.",
+        examples=("construct 14x14x14", "construct ss:6x6x6 --ring ZT"),
     )
-    plan.add_argument("format", metavar="FORMAT", nargs="?", help="only this one, and how")
+    make.add_argument("format", metavar="FORMAT", help="for instance 14x14x14 or ss:6x6x6")
+    make.add_argument("--ring", help="F2, F3, ZT, Z or Q (default: least rank of ZT, Z, Q)")
+    make.add_argument("--by", metavar="NAME", help="the constructor (default: the best)")
+    plan = commands.add_parser(
+        "plan",
+        help="list the least rank of every format that stored schemes reach by moves",
+        description="List the least ranks of general formats that the stored schemes reach by "
+        "extensions, projections, products and sums, with the known bounds.",
+        examples=("plan", "plan 9x9x9 --rings ZT"),
+    )
+    plan.add_argument(
+        "format", metavar="FORMAT", nargs="?", help="only this one, and how it is reached"
+    )
     plan.add_argument("--rings", default=_RINGS, help=f"comma-separated (default {_RINGS})")
     plan.add_argument(
         "--gains",
         type=natural,
         default=0,
         metavar="N",
-        help="the N primitives of sides up to 8 that would lower most formats at their known rank",
+        help="list the N primitives of sides up to 8 that would lower most formats at their "
+        "known rank (default 0)",
     )
     plan.add_argument(
-        "--recipes", metavar="FILE", help="make all schemes of least rank, write their recipes"
+        "--recipes",
+        metavar="FILE",
+        help="make all schemes of least rank and write their recipes (default: only list)",
     )
     for parser, handler in ((make, run_construct), (plan, run_plan)):
         parser.add_argument("--json", action="store_true", help="one JSON object a line")

@@ -19,7 +19,7 @@ from flipsearch.catalogue import Catalogue, Provenance, Record
 from flipsearch.catalogue.arguments import names_of
 from flipsearch.catalogue.portions import bytes_of, portions
 from flipsearch.cli.names import is_file, is_hash, opened, scheme_named
-from flipsearch.cli.output import StatusLine, complain, print_json, print_table, printable
+from flipsearch.cli.output import StatusLine, complain, hint, print_json, print_table, printable
 from flipsearch.errors import FlipsearchError, LiftError, NotFoundError, UsageError
 from flipsearch.files import Progress, Read, file_name, read_many, to_bytes, write_atomically
 from flipsearch.files.pieces import size_of
@@ -139,6 +139,10 @@ def run_import(arguments: argparse.Namespace) -> int:
     finally:
         bar.clear()
     tally.report(as_json=arguments.json, dry=arguments.dry_run)
+    if tally.rows and not (tally.rejects or arguments.json):
+        formats = " or ".join(dict.fromkeys(key[0] for key in list(tally.rows)[:2]))
+        following = "import without --dry-run" if arguments.dry_run else f"list {formats}"
+        hint(f"next       {following}")
     if arguments.rejects:
         text = "".join(
             f"{read.source}\t{read.reason}\n" for group in tally.groups() for read in group
@@ -387,4 +391,5 @@ def run_lift(arguments: argparse.Namespace) -> int:
                     f"{record.short} over {record.ring} lifts to {stored.short} over {lifted.ring}"
                     f" ({lifted.format} of rank {lifted.rank})"
                 )
+                hint(f"next       show {stored.short}  |  kernel {stored.short} -o mm.py")
     return 1 if failed else 0

@@ -193,7 +193,7 @@ def summary(found: Found, rank: int, stored: str | None, end: float) -> dict[str
 
 def page(union: FaultTolerantScheme, facts: dict[str, Any]) -> None:
     """Print the certificate and the comparison for people."""
-    from flipsearch.cli.output import print_table
+    from flipsearch.cli.output import hint, print_table
     from flipsearch.faults.baselines import alternatives, latency
 
     certificate = union.certificate()
@@ -249,6 +249,7 @@ def page(union: FaultTolerantScheme, facts: dict[str, Any]) -> None:
         print("shipped with flipsearch: --no-preset searches for another one")
     if facts["stored"]:
         print(f"stored as {facts['scheme'][:12]}")
+        hint(f"next       kernel {union.format} --faults {survives} -o mm.py")
 
 
 def _chance(low: float, high: float) -> str:

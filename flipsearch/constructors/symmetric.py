@@ -21,12 +21,13 @@ and Demmel, arXiv 1707.04618; the ranks for n <= 5 were found by search, arXiv 2
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
-from math import comb
 
 import numpy as np
 import numpy.typing as npt
 
+from flipsearch.algebra.exact import inverse
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.layout import Layout
@@ -66,22 +67,66 @@ def symmetric_scheme(format_: Format) -> Scheme:
     if format_.corner:
         raise UsageError(f"{format_}: the construction computes every corner")
     half, n = format_.is_packed_output, format_.n
-    triangle = np.array([[comb(t, i) for t in range(n)] for i in range(n)], dtype=object)
-    signs = np.array([[(-1) ** (i + t) for t in range(n)] for i in range(n)], dtype=object)
-    P, inverse = triangle, triangle * signs
-    if not half:
-        P, inverse = P.T @ P, inverse @ inverse.T
+    P = basis(n, half=half)
+    rows = inverse(P.tolist())
+    assert rows is not None
+    back = np.array(rows, dtype=object)
     u, v, w = _terms(P, half)
     # from the entries of Y = P^-1 B P^-T to those of B, and from C P to the outputs
     pairs = list(itertools.combinations_with_replacement(range(n), 2))
     upper = np.full((len(v), n, n), Fraction(0))
     upper[(slice(None), *np.transpose(pairs))] = v
-    full = inverse.T @ upper @ inverse
+    full = back.T @ upper @ back
     v = np.stack([full[:, i, k] + (full[:, k, i] if i < k else 0) for i, k in pairs], axis=1)
     outputs = w.reshape(-1, n, n) @ P.T
     places = [format_.output_position(index) for index in range(format_.dimensions[2])]
     w = np.stack([outputs[:, i, k] for i, k in places], axis=1)
     return rational_scheme(format_, u.tolist(), v.tolist(), w.tolist())
+
+
+def basis(n: int, *, half: bool = False) -> Exact:
+    """Return a matrix P of small integers without a contiguous minor of zero.
+
+    Entry by entry, in squares from the first, that of 1, 2, -1 and -2 is taken with which the
+    minors that end there have the least product. If each makes one zero, the next larger ones are
+    tried. Each minor is linear in the entry and zero for one value of it, so one of n + 1 will do.
+
+    Parameters
+    ----------
+    n : int
+        The side; a larger matrix begins with the smaller ones.
+    half : bool
+        Whether P is to be upper triangular with ones on the diagonal: minors with i <= t count.
+
+    Returns
+    -------
+    object array of int, shape (n, n)
+    """
+    P = np.zeros((n, n), dtype=object)
+    # minors[l][i, t] has the l rows up to i and the l columns up to t
+    minors = [np.ones((n + 1, n + 1), dtype=object)]
+    minors += [np.zeros((n + 1, n + 1), dtype=object) for _ in range(n)]
+    small = [1, 2, -1, -2, *(x for size in range(3, n + 2) for x in (size, -size))]
+    for i, t in sorted(np.ndindex(n, n), key=lambda place: (max(place), min(place), place)):
+        found: list[tuple[int, int, list[int]]] = []
+        below = half and i >= t
+        for number, x in enumerate([int(i == t)] if below else small):
+            ending = [1, x]
+            for size in range(2, min(i, t) + 2):
+                before, last = minors[size - 1], minors[size - 2][i - 1, t - 1]
+                straight = before[i - 1, t - 1] * ending[-1]
+                crossed = before[i - 1, t] * before[i, t - 1]
+                ending.append((straight - crossed) // last if last else 0)
+            if all(ending) or below:
+                weight = abs(math.prod(ending[2:])) << x.bit_length()
+                found.append((weight, number, ending))
+            if found and number >= 3:
+                break
+        ending = min(found)[2]
+        P[i, t] = ending[1]
+        for size, minor in enumerate(ending):
+            minors[size][i, t] = minor
+    return P
 
 
 def _coordinates(n: int) -> npt.NDArray[np.int64]:

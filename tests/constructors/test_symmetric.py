@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from flipsearch.constructors.symmetric import symmetric_rank, symmetric_scheme
+from flipsearch.constructors.symmetric import basis, symmetric_rank, symmetric_scheme
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.verify import verify
@@ -25,6 +25,18 @@ def test_ranks_are_sums_of_squares_and_of_triangular_numbers():
     for n in range(20):
         assert symmetric_rank(n) == sum(k * k for k in range(n + 1))
         assert symmetric_rank(n, half=True) == sum(k * (k + 1) // 2 for k in range(n + 1))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_no_contiguous_minor_of_the_basis_is_zero(half):
+    n = 9
+    P = basis(n, half=half).astype(float)
+    assert (P[: n - 1, : n - 1] == basis(n - 1, half=half).astype(float)).all()
+    for size in range(1, n + 1):
+        for i in range(n - size + 1):
+            for t in range(n - size + 1):
+                minor = round(np.linalg.det(P[i : i + size, t : t + size]))
+                assert (minor == 0) == (half and i > t)
 
 
 def test_minors_satisfy_the_identity_of_the_proof():

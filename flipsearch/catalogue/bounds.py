@@ -29,7 +29,12 @@ from flipsearch.rings import Ring
 
 LARGEST_TABLE_BYTES = 1 << 24
 _SHIPPED = "shipped with flipsearch"
-_SHIPPED_FILES = ("known_ranks.csv", "structured_ranks.csv", "tensor_ranks.csv")
+_SHIPPED_FILES = (
+    "known_ranks.csv",
+    "structured_ranks.csv",
+    "derived_ranks.csv",
+    "tensor_ranks.csv",
+)
 _STRUCTURED_SOURCE = "arXiv 2511.10786 (flip-cpd)"
 _LATER = re.compile(r"ZT\s+(\d*)\s*any\s*(\d*)\s*\((.*)\)")
 
@@ -127,10 +132,12 @@ def trivial_bounds() -> list[Entry]:
 
 def shipped_table() -> tuple[str, str, list[Entry]]:
     """Return (name, SHA-256, entries) of the bounds that ship with the program."""
-    entries = trivial_bounds()
+    least = {entry[:2]: entry for entry in trivial_bounds()}
     for name, data in _shipped_files():
-        entries += parse_table(data.decode(), name)
-    return _SHIPPED, shipped_digest(), entries
+        for entry in parse_table(data.decode(), name):
+            if entry[:2] not in least or entry[2] < least[entry[:2]][2]:
+                least[entry[:2]] = entry
+    return _SHIPPED, shipped_digest(), list(least.values())
 
 
 def shipped_digest() -> str:

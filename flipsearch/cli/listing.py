@@ -8,6 +8,7 @@ import dataclasses
 import datetime as dt
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,11 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
         "--front",
         action="store_true",
         help="only Pareto-best schemes of each format and ring (rank, calls, additions)",
+    )
+    add(
+        "--classes",
+        action="store_true",
+        help="count classes up to symmetry by format, field and rank, instead of schemes",
     )
     add("--exact", action="store_true", help="only this order of the sides")
     add("--sort", metavar="LIST", help=f"columns, such as rank,additions:desc (default {ORDER})")
@@ -165,6 +171,8 @@ def run_list(arguments: argparse.Namespace) -> int:
     with opened(arguments) as catalogue:
         if arguments.best:
             _print_best(catalogue, arguments)
+        elif arguments.classes:
+            _print_classes(catalogue, arguments)
         else:
             _print_page(catalogue, arguments)
     return 0
@@ -201,6 +209,42 @@ def _print_page(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
     if beyond > 0:
         following = arguments.offset + len(records)
         hint(f"{beyond:,} more: --offset {following}, or --limit {following + beyond}")
+
+
+def _print_classes(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
+    """Print how many classes the schemes of each format, field and rank are proved to be.
+
+    Raises
+    ------
+    UsageError
+        An option was given that the counts would leave out of account.
+    """
+    from flipsearch.equivalence import Classes
+    from flipsearch.formats import MatrixProduct
+
+    for name in ("sort", "limit", "offset", "front"):
+        if vars(arguments).get(name):
+            raise UsageError(f"--{name} does not go with --classes, which counts all that pass")
+    classes, counts = Classes(), dict[tuple[str, str, int], Counter[str]]()
+    for record in catalogue.schemes.records(_filters(arguments), sort="format,rank"):
+        form = record.format
+        tabulated = form.sorted if isinstance(form, MatrixProduct) else form
+        over = record.ring.value if record.ring.characteristic else "Z, Q"
+        counter = counts.setdefault((str(tabulated), over, record.rank), Counter())
+        counter["schemes"] += 1
+        counter[classes.meet(record.scheme)] += 1
+    columns = ["format", "over", "rank", "schemes", "classes", "undecided"]
+    rows = [
+        [*key, counter["schemes"], counter["new"], counter["undecided"]]
+        for key, counter in counts.items()
+    ]
+    if arguments.json or arguments.csv:
+        found = (dict(zip(columns, row, strict=True)) for row in rows)
+        _print_objects(found, arguments.csv, columns)
+        return
+    print_table(columns, rows)
+    if any(row[-1] for row in rows):
+        hint("undecided: the invariants are those of another scheme, and more is not feasible")
 
 
 def _row(record: Record, structured: bool) -> list[Any]:
@@ -251,8 +295,8 @@ def _print_objects(
 
 
 _NOT_WITH_BEST = (
-    "front", "exact", "sort", "rank", "gap", "additions", "gamma", "growth", "source", "run",
-    "since", "until",
+    "classes", "front", "exact", "sort", "rank", "gap", "additions", "gamma", "growth", "source",
+    "run", "since", "until",
 )  # fmt: skip
 
 

@@ -101,6 +101,13 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         help="end when no lower rank was found for so long, such as 5m (default: never)",
     )
     parser.add_argument(
+        "--keep",
+        type=natural,
+        metavar="N",
+        help="store N inequivalent schemes of each best rank, and at the target go on until they "
+        "are found (default: up to 16 distinct ones)",
+    )
+    parser.add_argument(
         "--workers", type=int, metavar="N", help="threads to walk on (default: all cores)"
     )
     parser.add_argument(
@@ -177,7 +184,7 @@ def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
         )
         several = "within" in type(study.strategy).options
         folder = _kernel_folder(arguments.kernel, None if several else study.strategy.format)
-        result = study.run(budget, stale=stale)
+        result = study.run(budget, stale=stale, keep=arguments.keep)
         status.clear()
         record = _summary(study, result)
         if not arguments.json:
@@ -317,6 +324,7 @@ def _summary(study: Study, result: Result) -> dict[str, Any]:
         "flips": progress.flips,
         "seconds": round(progress.seconds, 3),
         "flips_per_second": round(progress.flips_per_second),
+        "classes": result.classes,
         "run": result.run.id,
         **({"formats": family} if (family := _family_table(strategy)) else {}),
     }
@@ -356,6 +364,11 @@ def _print_summary(record: dict[str, Any], result: Result) -> None:
         f"walked     {record['flips']:,} flips in {record['seconds']:.1f} s: "
         f"{record['flips_per_second'] / 1e6:.1f} M flips/s"
     )
+    if result.compared > 1:
+        print(
+            f"classes    {result.classes} proved inequivalent among {result.compared} schemes of "
+            f"rank {record['rank']}"
+        )
     if result.lifting_seconds:
         print(
             f"lifted     for {result.lifting_seconds:.1f} s, of "

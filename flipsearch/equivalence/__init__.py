@@ -177,7 +177,7 @@ class Classes:
     """
 
     def __init__(self) -> None:
-        self._names: set[str] = set()
+        self._names: dict[Any, set[str | None]] = {}
         self._known: dict[Any, list[Scheme]] = {}
 
     def meet(self, scheme: Scheme) -> str:
@@ -189,14 +189,19 @@ class Classes:
             ``equivalent`` to an earlier one or ``new``, both proved; or ``undecided``: an earlier
             one has the same invariants, and a decision is not feasible.
         """
-        name = class_key(scheme)
-        if name is not None:
-            known = name in self._names
-            self._names.add(name)
-            return "equivalent" if known else "new"
         characteristic = scheme.ring.characteristic
         key = (str(_sides(scheme)), scheme.rank, characteristic, invariants(scheme).unordered)
         bucket = self._known.setdefault(key, [])
+        if not bucket:
+            bucket.append(scheme)
+            return "new"
+        name = class_key(scheme)
+        if name is not None:
+            names = self._names.setdefault(key, set(map(class_key, bucket)))
+            if name in names:
+                return "equivalent"
+            names.add(name)
+            return "undecided" if None in names else "new"
         answers = []
         for other in bucket[:_MOST_COMPARED]:
             answer = equivalent(scheme, other)

@@ -62,6 +62,9 @@ class Driver:
         run then replays on any executor.
     outstanding : iterable of WalkTask
         Tasks of this strategy whose outcomes were not told before it stopped; walked first.
+    keep : int, optional
+        Number of inequivalent schemes to store of each best rank; without them a target does not
+        end the walk.
     checkpoint_seconds : float
         Seconds between two checkpoints, which are also heartbeats of the run.
     """
@@ -77,6 +80,7 @@ class Driver:
         stop: Stop | None = None,
         deterministic: bool = False,
         outstanding: Iterable[WalkTask] = (),
+        keep: int | None = None,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
         self.strategy, self.executor, self.report = strategy, executor, report
@@ -85,7 +89,7 @@ class Driver:
         self.checkpoint_seconds = checkpoint_seconds
         self.progress = Progress(strategy.best_rank, strategy.sizes)
         self.result = Result(run, self.progress)
-        self.keeper = Keeper(strategy, catalogue, self.result)
+        self.keeper = Keeper(strategy, catalogue, self.result, keep)
         self._asked: dict[int, WalkTask] = {}
         self._waiting: dict[int, WalkOutcome] = {}
         self._torn = self._lower = False
@@ -115,6 +119,7 @@ class Driver:
         failure: BaseException | None = None
         try:
             self._walk(budget, stale)
+            self.keeper.count_classes()
             if self.result.scheme is None:  # nothing better than the start
                 strategy, best = self.strategy, self.strategy.best_states()[0]
                 self.result.scheme = unpack(strategy.format, strategy.ring, best)
@@ -145,7 +150,7 @@ class Driver:
             progress.seconds = time.monotonic() - self._started
             stopping = stop.asked or self.keeper.trouble is not None
             over = progress.seconds >= budget or time.monotonic() - self._improved >= stale
-            walking = not (strategy.finished or over or stopping)
+            walking = not (self._finished or over or stopping)
             beginning = walking and strategy.beginning
             progress.message = "passing on stored schemes" if beginning else ""
             if beginning:
@@ -167,7 +172,7 @@ class Driver:
                 self._waiting[outcome.number] = outcome
                 while self._asked and (first := next(iter(self._asked))) in self._waiting:
                     self._tell(self._waiting.pop(first))
-                    if walking and not strategy.finished:
+                    if walking and not self._finished:
                         self._ask()
             self.keeper.reject_all(executor)
             self._show()
@@ -176,6 +181,10 @@ class Driver:
             if now - self._checkpointed >= (soon if self._lower else self.checkpoint_seconds):
                 self._checkpointed, self._lower = now, False
                 self.keeper.checkpoint(self._state())
+
+    @property
+    def _finished(self) -> bool:
+        return self.strategy.finished and self.keeper.has_enough
 
     def _lift(self, budget: float) -> None:
         progress, result = self.progress, self.result

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from flipsearch.catalogue import Catalogue, Provenance, SpooledError
+from flipsearch.equivalence import Classes
 from flipsearch.errors import CatalogueError, InvalidSchemeError
 from flipsearch.executors import Executor
 from flipsearch.scheme import Scheme
@@ -27,6 +28,8 @@ logger = logging.getLogger("flipsearch.search")
 
 STORED_A_RANK = 16
 """Largest number of distinct schemes of each best rank that a run stores while it walks."""
+COUNTING_SECONDS = 3.0
+"""Longest time to count classes after a search, but for the last scheme compared."""
 HEARTBEAT_SECONDS = 10.0
 
 
@@ -39,12 +42,24 @@ class Keeper:
     catalogue : Catalogue
     result : Result
         Receives the hashes of stored schemes; its progress adds to the totals of its run.
+    wanted : int, optional
+        Store this number of schemes of each best rank, proved to be inequivalent. By default up
+        to `STORED_A_RANK` distinct ones are stored.
     """
 
-    def __init__(self, strategy: Strategy, catalogue: Catalogue, result: Result) -> None:
+    def __init__(
+        self,
+        strategy: Strategy,
+        catalogue: Catalogue,
+        result: Result,
+        wanted: int | None = None,
+    ) -> None:
         self.strategy, self.catalogue, self.result = strategy, catalogue, result
+        self.wanted = wanted
+        self._classes = Classes()
+        self._met: set[str] = set()
         self.run = result.run
-        self.stored: dict[int, set[str]] = {}
+        self.stored: dict[int, dict[str, Scheme]] = {}
         self.trouble: SpooledError | None = None
         self._later: list[tuple[Scheme, Provenance]] = []
         self._beat = time.monotonic()
@@ -60,16 +75,40 @@ class Keeper:
         rank, format_ = strategy.best_rank, strategy.format
         if rank >= format_.naive_rank or task is None or task.format != format_:
             return
-        here = self.stored.setdefault(rank, set())
+        here = self.stored.setdefault(rank, {})
         states = strategy.best_states()[-1:] if rank < outcome.rank else []
         for state in (*outcome.best, outcome.final, *states):
-            if len(state) != rank or len(here) >= STORED_A_RANK:
+            if len(state) != rank or len(here) >= (self.wanted or STORED_A_RANK):
                 continue
             scheme = unpack(format_, strategy.ring, state)
-            if scheme.content_hash not in here and self._keep(scheme, outcome.number):
-                here.add(scheme.content_hash)
+            if self._is_another(scheme) and self._keep(scheme, outcome.number):
+                here[scheme.content_hash] = scheme
                 if result.scheme is None or rank < result.scheme.rank:
                     result.scheme = scheme
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether as many schemes of the best rank are stored as are wanted."""
+        return len(self.stored.get(self.strategy.best_rank, ())) >= (self.wanted or 0)
+
+    def count_classes(self, seconds: float = COUNTING_SECONDS) -> None:
+        """Tell the result how many classes the stored schemes of the best rank are proved to be.
+
+        After so many seconds the others are left out.
+        """
+        classes, end = Classes(), time.monotonic() + seconds
+        for scheme in self.stored.get(self.strategy.best_rank, {}).values():
+            if self.wanted is None and time.monotonic() > end:
+                break
+            self.result.compared += 1
+            self.result.classes += self.wanted is not None or classes.meet(scheme) == "new"
+
+    def _is_another(self, scheme: Scheme) -> bool:
+        """Whether a scheme is distinct from those before, and inequivalent if that is wanted."""
+        if scheme.content_hash in self._met:
+            return False
+        self._met.add(scheme.content_hash)
+        return self.wanted is None or self._classes.meet(scheme) == "new"
 
     def keep_found(self, task: int | None = None) -> bool:
         """Store the schemes that the strategy names as found; return False if it names none."""

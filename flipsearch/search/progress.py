@@ -100,6 +100,9 @@ class Result:
         Seconds spent on lifting, and their limit.
     interrupted : bool
         Whether a signal or `Study.pause` ended it.
+    classes, compared : int
+        Number of classes up to symmetry, each proved, among so many stored schemes of the best
+        rank.
 
     Examples
     --------
@@ -119,6 +122,8 @@ class Result:
     lifting_seconds: float = 0.0
     lifting_share: float = 0.0
     interrupted: bool = False
+    classes: int = 0
+    compared: int = 0
 
     def note(self) -> None:
         """Add the present state to the history unless it is the last entry."""

@@ -174,7 +174,12 @@ class Study:
             self._begin = self._new(request, None if run is None else str(run))
 
     def run(
-        self, budget: str | float = 60.0, *, lift: bool = True, stale: str | float | None = None
+        self,
+        budget: str | float = 60.0,
+        *,
+        lift: bool = True,
+        stale: str | float | None = None,
+        keep: int | None = None,
     ) -> Result:
         """Walk for so long, lift the best schemes, and save; go on where the last call ended.
 
@@ -189,6 +194,9 @@ class Study:
             budget more, or half a minute.
         stale : str or float, optional
             End also when no lower rank was found for so long.
+        keep : int, optional
+            Store so many schemes of each best rank, no two of them equivalent, as far as that can
+            be proved; at the target go on until they are found. By default up to 16 distinct ones.
 
         Returns
         -------
@@ -197,9 +205,17 @@ class Study:
         Raises
         ------
         UsageError
-            A time that is none, or an executor that cannot be had.
+            A time that is none, an executor that cannot be had, or a strategy that stores schemes
+            by itself and would ignore `keep`.
         """
         seconds = parse_budget(budget)
+        if keep is not None and keep < 1:
+            raise UsageError(f"--keep is the number of schemes of each best rank, not {keep}")
+        if keep is not None and type(self.strategy).found is not Strategy.found:
+            raise UsageError(
+                f"--keep has no effect with --strategy {self.strategy.name}, which stores one "
+                "scheme of each best rank: leave it out"
+            )
         longest = math.inf if stale is None else parse_budget(stale)
         self._stop = Stop()
         if self._record is not None:
@@ -223,6 +239,7 @@ class Study:
                     stop=self._stop,
                     deterministic=self.deterministic,
                     outstanding=self._outstanding,
+                    keep=keep,
                 )
                 self._earlier, self.result = self.history, driver.result
                 driver.run(seconds, lift=lift, stale=longest)
@@ -316,13 +333,14 @@ def search(
     executor: str | Executor = "threads",
     catalogue: Catalogue | None = None,
     stale: str | float | None = None,
+    keep: int | None = None,
     lift: bool = True,
     **options: Unpack[Rarer],
 ) -> Result:
     """Search for schemes of a format, lift the best ones, and return what was found.
 
     No file is touched unless a catalogue is given. The parameters are those of `Study`, and those
-    of `Study.run`: `budget`, `stale` and `lift`.
+    of `Study.run`: `budget`, `stale`, `keep` and `lift`.
 
     Parameters
     ----------
@@ -338,6 +356,8 @@ def search(
         See `Study`.
     stale : str or float, optional
         End also when no lower rank was found for so long.
+    keep : int, optional
+        Store so many inequivalent schemes of each best rank.
     lift : bool
         Lift the best schemes over F2 and F3 to characteristic 0.
 
@@ -373,4 +393,4 @@ def search(
         catalogue=catalogue,
         **options,
     )
-    return study.run(budget, lift=lift, stale=stale)
+    return study.run(budget, lift=lift, stale=stale, keep=keep)

@@ -91,10 +91,15 @@ def to_bytes(
         return npy_bytes(scheme)
     if to in THREEFOLD:
         return joined(parts_of(scheme, to, reduction))
+    if to == "txt" and isinstance(scheme.format, SparseTensor):
+        sizes = "sizes of A, B and C, and the rank; then the rows of U, V and W"
+        return f"# {scheme.format}: {sizes}\n{_numbers(scheme, scheme.format.sizes)}".encode()
     form = _general(scheme, to)
     if to == "npz":
         return npz_bytes(scheme, form)
-    writers = {"txt": _numbers, "exp": _products, "m": _braces, "mpl": _maple}
+    if to == "txt":
+        return _numbers(scheme, form.sides).encode()
+    writers = {"exp": _products, "m": _braces, "mpl": _maple}
     return writers[to](scheme, form).encode()
 
 
@@ -254,10 +259,10 @@ def _json_row(row: Row) -> str:
     return json.dumps([x if isinstance(x, int) else str(x) for x in row])
 
 
-def _numbers(scheme: Scheme, form: MatrixProduct) -> str:
+def _numbers(scheme: Scheme, sizes: tuple[int, int, int]) -> str:
     factors = fractions_of(scheme)
     paired = bool((scheme.denominators != 1).any())
-    lines = [f"{form.n} {form.m} {form.p} {scheme.rank}"]
+    lines = [" ".join(map(str, (*sizes, scheme.rank)))]
     for rows in factors:
         entries = (entry for row in rows for entry in row)
         if paired:

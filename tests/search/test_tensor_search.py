@@ -60,6 +60,10 @@ def test_a_file_goes_through_every_command(
         assert main([*export, "--db", database]) == 0
         assert main(["verify", "--paranoid", file, *end]) == 0
         assert answers(capsys)[0]["scheme"] == shown["scheme"]
+    assert main(["export", shown["scheme"], "--to", "txt", "--db", database]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"# {name}: ")
+    assert (lines[1], len(lines)) == ("2 2 3 3", 5)
     kernel = str(tmp_path / "mine.py")
     assert main(["kernel", name, "-o", kernel, "--db", database]) == 0
     assert "3 multiplications, 4 as the map is written" in capsys.readouterr().out

@@ -111,7 +111,8 @@ class PoolStrategy(Strategy):
             self._integral = False  # ZT has no such value
         if not all(0 < len(state) <= LARGEST_RANK for state in self.starts):
             raise UsageError(
-                f"a search for {format_} has to start from 1 to {LARGEST_RANK} products"
+                f"a search for {format_} has to start from 1 to {LARGEST_RANK} products: start "
+                "from a stored scheme with fewer by --from, or take a smaller format"
             )
         self._descents: list[Descent] = []
         self._rungs: dict[str, Pools[Words]] = {}

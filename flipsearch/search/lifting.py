@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from flipsearch.search.keeper import Keeper
 from flipsearch.search.progress import Stop
 from flipsearch.search.strategy import Levels
 from flipsearch.transform.ternary import ternary_sandwich
+from flipsearch.verify import is_valid
 from flipsearch.walk.task import unpack
 
 LEAST_TRIED, MOST_TRIED = 32, 256
@@ -96,7 +97,8 @@ class Lifting:
                     held = self.keeper.catalogue.best(format_)
                     if held is not None:
                         self._ranks[str(format_)] = held.rank
-            candidates = islice(self._candidates(format_, levels), count)
+            ready = self._ready(format_, levels)
+            candidates = islice(chain(ready, self._candidates(format_, levels)), count)
             # if the catalogue cannot be written, every further scheme would wait for it in vain
             while self.keeper.trouble is None and (batch := list(islice(candidates, jobs))):
                 for scheme, answer in zip(batch, self._each(batch), strict=False):
@@ -126,6 +128,15 @@ class Lifting:
             for rank in ranks[:width]:
                 if self._wants(format_, rank):
                     yield unpack(format_, self.strategy.ring, waiting[rank].pop())
+
+    def _ready(self, format_: Format, levels: Levels) -> Iterator[Scheme]:
+        """Yield the state of lowest rank over F3 that is a scheme over ZT, found there."""
+        for rank in sorted(levels) if self.strategy.ring is Ring.F3 else ():
+            for state in levels[rank]:
+                scheme = unpack(format_, Ring.F3, state)
+                if is_valid(Scheme(format_, Ring.ZT, *scheme.factors)):
+                    yield scheme
+                    return
 
     def _wants(self, format_: Format, rank: int) -> bool:
         """Return whether no scheme of that rank or a lower one has been lifted."""

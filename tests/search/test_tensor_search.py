@@ -15,11 +15,12 @@ from flipsearch.formats.named import named_format
 from flipsearch.formats.sparse import sparse_tensor, tensor_text
 from flipsearch.formats.tensors import cyclic, polynomial
 from flipsearch.rings import Ring
-from flipsearch.scheme import naive_scheme
+from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.search.ladder import draw_ladder, grown, removable
 from flipsearch.search.registry import strategy_named
 from flipsearch.search.strategies.meta import MetaStrategy
 from flipsearch.search.strategies.pool import PoolStrategy
+from flipsearch.search.study import Study
 from flipsearch.verify import verify
 from flipsearch.walk import engine
 from flipsearch.walk.kinds import decode, encode
@@ -114,6 +115,17 @@ def test_descents_over_f3_begin_over_the_integers() -> None:
     assert [d.ring for d in again._descents] == [d.ring for d in strategy._descents]
     for state in (state for states in strategy.levels.values() for state in states):
         verify(unpack(tensor, Ring.F3, state))
+
+
+def test_schemes_found_over_the_integers_are_lifted_first() -> None:
+    tensor = named_format("complex:1x1x1")
+    gauss = Scheme(
+        tensor, Ring.F3, [[1, 0], [0, 1], [1, 1]], [[1, 0], [0, 1], [1, 1]],
+        [[1, -1], [-1, -1], [0, 1]],
+    )  # fmt: skip
+    study = Study(tensor, ring="F3", start=[gauss], seed=1, gpu="off")
+    found = study.run("100ms")
+    assert (found.lifted.ring, found.lifted.rank) == (Ring.ZT, 3)
 
 
 def test_known_bounds_of_tensors(database: str) -> None:

@@ -88,7 +88,7 @@ def test_resuming_what_is_not_there(database, capsys):
 
 
 def test_search_to_kernel_and_back(tmp_path, database, capsys):
-    arguments = ["search", "2x2x2", "--ring", "F2", "--target", "7", "--budget", "20s"]
+    arguments = ["search", "2x2x2", "--fresh", "--target", "7", "--budget", "20s"]
     assert main([*arguments, "--seed", "1", "--json", "--db", database]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["rank"], record["lifted_rank"], record["known_bound"]) == (7, 7, 7)

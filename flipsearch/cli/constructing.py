@@ -187,7 +187,7 @@ def _write(catalogue: Catalogue, plans: dict[Ring, Plan], path: Path) -> int:
     from flipsearch.constructors.recipes import written_recipes
 
     maker = Maker(plans, lambda name: catalogue.schemes.get(name).scheme)
-    recipes = list(maker.all(complain))
+    recipes = maker.all(complain)
     write_whole(path, written_recipes(recipes))
     print(f"{len(recipes)} recipes written to {path}")
     return 0

@@ -56,7 +56,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         default=[],
         metavar="ID|FORMAT|FILE",
         help="start from a scheme, of the format or smaller; may be repeated (default: the "
-        "naive scheme; meta: the best stored ones)",
+        "naive scheme and the best stored ones)",
+    )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="leave out the best stored schemes of the format, from which a pool walks otherwise",
     )
     parser.add_argument(
         "--strategy",

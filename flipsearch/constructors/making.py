@@ -6,12 +6,12 @@ or come earlier in the list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from flipsearch.constructors.plan import Plan, all_sides
+from flipsearch.constructors.plan import Leaf, Plan, all_sides
 from flipsearch.constructors.recipes import (
     NAIVE,
     NAMED,
@@ -24,6 +24,7 @@ from flipsearch.constructors.recipes import (
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
+from flipsearch.transform.dimensions import DIMENSIONS, matrix_format, terms_left
 from flipsearch.verify import verify
 
 WITHIN: dict[Ring, tuple[Ring, ...]] = {
@@ -60,7 +61,7 @@ class _Small:
 
 
 class Maker:
-    """Makes the schemes of plans.
+    """Makes the schemes of plans; the plans grow by what projections of these schemes give.
 
     Parameters
     ----------
@@ -73,28 +74,69 @@ class Maker:
         self.plans, self._at_hand = plans, fetch
         self._made: dict[str, _Small] = {}
         self._names: dict[tuple[Ring, Sides], str] = {}
-        self.recipes: list[Recipe] = []
+        self._recipes: dict[str, Recipe] = {}
+        self._projected: set[str] = set()
 
     def fetch(self, name: str) -> Scheme:
         """Return a scheme made here or at hand."""
         made = self._made.get(name[:NAMED])
         return self._at_hand(name) if made is None else made.scheme
 
-    def all(self, tell: Callable[[str], None] = lambda text: None) -> Iterator[Recipe]:
-        """Make a scheme of least rank for every format and ring; yield the recipes.
+    def all(self, tell: Callable[[str], None] = lambda text: None) -> list[Recipe]:
+        """Make a scheme of least rank for every format and ring; return their recipes in order.
+
+        What is made is projected too. Where that is a gain the plans are closed again, until it
+        is none.
 
         Parameters
         ----------
         tell : function
-            Called with a line of text for every scheme.
+            Called with a line of text now and then.
         """
-        for ring in self.plans:
-            for sides in all_sides():
-                before = len(self.recipes)
+        wanted = [(ring, sides) for ring in self.plans for sides in all_sides()]
+        while True:
+            for ring, sides in wanted:
                 self.name(ring, sides)
-                for recipe in self.recipes[before:]:
-                    tell(f"{recipe.format}:{recipe.rank} over {recipe.ring}: {recipe.how[:70]}")
-                    yield recipe
+                if sides[0] == sides[1]:
+                    tell(f"{'x'.join(map(str, sides))} over {ring}: {len(self._recipes)} recipes")
+            gains = self._project()
+            tell(f"{gains} gains by projections of {len(self._recipes)} schemes")
+            if not gains:
+                break
+            self._names.clear()
+        found: dict[str, Recipe] = {}
+        for ring, sides in wanted:
+            self._list(self.name(ring, sides), found)
+        return list(found.values())
+
+    def _list(self, name: str, found: dict[str, Recipe]) -> None:
+        """Add the recipe of a scheme to those found, after the recipes of its sources."""
+        recipe = self._recipes.get(name[:NAMED])
+        if recipe is not None and name[:NAMED] not in found:
+            for other, _ in recipe.sources:
+                self._list(other, found)
+            found[name[:NAMED]] = recipe
+
+    def _project(self) -> int:
+        """Offer the plans what is left of schemes without an index; return the number of gains."""
+        gains = 0
+        for name in [name for name in self._recipes if name not in self._projected]:
+            self._projected.add(name)
+            scheme = self.fetch(name)
+            sides = matrix_format(scheme).sides
+            for d in range(3):
+                left = terms_left(scheme, d)
+                n, m, p = (side - (e == d) for e, side in enumerate(sides))
+                smaller = n, m, p
+                how = f"project {DIMENSIONS[d]} {left.index(min(left))} {source(name, sides)}"
+                for ring, plan in self.plans.items():
+                    serves = scheme.ring is ring or scheme.ring in WITHIN[ring]
+                    if serves and min(smaller) > 1 and min(left) < plan.rank(*smaller):
+                        plan.add(Leaf(smaller, min(left), "", how))
+                        gains += 1
+        for plan in self.plans.values():
+            plan.close()
+        return gains
 
     def name(self, ring: Ring, sides: Sides) -> str:
         """Return the hash of a scheme of least rank, made now if need be."""
@@ -122,11 +164,14 @@ class Maker:
         return self._make(how, MatrixProduct(*sides), ring)
 
     def _make(self, how: str, format_: MatrixProduct, ring: Ring) -> str:
+        for name, recipe in self._recipes.items():
+            if recipe.how == how and recipe.format == format_:
+                return name
         scheme = replayed(how, format_, ring, self.fetch)
         verify(scheme)
-        name = scheme.content_hash
-        self._made[name[:NAMED]] = _Small.of(scheme)
-        self.recipes.append(recipe_of(scheme, how))
+        name = scheme.content_hash[:NAMED]
+        self._made[name] = _Small.of(scheme)
+        self._recipes.setdefault(name, recipe_of(scheme, how))
         return name
 
 

@@ -247,6 +247,17 @@ class Plan:
                 self.leaves.append(Leaf((n, m, p), rank, "", how))
                 self.ranks[smaller] = rank
 
+    def add(self, leaf: Leaf) -> None:
+        """Add a scheme to start from; `close` then says what follows."""
+        self.leaves.append(leaf)
+        for order in permutations(leaf.sides):
+            self.ranks[order] = min(int(self.ranks[order]), leaf.rank)
+
+    def close(self) -> None:
+        """Close the table of ranks under all moves again."""
+        self.ranks = closed(self.ranks, self.outers)
+        self.__dict__.pop("_held", None)
+
     def rank(self, *sides: int) -> int:
         """Return the least rank for sides in any order."""
         return int(self.ranks[sides])

@@ -18,7 +18,10 @@ from flipsearch.formats import Format
 from flipsearch.registry import Registry
 from flipsearch.rings import Ring
 from flipsearch.search.strategy import Setting, Strategy
+from flipsearch.walk.task import LARGEST_RANK
 
+HELD = 4
+"""Stored schemes of its format that a pool walks from, lowest ranks first."""
 STARTS_A_FORMAT = 8
 """Number of schemes of each format from which a meta search starts, lowest ranks first."""
 
@@ -94,7 +97,7 @@ def refuse_idle_options(name: str | type[Strategy], ring: Ring, given: Mapping[s
     """
     strategy = strategy_named(name, ring)
     called = name if isinstance(name, str) else strategy.name
-    for option in ("format", "target", "start", "within", "mirrored"):
+    for option in ("format", "target", "start", "within", "mirrored", "fresh"):
         if given.get(option) and option not in strategy.options:
             word = {"format": "a format", "start": "--from"}.get(option, f"--{option}")
             others = [n for n in strategy_names() if option in strategy_named(n).options]
@@ -125,7 +128,7 @@ def make_strategy(
     ring : Ring
     seed : int
     parameters : mapping
-        ``target``, ``start`` (hashes), ``within``, ``mirrored``.
+        ``target``, ``start`` and ``held`` (hashes), ``within``, ``mirrored``.
 
     Raises
     ------
@@ -136,8 +139,9 @@ def make_strategy(
     within, hashes = parameters.get("within"), list(parameters.get("start") or ())
     if format_ is None and not within:
         raise UsageError("which format? for instance: search 4x4x4")
-    stored = catalogue.schemes.by_hash(hashes)
-    for each in hashes:
+    held = list(parameters.get("held") or ())
+    stored = catalogue.schemes.by_hash([*hashes, *held])
+    for each in [*hashes, *held]:
         if each not in stored and not within:
             catalogue.schemes.get(each)  # raises the error that it is missing
     known = catalogue.bounds.all() if within else {}
@@ -147,6 +151,7 @@ def make_strategy(
         seed,
         target=int(parameters.get("target") or 0),
         starts=tuple(stored[each].scheme for each in hashes if each in stored),
+        held=tuple(stored[each].scheme for each in held if each in stored),
         within=within,
         mirrored=bool(parameters.get("mirrored")),
         bounds={name: bound.value for (name, over), bound in known.items() if over is ring},
@@ -174,6 +179,18 @@ def remade(
     name = kind or run.strategy
     strategy = make_strategy(catalogue, name, format_, run.ring, run.seed or 0, parameters)
     return strategy if state is None else strategy.restore(state), state
+
+
+def best_held(catalogue: Catalogue, format_: Format, ring: Ring) -> list[str]:
+    """Return the hashes of the best stored schemes of a format from which a pool walks."""
+    rings = [ring, "Z"] if ring.characteristic else [ring]
+    records = [
+        record
+        for held in rings
+        for record in catalogue.schemes.records(format=format_, ring=held, sort="rank", limit=HELD)
+        if record.rank <= LARGEST_RANK
+    ]
+    return [record.hash for record in sorted(records, key=lambda r: r.rank)[:HELD]]
 
 
 def held_starts(catalogue: Catalogue, within: str, ring: Ring) -> list[str]:

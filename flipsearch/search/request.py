@@ -19,6 +19,7 @@ from flipsearch.formats.named import format_of
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.scheme import Scheme
 from flipsearch.search.registry import (
+    best_held,
     held_starts,
     make_strategy,
     refuse_idle_options,
@@ -47,6 +48,9 @@ class Request:
         By default drawn from the clock.
     start : sequence of str or Scheme
         Schemes to start from: IDs of stored schemes, or schemes, which are then stored.
+    fresh : bool
+        Whether a pool leaves out the best stored schemes of the format, from which it walks
+        besides its ladder unless there is a `start`.
     within : str, optional
         A range of sides such as ``2..4``.
     mirrored : bool
@@ -61,6 +65,7 @@ class Request:
     start: Sequence[str | Scheme] = ()
     within: str | None = None
     mirrored: bool = False
+    fresh: bool = False
 
     def settled(
         self, catalogue: Catalogue | None = None
@@ -76,6 +81,8 @@ class Request:
         ring = parse_ring(self.ring or "F2")
         strategy = strategy_named(name, ring)
         refuse_idle_options(name, ring, vars(self))
+        if self.fresh and self.start:
+            raise UsageError("--fresh has no effect with --from: leave one of them out")
         if "within" in strategy.options:
             if not self.within:
                 raise UsageError(
@@ -101,9 +108,13 @@ class Request:
         starts = self.hashes(catalogue)
         if self.within:
             starts = starts or held_starts(catalogue, self.within, ring)
+        held: list[str] = []
+        if format_ is not None and "fresh" in kind.options and not (self.fresh or starts):
+            held = best_held(catalogue, format_, ring)
         parameters = {
             "target": self.target or 0,
             "start": starts,
+            "held": held,
             "within": self.within,
             "mirrored": self.mirrored,
         }

@@ -41,6 +41,8 @@ class Setting:
         The rank that ends the search; 0 for none.
     starts : tuple of Scheme
         Stored schemes to start from, over any ring.
+    held : tuple of Scheme
+        The best stored schemes of the format, over any ring, to walk from besides.
     within : str or None
         A range of sides such as ``2..8``.
     mirrored : bool
@@ -54,6 +56,7 @@ class Setting:
     seed: int
     target: int = 0
     starts: tuple[Scheme, ...] = ()
+    held: tuple[Scheme, ...] = ()
     within: str | None = None
     mirrored: bool = False
     bounds: Mapping[str, int] = field(default_factory=dict)

@@ -41,6 +41,7 @@ class Rarer(TypedDict, total=False):
     start: Sequence[str | Scheme]
     within: str | None
     mirrored: bool
+    fresh: bool
     run: str | int | None
     workers: int | None
     gpu: str | None
@@ -74,6 +75,8 @@ class Study:
         A range of sides such as ``2..4``: all formats in it are searched together, by ``meta``.
     mirrored : bool
         Whether symmetric walks over F2 keep the reversal of all indices too.
+    fresh : bool
+        Leave out the best stored schemes of the format, from which a pool walks otherwise.
     run : str or int, optional
         Name or number of a run. A run of that name that exists is gone on with.
     catalogue : Catalogue, optional
@@ -132,6 +135,7 @@ class Study:
         start: Sequence[str | Scheme] = (),
         within: str | None = None,
         mirrored: bool = False,
+        fresh: bool = False,
         run: str | int | None = None,
         catalogue: Catalogue | None = None,
         executor: str | Executor = "threads",
@@ -145,7 +149,7 @@ class Study:
     ) -> None:
         made = strategy if isinstance(strategy, Strategy) else None
         kind = None if isinstance(strategy, Strategy) else strategy
-        request = Request(format, ring, target, kind, seed, start, within, mirrored)
+        request = Request(format, ring, target, kind, seed, start, within, mirrored, fresh)
         if made is not None and request != Request():
             raise UsageError("a strategy that is made brings format, ring, target and seed along")
         options = {"workers": workers, "gpu": gpu, "address": address}

@@ -4,13 +4,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scheme_samples import strassen
 
+from flipsearch.catalogue import Catalogue
+from flipsearch.cli import main
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.search.ladder import draw_ladder, removable
 from flipsearch.search.pools import can_flip, key_of
+from flipsearch.search.request import Request
 from flipsearch.search.strategies.pool import PoolStrategy
 from flipsearch.search.strategy import task_seed
 from flipsearch.transform.dimensions import extend
@@ -154,3 +158,20 @@ def test_rungs_are_walked_until_the_top():
 def test_refuses_rings_that_are_not_walked():
     with pytest.raises(UsageError, match="F2, F3 and ZT"):
         PoolStrategy(parse_format("2x2x2"), Ring.Z)
+
+
+def test_a_pool_walks_from_the_best_stored_schemes(tmp_path):
+    database = str(tmp_path / "catalogue.sqlite")
+    with Catalogue.open(database, shipped=False) as catalogue:
+        catalogue.schemes.add(strassen())
+        held, parameters = Request("2x2x2", "F2", seed=1).made(catalogue)
+        assert parameters["parameters"]["held"] == [strassen().content_hash]
+        assert held.best_rank == 7
+        fresh, parameters = Request("2x2x2", "F2", seed=1, fresh=True).made(catalogue)
+        assert parameters["parameters"]["held"] == []
+        assert fresh.best_rank == 8
+        other, _ = Request("2x2x3", "F2", seed=1).made(catalogue)
+        assert other.best_rank == 12
+    with pytest.raises(UsageError, match="--fresh has no effect with --from"):
+        Request("2x2x2", start=[strassen()], fresh=True).settled()
+    assert main(["search", "--within", "2..3", "--fresh", "--db", database]) == 2

@@ -8,9 +8,10 @@ Descents are many and short. A descent climbs to the next format of its ladder a
 without an improvement, compared with the steps of its last improvement. On the last format it is
 then given up for a new descent (see `flipsearch.search.ladder`). Several descents proceed at once
 with a few tasks each, so a thousand workers do not share one descent. An archive keeps the best
-states found for the format itself, including the naive scheme. One task in eight works on the
-archive. Walks over F2 do not merge rows that agree in two factors (see `Policy`). Over all rings
-the best states are checked between tasks for linear dependence.
+states found for the format itself, including the naive scheme and the best stored schemes. One
+task in eight works on the archive, every other one if it began with stored schemes. Walks over F2
+do not merge rows that agree in two factors (see `Policy`). Over all rings the best states are
+checked between tasks for linear dependence.
 
 Of tensors a quarter of the descents over F3 begin over ZT, whose states are states over F3 too.
 They continue over F3 where they end. Their schemes lift: of the schemes of quaternions of rank 8
@@ -48,6 +49,8 @@ WIDTH = 4
 """Largest number of tasks in progress of a descent; then another descent begins."""
 ARCHIVE_TURN = 8
 """One of this number of tasks works on the archive."""
+HELD_TURN = 2
+"""The same, if the archive begins with stored schemes."""
 INTEGRAL_TURN = 4
 """One of this number of descents begins over ZT, of tensors over F3."""
 CARRIED = 4
@@ -75,10 +78,12 @@ class PoolStrategy(Strategy):
         Schemes over the ring at which every descent begins. By default a descent climbs a ladder.
     steps : int
         Largest number of steps of a task.
+    held : sequence of Scheme, optional
+        Schemes over the ring for the archive, on which every other task then works.
     """
 
     name = "pool"
-    options = frozenset({"format", "target", "start"})
+    options = frozenset({"format", "target", "start", "fresh"})
 
     def __init__(
         self,
@@ -88,11 +93,12 @@ class PoolStrategy(Strategy):
         starts: Sequence[Scheme] = (),
         target: int = 0,
         steps: int = STEPS,
+        held: Sequence[Scheme] = (),
     ) -> None:
         super().__init__(format_, ring, seed, target)
         if steps < 1:
             raise UsageError("a task has at least one step")
-        for scheme in starts:
+        for scheme in (*starts, *held):
             if scheme.format != format_:
                 raise UsageError(
                     f"a scheme of {scheme.format} cannot start a search for {format_}"
@@ -117,20 +123,22 @@ class PoolStrategy(Strategy):
         self._descents: list[Descent] = []
         self._rungs: dict[str, Pools[Words]] = {}
         self._bandit = Bandit(len(SCHEDULES))
-        self.archive = Pools[Words](ring).admit_all(self.starts)
+        self._turn = HELD_TURN if held else ARCHIVE_TURN
+        known = (pack(scheme) for scheme in held)
+        self.archive = Pools[Words](ring).admit_all([*self.starts, *known])
 
     @classmethod
     def make(cls, setting: Setting) -> Strategy:
         """Make the strategy for a user's settings, with starts extended to the format."""
         format_ = setting.format
         assert format_ is not None
-        starts = [
-            fitted(scheme.over(setting.ring), format_)
-            if isinstance(format_, MatrixProduct)
-            else scheme.over(setting.ring)
-            for scheme in setting.starts
-        ]
-        return cls(format_, setting.ring, setting.seed, starts, setting.target)
+
+        def placed(scheme: Scheme) -> Scheme:
+            over = scheme.over(setting.ring)
+            return fitted(over, format_) if isinstance(format_, MatrixProduct) else over
+
+        starts, held = ([placed(s) for s in each] for each in (setting.starts, setting.held))
+        return cls(format_, setting.ring, setting.seed, starts, setting.target, held=held)
 
     @property
     def climbing(self) -> str:  # type: ignore[override]
@@ -153,7 +161,7 @@ class PoolStrategy(Strategy):
         """Return a task on the archive, or on the descent with the fewest tasks in progress."""
         schedule = self._bandit.draw(self.random)
         _, plus_after, band, _ = SCHEDULES[schedule]
-        if number % ARCHIVE_TURN == 0:
+        if number % self._turn == 0:
             place, rung, on_top, ring = -1, -1, True, self.ring
             format_, pools, steps = self.format, self.archive, self.steps
         else:

@@ -1,6 +1,8 @@
 """Recipes in a catalogue: rows like any other, made and proved when they are fetched."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from scheme_samples import strassen
@@ -8,7 +10,15 @@ from scheme_samples import strassen
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
 from flipsearch.constructors.making import recipe_of
-from flipsearch.constructors.recipes import replayed, source, written_recipes
+from flipsearch.constructors.plan import all_sides
+from flipsearch.constructors.recipes import (
+    NAIVE,
+    NAMED,
+    read_recipes,
+    replayed,
+    source,
+    written_recipes,
+)
 from flipsearch.errors import CatalogueError
 from flipsearch.files.native import to_text
 from flipsearch.formats import parse_format
@@ -108,3 +118,17 @@ def test_plan_makes_recipes_that_a_catalogue_takes_in(ship, tmp_path, capsys):
 def test_replaying_is_canonical():
     how = f"merge p {ONE} {ONE}"
     assert replayed(how, parse_format("2x2x4"), Ring.ZT, lambda name: BASE) == SUM
+
+
+def test_the_shipped_recipes_are_of_shipped_schemes_and_reach_all_general_formats():
+    root = Path(__file__).resolve().parents[2] / "schemes"
+    at_hand = {NAIVE}
+    formats = set()
+    for path in root.glob("*/*.scheme.txt"):
+        at_hand.add(re.search("^hash: ([0-9a-f]{16})", path.read_text(), re.MULTILINE)[1])
+        formats.add(path.parent.name)
+    for recipe in read_recipes((root / "recipes.csv").read_text(), "recipes.csv"):
+        assert at_hand.issuperset(name for name, _ in recipe.sources), recipe.how
+        at_hand.add(recipe.hash[:NAMED])
+        formats.add(str(recipe.format.sorted))
+    assert formats >= {"x".join(map(str, sides)) for sides in all_sides()}

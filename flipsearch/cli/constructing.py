@@ -118,14 +118,11 @@ def _plans(catalogue: Catalogue, rings: Sequence[Ring]) -> dict[Ring, Plan]:
 
 def _known(catalogue: Catalogue, ring: Ring) -> dict[Sides, int]:
     """Return the known bounds over a ring by sides in order; over Q the least of Q, Z and ZT."""
-    from flipsearch.formats import MatrixProduct
-
-    found: dict[Sides, int] = {}
-    for (_, over), bound in catalogue.bounds.all().items():
-        format_ = _format(bound.format)
-        if over is ring and isinstance(format_, MatrixProduct) and format_.is_general:
-            found[format_.sides] = bound.value
-    return found
+    return {
+        _format(name).sides: bound.value
+        for (name, over), bound in catalogue.bounds.all().items()
+        if over is ring and ":" not in name
+    }
 
 
 def _format(name: str) -> Any:

@@ -279,11 +279,13 @@ class _Writer:
             )
 
     def _write_scheme(self, record: Record, above: Facts) -> None:
-        files = downloads_of(record, self.kinds)
+        # a scheme of thousands of products is said by its recipe, from which `export` makes files
+        recipe = self.catalogue.schemes.recipe(record)
+        scheme = None if recipe else record.scheme
+        files = [] if scheme is None else downloads_of(record, self.kinds)
         place = f"schemes/{pages.scheme_name(record.hash)}"
         for file in files:
             self.folder.write(f"{place}/{file.name}", file.data)
-        scheme = record.scheme
         self._page(
             f"{place}/index.html",
             "scheme.html",
@@ -297,10 +299,11 @@ class _Writer:
             files=files,
             words=WORDS,
             origins=[self._origin(entry) for entry in self.catalogue.schemes.provenance(record)],
-            rank=scheme.rank,
-            over=scheme.ring if scheme.ring.characteristic else None,
-            products=scheme.products(),
-            outputs=scheme.outputs(),
+            rank=record.rank,
+            over=record.ring if record.ring.characteristic else None,
+            made=scheme is None,
+            products=() if scheme is None else scheme.products(),
+            outputs=() if scheme is None else scheme.outputs(),
             sortable=False,
         )
         self.files += len(files)

@@ -22,6 +22,7 @@ from flipsearch.constructors.recipes import (
 from flipsearch.errors import CatalogueError
 from flipsearch.files.native import to_text
 from flipsearch.formats import parse_format
+from flipsearch.report.pages import scheme_name
 from flipsearch.rings import Ring
 from flipsearch.transform import merge, product
 from flipsearch.verify import verify
@@ -80,6 +81,20 @@ def test_a_recipe_is_a_row_like_any_other(ship, tmp_path, capsys):
     assert main(["export", record.hash, "-o", str(tmp_path / "out.json"), *database]) == 0
     assert main(["verify", str(tmp_path / "out.json")]) == 0
     assert record.short in capsys.readouterr().out
+
+
+def test_a_report_shows_the_recipe_instead_of_the_products(ship, tmp_path):
+    ship(recipes()).close()
+    place = f"schemes/{scheme_name(SQUARE.content_hash)}/index.html"
+    out = tmp_path / "site"
+    assert (
+        main(["report", "-o", str(out), "--no-plots", "--db", str(tmp_path / "catalogue.sqlite")])
+        == 0
+    )
+    page = (out / place).read_text()
+    assert "flipsearch export" in page
+    assert f"product {ONE}" in page
+    assert "m98" not in page
 
 
 def test_newer_recipes_come_with_the_next_opening(ship):

@@ -74,16 +74,18 @@ def _second_opinion(scheme: Scheme) -> str:
 
 def _verified(arguments: argparse.Namespace) -> Iterator[tuple[str, Scheme | None, str]]:
     """Yield (name, scheme, reason) of each file, folder or stored scheme named."""
+    form = named_format(arguments.format) if arguments.format else None
     for what in arguments.what:
         if is_file(what):
-            for read in read_many([what], workers=1):
+            for read in read_many([what], format_=form, workers=1):
                 yield read.source, read.scheme, read.reason
             continue
         with opened(arguments) as catalogue:
             scheme = scheme_named(catalogue, what).scheme
         try:
             verify(scheme)
-            yield what, scheme, ""
+            other = form is not None and scheme.format != form
+            yield what, scheme, f"it is for {scheme.format}, not for {form}" if other else ""
         except FlipsearchError as error:
             yield what, scheme, str(error)
 

@@ -27,6 +27,7 @@ def register(commands: Any) -> None:
         action="store_true",
         help="prove each a second time with the independent checker in plain Python",
     )
+    _format_argument(verify)
 
     load = commands.add_parser(
         "import",
@@ -53,9 +54,7 @@ def register(commands: Any) -> None:
         help="where the schemes come from (default: said by the file, else its name)",
     )
     load.add_argument("--ring", help="accept only this ring: F2, F3, ZT, Z or Q (default: any)")
-    load.add_argument(
-        "--format", help="accept only this format, also from files that name none (default: any)"
-    )
+    _format_argument(load)
     load.add_argument(
         "--rejects",
         metavar="FILE",
@@ -120,6 +119,12 @@ def register(commands: Any) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
         database_argument(parser)
         parser.set_defaults(handler=handler)
+
+
+def _format_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format", help="accept only this format, also from files that name none (default: any)"
+    )
 
 
 def run_verify(arguments: argparse.Namespace) -> int:

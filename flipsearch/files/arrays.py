@@ -38,7 +38,7 @@ _HEADER = re.compile(
     rb"\s*\{\s*'descr':\s*'([<>|=]?[a-zA-Z]\d{0,7})',\s*'fortran_order':\s*(True|False),"
     rb"\s*'shape':\s*\(([\d,\s]*)\),?\s*\}\s*"
 )
-_NUMERIC = re.compile(r"[<>|=]?(?:[iuf][1248]|b1|c8|c16|[SU]\d{1,7})")
+_NUMERIC = re.compile(r"[<>|=]?(?:[iu][1248]|f[248]|b1|c8|c16|[SU]\d{1,7})")
 _KEY = re.compile(r"(\d{1,3})\s*[,x]\s*(\d{1,3})\s*[,x]\s*(\d{1,3})")
 _PARTS = ("indptr", "indices", "data")
 _NONE = np.zeros(0)

@@ -155,18 +155,22 @@ def settle(
     """
     first: Claim | None = None
     found: dict[str, Settled] = {}
+    shapes: list[tuple[int, ...]] = []  # of the first reading that held: others differ by accident
     named = _SIZES.findall(source)
     for claim in claims:
         name = str(claim.format)
         asked = format_ is None or claim.format == format_
         if first is None or (asked and format_ not in (None, first.format)):
             first = claim
-        settled = _settled(claim, ring) if asked and name not in found else None
+        here = [matrix.shape for matrix in (claim.u, claim.v, claim.w)]
+        if not asked or name in found or (shapes and here != shapes):
+            continue
+        settled = _settled(claim, ring)
         if settled is None:
             continue
         if claim.said or format_ is not None or name in named:
             return settled
-        found[name] = settled
+        found[name], shapes = settled, here
     if first is None:
         raise FormatError("its length fits no format")
     if format_ not in (None, first.format):

@@ -142,6 +142,8 @@ def claims_of(factors: Sequence[Array], said: Said, order: str = TRANSPOSED) -> 
     """
     if len(factors) != 3 or any(np.ndim(factor) not in (2, 3) for factor in factors):
         raise FormatError("it does not hold three factor matrices")
+    if any(np.size(factor) == 0 for factor in factors):
+        raise FormatError("a factor is empty")
     count = 0
     for way in _WAYS:
         tables = [_table(factor, axis) for factor, axis in zip(factors, way, strict=True)]

@@ -56,10 +56,10 @@ def fraction(entry: Any, rounded: Callable[[float], float] = float) -> Fraction 
     if isinstance(entry, int | Fraction):
         return entry
     if isinstance(entry, float):
-        if not math.isfinite(entry):
-            raise FormatError(f"coefficient {entry!r} is not finite")
+        if not abs(entry) < LARGEST_COEFFICIENT:
+            raise FormatError(f"coefficient {entry!r} is not finite, or 2^62 or more")
         near = Fraction(entry).limit_denominator(_LARGEST_DENOMINATOR)
-        if abs(entry) < LARGEST_COEFFICIENT and rounded(float(near)) == entry:
+        if rounded(float(near)) == entry:
             return near
         if entry * _DYADIC != math.floor(entry * _DYADIC):
             raise FormatError(f"coefficient {entry!r} is not exact, nor a small fraction")

@@ -24,6 +24,8 @@ from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
+_LONGEST_REASON = 500
+
 
 @dataclass(frozen=True)
 class Read:
@@ -115,14 +117,14 @@ def read_piece(piece: Piece, ring: Ring | None = None, format_: Format | None = 
     No exception is raised for any content: what is wrong is the `reason` of the result.
     """
     if piece.error:
-        return Read(piece.source, "", None, piece.error)
+        return Read(piece.source, "", None, printable(piece.error[:_LONGEST_REASON]))
     kind = ""
     try:
         kind, text = kind_of(piece.data)
         settled = _settled(kind, text, piece, ring, format_)
         shared = settled.programs and reduced.reduction_in(settled, settled.programs)
     except (FormatError, InvalidSchemeError) as error:
-        return Read(piece.source, kind, None, printable(str(error)))
+        return Read(piece.source, kind, None, printable(str(error)[:_LONGEST_REASON]))
     except (RecursionError, MemoryError):
         return Read(piece.source, kind, None, "it needs too much memory or nesting")
     return Read(piece.source, kind, settled.scheme, "", settled.order, dict(settled.meta), shared)

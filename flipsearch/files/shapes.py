@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import compress
 
 from flipsearch.formats import LARGEST_SIDE, OPERANDS, Format, MatrixProduct
 
@@ -61,12 +62,16 @@ def formats_of_length(total: int) -> Iterator[tuple[MatrixProduct, int]]:
 
     A rank below a dimension is impossible: the tensor is concise (up to two corners left out).
     """
-    for form, dimensions in all_formats():
-        width = sum(dimensions)
-        if width and total % width == 0:
-            rank = total // width
-            if _least_rank(form, dimensions) <= rank <= form.naive_rank:
-                yield form, rank
+    fitting = [total % width == 0 for width in _widths()]
+    for (form, dimensions), width in compress(zip(all_formats(), _widths(), strict=True), fitting):
+        if _least_rank(form, dimensions) <= total // width <= form.naive_rank:
+            yield form, total // width
+
+
+@lru_cache(maxsize=1)
+def _widths() -> list[int]:
+    """Return dU + dV + dW of every format, at least 1."""
+    return [max(1, sum(dimensions)) for _, dimensions in all_formats()]
 
 
 def formats_with(rank: int, u: int, v: int, outputs: int) -> Iterator[MatrixProduct]:

@@ -60,6 +60,8 @@ def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_verify_files(files: Path, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("verify", files / "0.json", "--paranoid", "--db", db) == 0
     assert "2x2x2 of rank 7 over ZT, proved, by both checkers" in capsys.readouterr().out
+    assert run("verify", files / "0.json", "--format", "3x3x3", "--db", db) == 1
+    assert "it is for 2x2x2, not for 3x3x3" in capsys.readouterr().out
     assert run("verify", files, "--json", "--db", db) == 1
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [record["valid"] for record in records] == [True] * 5 + [False]

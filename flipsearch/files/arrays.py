@@ -27,7 +27,16 @@ from flipsearch.errors import FormatError
 from flipsearch.files import numbers, unpack
 from flipsearch.files.claims import PLAIN, Claim, terms_of
 from flipsearch.files.limits import LARGEST_RANK, check_sides
-from flipsearch.files.matrices import Said, claims_of, said_in, triple_in
+from flipsearch.files.matrices import (
+    COLUMNS,
+    EITHER,
+    ROWS,
+    Said,
+    Ways,
+    claims_of,
+    said_in,
+    triple_in,
+)
 from flipsearch.files.numbers import Array
 from flipsearch.files.pickled import read_object_array
 from flipsearch.files.shapes import formats_of_length
@@ -102,16 +111,17 @@ def claims_in(key: str, data: bytes, said: Said) -> Iterator[Claim]:
         It holds no scheme.
     """
     array = read_npy(data)
+    ways: Ways = EITHER
     if match := _KEY.fullmatch(key):
         form = MatrixProduct(*check_sides([int(side) for side in match.groups()]))
-        said = replace(said, format=form)
+        said, ways = replace(said, format=form), (COLUMNS,)
     if isinstance(array, list):
-        yield from claims_of([np.asarray(item) for item in array], said)
+        yield from claims_of([np.asarray(item) for item in array], said, ways=ways)
     elif array.ndim in (3, 4):
         axis = next((k for k, side in enumerate(array.shape) if side == 3), None)
         if axis is None:
             raise FormatError(f"an array of shape {array.shape} is no stack of three matrices")
-        yield from claims_of(list(np.moveaxis(array, axis, 0)), said)
+        yield from claims_of(list(np.moveaxis(array, axis, 0)), said, ways=ways)
     else:
         yield from claims_of_vector(array)
 
@@ -141,11 +151,13 @@ def claims_in_archive(data: bytes, said: Said) -> Iterator[Claim]:
     if said.format is None:
         said = said_in(facts)
     factors = triple_in({k: x for k, x in values.items() if not _is_fact(x)})
+    ways: Ways = EITHER if factors else (ROWS,)
     factors = factors or _compressed(values, said)
     if factors is None:
         shown = ", ".join(sorted(values)[:6])
         raise FormatError(f"its arrays {shown[:120]} are no U, V and W under any usual name")
-    yield from claims_of([np.asarray(factor) for factor in factors], replace(said, named=True))
+    arrays = [np.asarray(factor) for factor in factors]
+    yield from claims_of(arrays, replace(said, named=True), ways=ways)
 
 
 def _value(content: bytes) -> Any:

@@ -22,7 +22,7 @@ from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, Claim
 from flipsearch.files.limits import LARGEST_RANK, lines_of
-from flipsearch.files.matrices import Said, claims_of
+from flipsearch.files.matrices import LINEAR, Said, claims_of
 from flipsearch.files.numbers import fractions_of
 from flipsearch.files.terms import (
     Combination,
@@ -107,7 +107,7 @@ def claims_of_matrices(text: str, known: Said) -> Iterator[Claim]:
         One is broken, or their shapes do not fit.
     """
     matrices = [_matrix(part, name) for part, name in zip(_parts(text), PARTS, strict=True)]
-    yield from claims_of(matrices, replace(known, named=True), PLAIN)
+    yield from claims_of(matrices, replace(known, named=True), PLAIN, (LINEAR,))
 
 
 def _matrix(text: str, name: str) -> numbers.Array:
@@ -143,7 +143,9 @@ def claims_of_programs(text: str, known: Said) -> Iterator[Claim]:
     read = [_program(part, name) for part, name in zip(_parts(text), PARTS, strict=True)]
     (_, left), (_, right), (_, output) = read
     programs = (left, right, output) if left and right and output else None
-    for claim in claims_of([matrix for matrix, _ in read], replace(known, named=True), PLAIN):
+    for claim in claims_of(
+        [matrix for matrix, _ in read], replace(known, named=True), PLAIN, (LINEAR,)
+    ):
         yield replace(claim, programs=programs)
 
 

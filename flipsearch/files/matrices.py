@@ -33,8 +33,10 @@ _NAMES = (
 )
 _USUAL = re.compile(r"(?:^(?:factor|matrix|mat|f)s?|[^a-z0-9]|(?:factor|matrix|mat)s?$)")
 _SIZES = ("format", "n", "sizes", "size", "dims", "dimensions", "shape")
-_WAYS = ((0, 0, 0), (1, 1, 1), (0, 0, 1), (1, 1, 0))
-"""Axis of the products in U, V and W; the last two are those of sparse L, R and P."""
+Ways = tuple[tuple[int, int, int], ...]
+ROWS, COLUMNS, LINEAR = (0, 0, 0), (1, 1, 1), (0, 0, 1)
+"""Axis of the products in U, V and W; the last one is that of sparse L, R and P."""
+EITHER = (ROWS, COLUMNS, LINEAR, (1, 1, 0))
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ def triple_in(value: Mapping[str, Any]) -> list[Any] | None:
     return None
 
 
-def claims_of(factors: Sequence[Array], said: Said, order: str = TRANSPOSED) -> Iterator[Claim]:
+def claims_of(
+    factors: Sequence[Array], said: Said, order: str = TRANSPOSED, ways: Ways = EITHER
+) -> Iterator[Claim]:
     """Yield the readings of three matrices, or of one array that holds three.
 
     Parameters
@@ -134,6 +138,8 @@ def claims_of(factors: Sequence[Array], said: Said, order: str = TRANSPOSED) -> 
         What the file says.
     order : str
         Usual orientation of W.
+    ways : tuple of (axis in U, axis in V, axis in W)
+        Axes along which the products may lie.
 
     Raises
     ------
@@ -145,7 +151,7 @@ def claims_of(factors: Sequence[Array], said: Said, order: str = TRANSPOSED) -> 
     if any(np.size(factor) == 0 for factor in factors):
         raise FormatError("a factor is empty")
     count = 0
-    for way in _WAYS:
+    for way in ways:
         tables = [_table(factor, axis) for factor, axis in zip(factors, way, strict=True)]
         ranks = {len(table) for table in tables}
         lengths = [table.shape[1] for table in tables]

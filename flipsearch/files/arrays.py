@@ -26,7 +26,7 @@ import numpy as np
 from flipsearch.errors import FormatError
 from flipsearch.files import numbers, unpack
 from flipsearch.files.claims import PLAIN, Claim, terms_of
-from flipsearch.files.limits import LARGEST_RANK, check_sides
+from flipsearch.files.limits import LARGEST_PIECE, LARGEST_RANK, check_sides
 from flipsearch.files.matrices import (
     COLUMNS,
     EITHER,
@@ -139,6 +139,8 @@ def claims_in_archive(data: bytes, said: Said) -> Iterator[Claim]:
         if isinstance(content, FormatError):
             raise FormatError(f"member {name[:40]!r}: {content}")
         members[name.removesuffix(".npy")] = content
+        if sum(map(len, members.values())) > 2 * LARGEST_PIECE:
+            raise FormatError(f"it unpacks to more than {LARGEST_PIECE >> 19} MiB")
     values = {key: _value(content) for key, content in members.items() if content[:6] == MAGIC}
     facts = {key: item for key, item in values.items() if not isinstance(item, np.ndarray)}
     facts |= {key: item.tolist() for key, item in values.items() if _is_fact(item)}

@@ -119,6 +119,14 @@ def test_compressed_rows(scheme: Scheme) -> None:
     assert "not flat" in read(npz(**arrays)).reason
 
 
+def test_an_archive_does_not_unpack_without_end() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in "uvwx":
+            archive.writestr(f"{name}.npy", npy(np.zeros((1 << 19, 6))))
+    assert "unpacks to more than 64 MiB" in read(file.getvalue()).reason
+
+
 def test_an_archive_of_other_arrays_gets_one_sentence() -> None:
     reason = read(npz(**{f"w{k}": np.zeros(5) for k in range(13)})).reason
     assert reason.startswith("its arrays w0, w1, ")

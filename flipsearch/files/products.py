@@ -182,15 +182,11 @@ def _by_parameters(products: Products) -> Iterator[Claim]:
 
 
 def _claim(form: Format, products: Products, order: str, *, said: bool = True) -> Claim:
-    factors = (
-        numbers.matrix([_dense(product[slot], dimension) for product in products], "UVW"[slot])
-        for slot, dimension in enumerate(form.dimensions)
-    )
+    factors = []
+    for slot, (name, dimension) in enumerate(zip("UVW", form.dimensions, strict=True)):
+        entries = [(r, k, x) for r, row in enumerate(products) for k, x in row[slot].items()]
+        rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
+        shape = len(products), dimension
+        array = numbers.scattered(shape, rows, columns, values, name)
+        factors.append(numbers.from_array(array, name))
     return terms_of(form, *factors, order=order, said=said)
-
-
-def _dense(combination: Combination, dimension: int) -> list[object]:
-    row: list[object] = [0] * dimension
-    for index, coefficient in combination.items():
-        row[index] = coefficient
-    return row

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 
-def keep_compiled(function: Any, stamp: str | None = None) -> None:
+def keep_compiled(function: Any, stamp: str | None = None, variant: int = 0) -> None:
     """Keep the compiled versions of a numba function on disk if a folder can be written.
 
     Parameters
@@ -25,11 +25,15 @@ def keep_compiled(function: Any, stamp: str | None = None) -> None:
         A function that was not called yet.
     stamp : str, optional
         Code with another stamp is not used. By default time and size of the source file.
+    variant : int
+        Code of another variant is not used either.
     """
     with suppress(RuntimeError):  # numba found no folder that it can write
         function.enable_caching()
         files = function._cache._cache_file
         files._source_stamp = stamp or files._source_stamp
+        if variant:
+            files._source_stamp = (files._source_stamp, variant)
         files.save = partial(save_compiled, files)
 
 

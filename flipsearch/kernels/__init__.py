@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.checks import KernelError, check_source
 from flipsearch.kernels.choice import fastest_here, fastest_scheme, find_scheme, verdict
 from flipsearch.kernels.emit import emit_kernel, write_kernel
-from flipsearch.kernels.halving import gram
+from flipsearch.kernels.halving import gram, matmul_triangular
 from flipsearch.kernels.integers import matmul_exact
 from flipsearch.kernels.load import import_kernel, load_kernel
 from flipsearch.kernels.modular import matmul_bits, matmul_gf2, matmul_mod
 from flipsearch.kernels.runtime.driver import TINY, multiply, ndarray, numpy_matmul
+from flipsearch.kernels.runtime.execute import on_threads
 from flipsearch.kernels.runtime.fields import pack_bits, unpack_bits
 from flipsearch.kernels.stability import Growth, error_bound, growth
 from flipsearch.kernels.timing import Timing, time_against_numpy
@@ -38,6 +40,7 @@ __all__ = [
     "matmul_exact",
     "matmul_gf2",
     "matmul_mod",
+    "matmul_triangular",
     "pack_bits",
     "time_against_numpy",
     "unpack_bits",
@@ -49,18 +52,28 @@ drop_stale(Path(__file__).parent / "runtime")
 
 
 def matmul(
-    a: Any, b: Any, out: Any = None, threads: int | None = None, levels: int | None = None
+    a: Any,
+    b: Any,
+    out: Any = None,
+    threads: int | None = None,
+    levels: int | None = None,
+    **options: Any,
 ) -> Any:
     """Return the matrix product of `a` and `b`, as `numpy.matmul` does, by Strassen's scheme.
 
     The number of levels, or whether to call numpy, is chosen by size and type. Parameters and
-    errors as in `flipsearch.kernels.runtime.driver.multiply`.
+    errors as in `flipsearch.kernels.runtime.driver.multiply`; with other options of
+    `numpy.matmul` (``axes``, ``dtype``, ``casting`` ...) numpy is called.
 
     Examples
     --------
     >>> matmul([[1, 2], [3, 4]], [[0, 1], [1, 0]]).tolist()
     [[2, 1], [4, 3]]
     """
+    if options:
+        if levels is not None:
+            raise TypeError("levels does not go with options of numpy.matmul")
+        return on_threads(threads, partial(numpy_matmul, **options), a, b, out)
     plain = levels is out is threads is None and type(a) is ndarray is type(b)
     if plain and a.size * b.size < TINY:
         return numpy_matmul(a, b)

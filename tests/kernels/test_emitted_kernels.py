@@ -22,6 +22,7 @@ from flipsearch.kernels import (
     growth,
     import_kernel,
     load_kernel,
+    matmul,
     matmul_mod,
     write_kernel,
 )
@@ -164,6 +165,43 @@ def test_what_numpy_takes_is_taken(kernel):
     np.testing.assert_array_equal(kernel.matmul(swapped, b, levels=1), a @ b)
     with pytest.raises(ValueError, match="mismatch"):
         kernel.matmul(a, a)
+
+
+@pytest.mark.parametrize("threads", [1, 2, None])
+@pytest.mark.parametrize("levels", [None, 1])
+def test_stacks(kernel, monkeypatch, threads, levels):
+    monkeypatch.setattr("flipsearch.kernels.runtime.driver.choose_levels", lambda *_, **__: 1)
+    a = integers((2, 1, 101, 110), "float64")
+    for b in (integers((3, 110, 102), "float64", 1), integers((110, 102), "float64", 1)):
+        expected = a @ b
+        np.testing.assert_array_equal(
+            kernel.matmul(a, b, threads=threads, levels=levels), expected
+        )
+        out = np.zeros_like(expected)[..., ::-1]
+        assert kernel.matmul(a, b, out=out, threads=threads, levels=levels) is out
+        np.testing.assert_array_equal(out, expected)
+    with pytest.raises(ValueError, match="shape"):
+        kernel.matmul(a, b, out=np.zeros((2, 1, 101, 101)), levels=1)
+    with pytest.raises(ValueError, match="mismatch"):
+        kernel.matmul(a, a, levels=levels)
+
+
+def test_halves_are_summed_in_single_precision(kernel):
+    a, b = integers((37, 530), "float16"), integers((530, 29), "float16", 1)
+    exact = a.astype(float) @ b.astype(float)
+    out = np.zeros((37, 29), np.float16)
+    assert kernel.matmul(a, b, out=out, levels=1) is out
+    np.testing.assert_array_equal(out, exact.astype(np.float16))
+    stack = kernel.matmul(np.stack([a, a]), b, levels=1)
+    assert stack.dtype == np.float16
+    np.testing.assert_array_equal(stack[1], out)
+
+
+def test_options_of_numpy_are_numpys():
+    a, b = integers((3, 4), "float64"), integers((4, 5), "float64", 1)
+    np.testing.assert_array_equal(matmul(a, b.T, axes=[(0, 1), (1, 0), (0, 1)]), np.matmul(a, b))
+    with pytest.raises(TypeError, match="levels"):
+        matmul(a, b, levels=1, dtype=float)
 
 
 class Modulo7(np.ndarray):
@@ -400,13 +438,14 @@ def defined_in(path):
 
 
 @pytest.mark.parametrize(
-    ("package", "order"), [("kernels", "FIELD_RUNTIME"), ("faults", "_PARTS")]
+    ("package", "order", "others"),
+    [("kernels", "FIELD_RUNTIME", {"vectors"}), ("faults", "_PARTS", set())],
 )
-def test_no_name_is_defined_twice_in_what_becomes_one_module(package, order):
+def test_no_name_is_defined_twice_in_what_becomes_one_module(package, order, others):
     names = getattr(importlib.import_module(f"flipsearch.{package}.emit"), order)
     own = {f"flipsearch.{package}.runtime.{name}": name for name in names if "." not in name}
     folder = Path(products.__file__).parents[2] / package / "runtime"
-    assert {path.stem for path in folder.glob("*.py")} == {*own.values(), "__init__"}
+    assert {path.stem for path in folder.glob("*.py")} == {*own.values(), "__init__"} | others
     modules = [*own, *(name for name in names if "." in name)]
     paths = [importlib.import_module(module).__file__ for module in modules]
     defined = [name for path in paths for name in defined_in(Path(path))]

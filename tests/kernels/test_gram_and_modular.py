@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flipsearch.errors import UsageError
-from flipsearch.kernels import gram, matmul_mod
+from flipsearch.kernels import gram, matmul_mod, matmul_triangular
 
 
 @pytest.mark.parametrize("order", "CF")
@@ -17,7 +17,9 @@ def test_gram_is_exact_on_integers_and_symmetric(monkeypatch, order):
     out = np.zeros((301, 301), order=order)
     assert gram(a, out) is out
     np.testing.assert_array_equal(out, a @ a.T)
+    np.testing.assert_array_equal(gram(a, out, upper=True), np.triu(a @ a.T))
     small = a[:5]
+    np.testing.assert_array_equal(gram(small, upper=True), np.triu(small @ small.T))
     np.testing.assert_array_equal(gram(small), small @ small.T)
     with pytest.raises(ValueError, match="overlaps"):
         gram(a[:270, :270], out=a[:270, :270])
@@ -25,6 +27,20 @@ def test_gram_is_exact_on_integers_and_symmetric(monkeypatch, order):
         gram(a, np.zeros((301, 301), np.int64))
     with pytest.raises(ValueError, match="threads"):
         gram(a, threads=0)
+
+
+@pytest.mark.parametrize("letters", ["ug", "lg", "gu", "gl"])
+def test_triangular_operands(monkeypatch, letters):
+    monkeypatch.setattr("flipsearch.kernels.halving.SMALLEST_BLOCK", 30)
+    monkeypatch.setattr("flipsearch.kernels.runtime.driver.choose_levels", lambda *_, **__: 1)
+    a, b = (np.random.default_rng(x).integers(-9, 9, (150, 150)).astype(float) for x in (0, 1))
+    cut = np.triu if "u" in letters else np.tril
+    a, b = (cut(a), b[:, :109]) if letters[1] == "g" else (a[:109], cut(b))
+    np.testing.assert_array_equal(matmul_triangular(a, b, letters), a @ b)
+    with pytest.raises(UsageError, match="square"):
+        matmul_triangular(a[:, :9], b, letters[::-1] if letters[1] != "g" else letters)
+    with pytest.raises(UsageError, match="choose ug"):
+        matmul_triangular(a, b, "gg")
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,6 +9,7 @@ Invariant: a function works where no folder can be written; it is then compiled 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,6 +19,9 @@ from flipsearch.algebra.cache import keep_compiled
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+VECTOR_BITS = int(os.environ.get("FLIPSEARCH_VECTOR_BITS") or 0)
+"""Widest vectors to use, 0 for the processor's: 128, 256 or 512."""
 
 HAS_COMPILER = not getattr(numba.config, "DISABLE_JIT", 0)
 """False under NUMBA_DISABLE_JIT=1: products are then left to numpy."""
@@ -29,7 +33,7 @@ def compiled(function: Callable[P, R], inline: str = "never") -> Callable[P, R]:
     jit: Any = numba.njit
     made = jit(nogil=True, inline=inline)(function)
     if HAS_COMPILER and inline == "never":
-        keep_compiled(made)
+        keep_compiled(made, variant=VECTOR_BITS)
     result: Callable[P, R] = made
     return result
 

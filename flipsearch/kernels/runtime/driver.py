@@ -1,9 +1,10 @@
 """From two arrays to the products of a scheme: checks, choice of levels, threads, memory.
 
-`multiply` is `numpy.matmul` for two matrices, by a scheme. It calls numpy where the scheme would
-not be faster (small or thin operands), for other types and stacks of matrices, for classes with
-arithmetic of their own, and again when a result is not finite. It refuses an output that overlaps
-an operand, and computes straight from the caller's strides.
+`multiply` is `numpy.matmul` by a scheme. It calls numpy where the scheme would not be faster
+(small or thin operands), for vectors and other types, for classes with arithmetic of their own,
+and again when a result is not finite. Matrices of a stack share one plan, and threads share the
+stack. It refuses an output that overlaps an operand, and computes straight from the caller's
+strides.
 
 Invariant: the result has numpy's shape and type; integers wrap as numpy's do; nothing but `out`
 is written; the memory kept between calls is two packed blocks a thread (see `release`).
@@ -26,6 +27,7 @@ from flipsearch.kernels.runtime.execute import (
     on_threads,
     run,
     sensible_threads,
+    share_rows,
 )
 from flipsearch.kernels.runtime.operands import (
     addressable,
@@ -33,6 +35,7 @@ from flipsearch.kernels.runtime.operands import (
     check_type,
     flat_view,
     has_own_product,
+    is_half,
     surely_apart,
 )
 from flipsearch.kernels.runtime.products import mirror
@@ -62,8 +65,9 @@ def multiply(
     algorithm : Algorithm
         The scheme to use.
     a, b : array-like
-        Anything `numpy.matmul` takes; matrices of float32, float64, complex64, complex128, int32,
-        int64, uint32 or uint64 use the scheme when they are large enough. Any strides.
+        Anything `numpy.matmul` takes; matrices and stacks of float16, bfloat16 (with sums in
+        float32), float32, float64, complex64, complex128, int32, int64, uint32 or uint64 use the
+        scheme when they are large enough. Any strides.
     out : array, optional
         Where to write; of the result's shape and type, not overlapping `a` or `b`.
     threads : int, optional
@@ -98,17 +102,18 @@ def multiply_gram(
     threads: int | None = None,
     levels: int | None = None,
     upper: Any = None,
+    mirrored: bool = True,
 ) -> Any:
     """Return the product of a matrix and its own transpose, a symmetric matrix.
 
     With levels above 0 the scheme (of blocks times transposed blocks) computes the blocks on and
     above the diagonal; with 0 levels ``upper(a, c, threads, element)`` computes the entries on
-    and above it, by default classically, tile by tile. The rest is their mirror image. Other
-    parameters and errors as in `multiply`.
+    and above it, by default classically, tile by tile. The rest is their mirror image, or, unless
+    `mirrored`, left undefined. Other parameters and errors as in `multiply`.
     """
     if not has_own_product(a):
         a = np.asarray(a)
-    return _product(algorithm, a, a.T, out, threads, levels, upper or classical_triangle)
+    return _product(algorithm, a, a.T, out, threads, levels, upper or classical_triangle, mirrored)
 
 
 def classical_triangle(a: Any, c: Any, threads: int, element: Any) -> None:
@@ -117,7 +122,14 @@ def classical_triangle(a: Any, c: Any, threads: int, element: Any) -> None:
 
 
 def _product(
-    algorithm: Algorithm, a: Any, b: Any, out: Any, threads: Any, levels: Any, upper: Any
+    algorithm: Algorithm,
+    a: Any,
+    b: Any,
+    out: Any,
+    threads: Any,
+    levels: Any,
+    upper: Any,
+    mirrored: bool = True,
 ) -> Any:
     """Return a b; with `upper` given b is a^T."""
     check_levels(algorithm, levels)
@@ -128,6 +140,17 @@ def _product(
     if out is not None:
         check_output(out, a, b)
     dtype = a.dtype if a.dtype is b.dtype else np.result_type(a, b)
+    if upper is None and max(a.ndim, b.ndim) > 2 and min(a.ndim, b.ndim) > 1:
+        return _stack(algorithm, a, b, out, threads, levels, dtype)
+    if is_half(dtype) and a.ndim == b.ndim == 2 and a.size * b.size >= TINY:
+        wide = _product(
+            algorithm, a.astype(np.float32), b.astype(np.float32), None, threads, levels, upper
+        )
+        if out is None:
+            return wide.astype(dtype)
+        check_type(out, dtype)
+        out[...] = wide.astype(dtype)
+        return out
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or dtype not in SUPPORTED:
         return on_threads(threads, numpy_matmul, a, b, out)
     shape = (a.shape[0], a.shape[1], b.shape[1])
@@ -160,10 +183,40 @@ def _product(
             result[...] = 0
         operands = (b.T, a.T) if turned else (a, b)
         run(algorithm, *operands, into, levels, threads, element, swapped=turned)
-    if upper is not None:
+    if upper is not None and mirrored:
         mirror(*flat_view(into, into.dtype, True), len(into))
     if (levels or dtype in COMPLEX or upper) and has_overflown(result):
         return on_threads(threads, numpy_matmul, a, b, result)
+    return result
+
+
+def _stack(
+    algorithm: Algorithm, a: Any, b: Any, out: Any, threads: Any, levels: Any, dtype: Any
+) -> Any:
+    """Return the products of stacks of matrices; each thread takes its own matrices of them."""
+    shape = (a.shape[-2], a.shape[-1], b.shape[-1])
+    known = dtype in SUPPORTED or is_half(dtype)
+    if not known or b.shape[-2] != shape[1] or 0 in (*a.shape, *b.shape):
+        return on_threads(threads, numpy_matmul, a, b, out)
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    places = list(np.ndindex(stack))
+    count, wanted = len(places), threads or default_threads()
+    each = 1 if count >= wanted else wanted
+    numpys = levels is None and planned_levels(algorithm, shape, dtype, each) < 0
+    if numpys and not is_half(dtype):
+        return on_threads(threads, numpy_matmul, a, b, out)
+    result = np.empty((*stack, shape[0], shape[2]), dtype) if out is None else out
+    if result.shape != (*stack, shape[0], shape[2]):
+        raise ValueError(f"out has shape {result.shape}; the product has {(*stack, *shape[::2])}")
+    check_type(result, dtype)
+    pair = [np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b)]
+
+    def work(part: tuple[int, int]) -> None:
+        for place in places[part[0] : part[1]]:
+            left, right = (x[place] for x in pair)
+            _product(algorithm, left, right, result[place], each, levels, None)
+
+    share_rows(work, count, wanted if each == 1 else 1, smallest=1)
     return result
 
 

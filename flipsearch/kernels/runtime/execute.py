@@ -151,12 +151,15 @@ def run(
     share_rows(work, blocks[0], threads, upper)
 
 
-def share_rows(work: Any, rows: int, threads: int, upper: bool = False) -> None:
+def share_rows(
+    work: Any, rows: int, threads: int, upper: bool = False, smallest: int = 32
+) -> None:
     """Call ``work((first, last))`` for parts of so many rows, at once on some threads.
 
-    With `upper` later rows have less work: those of a triangle.
+    Parts have at least `smallest` rows. With `upper` later rows have less work: those of a
+    triangle.
     """
-    pieces = max(1, min(threads, rows // 32))
+    pieces = max(1, min(threads, rows // smallest))
     cuts = [rows * piece // pieces for piece in range(pieces + 1)]
     if upper:
         cuts = [round(rows * (1 - (1 - x / pieces) ** 0.5)) for x in range(pieces + 1)]

@@ -24,13 +24,18 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from flipsearch.kernels.runtime.compiled import VECTOR_BITS
+
 
 def _vector_shape() -> tuple[int, int, int]:
-    """Return (bytes of a vector, rows, vectors) of the tile for this processor's registers."""
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
+    """Return (bytes of a vector, rows, vectors) of the tile for this processor's registers.
+
+    FLIPSEARCH_VECTOR_BITS bounds the width: 256 makes the code of processors without AVX-512.
+    """
+    features, most = llvm.get_host_cpu_features(), VECTOR_BITS or 512
+    if features.get("avx512f") and most >= 512:
         return 64, 8, 3  # 24 accumulators of 32 registers
-    if features.get("avx"):
+    if features.get("avx") and most >= 256:
         return 32, 4, 3  # 12 of 16
     if features.get("neon"):
         return 16, 8, 3  # 24 of 32

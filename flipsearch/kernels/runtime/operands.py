@@ -24,6 +24,11 @@ def has_own_product(x: Any) -> bool:
     return isinstance(x, np.ndarray) or hasattr(kind, "__array_ufunc__")
 
 
+def is_half(dtype: Any) -> bool:
+    """Whether a type has floats of 16 bits: float16, or bfloat16 of another library."""
+    return dtype.itemsize == 2 and dtype.name in ("float16", "bfloat16")
+
+
 def surely_apart(out: Any, a: Any, b: Any) -> bool:
     """Whether three arrays share no memory, as far as a glance tells: each owns its memory."""
     return out is not a and out is not b and out.base is None and a.base is None and b.base is None

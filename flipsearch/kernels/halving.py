@@ -24,7 +24,7 @@ SMALLEST_HALF = 1024
 """A triangle is halved while the halves keep this many rows."""
 
 
-BLOCKS, SMALLEST_BLOCK = 8, 128
+BLOCKS, SMALLEST_BLOCK = 8, 256
 """Blocks along a side of a triangular matrix, at most, and their smallest side."""
 
 

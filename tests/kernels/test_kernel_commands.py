@@ -160,7 +160,7 @@ def test_a_scheme_is_found_in_any_order_and_by_prefix(database):
 @pytest.mark.parametrize(
     ("command", "code", "message"),
     [
-        (["kernel", "7x11x13", "-o", "k.py"], 1, "no scheme for 7x11x13"),
+        (["kernel", "gt:11x11x11", "-o", "k.py"], 1, "no scheme for gt:11x11x11"),
         (["kernel", "2x2x2", "-o", "k.txt"], 2, "mm.py"),
         (["kernel", "2x2x2", "-o", "nowhere/k.py"], 2, "create it first"),
         (["kernel", "2xx2", "-o", "k.py"], 2, "unknown format"),

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from flipsearch.lift.lifting import lift
     from flipsearch.rings import Ring
     from flipsearch.scheme import Scheme, naive_scheme
-    from flipsearch.search.progress import Result
     from flipsearch.search.registry import register_strategy
+    from flipsearch.search.result import Result
     from flipsearch.search.study import Study, search
     from flipsearch.verify import verify
     from flipsearch.walk.kinds import register as register_walk
@@ -38,7 +38,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "Catalogue": "catalogue",
     "FlipsearchError": "errors",
-    "Result": "search.progress",
+    "Result": "search.result",
     "Ring": "rings",
     "Scheme": "scheme",
     "Study": "search.study",

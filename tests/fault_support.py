@@ -12,7 +12,8 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.search.driver import Driver
-from flipsearch.search.progress import Progress, Result, Stop
+from flipsearch.search.progress import Progress, Stop
+from flipsearch.search.result import Result
 from flipsearch.search.strategies.pool import PoolStrategy
 
 

@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flipsearch.cli.compare import run_compare
 from flipsearch.cli.names import opened
 from flipsearch.cli.output import hint, print_json, print_table
 from flipsearch.cli.parser import database_argument, natural
@@ -24,7 +25,7 @@ def register(commands: Any) -> None:
         "runs",
         help="list searches and where each stands",
         description="List the runs of search, latest first, with their best rank so far.",
-        examples=("runs", "runs --limit 5 --json"),
+        examples=("runs", "runs --limit 5 --json", "runs compare 12 13"),
     )
     runs.add_argument(
         "--limit",
@@ -36,6 +37,15 @@ def register(commands: Any) -> None:
     runs.add_argument(
         "--quarantine", action="store_true", help="list rejected results instead of runs"
     )
+    below = runs.add_subparsers(dest="action", metavar="ACTION")
+    compare = below.add_parser(
+        "compare",
+        help="show runs next to each other",
+        description="Show when each run reached each rank, and how often its tasks led lower: by "
+        "the rank they started from, by schedule and by kind of walk.",
+        examples=("runs compare 12 13", "runs compare monday tuesday --json"),
+    )
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="numbers or names")
     bounds = commands.add_parser(
         "bounds",
         help="show or update the table of known bounds",
@@ -65,6 +75,7 @@ def register(commands: Any) -> None:
     known.add_argument("format", metavar="FORMAT", help="such as 4x5x6 or ss:5x5x5")
     for parser, handler in (
         (runs, run_runs),
+        (compare, run_compare),
         (update, run_bounds_update),
         (known, run_bounds_list),
     ):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
     from flipsearch.formats import Format
     from flipsearch.scheme import Scheme
-    from flipsearch.search.progress import Result
+    from flipsearch.search.result import Result
     from flipsearch.search.strategy import Strategy
     from flipsearch.search.study import Study
 

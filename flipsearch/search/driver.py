@@ -22,9 +22,11 @@ from typing import Any
 from flipsearch.catalogue import Catalogue, Run
 from flipsearch.executors import Executor
 from flipsearch.search.checkpoint import with_outstanding
+from flipsearch.search.journal import Journal
 from flipsearch.search.keeper import Keeper
 from flipsearch.search.lifting import Lifting
-from flipsearch.search.progress import Progress, Result, Stop
+from flipsearch.search.progress import Progress, Stop
+from flipsearch.search.result import Result
 from flipsearch.search.strategy import Strategy
 from flipsearch.walk import engine
 from flipsearch.walk.dependence import is_dependent
@@ -65,6 +67,8 @@ class Driver:
     keep : int, optional
         Number of inequivalent schemes to store of each best rank; without them a target does not
         end the walk.
+    journal : Journal, optional
+        The journal of the run so far.
     checkpoint_seconds : float
         Seconds between two checkpoints, which are also heartbeats of the run.
     """
@@ -81,6 +85,7 @@ class Driver:
         deterministic: bool = False,
         outstanding: Iterable[WalkTask] = (),
         keep: int | None = None,
+        journal: Journal | None = None,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
         self.strategy, self.executor, self.report = strategy, executor, report
@@ -88,7 +93,8 @@ class Driver:
         self.deterministic, self.outstanding = deterministic, list(outstanding)
         self.checkpoint_seconds = checkpoint_seconds
         self.progress = Progress(strategy.best_rank, strategy.sizes)
-        self.result = Result(run, self.progress)
+        self.journal = Journal() if journal is None else journal
+        self.result = Result(run, self.progress, journal=self.journal)
         self.keeper = Keeper(strategy, catalogue, self.result, keep)
         self._asked: dict[int, WalkTask] = {}
         self._waiting: dict[int, WalkOutcome] = {}
@@ -128,7 +134,7 @@ class Driver:
         except (Exception, KeyboardInterrupt) as error:  # raised again by `finish`
             failure = error
         self.result.interrupted = bool(self.stop.asked)
-        self.result.note()
+        self.journal.note(self.result.run, self.progress)
         state = None
         try:
             # half an ask or tell cannot be replayed: then the last checkpoint stays
@@ -141,7 +147,7 @@ class Driver:
     def _walk(self, budget: float, stale: float) -> None:
         strategy, executor, stop, progress = self.strategy, self.executor, self.stop, self.progress
         self._started = self._reported = self._improved = time.monotonic()
-        self.result.note()
+        self.journal.note(self.result.run, self.progress)
         for task in self.outstanding:
             self._send(task)
         self.keeper.checkpoint(self._state())
@@ -215,12 +221,14 @@ class Driver:
         progress.tasks += 1
         if outcome.reason == "broken":
             self.keeper.reject("a walk broke the identity of its scheme", outcome.number)
-        self._learn(lambda: self.strategy.tell(outcome))
+        lower = self._learn(lambda: self.strategy.tell(outcome))
+        if task is not None:
+            self.journal.count(self.strategy.format, task, outcome, lower)
         self._asked.pop(outcome.number, None)
         self.keeper.keep(outcome, task)
 
-    def _learn(self, change: Callable[[], bool]) -> None:
-        """Change the strategy, and record a new best rank."""
+    def _learn(self, change: Callable[[], bool]) -> bool:
+        """Change the strategy; record and return whether there is a new best rank."""
         self._torn = True
         lower = change()
         self._torn = False
@@ -228,11 +236,13 @@ class Driver:
         if lower:
             self._lower, self._improved = True, time.monotonic()
             self.progress.seconds = self._improved - self._started
-            self.result.note()
+            self.journal.note(self.result.run, self.progress)
+        return lower
 
     def _state(self) -> dict[str, Any]:
         asked = self._asked.values() if self.deterministic else ()
-        return with_outstanding(self.strategy.state(), asked)
+        state = {**self.strategy.state(), "journal": self.journal.saved()}
+        return with_outstanding(state, asked)
 
     def _show(self) -> None:
         """Report the progress unless the last report is younger than `REPORT_SECONDS`."""

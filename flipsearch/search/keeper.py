@@ -19,7 +19,7 @@ from flipsearch.errors import CatalogueError, InvalidSchemeError
 from flipsearch.executors import Executor
 from flipsearch.scheme import Scheme
 from flipsearch.search.checkpoint import trimmed
-from flipsearch.search.progress import Result
+from flipsearch.search.result import Result
 from flipsearch.search.strategy import Strategy
 from flipsearch.verify import verify
 from flipsearch.walk.task import WalkOutcome, WalkTask, unpack

@@ -25,10 +25,12 @@ from flipsearch.scheme import Scheme
 from flipsearch.search.budget import parse_budget
 from flipsearch.search.checkpoint import outstanding_tasks
 from flipsearch.search.driver import Driver, compile_ahead
+from flipsearch.search.journal import Journal, Moment
 from flipsearch.search.live import live_bar
-from flipsearch.search.progress import Moment, Progress, Result, Stop, stopped_by_signals
+from flipsearch.search.progress import Progress, Stop, stopped_by_signals
 from flipsearch.search.registry import remade
 from flipsearch.search.request import FormatLike, Request
+from flipsearch.search.result import Result
 from flipsearch.search.strategy import Strategy
 from flipsearch.walk.task import WalkTask
 
@@ -165,7 +167,7 @@ class Study:
         self._options = {**options, "gpu": gpu or "auto", "announce": announce}
         self._announce, self._stop = announce, Stop()
         self._kind = kind if isinstance(kind, type) else None
-        self._made, self._earlier = made, list[Moment]()
+        self._made, self._journal = made, Journal()
         self._outstanding: list[WalkTask] = []
         self._record: Run | None = None
         known = None if run is None else catalogue.runs.find(run)
@@ -244,8 +246,9 @@ class Study:
                     deterministic=self.deterministic,
                     outstanding=self._outstanding,
                     keep=keep,
+                    journal=self._journal,
                 )
-                self._earlier, self.result = self.history, driver.result
+                self.result = driver.result
                 driver.run(seconds, lift=lift, stale=longest)
                 report(driver.progress)
         return driver.result
@@ -279,7 +282,7 @@ class Study:
     @property
     def history(self) -> list[Moment]:
         """(seconds, flips, rank) at the beginning, at each new best rank and at each end."""
-        return [*self._earlier, *(self.result.history if self.result else ())]
+        return self._journal.history
 
     def __repr__(self) -> str:
         strategy = self.strategy
@@ -316,6 +319,7 @@ class Study:
             self.strategy, state = self._made, runs.last_checkpoint(run)
             self.strategy.restore(state or {})
         self._outstanding = outstanding_tasks(state or {}, self.strategy)
+        self._journal = Journal.loaded(state)
 
         def begin() -> Run:
             taken = runs.resume(run)

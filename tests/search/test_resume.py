@@ -20,7 +20,7 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.search.checkpoint import outstanding_tasks, trimmed, with_outstanding
 from flipsearch.search.driver import Driver
-from flipsearch.search.progress import Result
+from flipsearch.search.result import Result
 from flipsearch.search.schedules import Schedule
 from flipsearch.search.strategies.cyclic import CyclicStrategy
 from flipsearch.search.strategies.diagonal import DiagonalStrategy

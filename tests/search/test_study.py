@@ -10,11 +10,13 @@ from fault_support import pool
 
 import flipsearch as fs
 from flipsearch.catalogue import Catalogue
-from flipsearch.errors import NotFoundError, UsageError
+from flipsearch.errors import FormatError, NotFoundError, UsageError
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.search import driver
+from flipsearch.search.journal import Moment
 from flipsearch.search.live import live_bar
-from flipsearch.search.progress import Moment, Progress, Result
+from flipsearch.search.progress import Progress
+from flipsearch.search.result import Result
 from flipsearch.search.strategies.pool import PoolStrategy
 from flipsearch.verify import is_valid
 
@@ -162,6 +164,8 @@ def test_a_search_that_brings_nothing_ends() -> None:
     [
         ({}, "which format"),
         ({"format": "2x2"}, "unknown format"),
+        ({"format": "17x2x2"}, "sides are 1 to 16"),
+        ({"format": "ss:2x3x2"}, "square"),
         ({"format": "2x2x2", "ring": "R"}, "unknown ring"),
         ({"format": "2x2x2", "ring": "Q"}, "run over F2, F3 and ZT"),
         ({"format": "2x2x2", "strategy": "best"}, "no strategy 'best'"),
@@ -175,6 +179,17 @@ def test_bad_input_is_one_line(options: dict[str, object], message: str) -> None
     with pytest.raises(UsageError, match=message) as caught:
         fs.Study(**options)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("1 1 1 0\n", "no nonzero entry"), ("# dimensions: 2 2 2\n1 3 1 1\n", "outside dimensions")],
+)
+def test_a_tensor_file_that_is_none_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.tns"
+    path.write_text(text)
+    with pytest.raises(FormatError, match=message):
+        fs.search(path)
 
 
 def test_bad_times_and_executors_are_one_line() -> None:

@@ -1,0 +1,98 @@
+"""The journal of a run: its best rank over time, and which tasks led lower.
+
+A checkpoint keeps it; `flipsearch runs compare` shows those of several runs, and a result those of
+its own. It serves people: no strategy reads it.
+
+Invariant: moments and counts are of the whole run, however often it was paused or killed, but for
+the walking that a kill loses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
+from typing import Any, NamedTuple, Self
+
+from flipsearch.catalogue import Run
+from flipsearch.formats import Format
+from flipsearch.search.progress import Progress
+from flipsearch.walk.kinds import kind_of
+from flipsearch.walk.task import WalkOutcome, WalkTask
+
+TABLES = ("start", "schedule", "kind")
+
+
+class Moment(NamedTuple):
+    """The best rank of a run after so many seconds of walking and flips of all workers."""
+
+    seconds: float
+    flips: int
+    rank: int
+
+
+@dataclass
+class Tally:
+    """Tasks told, those that ended below their start, those with a new best rank; their steps."""
+
+    tasks: int = 0
+    lower: int = 0
+    best: int = 0
+    steps: int = 0
+
+
+@dataclass
+class Journal:
+    """What happened in a run.
+
+    Parameters
+    ----------
+    history : list of Moment
+        The beginning, each new best rank, and the end of each round of walking.
+    tables : mapping of str to mapping of str to Tally
+        Success by ``start`` (rank, or format if it is another than the run's), by ``schedule``
+        (steps before a plus transition, and the band above the best rank) and by ``kind`` of walk.
+    """
+
+    history: list[Moment] = field(default_factory=list)
+    tables: dict[str, dict[str, Tally]] = field(
+        default_factory=lambda: {name: {} for name in TABLES}
+    )
+
+    def note(self, run: Run, now: Progress) -> None:
+        """Add the present to the history, unless it is the last entry already."""
+        moment = Moment(run.seconds + now.seconds, run.flips + now.flips, now.best_rank)
+        if not self.history or moment != self.history[-1]:
+            self.history.append(moment)
+
+    def count(self, format_: Format, task: WalkTask, outcome: WalkOutcome, best: bool) -> None:
+        """Count a task of a search for a format, and whether it brought a new best rank."""
+        policy, other = task.policy, task.format != format_
+        keys = (
+            str(task.format if other else task.rank),
+            f"{policy.plus_after}, {policy.band}",
+            kind_of(task).name,
+        )
+        for name, key in zip(TABLES, keys, strict=True):
+            tally = self.tables[name].setdefault(key, Tally())
+            tally.tasks += 1
+            tally.lower += outcome.rank < task.rank
+            tally.best += best
+            tally.steps += outcome.steps
+
+    def saved(self) -> dict[str, Any]:
+        """Return what `loaded` reads, as JSON values."""
+        tables = {
+            name: {key: list(astuple(tally)) for key, tally in table.items()}
+            for name, table in self.tables.items()
+        }
+        return {"history": [list(moment) for moment in self.history], "tables": tables}
+
+    @classmethod
+    def loaded(cls, state: Mapping[str, Any] | None) -> Self:
+        """Return the journal in a checkpoint; an empty one if it has none."""
+        saved = (state or {}).get("journal") or {"history": (), "tables": {}}
+        tables = {
+            name: {key: Tally(*row) for key, row in saved["tables"].get(name, {}).items()}
+            for name in TABLES
+        }
+        return cls([Moment(*row) for row in saved["history"]], tables)

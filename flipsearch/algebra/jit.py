@@ -30,9 +30,11 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 import numba
 from numba.core import event
+from numba.core.serialize import dumps
 
 from flipsearch.algebra.cache import keep_compiled
 from flipsearch.algebra.compiling import compilations
+from flipsearch.algebra.constants import PruningCompiler
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -77,11 +79,30 @@ def njit(function: Any = None, /, **options: Any) -> Any:
     if function is None:
         return partial(njit, **options)
     cache = options.pop("cache", options.get("inline") != "always")
-    compiled = numba.njit(**{"nogil": True, **options})(function)
+    options = {"nogil": True, "pipeline_class": PruningCompiler, **options}
+    compiled = numba.njit(**options)(function)
     if cache and compiled is not function:  # equal if NUMBA_DISABLE_JIT is set
         source = Path(function.__code__.co_filename).resolve()
         keep_compiled(compiled, _stamp(*_sources(source)))
+        compiled._cache._index_key = partial(_cache_key, function)
     return compiled
+
+
+def _cache_key(function: Any, signature: Any, codegen: Any) -> tuple[Any, ...]:
+    """Return the key of compiled code: signature, machine and function.
+
+    numba's own key changes in every process if a variable of an enclosing function is compiled.
+    """
+    return signature, codegen.magic_tuple(), _digest(function)
+
+
+def _digest(function: Any) -> str:
+    """Return a digest of a function's code and of the variables of enclosing functions."""
+    digest = hashlib.sha256(function.__code__.co_code)
+    for cell in function.__closure__ or ():
+        inner = getattr(cell.cell_contents, "py_func", None)
+        digest.update(dumps(cell.cell_contents) if inner is None else _digest(inner).encode())
+    return digest.hexdigest()
 
 
 def _sources(path: Path) -> tuple[Path, ...]:

@@ -20,13 +20,16 @@ Invariant: on return the index is exactly that of a valid scheme with the same s
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
 
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.planes import add_modulo_3, add_ternary, leaves_ternary
 from flipsearch.algebra.words import kth_set_bit, popcount
-from flipsearch.walk.plain.index import LOW6, ONE, SIX, THREE, TWO, ZERO, U, hash_key
+from flipsearch.walk.plain.index import LOW6, ONE, SIX, THREE, TWO, ZERO, Layout, U, hash_key
 
 DONE, STUCK, EVENT = U(0), U(1), U(2)
 LOW32, EIGHT, HALF, PART = U(0xFFFFFFFF), U(8), U(32), U(24)
@@ -217,114 +220,118 @@ def move_row(at, wide, narrow, slot, row, new, class_, position, counted):
         close_gap(at, wide, narrow, base, entries, gone)
 
 
-@njit(inline="always")
-def flips(at, wide, narrow, seed, counter, steps, merge, move):
-    """Walk at most `steps` steps.
+@functools.cache
+def make_flips(at: Layout) -> Any:
+    """Return the jitted loop for one layout."""
 
-    Parameters
-    ----------
-    at : Layout
-        A compile-time constant of the caller.
-    wide, narrow : arrays
-        The index, changed in place.
-    seed, counter, steps : uint64
-        The draws are counter + 1, counter + 2, ...
-    merge : uint64
-        With 1, flips that make two rows agree in two factors also stop the loop.
-    move : uint64 array, shape (4,)
-        Receives [a, i, j, 1 if lambda is -1] for a flip that was not carried out.
+    @njit
+    def flips(wide, narrow, seed, counter, steps, merge, move):
+        """Walk at most `steps` steps.
 
-    Returns
-    -------
-    (code, steps done, flips done, counter) : four uint64
-        DONE: all steps were done. STUCK: no row is flippable; that step is not counted. EVENT:
-        the flip in `move` reduces the scheme; its step is counted, its flip is not.
-    """
-    done, refused, code = ZERO, ZERO, DONE
-    while done < steps:
-        mask, mask1, mask2 = ZERO, ZERO, ZERO
-        if at.blocks == ONE:  # counting the masks is faster than reading stored numbers
-            mask = wide[at.flippable]
-            mask1, mask2 = wide[at.flippable + ONE], wide[at.flippable + TWO]
-            live0, live1, live2 = popcount(mask), popcount(mask1), popcount(mask2)
-        else:
-            live0, live1, live2 = wide[at.live], wide[at.live + ONE], wide[at.live + TWO]
-        live1 += live0
-        live2 += live1
-        if live2 == ZERO:
-            code = STUCK
-            break
-        counter += ONE
-        z = draw(seed, counter)
-        done += ONE
-        k = ((z >> HALF) * live2) >> HALF
-        beyond0, beyond1 = flag(k >= live0), flag(k >= live1)
-        a = beyond0 + beyond1
-        k -= (live0 & (ZERO - beyond0)) + ((live1 - live0) & (ZERO - beyond1))
-        if at.blocks == ONE:
-            mask ^= ((mask ^ mask1) & (ZERO - beyond0)) ^ ((mask1 ^ mask2) & (ZERO - beyond1))
-            i = kth_set_bit(mask, k)
-        else:
-            i = select(at, wide, at.flippable + a * at.blocks, ZERO, ZERO, k)
-        b, c = (NEXT >> (a + a)) & THREE, (AFTER >> (a + a)) & THREE
-        shared = a * at.classes + U(narrow[a * at.rows + i])
-        if at.blocks == ONE:
-            others = popcount(wide[at.bitmaps + shared]) - ONE
-        else:
-            others = U(narrow[at.counts + shared]) - ONE
-        k = (((z & LOW32) >> EIGHT) * others) >> PART
-        j = select(at, wide, at.bitmaps + shared * at.blocks, i >> SIX, ONE << (i & LOW6), k)
-        first_b, second_b = b * at.rows + i, b * at.rows + j
-        bi = b * at.classes + U(narrow[first_b])
-        bj = b * at.classes + U(narrow[second_b])
-        ci = c * at.classes + U(narrow[c * at.rows + i])
-        cj = c * at.classes + U(narrow[c * at.rows + j])
-        minus_b, minus_c = ZERO, ZERO
-        if at.ring != TWO:
-            sign_i = wide[at.signs + (i >> SIX)] >> (i & LOW6)
-            sign_j = wide[at.signs + (j >> SIX)] >> (j & LOW6)
-            alike = ONE ^ ((sign_i ^ sign_j) & ONE)
-            minus_b = z & ONE
-            if at.ring == ZERO:
-                plus, less = overflow(at, wide, bi * at.key, bj * at.key)
-                plus_c, less_c = overflow(at, wide, cj * at.key, ci * at.key)
-                swap = ZERO - alike
-                plus |= (plus_c & ~swap) | (less_c & swap)
-                less |= (less_c & ~swap) | (plus_c & swap)
-                if (plus != ZERO) & (less != ZERO):
-                    refused += ONE
-                    continue
-                minus_b = (minus_b & flag(less == ZERO)) | flag(plus != ZERO)
-            minus_c = minus_b ^ alike
-        rare = add(at, wide, at.first_new, bi * at.key, bj * at.key, minus_b)
-        rare |= add(at, wide, at.second_new, cj * at.key, ci * at.key, minus_c)
-        turned_b, turned_c = ZERO, ZERO
-        if at.ring != TWO:
-            turned_b = normalise(at, wide, at.first_new)
-            turned_c = normalise(at, wide, at.second_new)
-        class_b, position_b = find(at, wide, narrow, b, at.first_new)
-        class_c, position_c = find(at, wide, narrow, c, at.second_new)
-        agree = ZERO
-        if merge != ZERO:
-            hb, hc = b * at.classes + class_b, c * at.classes + class_c
-            for t in range(at.blocks):
-                pairs = wide[at.bitmaps + shared * at.blocks + t]
-                same_c = wide[at.bitmaps + ci * at.blocks + t]
-                same_b = wide[at.bitmaps + bj * at.blocks + t]
-                agree |= wide[at.bitmaps + hb * at.blocks + t] & (pairs | same_c)
-                agree |= wide[at.bitmaps + hc * at.blocks + t] & (pairs | same_b)
-        if at.ring == THREE:
-            # two unmerged rows agree in two factors: twice a factor is minus that factor, and the
-            # row would join its own class, which `move_row` cannot do
-            rare |= (b * at.classes + class_b == bi) | (c * at.classes + class_c == cj)
-        if rare | (agree != ZERO):
-            move[0], move[1], move[2], move[3] = a, i, j, minus_b
-            refused += ONE
-            code = EVENT
-            break
-        move_row(at, wide, narrow, b, i, at.first_new, class_b, position_b, False)
-        move_row(at, wide, narrow, c, j, at.second_new, class_c, position_c, False)
-        if at.ring != TWO:
-            wide[at.signs + (i >> SIX)] ^= turned_b << (i & LOW6)
-            wide[at.signs + (j >> SIX)] ^= turned_c << (j & LOW6)
-    return code, done, done - refused, counter
+        Parameters
+        ----------
+        wide, narrow : arrays
+            The index, changed in place.
+        seed, counter, steps : uint64
+            The draws are counter + 1, counter + 2, ...
+        merge : uint64
+            With 1, flips that make two rows agree in two factors also stop the loop.
+        move : uint64 array, shape (4,)
+            Receives [a, i, j, 1 if lambda is -1] for a flip that was not carried out.
+
+        Returns
+        -------
+        (code, steps done, flips done, counter) : four uint64
+            DONE: all steps were done. STUCK: no row is flippable; that step is not counted. EVENT:
+            the flip in `move` reduces the scheme; its step is counted, its flip is not.
+        """
+        done, refused, code = ZERO, ZERO, DONE
+        while done < steps:
+            mask, mask1, mask2 = ZERO, ZERO, ZERO
+            if at.blocks == ONE:  # counting the masks is faster than reading stored numbers
+                mask = wide[at.flippable]
+                mask1, mask2 = wide[at.flippable + ONE], wide[at.flippable + TWO]
+                live0, live1, live2 = popcount(mask), popcount(mask1), popcount(mask2)
+            else:
+                live0, live1, live2 = wide[at.live], wide[at.live + ONE], wide[at.live + TWO]
+            live1 += live0
+            live2 += live1
+            if live2 == ZERO:
+                code = STUCK
+                break
+            counter += ONE
+            z = draw(seed, counter)
+            done += ONE
+            k = ((z >> HALF) * live2) >> HALF
+            beyond0, beyond1 = flag(k >= live0), flag(k >= live1)
+            a = beyond0 + beyond1
+            k -= (live0 & (ZERO - beyond0)) + ((live1 - live0) & (ZERO - beyond1))
+            if at.blocks == ONE:
+                mask ^= ((mask ^ mask1) & (ZERO - beyond0)) ^ ((mask1 ^ mask2) & (ZERO - beyond1))
+                i = kth_set_bit(mask, k)
+            else:
+                i = select(at, wide, at.flippable + a * at.blocks, ZERO, ZERO, k)
+            b, c = (NEXT >> (a + a)) & THREE, (AFTER >> (a + a)) & THREE
+            shared = a * at.classes + U(narrow[a * at.rows + i])
+            if at.blocks == ONE:
+                others = popcount(wide[at.bitmaps + shared]) - ONE
+            else:
+                others = U(narrow[at.counts + shared]) - ONE
+            k = (((z & LOW32) >> EIGHT) * others) >> PART
+            j = select(at, wide, at.bitmaps + shared * at.blocks, i >> SIX, ONE << (i & LOW6), k)
+            first_b, second_b = b * at.rows + i, b * at.rows + j
+            bi = b * at.classes + U(narrow[first_b])
+            bj = b * at.classes + U(narrow[second_b])
+            ci = c * at.classes + U(narrow[c * at.rows + i])
+            cj = c * at.classes + U(narrow[c * at.rows + j])
+            minus_b, minus_c = ZERO, ZERO
+            if at.ring != TWO:
+                sign_i = wide[at.signs + (i >> SIX)] >> (i & LOW6)
+                sign_j = wide[at.signs + (j >> SIX)] >> (j & LOW6)
+                alike = ONE ^ ((sign_i ^ sign_j) & ONE)
+                minus_b = z & ONE
+                if at.ring == ZERO:
+                    plus, less = overflow(at, wide, bi * at.key, bj * at.key)
+                    plus_c, less_c = overflow(at, wide, cj * at.key, ci * at.key)
+                    swap = ZERO - alike
+                    plus |= (plus_c & ~swap) | (less_c & swap)
+                    less |= (less_c & ~swap) | (plus_c & swap)
+                    if (plus != ZERO) & (less != ZERO):
+                        refused += ONE
+                        continue
+                    minus_b = (minus_b & flag(less == ZERO)) | flag(plus != ZERO)
+                minus_c = minus_b ^ alike
+            rare = add(at, wide, at.first_new, bi * at.key, bj * at.key, minus_b)
+            rare |= add(at, wide, at.second_new, cj * at.key, ci * at.key, minus_c)
+            turned_b, turned_c = ZERO, ZERO
+            if at.ring != TWO:
+                turned_b = normalise(at, wide, at.first_new)
+                turned_c = normalise(at, wide, at.second_new)
+            class_b, position_b = find(at, wide, narrow, b, at.first_new)
+            class_c, position_c = find(at, wide, narrow, c, at.second_new)
+            agree = ZERO
+            if merge != ZERO:
+                hb, hc = b * at.classes + class_b, c * at.classes + class_c
+                for t in range(at.blocks):
+                    pairs = wide[at.bitmaps + shared * at.blocks + t]
+                    same_c = wide[at.bitmaps + ci * at.blocks + t]
+                    same_b = wide[at.bitmaps + bj * at.blocks + t]
+                    agree |= wide[at.bitmaps + hb * at.blocks + t] & (pairs | same_c)
+                    agree |= wide[at.bitmaps + hc * at.blocks + t] & (pairs | same_b)
+            if at.ring == THREE:
+                # two unmerged rows agree in two factors: twice a factor is minus that factor, and
+                # the row would join its own class, which `move_row` cannot do
+                rare |= (b * at.classes + class_b == bi) | (c * at.classes + class_c == cj)
+            if rare | (agree != ZERO):
+                move[0], move[1], move[2], move[3] = a, i, j, minus_b
+                refused += ONE
+                code = EVENT
+                break
+            move_row(at, wide, narrow, b, i, at.first_new, class_b, position_b, False)
+            move_row(at, wide, narrow, c, j, at.second_new, class_c, position_c, False)
+            if at.ring != TWO:
+                wide[at.signs + (i >> SIX)] ^= turned_b << (i & LOW6)
+                wide[at.signs + (j >> SIX)] ^= turned_c << (j & LOW6)
+        return code, done, done - refused, counter
+
+    return flips

@@ -20,7 +20,7 @@ import numpy as np
 from flipsearch.algebra.compiling import compilations
 from flipsearch.algebra.jit import njit
 from flipsearch.errors import UsageError
-from flipsearch.walk.plain.flips import EVENT, STUCK, flips
+from flipsearch.walk.plain.flips import EVENT, STUCK, make_flips
 from flipsearch.walk.plain.index import ONE, ZERO, Layout, U, allocate, build, extract, layout
 from flipsearch.walk.plain.moves import (
     apply_flip,
@@ -71,6 +71,7 @@ def make_walk(at: Layout) -> Any:
     Each number is an argument. Unpacked from an array they cost walks over ZT a third of their
     speed.
     """
+    flips = make_flips(at)
 
     @njit
     def run(
@@ -112,7 +113,7 @@ def make_walk(at: Layout) -> Any:
             if collecting:
                 until = min(until, next_snapshot)
             code, done, flipped, counter = flips(
-                at, wide, narrow, seed, counter, until - step, merge, move
+                wide, narrow, seed, counter, until - step, merge, move
             )
             step += done
             made += flipped

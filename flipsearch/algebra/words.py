@@ -17,7 +17,19 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from flipsearch.algebra.jit import njit
+
 _I1, _I64 = ir.IntType(1), ir.IntType(64)
+
+
+@njit
+def copy_words(target: Any, source: Any, count: Any) -> None:
+    """Copy the first `count` entries of one array to another.
+
+    An assignment of slices would make numba compile the words of its error message, for seconds.
+    """
+    for place in range(count):
+        target[place] = source[place]
 
 
 _FEATURES = llvmlite.binding.get_host_cpu_features()

@@ -24,7 +24,7 @@ import numpy as np
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.planes import add_modulo_3
-from flipsearch.algebra.words import kth_set_bit, popcount, trailing_zeros
+from flipsearch.algebra.words import copy_words, kth_set_bit, popcount, trailing_zeros
 from flipsearch.errors import UsageError
 from flipsearch.walk.diagonal.task import DiagonalTask, always, completed, diagonal, without
 from flipsearch.walk.plain.flips import HALF, LOW32, flag
@@ -227,7 +227,7 @@ def run(table, best, count, limits, history):
     """
     seed, steps, plus_after, band, stop, merge = limits
     _rebuild(table, count)
-    best[:] = table[:FORMS]
+    copy_words(best, table, FORMS)
     lowest, since, last, step = count, count, ZERO, ZERO
     flips, reductions, escapes, records, counter = ZERO, ZERO, ZERO, ZERO, ONE
     while step < steps and lowest > stop:
@@ -251,7 +251,7 @@ def run(table, best, count, limits, history):
                     since, last = count, step
                 if count < lowest:
                     lowest = count
-                    best[:] = table[:FORMS]
+                    copy_words(best, table, FORMS)
                     if records < U(len(history)):
                         history[records, 0], history[records, 1] = step, lowest
                         records += ONE

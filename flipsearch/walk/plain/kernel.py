@@ -19,6 +19,7 @@ import numpy as np
 
 from flipsearch.algebra.compiling import compilations
 from flipsearch.algebra.jit import njit
+from flipsearch.algebra.words import copy_words
 from flipsearch.errors import UsageError
 from flipsearch.walk.plain.flips import EVENT, STUCK, make_flips
 from flipsearch.walk.plain.index import ONE, ZERO, Layout, U, allocate, build, extract, layout
@@ -55,6 +56,13 @@ def _escape(at, rows, signs, rank, seed, counter):
     if higher == rank:
         higher, counter = split(at, rows, signs, rank, seed, counter)
     return higher, counter
+
+
+@njit
+def _keep(at, snapshot, snapshot_signs, rows, signs, rank):
+    """Copy the first `rank` rows and their signs."""
+    copy_words(snapshot, rows, rank * U(3) * at.key)
+    copy_words(snapshot_signs, signs, rank)
 
 
 @functools.cache
@@ -98,9 +106,7 @@ def make_walk(at: Layout) -> Any:
         made, reductions, escapes, stuck = ZERO, ZERO, ZERO, ZERO
         best, taken, entries = rank, ONE, ZERO
         next_snapshot = collect_every
-        size = rank * U(3) * at.key
-        snapshots[0, :size] = rows[:size]
-        snapshot_signs[0, :rank] = signs[:rank]
+        _keep(at, snapshots[0], snapshot_signs[0], rows, signs, rank)
         reason = _BUDGET
         build(at, rows, signs, rank, wide, narrow)
         if rank <= stop_rank and wanted == ONE:
@@ -129,9 +135,7 @@ def make_walk(at: Layout) -> Any:
                 if rank < best:
                     best, last, taken, stuck = rank, step, ONE, ZERO
                     next_snapshot = step + collect_every
-                    size = rank * U(3) * at.key
-                    snapshots[0, :size] = rows[:size]
-                    snapshot_signs[0, :rank] = signs[:rank]
+                    _keep(at, snapshots[0], snapshot_signs[0], rows, signs, rank)
                     if entries < HISTORY:
                         history[entries, 0], history[entries, 1] = step, rank
                         entries += ONE
@@ -143,9 +147,7 @@ def make_walk(at: Layout) -> Any:
                 if rank == best:
                     if not changed:
                         extract(at, wide, narrow, rank, rows, signs)
-                    size = rank * U(3) * at.key
-                    snapshots[taken, :size] = rows[:size]
-                    snapshot_signs[taken, :rank] = signs[:rank]
+                    _keep(at, snapshots[taken], snapshot_signs[taken], rows, signs, rank)
                     taken += ONE
                     if taken == wanted:
                         reason = _REACHED

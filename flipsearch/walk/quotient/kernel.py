@@ -21,7 +21,7 @@ import numpy as np
 
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
-from flipsearch.algebra.words import leading_zeros, trailing_zeros
+from flipsearch.algebra.words import copy_words, leading_zeros, trailing_zeros
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import Ring
@@ -253,6 +253,14 @@ def _plus(vectors, numbers, entries, mirrored, bound, seed, counter):
     return False, counter
 
 
+@njit
+def _keep(vectors, cubes, numbers, best):
+    """Copy a state to the arrays of the best."""
+    copy_words(best[0], vectors, len(vectors))
+    copy_words(best[1], cubes, len(cubes))
+    copy_words(best[2], numbers, len(numbers))
+
+
 @functools.cache
 def make_walk(at: Layout) -> Any:
     """Return the jitted walk for an index layout; a key of two words stands for Z2."""
@@ -261,7 +269,6 @@ def make_walk(at: Layout) -> Any:
 
     @njit
     def run(vectors, cubes, numbers, best_, limits, wide, narrow, history):
-        best_vectors, best_cubes, best_numbers = best_
         entries, seed, steps, plus_after = limits[0], limits[1], limits[2], limits[3]
         band, stop_rank, plus_below = limits[4], limits[5], limits[6]
         column = ZERO
@@ -273,7 +280,7 @@ def make_walk(at: Layout) -> Any:
         _tidy(vectors, cubes, numbers, entries, mirrored)
         rank = copies * numbers[0] + numbers[1]
         best = rank
-        best_vectors[:], best_cubes[:], best_numbers[:] = vectors, cubes, numbers
+        _keep(vectors, cubes, numbers, best_)
         reason = _BUDGET
         if rank <= stop_rank:
             return step, made, reductions, escapes, records, _REACHED
@@ -345,7 +352,7 @@ def make_walk(at: Layout) -> Any:
             rank = lower
             if rank < best:
                 best, last = rank, step
-                best_vectors[:], best_cubes[:], best_numbers[:] = vectors, cubes, numbers
+                _keep(vectors, cubes, numbers, best_)
                 if records < U(len(history)):
                     history[records, 0], history[records, 1] = step, rank
                     records += ONE

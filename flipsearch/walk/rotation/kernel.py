@@ -19,6 +19,7 @@ import numpy as np
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.planes import add_modulo_3, leaves_ternary
+from flipsearch.algebra.words import copy_words
 from flipsearch.errors import UsageError
 from flipsearch.rings import Ring
 from flipsearch.walk.plain.flips import HALF, LOW32, flag
@@ -208,7 +209,7 @@ def run(table, best, count, limits, history):
     kept = SIX * capacity
     for place in range(THREE * capacity):
         table[kept + place] = form(table[place], table[THREE * capacity + place])
-    best[:] = table[:kept]
+    copy_words(best, table, kept)
     lowest, since, last, step = count, count, ZERO, ZERO
     flips, reductions, escapes, records, counter = ZERO, ZERO, ZERO, ZERO, ONE
     while step < steps and lowest > stop:
@@ -227,7 +228,7 @@ def run(table, best, count, limits, history):
                 since, last = count, step
             if count < lowest:
                 lowest = count
-                best[:] = table[:kept]
+                copy_words(best, table, kept)
                 if records < U(len(history)):
                     history[records, 0], history[records, 1] = step, lowest
                     records += ONE

@@ -131,7 +131,7 @@ def test_sources_of_the_ground_floor_and_of_the_own_part_count(home, tmp_path):
     (package / "algebra").mkdir(parents=True)
     for folder in ("", "algebra", home):
         write(package / folder / "__init__.py", "")
-    for name in ("jit.py", "cache.py", "compiling.py"):
+    for name in ("jit.py", "cache.py", "compiling.py", "constants.py"):
         write(package / "algebra" / name, (FLIPSEARCH / "algebra" / name).read_text())
     place = f"flipsearch.{home}.value".replace("/", ".")
     write(package / "walk" / "outer.py", SOURCE.format(inner=place))

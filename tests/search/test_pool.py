@@ -70,7 +70,7 @@ def test_a_key_does_not_depend_on_the_order_of_rows():
 def test_can_flip_agrees_with_factors_equal_up_to_sign(ring, name):
     format_ = parse_format(name)
     start = pack(naive_scheme(format_, ring))
-    state = engine.walk(WalkTask(format_, ring, start, 1, 300, Policy(50, 3))).final
+    state = engine.reference(WalkTask(format_, ring, start, 1, 300, Policy(50, 3))).final
     for rows in (1, 2, 3, 5, len(state)):
         part = state[:rows]
         seen = []

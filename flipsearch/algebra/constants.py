@@ -1,3 +1,4 @@
+# mypy: allow-untyped-calls
 """Let numba leave out code that the constants of a function rule out.
 
 One source serves walks over F2, F3 and ZT, of any width: it asks a named tuple of sizes, which is

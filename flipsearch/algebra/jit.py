@@ -101,7 +101,8 @@ def _digest(function: Any) -> str:
     digest = hashlib.sha256(function.__code__.co_code)
     for cell in function.__closure__ or ():
         inner = getattr(cell.cell_contents, "py_func", None)
-        digest.update(dumps(cell.cell_contents) if inner is None else _digest(inner).encode())
+        own = dumps(cell.cell_contents) if inner is None else _digest(inner).encode()  # type: ignore[no-untyped-call]
+        digest.update(own)
     return digest.hexdigest()
 
 

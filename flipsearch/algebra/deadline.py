@@ -21,6 +21,8 @@ from flipsearch.errors import FlipsearchError
 
 Result = TypeVar("Result")
 PIECE = 0.1  # seconds that one piece of a compiled loop should take
+MOST_STEPS = 1 << 24
+"""A piece may end early for its own reasons; its time then says nothing about more steps."""
 _until: ContextVar[float] = ContextVar("until", default=math.inf)
 
 
@@ -59,7 +61,7 @@ def in_pieces(piece: Callable[[int], bool]) -> None:
         if not piece(steps):
             return
         seconds = time.monotonic() - begin
-        steps = max(1, int(steps * min(8.0, PIECE / max(seconds, 1e-6))))
+        steps = min(MOST_STEPS, max(1, int(steps * min(8.0, PIECE / max(seconds, 1e-6)))))
 
 
 def waiting(work: Callable[[], Result]) -> Result:

@@ -48,9 +48,10 @@ def _table() -> dict[tuple[str, str], LowerBound]:
 
 def lower_bound(format_: Format | str, ring: Ring) -> LowerBound | None:
     """Return the largest lower bound on the rank of a general format, or None for others."""
-    tabulated = parse_format(names_of(format_)[1]) if "x" in str(format_) else format_
-    if not isinstance(tabulated, MatrixProduct) or not tabulated.is_general:
+    name = names_of(format_)[1]
+    if not name[0].isdigit():  # a structured product or a tensor
         return None
+    tabulated = parse_format(name)
     fields = ["any", ring.value] if ring.characteristic else ["any", "F2", "F3"]
     if ring is Ring.Q:
         fields = ["any"]

@@ -17,7 +17,7 @@ def test_known_bounds_know_permutations(catalogue: Catalogue) -> None:
     assert catalogue.bounds.known("4x4x4", Ring.F2).value == 47  # type: ignore[union-attr]
     assert catalogue.bounds.known("ss:4x4x4", "Q").value == 30  # type: ignore[union-attr]
     assert catalogue.bounds.known("ss:4x4x4", "Z").value == 32  # type: ignore[union-attr]
-    assert catalogue.bounds.known("ss:7x7x7", "Z") is None
+    assert catalogue.bounds.known("ss:9x9x9", "Z") is None
     assert catalogue.bounds.known("7x1x3", "F3").value == 21  # type: ignore[union-attr]
 
 

@@ -315,7 +315,9 @@ def test_bounds(run: Run, tmp_path: Path) -> None:
     assert "newest already" in run("bounds", "update")[1]
     table = tmp_path / "t.csv"
     table.write_text("format,ZT,Z,Q,F2,F3,source\n4x4x4,,,,46,,me\n", "utf-8")
-    assert run("bounds", "update", str(table))[1] == "1 bounds loaded\n"
+    told = run("bounds", "update", str(table))[1].splitlines()
+    assert told[0] == "1 bounds loaded, 1 changed"
+    assert told[2].split() == ["4x4x4", "F2", "47", "46", "me"]
     assert "46" in run("bounds", "list", "4x4x4")[1].splitlines()[1]
 
 

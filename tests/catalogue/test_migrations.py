@@ -16,6 +16,7 @@ from flipsearch.catalogue.connection import Database
 from flipsearch.catalogue.places import resolve
 from flipsearch.catalogue.tables import VERSION_TABLE
 from flipsearch.formats import parse_format
+from flipsearch.formats.sparse import sparse_tensor
 from flipsearch.formats.tensors import polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
@@ -78,7 +79,7 @@ def test_schema_0003_is_upgraded(tmp_path: Path) -> None:
         assert kept.reduction is not None
         assert (kept.additions, kept.fewest_additions) == (24, 15)
         line = naive_scheme(parse_format("1x1x2"), Ring.ZT)
-        tensor = naive_scheme(polynomial(2, 2), Ring.ZT)
+        tensor = naive_scheme(sparse_tensor("poly2x2", polynomial(2, 2).entries), Ring.ZT)
         for whole, common, over in ((line, 2, Ring.F3), (tensor, 3, Ring.F2)):
             record = catalogue.best(whole.format, over)
             assert record is not None

@@ -117,11 +117,11 @@ def test_the_table_says_how_many_are_reached(capsys: pytest.CaptureFixture[str])
 def test_a_run_prints_the_table(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: None)
     arguments = ["search", "--strategy", "meta", "--within", "2..2", "--budget", "10ms"]
-    arguments += ["--workers", "1", "--gpu", "off", "--json", "--db", f"sqlite:///{tmp_path}/c.db"]
+    arguments += ["--workers", "1", "--gpu", "off", "--db", f"sqlite:///{tmp_path}/c.db"]
     assert main(arguments) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-2].endswith("of 1 formats at their known bound or below")
-    [row] = json.loads(lines[-1])["formats"]
+    assert "of 1 formats at their known bound or below\n" in capsys.readouterr().out
+    assert main([*arguments, "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)["formats"]
     assert row["format"] == "2x2x2"
     assert row["known_bound"] == 7
 

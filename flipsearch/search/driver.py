@@ -125,6 +125,8 @@ class Driver:
         failure: BaseException | None = None
         try:
             self._walk(budget, stale)
+            self.progress.message = "counting classes"
+            self.report(self.progress)
             self.keeper.count_classes()
             if self.result.scheme is None:  # nothing better than the start
                 strategy, best = self.strategy, self.strategy.best_states()[0]
@@ -194,7 +196,6 @@ class Driver:
 
     def _lift(self, budget: float) -> None:
         progress, result = self.progress, self.result
-        progress.seconds = time.monotonic() - self._started
         walked = budget if math.isfinite(budget) else progress.seconds
         result.lifting_share = max(LIFTING_SECONDS, LIFTING_SHARE * walked)
         progress.message = f"lifting, for {result.lifting_share:.0f} s at most"

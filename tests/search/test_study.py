@@ -237,3 +237,15 @@ def test_the_driver_notes_every_new_rank(monkeypatch: pytest.MonkeyPatch) -> Non
     found = study.run(60, lift=False)
     assert ranks[-1] == found.history[-1].rank == 11
     assert {*ranks} <= {moment.rank for moment in found.history}
+
+
+def test_counting_classes_is_announced_and_is_no_walking() -> None:
+    seen: list[tuple[str, float]] = []
+    study = cpu(
+        "2x2x2",
+        target=7,
+        callbacks=[lambda study: seen.append((study.progress.message, study.progress.seconds))],
+    )
+    found = study.run(60)
+    (counting,) = {seconds for message, seconds in seen if message == "counting classes"}
+    assert found.progress.seconds == counting

@@ -67,7 +67,9 @@ def test_pages_show_commands():
 
 @pytest.mark.parametrize(("page", "line"), LINES)
 def test_documented_commands_parse(page, line):
-    build_parser().parse_args(shlex.split(line))
+    parsed = build_parser().parse_args(shlex.split(line))
+    assert parsed.command in shlex.split(line)
+    assert callable(parsed.handler)
 
 
 @pytest.mark.parametrize(

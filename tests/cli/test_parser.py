@@ -41,7 +41,9 @@ def test_every_command_explains_itself(words, monkeypatch):
     "example", [example for parser in COMMANDS.values() for example in parser.examples]
 )
 def test_examples_parse(example):
-    build_parser().parse_args(shlex.split(example))
+    parsed = build_parser().parse_args(shlex.split(example))
+    assert parsed.command == example.split()[0]
+    assert callable(parsed.handler)
 
 
 @pytest.mark.parametrize(

@@ -123,9 +123,9 @@ def test_functions_travel_by_rays_pickle(tmp_path, kernel_cache):
     received = """
 import pickle
 a = np.ones((3, 3))
-assert (pickle.loads(Path("sent").read_bytes())(a, a) == a @ a).all()
+print((pickle.loads(Path("sent").read_bytes())(a, a) == a @ a).all())
 """
-    run(received, tmp_path, FLIPSEARCH_CACHE=str(kernel_cache))
+    assert run(received, tmp_path, FLIPSEARCH_CACHE=str(kernel_cache))[0] == ["True"]
 
 
 LOADED = """
@@ -168,7 +168,9 @@ def test_kernels_compile_where_numba_has_no_cache(tmp_path):
     write_kernel(strassen(), tmp_path / "mm.py")
     (tmp_path / "__pycache__").write_text("")  # neither beside the file nor in the home folder
     nowhere = str(tmp_path / "__pycache__" / "home")
-    run("import mm; use(mm)", tmp_path, HOME=nowhere, XDG_CACHE_HOME=nowhere)
+    code = "import mm; use(mm); print(mm.__file__)"
+    (file,), _ = run(code, tmp_path, HOME=nowhere, XDG_CACHE_HOME=nowhere)
+    assert Path(file) == tmp_path / "mm.py"
 
 
 def test_two_versions_share_a_cache_folder(tmp_path, monkeypatch):

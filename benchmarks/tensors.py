@@ -1,7 +1,8 @@
 """seconds_to_rank of tensors: from nothing to each known bound of `tensor_ranks.csv`.
 
-Each row and ring is searched by the strategy `pool`, as `search` does it, without catalogue and
-lifting; compiling is apart. A seed that does not arrive within the limit counts as the limit.
+Each row and ring is searched by the strategy `pool`, as `search --fresh` does it, without
+catalogue and lifting; compiling is apart. A seed that is late counts as the limit.
+`constructed` is the rank that `construct` gives, from which `search` starts.
 
     python -m benchmarks.tensors [--ring F2] [--format poly:5x5] [--seeds 3] [--limit 60] [--json]
 """
@@ -15,6 +16,7 @@ from importlib import resources
 
 from benchmarks.common import benchmark_parser, emit, emit_dgemm
 from benchmarks.rank import seconds_to_rank
+from flipsearch.constructors import offers
 from flipsearch.formats.named import named_format
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.search.strategies.pool import PoolStrategy
@@ -64,6 +66,7 @@ def main() -> int:
             seeds=len(times),
             reached=sum(t is not None for t in times),
             limit=options.limit,
+            constructed=next((found for found, _ in offers(tensor, over)), None),
         )
     return 0
 

@@ -42,6 +42,7 @@ CONSTRUCTORS: Registry[Constructor] = Registry(
     {
         "trilinear": "flipsearch.constructors.trilinear:TRILINEAR",
         "structured": "flipsearch.constructors.structured:STRUCTURED",
+        "remainders": "flipsearch.constructors.remainders:REMAINDERS",
     },
 )
 

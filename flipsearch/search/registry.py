@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flipsearch.catalogue import Catalogue, Run
+from flipsearch.catalogue import Catalogue, Provenance, Run
+from flipsearch.constructors import construct, offers
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format
 from flipsearch.registry import Registry
@@ -182,7 +183,10 @@ def remade(
 
 
 def best_held(catalogue: Catalogue, format_: Format, ring: Ring) -> list[str]:
-    """Return the hashes of the best stored schemes of a format from which a pool walks."""
+    """Return the hashes of the best stored schemes of a format from which a pool walks.
+
+    A constructor's scheme of lower rank than these is stored first.
+    """
     rings = [ring, "Z"] if ring.characteristic else [ring]
     records = [
         record
@@ -190,7 +194,14 @@ def best_held(catalogue: Catalogue, format_: Format, ring: Ring) -> list[str]:
         for record in catalogue.schemes.records(format=format_, ring=held, sort="rank", limit=HELD)
         if record.rank <= LARGEST_RANK
     ]
-    return [record.hash for record in sorted(records, key=lambda r: r.rank)[:HELD]]
+    held = [record.hash for record in sorted(records, key=lambda r: r.rank)[:HELD]]
+    lowest = min((record.rank for record in records), default=LARGEST_RANK)
+    for rank, name in offers(format_, ring)[:1]:
+        if rank < lowest:
+            made = construct(format_, ring, name)
+            added = catalogue.schemes.add(made, Provenance(method=f"construct: {name}"))
+            held = [added.hash, *held[: HELD - 1]]
+    return held
 
 
 def held_starts(catalogue: Catalogue, within: str, ring: Ring) -> list[str]:

@@ -17,7 +17,7 @@ from flipsearch.formats.tensors import cyclic, polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.search.ladder import draw_ladder, grown, removable
-from flipsearch.search.registry import strategy_named
+from flipsearch.search.registry import best_held, strategy_named
 from flipsearch.search.strategies.meta import MetaStrategy
 from flipsearch.search.strategies.pool import PoolStrategy
 from flipsearch.search.study import Study
@@ -152,3 +152,13 @@ def test_strategies_say_that_they_take_no_tensors(name: str) -> None:
         kind(cyclic(4), *arguments)
     with pytest.raises(UsageError, match="general formats"):
         MetaStrategy([cyclic(4), parse_format("2x2x2")], Ring.F2, 1)
+
+
+def test_a_search_starts_from_a_constructors_scheme_unless_a_better_one_is_stored() -> None:
+    with Catalogue.open(":memory:", shipped=False) as catalogue:
+        tensor = named_format("poly:9x9")
+        [made] = best_held(catalogue, tensor, Ring.F2)
+        assert catalogue.schemes.get(made).rank == 30
+        assert best_held(catalogue, tensor, Ring.F2) == [made]
+        best = catalogue.schemes.add(naive_scheme("poly:1x3", Ring.F2)).hash
+        assert best_held(catalogue, named_format("poly:1x3"), Ring.F2) == [best]

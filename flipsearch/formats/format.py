@@ -10,6 +10,7 @@ format. Everything else (dimensions, target, naive scheme) is derived from the n
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -172,15 +173,18 @@ class MatrixProduct(Format):
     @cached_property
     def naive_terms(self) -> IntArray:
         """One product for every nonzero A[i, j] B[j, k] that some output needs."""
-        rows = []
-        for i in range(self.n):
-            for j in range(self.m):
-                for k in range(self.p):
-                    a, b = self.left.entry(i, j), self.right_entry(j, k)
-                    c = self.output_index(i, k)
-                    if a is not None and b is not None and c is not None:
-                        rows.append((a[0], b[0], c, a[1] * b[1]))
-        return np.array(rows, dtype=np.int64).reshape(-1, 4)
+        a, a_sign = self.left.table
+        b, b_sign = self.right.table.swapaxes(1, 2) if self.is_gram else self.right.table
+        outputs = [[self.output_index(i, k) for k in range(self.p)] for i in range(self.n)]
+        c = np.array([[-1 if at is None else at for at in row] for row in outputs])
+        factors = (a_sign != 0)[:, :, None] & (b_sign != 0)
+        i, j, k = np.nonzero(factors & (c >= 0)[:, None, :])
+        return np.stack([a[i, j], b[j, k], c[i, k], a_sign[i, j] * b_sign[j, k]], axis=1)
+
+    @property
+    def naive_rank(self) -> int:
+        """The number of products of the naive scheme; n m p of a general one."""
+        return math.prod(self.sides) if self.is_general else len(self.naive_terms)
 
     def output_position(self, index: int) -> tuple[int, int]:
         """Return the entry (i, k) of C that coordinate `index` of the third factor stands for."""

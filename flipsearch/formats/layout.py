@@ -11,8 +11,12 @@ p = min(i, j) and q = max(i, j): p(2n - p - 1)/2 + q, or one diagonal less for s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from flipsearch.errors import UsageError
+from flipsearch.rings import IntArray
 
 LETTERS = {
     "g": "general",
@@ -56,28 +60,36 @@ class Layout:
             return n * self.columns
         return n * (n - 1) // 2 if self.letter == "k" else n * (n + 1) // 2
 
-    def entry(self, i: int, j: int) -> tuple[int, int] | None:
-        """Return (parameter, sign) at row i, column j, or None where the entry is zero."""
+    @cached_property
+    def table(self) -> IntArray:
+        """Parameter and sign of every entry, shape (2, rows, columns); the sign is 0 at a zero."""
+        i, j = np.indices((self.rows, self.columns))
         if self.letter == "g":
-            return i * self.columns + j, 1
-        low, high, n = min(i, j), max(i, j), self.rows
-        upper = low * (2 * n - low - 1) // 2 + high
+            return np.stack([i * self.columns + j, np.ones_like(i)])
+        low, high = np.minimum(i, j), np.maximum(i, j)
+        upper = low * (2 * self.rows - low - 1) // 2 + high
         match self.letter:
             case "u":
-                return (upper, 1) if i <= j else None
+                sign = (i <= j) * 1
             case "l":
-                return (upper, 1) if i >= j else None
+                sign = (i >= j) * 1
             case "s":
-                return upper, 1
+                sign = np.ones_like(i)
             case "k":
-                return None if i == j else (upper - low - 1, 1 if i < j else -1)
+                upper, sign = upper - low - 1, np.sign(j - i)
             case _:
-                return upper, 1 if i <= j else -1
+                sign = np.where(i <= j, 1, -1)
+        return np.stack([upper, sign])
+
+    def entry(self, i: int, j: int) -> tuple[int, int] | None:
+        """Return (parameter, sign) at row i, column j, or None where the entry is zero."""
+        parameter, sign = self.table[:, i, j].tolist()
+        return (parameter, sign) if sign else None
 
     def position(self, parameter: int) -> tuple[int, int]:
         """Return the entry (i, j) where a parameter stands with sign +1."""
-        for i in range(self.rows):
-            for j in range(self.columns):
-                if self.entry(i, j) == (parameter, 1):
-                    return i, j
-        raise IndexError(parameter)
+        places = np.argwhere((self.table[0] == parameter) & (self.table[1] == 1)).tolist()
+        if not places:
+            raise IndexError(parameter)
+        i, j = places[0]
+        return i, j

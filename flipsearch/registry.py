@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
 from flipsearch.errors import UsageError, did_you_mean
@@ -63,6 +62,8 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Return all names: the package's own in their order, then the others."""
+        from importlib.metadata import entry_points  # slow to import, and seldom needed
+
         others = {*self.added, *entry_points(group=self.group).names}
         return [*self.places, *sorted(others - set(self.places))]
 
@@ -74,6 +75,8 @@ class Registry(Generic[T]):
             module, _, attribute = self.places[name].partition(":")
             own: T = getattr(importlib.import_module(module), attribute)
             return own
+        from importlib.metadata import entry_points
+
         for point in entry_points(group=self.group, name=name):
             loaded: T = point.load()
             return loaded

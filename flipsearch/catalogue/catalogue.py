@@ -12,9 +12,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from flipsearch.catalogue import audit as auditing
 from flipsearch.catalogue import schema, spool
 from flipsearch.catalogue import shipped as shipping
 from flipsearch.catalogue.bounds import Bounds
@@ -28,6 +27,9 @@ from flipsearch.errors import CatalogueError, NotFoundError
 from flipsearch.formats import Format
 from flipsearch.formats.named import format_of
 from flipsearch.rings import Ring
+
+if TYPE_CHECKING:
+    from flipsearch.catalogue import audit as auditing
 
 _log = logging.getLogger(__name__)
 
@@ -157,6 +159,8 @@ class Catalogue:
 
     def health(self) -> auditing.Health:
         """Check structure, sizes, spool files, the writer and free space quickly."""
+        from flipsearch.catalogue import audit as auditing
+
         return auditing.health(self.database)
 
     def audit(
@@ -166,10 +170,14 @@ class Catalogue:
         progress: Callable[[int, int], None] | None = None,
     ) -> auditing.Audit:
         """Check every scheme's hash, proof and columns again; see `flipsearch.catalogue.audit`."""
+        from flipsearch.catalogue import audit as auditing
+
         return auditing.audit(self.database, workers=workers, progress=progress)
 
     def record_verified(self, result: auditing.Audit) -> None:
         """Record that the sound schemes of an audit were proved again now."""
+        from flipsearch.catalogue import audit as auditing
+
         auditing.record_verified(self.database, result)
 
     def _absorb(self) -> None:

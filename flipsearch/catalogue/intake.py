@@ -21,7 +21,7 @@ from flipsearch.catalogue.codec import pack_recipe, pack_scheme, scheme_to_json
 from flipsearch.catalogue.columns import SCHEMES, measured
 from flipsearch.catalogue.provenance import SHORT, Provenance
 from flipsearch.catalogue.tables import FACTORS, PROVENANCE, QUARANTINE, RUNS, TENSORS, insert_rows
-from flipsearch.constructors.recipes import NAIVE, NAMED, Recipe
+from flipsearch.constructors.recipes import NAIVE, NAMED, Recipe, summary
 from flipsearch.errors import FlipsearchError, InvalidSchemeError, UsageError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.sparse import SparseTensor, tensor_text
@@ -219,8 +219,9 @@ def insert_recipes(connection: Connection, recipes: Iterable[Recipe], source: st
     insert_rows(connection, FACTORS, factors)
     origins = []
     for name, recipe in texts.items():
-        words = " ".join(recipe.how.split()[:2])
-        origin = Provenance(source=source, method=words, details={"recipe": recipe.how})
+        origin = Provenance(
+            source=source, method=summary(recipe.how), details={"recipe": recipe.how}
+        )
         origins.append(origin.row(numbers[name], now))
     insert_rows(connection, PROVENANCE, origins)
     return len(rows)

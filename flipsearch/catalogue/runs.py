@@ -20,7 +20,6 @@ from typing import Any, TypedDict, Unpack
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
 
-from flipsearch.algebra.processes import machine
 from flipsearch.catalogue import arguments, intake
 from flipsearch.catalogue.arguments import as_ring, names_of, run_key, within_database
 from flipsearch.catalogue.codec import pack_state, unpack_state
@@ -353,6 +352,8 @@ def _still_running(run: Run, process: str | None) -> str:
 def process_identity() -> str:
     """Return a name that no later process has: host, boot, process number and start time."""
     pid = os.getpid()
+    from flipsearch.algebra.processes import machine
+
     return f"{machine()}/{pid}/{_started(pid) or ''}"
 
 
@@ -369,6 +370,8 @@ def is_gone(identity: str | None) -> bool:
     if not identity or not Path("/proc/self/stat").exists():
         return False
     where, pid, started = identity.rsplit("/", 2)
+    from flipsearch.algebra.processes import machine
+
     if where != machine() or not pid.isdecimal():
         return False
     return _started(int(pid)) != started

@@ -25,7 +25,7 @@ from flipsearch.files import Progress, Read, file_name, read_many, to_bytes, wri
 from flipsearch.files.pieces import size_of
 from flipsearch.files.write import BINARY, THREEFOLD, parts_of
 from flipsearch.formats import MatrixProduct
-from flipsearch.formats.named import format_of, named_format
+from flipsearch.formats.named import format_of, named_format, short_name
 from flipsearch.rings import parse_ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
@@ -56,10 +56,8 @@ def run_verify(arguments: argparse.Namespace) -> int:
             print(f"{name}: NOT VALID: {reason}")
         elif scheme is not None:
             twice = ", by both checkers" if arguments.paranoid else ""
-            print(
-                f"{name}: {scheme.format} of rank {scheme.rank} over {scheme.ring}, proved{twice} "
-                f"({scheme.content_hash[:12]})"
-            )
+            found = f"{short_name(scheme.format)} of rank {scheme.rank} over {scheme.ring}"
+            print(f"{name}: {found}, proved{twice} ({scheme.content_hash[:12]})")
     return 1 if failed else 0
 
 
@@ -142,7 +140,7 @@ def run_import(arguments: argparse.Namespace) -> int:
         bar.clear()
     tally.report(as_json=arguments.json, dry=arguments.dry_run)
     if tally.rows and not (tally.rejects or arguments.json):
-        formats = " or ".join(dict.fromkeys(key[0] for key in list(tally.rows)[:2]))
+        formats = " or ".join(dict.fromkeys(short_name(key[0]) for key in list(tally.rows)[:2]))
         following = "import without --dry-run" if arguments.dry_run else f"list {formats}"
         hint(f"next       {following}")
     if arguments.rejects:
@@ -287,7 +285,10 @@ class _Tally:
         if rows:
             print_table(
                 ["format", "ring", "rank", *columns],
-                [[*key, *(counter[name] for name in columns)] for key, counter in rows],
+                [
+                    [short_name(key[0]), *key[1:], *(counter[name] for name in columns)]
+                    for key, counter in rows
+                ],
             )
         totals = [sum(counter[name] for _, counter in rows) for name in columns]
         words = {
@@ -391,7 +392,7 @@ def run_lift(arguments: argparse.Namespace) -> int:
             else:
                 print(
                     f"{record.short} over {record.ring} lifts to {stored.short} over {lifted.ring}"
-                    f" ({lifted.format} of rank {lifted.rank})"
+                    f" ({short_name(lifted.format)} of rank {lifted.rank})"
                 )
                 hint(f"next       show {stored.short}  |  kernel {stored.short} -o mm.py")
     return 1 if failed else 0

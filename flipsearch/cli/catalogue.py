@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flipsearch.cli.compare import run_compare
 from flipsearch.cli.names import opened
 from flipsearch.cli.output import hint, print_json, print_table
-from flipsearch.cli.parser import database_argument, natural
+from flipsearch.cli.parser import finish, natural
 from flipsearch.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -79,13 +79,13 @@ def register(commands: Any) -> None:
         (update, run_bounds_update),
         (known, run_bounds_list),
     ):
-        parser.add_argument("--json", action="store_true", help="print one JSON object a line")
-        database_argument(parser)
-        parser.set_defaults(handler=handler)
+        finish(parser, handler)
 
 
 def run_runs(arguments: argparse.Namespace) -> int:
     """Print the runs, or what was quarantined."""
+    from flipsearch.formats.named import short_name
+
     with opened(arguments) as catalogue:
         if arguments.quarantine:
             return _print_quarantine(catalogue, arguments)
@@ -100,7 +100,7 @@ def run_runs(arguments: argparse.Namespace) -> int:
             (
                 run.id,
                 run.name,
-                run.format,
+                short_name(run.format),
                 run.ring,
                 run.status,
                 run.best_rank,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli.names import opened
 from flipsearch.cli.output import complain, print_json, print_table
-from flipsearch.cli.parser import database_argument, natural
+from flipsearch.cli.parser import finish, natural
 from flipsearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,18 +58,18 @@ def register(commands: Any) -> None:
         help="make all schemes of least rank and write their recipes (default: only list)",
     )
     for parser, handler in ((make, run_construct), (plan, run_plan)):
-        parser.add_argument("--json", action="store_true", help="one JSON object a line")
-        database_argument(parser)
-        parser.set_defaults(handler=handler)
+        finish(parser, handler)
 
 
 def run_construct(arguments: argparse.Namespace) -> int:
     """Construct a scheme and store it."""
     from flipsearch.catalogue import Provenance
-    from flipsearch.constructors import construct
+    from flipsearch.constructors import best_offer, construct
+    from flipsearch.formats.named import format_of, short_name
 
-    scheme = construct(arguments.format, arguments.ring, arguments.by)
-    by = arguments.by or "constructor"
+    format_ = format_of(arguments.format)
+    _, ring, by = best_offer(format_, arguments.ring, arguments.by)
+    scheme = construct(format_, ring, by)
     with opened(arguments, read_only=False) as catalogue:
         stored = catalogue.schemes.add(scheme, Provenance(method=f"construct: {by}"))
         record = catalogue.schemes.get(stored.hash)
@@ -77,7 +77,7 @@ def run_construct(arguments: argparse.Namespace) -> int:
         print_json(record.to_dict() | {"new": stored.new})
     else:
         there = "stored as" if stored.new else "there already as"
-        made = f"{record.format} of rank {record.rank} over {record.ring}"
+        made = f"{short_name(record.format)} of rank {record.rank} over {record.ring}"
         print(f"{made}, proved, {there} {record.short}")
     return 0
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib.metadata
-import platform
 import shutil
 import subprocess
 import time
@@ -38,7 +36,7 @@ OPTIONAL = {
 
 def register(commands: Any) -> None:
     """Add the parser of this group."""
-    from flipsearch.cli.parser import database_argument
+    from flipsearch.cli.parser import finish
 
     doctor = commands.add_parser(
         "doctor",
@@ -55,13 +53,13 @@ def register(commands: Any) -> None:
     doctor.add_argument(
         "--workers", type=int, metavar="N", help="processes for --catalogue (default: all cores)"
     )
-    doctor.add_argument("--json", action="store_true", help="print one JSON object")
-    database_argument(doctor)
-    doctor.set_defaults(handler=run_doctor)
+    finish(doctor, run_doctor, printed="one JSON object")
 
 
 def run_doctor(arguments: argparse.Namespace) -> int:
     """Print the state of installation, machine and catalogue; 1 if the catalogue is unsound."""
+    import platform
+
     from flipsearch import __version__
 
     if arguments.workers is not None and arguments.workers < 1:
@@ -86,18 +84,22 @@ def run_doctor(arguments: argparse.Namespace) -> int:
 
 def _version(name: str) -> str | None:
     """Return the installed version without importing the package."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+        return version(name)
+    except PackageNotFoundError:
         return None
 
 
 def _gpu() -> dict[str, Any]:
     """Return the CUDA devices, as cupy sees them or else as the driver lists them."""
+    from importlib.metadata import distributions
+
     from flipsearch.walk.gpu.presence import availability
 
     cupy = next(
-        (d.version for d in importlib.metadata.distributions() if _is_cupy(d.metadata["Name"])),
+        (d.version for d in distributions() if _is_cupy(d.metadata["Name"])),
         None,
     )
     problem = availability()

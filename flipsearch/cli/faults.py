@@ -22,7 +22,7 @@ _CHANCES = (0.01, 0.05, 0.1)
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
-    from flipsearch.cli.parser import database_argument, natural
+    from flipsearch.cli.parser import finish, natural
 
     protect = commands.add_parser(
         "protect",
@@ -67,11 +67,7 @@ def register(commands: Any) -> None:
         help="also write the union as readable text (default: only store it)",
     )
     protect.add_argument("--no-store", action="store_true", help="do not store the union")
-    protect.add_argument(
-        "--json", action="store_true", help="print one JSON object instead of text"
-    )
-    database_argument(protect)
-    protect.set_defaults(handler=run_protect)
+    finish(protect, run_protect, printed="one JSON object")
 
 
 def run_protect(arguments: argparse.Namespace) -> int:

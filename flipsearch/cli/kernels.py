@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
-    from flipsearch.cli.parser import database_argument, natural
+    from flipsearch.cli.parser import finish, natural
 
     kernel = commands.add_parser(
         "kernel",
@@ -47,9 +47,7 @@ def register(commands: Any) -> None:
         metavar="F",
         help="use a stored union of products that survives F lost ones (default: a plain scheme)",
     )
-    kernel.add_argument("--json", action="store_true", help="print one JSON object")
-    database_argument(kernel)
-    kernel.set_defaults(handler=run_kernel)
+    finish(kernel, run_kernel, printed="one JSON object")
 
     bench = commands.add_parser(
         "bench-kernel",
@@ -89,8 +87,7 @@ def register(commands: Any) -> None:
         metavar="FILE",
         help="draw the ratios into a file; needs matplotlib (default: no picture)",
     )
-    bench.add_argument("--json", action="store_true", help="print one JSON object a line")
-    bench.set_defaults(handler=run_bench_kernel)
+    finish(bench, run_bench_kernel, database=False)
 
     reduce = commands.add_parser(
         "reduce",
@@ -122,15 +119,14 @@ def register(commands: Any) -> None:
         metavar="FILE",
         help="also write the programs as JSON (default: only store them)",
     )
-    reduce.add_argument("--json", action="store_true", help="print one JSON object a line")
-    database_argument(reduce)
-    reduce.set_defaults(handler=run_reduce)
+    finish(reduce, run_reduce)
 
 
 def run_kernel(arguments: argparse.Namespace) -> int:
     """Write the kernel of a stored scheme, and say from which size on it beats numpy."""
     from flipsearch.catalogue.arguments import is_hash
     from flipsearch.errors import UsageError
+    from flipsearch.formats.named import short_name
     from flipsearch.kernels import fastest_here, verdict, write_kernel
     from flipsearch.rings import parse_ring
 
@@ -158,7 +154,7 @@ def run_kernel(arguments: argparse.Namespace) -> int:
     }
     if not arguments.json:
         short = f"scheme {scheme.content_hash[:12]}, {why}"
-        print(f"{path}: {scheme.format} of rank {scheme.rank}, {short}", flush=True)
+        print(f"{path}: {short_name(scheme.format)} of rank {scheme.rank}, {short}", flush=True)
     said = verdict(scheme)  # may time this machine first
     _tell(arguments, record | {"verdict": said}, said)
     hint(f"next       bench-kernel {path}  |  in Python: import {path.stem}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli.names import opened
 from flipsearch.cli.output import hint, print_json, print_table
-from flipsearch.cli.parser import database_argument, natural
+from flipsearch.cli.parser import finish, natural
 from flipsearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def register(commands: Any) -> None:
         _add_listing(parser)
         if name == "query":
             _add_filters(parser)
-        parser.set_defaults(handler=run_list)
+        finish(parser, run_list)
 
 
 def _add_listing(parser: argparse.ArgumentParser) -> None:
@@ -92,8 +92,6 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
     )
     add("--offset", type=natural, default=0, metavar="N", help="schemes to skip first (default 0)")
     add("--csv", action="store_true", help="print comma-separated values")
-    add("--json", action="store_true", help="print one JSON object a line")
-    database_argument(parser)
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
@@ -221,6 +219,7 @@ def _print_classes(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
     """
     from flipsearch.equivalence import Classes
     from flipsearch.formats import MatrixProduct
+    from flipsearch.formats.named import short_name
 
     for name in ("sort", "limit", "offset", "front"):
         if vars(arguments).get(name):
@@ -242,16 +241,19 @@ def _print_classes(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
         found = (dict(zip(columns, row, strict=True)) for row in rows)
         _print_objects(found, arguments.csv, columns)
         return
-    print_table(columns, rows)
+    print_table(columns, [[short_name(str(name)), *row] for name, *row in rows])
     if any(row[-1] for row in rows):
         hint("undecided: the invariants are those of another scheme, and more is not feasible")
 
 
 def _row(record: Record, structured: bool) -> list[Any]:
     """Return a scheme's line of the listing for people."""
+    from flipsearch.formats.named import short_name
+
     shared = record.fewest_additions
     gap = None if record.gap is None else f"{record.gap:+d}" if record.gap else "0"
-    facts = [record.short, record.format, record.ring, record.rank, record.known_bound, gap]
+    facts = [record.short, short_name(record.format), record.ring, record.rank]
+    facts += [record.known_bound, gap]
     facts += [record.additions, shared if shared < record.additions else None]
     facts += [_rounded(record.growth)]
     facts += [record.calls, _rounded(record.gamma)] if structured else []
@@ -309,6 +311,7 @@ def _print_best(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
         An option was given that the table would leave out of account.
     """
     from flipsearch.catalogue.arguments import as_ring, names_of
+    from flipsearch.formats.named import short_name
     from flipsearch.rings import Ring
 
     for name in _NOT_WITH_BEST:
@@ -330,7 +333,10 @@ def _print_best(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
     if not (arguments.json or arguments.csv):
         print_table(
             ("format", *(ring.value for ring in rings)),
-            [(name, *(_cell(here.get((name, ring))) for ring in rings)) for name in formats],
+            [
+                (short_name(name), *(_cell(here.get((name, ring))) for ring in rings))
+                for name in formats
+            ],
         )
         _explain(list(here.values()))
         return

@@ -9,7 +9,7 @@ import argparse
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from flipsearch.errors import UsageError, did_you_mean
@@ -65,8 +65,29 @@ class _Formatter(argparse.HelpFormatter):
         return super()._fill_text(text, width, indent)
 
 
-def database_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--db URL``, the catalogue to use; default FLIPSEARCH_DB, then the usual place."""
+def finish(
+    parser: argparse.ArgumentParser,
+    handler: Callable[[argparse.Namespace], int],
+    *,
+    printed: str = "one JSON object a line",
+    database: bool = True,
+) -> None:
+    """Give a command ``--json`` and ``--db``, which all have, and its handler.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    handler : function
+        From the parsed arguments to the exit code.
+    printed : str
+        What ``--json`` prints.
+    database : bool
+        Whether the command uses a catalogue: by default that of FLIPSEARCH_DB, or the usual one.
+    """
+    parser.add_argument("--json", action="store_true", help=f"print {printed}")
+    parser.set_defaults(handler=handler)
+    if not database:
+        return
     parser.add_argument(
         "--db",
         metavar="URL",

@@ -7,7 +7,7 @@ from typing import Any
 
 from flipsearch.cli.names import opened
 from flipsearch.cli.output import StatusLine, complain, print_json
-from flipsearch.cli.parser import database_argument
+from flipsearch.cli.parser import finish
 
 
 def register(commands: Any) -> None:
@@ -35,9 +35,7 @@ def register(commands: Any) -> None:
         help="heading of the site (default: flipsearch catalogue)",
     )
     report.add_argument("--no-plots", action="store_true", help="leave the pictures out")
-    report.add_argument("--json", action="store_true", help="print what was written as JSON")
-    database_argument(report)
-    report.set_defaults(handler=run_report)
+    finish(report, run_report, printed="one JSON object: what was written")
 
     plot = commands.add_parser(
         "plot",
@@ -60,9 +58,7 @@ def register(commands: Any) -> None:
     )
     plot.add_argument("--ring", metavar="RING", help="only schemes over this ring (default: all)")
     plot.add_argument("--force", action="store_true", help="replace an existing file")
-    plot.add_argument("--json", action="store_true", help="print the file written as JSON")
-    database_argument(plot)
-    plot.set_defaults(handler=run_plot)
+    finish(plot, run_plot, printed="one JSON object: the file written")
 
 
 def run_report(arguments: argparse.Namespace) -> int:

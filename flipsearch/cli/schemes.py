@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
+
+from flipsearch.cli.parser import finish
 
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
-    from flipsearch.cli.parser import database_argument
-
     verify = commands.add_parser(
         "verify",
         help="prove schemes exactly, stored ones or those in files",
@@ -109,16 +110,8 @@ def register(commands: Any) -> None:
         "scheme file",
     )
 
-    handlers = (
-        (verify, run_verify),
-        (load, run_import),
-        (export, run_export),
-        (lift, run_lift),
-    )
-    for parser, handler in handlers:
-        parser.add_argument("--json", action="store_true", help="one JSON object a line")
-        database_argument(parser)
-        parser.set_defaults(handler=handler)
+    for name, parser in (("verify", verify), ("import", load), ("export", export), ("lift", lift)):
+        finish(parser, partial(_run, f"run_{name}"))
 
 
 def _format_argument(parser: argparse.ArgumentParser) -> None:
@@ -127,29 +120,8 @@ def _format_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_verify(arguments: argparse.Namespace) -> int:
-    """Prove files and stored schemes."""
+def _run(name: str, arguments: argparse.Namespace) -> int:
     from flipsearch.cli import _schemes
 
-    return _schemes.run_verify(arguments)
-
-
-def run_import(arguments: argparse.Namespace) -> int:
-    """Read, verify and store scheme files."""
-    from flipsearch.cli import _schemes
-
-    return _schemes.run_import(arguments)
-
-
-def run_export(arguments: argparse.Namespace) -> int:
-    """Write stored schemes to files."""
-    from flipsearch.cli import _schemes
-
-    return _schemes.run_export(arguments)
-
-
-def run_lift(arguments: argparse.Namespace) -> int:
-    """Lift stored schemes and store the result."""
-    from flipsearch.cli import _schemes
-
-    return _schemes.run_lift(arguments)
+    code: int = getattr(_schemes, name)(arguments)
+    return code

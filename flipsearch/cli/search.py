@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli.names import is_file, is_hash, opened, scheme_named
 from flipsearch.cli.output import complain, hint, print_json, print_table, status
-from flipsearch.cli.parser import database_argument, natural
+from flipsearch.cli.parser import finish, natural
 from flipsearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="NAME",
         help="name of the run; a run of that name goes on (default: none, runs are numbered)",
     )
-    parser.set_defaults(handler=search_command)
+    finish(parser, search_command, printed="one JSON object")
     parser = commands.add_parser(
         "resume",
         help="go on with a stopped run from its last checkpoint",
@@ -93,7 +93,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("run", metavar="RUN", help="number or name")
     _run_options(parser)
-    parser.set_defaults(handler=resume_command)
+    finish(parser, resume_command, printed="one JSON object")
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
@@ -142,10 +142,6 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write a kernel of the best lifted scheme there and time it (default: none)",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object instead of text"
-    )
-    database_argument(parser)
 
 
 def search_command(arguments: argparse.Namespace) -> int:
@@ -243,11 +239,13 @@ class _Live:
     message = ""
 
     def __call__(self, study: Study) -> None:
+        from flipsearch.formats.named import short_name
+
         strategy, progress = study.strategy, study.progress
         pools = " ".join(f"{r}:{n}" for r, n in list(progress.sizes.items())[:5])
         rungs = strategy.climbing
         facts = [
-            f"{strategy.format} {strategy.ring}",
+            f"{short_name(strategy.format)} {strategy.ring}",
             f"best {progress.best_rank}",
             f"{progress.seconds:.0f} s",
             progress.message or f"{progress.flips_per_second / 1e6:.1f} M flips/s",
@@ -260,9 +258,12 @@ class _Live:
 
 def _print_next(study: Study, result: Result, *, without_kernel: bool) -> None:
     """Print the commands that suggest themselves after a search."""
+    from flipsearch.formats.named import short_name
+
     strategy, lifted = study.strategy, result.lifted
     if without_kernel:
-        hint(f"no kernel  it needs a scheme over the integers: search {strategy.format} --ring ZT")
+        name = short_name(strategy.format)
+        hint(f"no kernel  it needs a scheme over the integers: search {name} --ring ZT")
     hint(f"stored     {study.catalogue.place.label}")
     steps = [] if strategy.finished else [f"resume {result.run.id}"]
     if (scheme := lifted or result.scheme) is not None:
@@ -356,12 +357,14 @@ def _print_family(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _print_summary(record: dict[str, Any], result: Result) -> None:
+    from flipsearch.formats.named import short_name
+
     rows = [(record["ring"], record["rank"], record["known_bound"], record["scheme"])]
     if result.lifted is not None and result.lifted is not result.scheme:
         bound = record["lifted_known_bound"]
         rows.append((record["lifted_ring"], result.lifted.rank, bound, record["lifted_scheme"]))
     rows = [(*row[:3], (row[3] or "")[:12]) for row in rows]
-    print(f"format     {record['format']}   run {record['run']}")
+    print(f"format     {short_name(record['format'])}   run {record['run']}")
     print_table(["ring", "rank", "known bound", "scheme"], rows)
     if result.lifted is None and result.lift_failure:
         print(f"no lift    {result.lift_failure}")

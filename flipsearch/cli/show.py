@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli.names import opened, scheme_named
 from flipsearch.cli.output import print_json, terminal_width
-from flipsearch.cli.parser import database_argument
+from flipsearch.cli.parser import finish
 from flipsearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def register(commands: Any) -> None:
         action="store_true",
         help="its class under symmetry: exactly where feasible, invariants in any case",
     )
-    show.add_argument("--json", action="store_true", help="print one JSON object")
-    database_argument(show)
-    show.set_defaults(handler=run_show)
+    finish(show, run_show, printed="one JSON object")
 
 
 def run_show(arguments: argparse.Namespace) -> int:
@@ -153,6 +151,8 @@ def _tree(
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
+    from flipsearch.formats.named import short_name
+
     provenance = facts.pop("provenance")
     written = [facts.pop(key, {}) for key in ("products", "outputs")]
     found, recursion = facts.pop("orbit", None), facts.pop("recursion")
@@ -160,7 +160,8 @@ def _print_facts(facts: dict[str, Any]) -> None:
     programs = facts.pop("programs")
     for key, value in facts.items():
         if value is not None and key != "source":
-            _line(key, f"{value:.6g}" if isinstance(value, float) else value)
+            shown = short_name(value) if key == "format" else value
+            _line(key, f"{shown:.6g}" if isinstance(shown, float) else shown)
     if programs is not None:
         left, right, output = programs["left"], programs["right"], programs["output"]
         _line("programs", f"{programs['additions']} additions: {left} + {right} + {output}")

@@ -4,8 +4,21 @@ A constructor of another package is found by `register_constructor`, or by an en
 group ``flipsearch.constructors`` whose name is the constructor's and whose object is it.
 """
 
-from flipsearch.constructors.constructor import CONSTRUCTORS, Constructor, construct, offers
+from flipsearch.constructors.constructor import (
+    CONSTRUCTORS,
+    Constructor,
+    best_offer,
+    construct,
+    offers,
+)
 
 register_constructor = CONSTRUCTORS.register
 
-__all__ = ["CONSTRUCTORS", "Constructor", "construct", "offers", "register_constructor"]
+__all__ = [
+    "CONSTRUCTORS",
+    "Constructor",
+    "best_offer",
+    "construct",
+    "offers",
+    "register_constructor",
+]

@@ -61,6 +61,31 @@ def offers(
     return sorted((found, name) for found, name in ranks if found is not None)
 
 
+def best_offer(
+    format_: Format, ring: Ring | str | None = None, by: str | None = None
+) -> tuple[int, Ring, str]:
+    """Return the rank, the ring and the constructor's name of the scheme that `construct` makes.
+
+    Raises
+    ------
+    UsageError
+        No constructor applies, or there is none of that name.
+    """
+    rings = (Ring.ZT, Ring.Z, Ring.Q) if ring is None else (parse_ring(ring),)
+    makers = constructors() if by is None else {by: CONSTRUCTORS.get(by)}
+    found = [
+        (rank, number, name)
+        for number, over in enumerate(rings)
+        for rank, name in offers(format_, over, makers)
+    ]
+    if not found:
+        listed = "; ".join(f"{name}: {maker.about}" for name, maker in makers.items())
+        over = " or ".join(each.value for each in rings)
+        raise UsageError(f"no constructor makes {format_} over {over}: there are {listed}")
+    rank, number, name = min(found)
+    return rank, rings[number], name
+
+
 def construct(
     format: Format | str, ring: Ring | str | None = None, by: str | None = None
 ) -> Scheme:
@@ -88,19 +113,8 @@ def construct(
     200
     """
     format = format_of(format)
-    rings = (Ring.ZT, Ring.Z, Ring.Q) if ring is None else (parse_ring(ring),)
-    makers = constructors() if by is None else {by: CONSTRUCTORS.get(by)}
-    found = [
-        (rank, number, name)
-        for number, over in enumerate(rings)
-        for rank, name in offers(format, over, makers)
-    ]
-    if not found:
-        listed = "; ".join(f"{name}: {maker.about}" for name, maker in makers.items())
-        over = " or ".join(each.value for each in rings)
-        raise UsageError(f"no constructor makes {format} over {over}: there are {listed}")
-    rank, number, name = min(found)
-    scheme = makers[name].build(format, rings[number])
+    rank, over, name = best_offer(format, ring, by)
+    scheme = CONSTRUCTORS.get(name).build(format, over)
     if scheme.format != format or scheme.rank > rank:
         raise UsageError(f"constructor {name} promised {format} of rank {rank}, not {scheme!r}")
     verify(scheme)

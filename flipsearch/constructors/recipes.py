@@ -90,6 +90,21 @@ def sources_of(how: str) -> list[tuple[str, Sides]]:
     return [(match[1], _sides(match[2])) for match in found if match is not None]
 
 
+def summary(how: str) -> str:
+    """Return a recipe in a few words: ``merge of 4x9x8 and 4x9x3``.
+
+    Naive sources count like others. Of more than four sources the others are only counted.
+    """
+    move, first, *_ = how.split()
+    parts = ["x".join(map(str, sides)) for _, sides in sources_of(how)]
+    if not parts:
+        return f"{move} {first}"
+    if len(parts) > 4:
+        parts[3:] = [f"{len(parts) - 3} more"]
+    head = ", ".join(parts[:-1])
+    return f"{move} of {head} and {parts[-1]}" if head else f"{move} of {parts[0]}"
+
+
 def source(name: str, sides: Sides) -> str:
     """Return a source as recipes write it."""
     return f"{name[:NAMED]}:{'x'.join(map(str, sides))}"

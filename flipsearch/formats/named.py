@@ -133,11 +133,19 @@ def named_format(text: str) -> Format:
     return tensor
 
 
-def short_name(format_: Format) -> str:
+def short_name(format_: Format | str) -> str:
     """Return the shortest name of a format that `named_format` reads: ``poly:5x5``.
 
-    Of a tensor that no family makes it is the stored name.
+    Parameters
+    ----------
+    format_ : Format or str
+        A format, or its stored name. If no family makes the tensor, that name is returned.
     """
+    if isinstance(format_, str):
+        try:
+            return short_name(named_format(format_)) if format_[:7] == "tensor:" else format_
+        except FlipsearchError:
+            return format_
     if isinstance(format_, SparseTensor):
         family, _, rest = format_.label.partition("-")
         text = f"{family}:{rest.replace('-', ':')}".rstrip(":")

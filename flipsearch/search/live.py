@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from flipsearch.formats.named import short_name
 from flipsearch.search.progress import Progress
 from flipsearch.search.strategy import Strategy
 
@@ -42,7 +43,7 @@ def live_bar(seconds: float, wanted: bool | None) -> Iterator[Show]:
 
         def show(strategy: Strategy, progress: Progress) -> None:
             text = (
-                f"{strategy.format} {strategy.ring}  rank {progress.best_rank}  "
+                f"{short_name(strategy.format)} {strategy.ring}  rank {progress.best_rank}  "
                 f"{progress.flips_per_second / 1e6:.0f} M flips/s  {progress.message}"
             )
             bar.update(shown, description=text.rstrip(), completed=progress.seconds)

@@ -12,6 +12,7 @@ from flipsearch.constructors.recipes import (
     replayed,
     source,
     sources_of,
+    summary,
     written_groups,
     written_recipes,
 )
@@ -92,3 +93,19 @@ def test_a_table_reads_back():
         list(read_recipes("a,b\n", "table"))
     with pytest.raises(FormatError, match="table, line 2"):
         list(read_recipes(text.replace("ZT", "R7", 1), "table"))
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("merge p 0b7d3b9c642e34cb:2x2x8 naive:2x2x1", "merge of 2x2x8 and 2x2x1"),
+        ("project p 1 055b8d5653a1dbf2:5x5x5", "project of 5x5x5"),
+        ("construct trilinear", "construct trilinear"),
+        (
+            "serendipity 5x5x4 0=15.16 " + " ".join(["06eb7c7aae41a50f:3x3x4"] * 5),
+            "serendipity of 3x3x4, 3x3x4, 3x3x4 and 2 more",
+        ),
+    ],
+)
+def test_a_summary_says_what_a_scheme_was_made_of(how, words):
+    assert summary(how) == words

@@ -129,7 +129,7 @@ def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
             register_executor(name, ThreadExecutor)
     point = importlib.metadata.EntryPoint("there", f"{__name__}:Here", base.EXECUTORS.group)
     found = importlib.metadata.EntryPoints([point])
-    monkeypatch.setattr("flipsearch.registry.entry_points", lambda **which: found.select(**which))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **which: found.select(**which))
     assert executor_names() == ["threads", "ray", "here", "there"]
     assert executor_named("there").__name__ == "Here"
 

@@ -79,7 +79,7 @@ def test_an_entry_point_names_a_strategy(monkeypatch: pytest.MonkeyPatch) -> Non
     def points(group: str, name: str = "restarts") -> list[Point]:
         return [Point()] if (group, name) == ("flipsearch.strategies", "restarts") else []
 
-    monkeypatch.setattr("flipsearch.registry.entry_points", points)
+    monkeypatch.setattr("importlib.metadata.entry_points", points)
     assert strategy_named("restarts") is Restarts
 
 

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from flipsearch.lift.lifting import lift
     from flipsearch.rings import Ring
     from flipsearch.scheme import Scheme, naive_scheme
+    from flipsearch.search.once import search
     from flipsearch.search.registry import register_strategy
     from flipsearch.search.result import Result
-    from flipsearch.search.study import Study, search
+    from flipsearch.search.study import Study
     from flipsearch.verify import verify
     from flipsearch.walk.kinds import register as register_walk
 

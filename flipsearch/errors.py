@@ -1,19 +1,46 @@
 """Define the errors for users: one class for each kind, one sentence that tells the remedy.
 
 Every error raised on purpose derives from `FlipsearchError`, which holds the exit code of the
-command line. Any other error that escapes is a bug.
+command line. Any other error that escapes is a bug. Messages name options as the command line
+spells them. Python shows them as its arguments: ``start`` for ``--from``.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+_OPTION = re.compile(r"(?<!install )--([a-z]+)")
+_ARGUMENTS = {"from": "start", "db": "Catalogue.open(path)"}
+_spelled = ["arguments"]
 
 
 class FlipsearchError(Exception):
     """Base of all errors raised on purpose, with the `exit_code` of the command line."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the message, with options as arguments except in commands within backquotes."""
+        parts = super().__str__().split("`")
+        if _spelled[-1] == "arguments":
+            parts[::2] = [
+                _OPTION.sub(lambda option: _ARGUMENTS.get(option[1], option[1]), part)
+                for part in parts[::2]
+            ]
+        return "`".join(parts)
+
+
+@contextmanager
+def on_the_command_line() -> Iterator[None]:
+    """Let messages name options as the command line spells them."""
+    _spelled.append("options")
+    try:
+        yield
+    finally:
+        _spelled.pop()
 
 
 class UsageError(FlipsearchError):

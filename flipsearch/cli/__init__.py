@@ -21,7 +21,7 @@ from flipsearch import __version__
 from flipsearch.algebra.compiling import compilations
 from flipsearch.cli.output import Terminated, adapt_streams, complain, log, status, terminable
 from flipsearch.cli.parser import Parser
-from flipsearch.errors import FlipsearchError
+from flipsearch.errors import FlipsearchError, on_the_command_line
 
 GROUPS = (
     "search", "constructing", "schemes", "listing", "show", "catalogue", "kernels", "faults",
@@ -61,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@on_the_command_line()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are one line on standard error."""
     compiles = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"

@@ -25,7 +25,7 @@ from flipsearch.files import Progress, Read, file_name, read_many, to_bytes, wri
 from flipsearch.files.pieces import size_of
 from flipsearch.files.write import BINARY, THREEFOLD, parts_of
 from flipsearch.formats import MatrixProduct
-from flipsearch.formats.named import format_of, named_format, short_name
+from flipsearch.formats.named import format_of, short_name
 from flipsearch.rings import parse_ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
@@ -72,7 +72,7 @@ def _second_opinion(scheme: Scheme) -> str:
 
 def _verified(arguments: argparse.Namespace) -> Iterator[tuple[str, Scheme | None, str]]:
     """Yield (name, scheme, reason) of each file, folder or stored scheme named."""
-    form = named_format(arguments.format) if arguments.format else None
+    form = format_of(arguments.format) if arguments.format else None
     for what in arguments.what:
         if is_file(what):
             for read in read_many([what], format_=form, workers=1):
@@ -100,7 +100,7 @@ def _described(scheme: Scheme) -> dict[str, Any]:
 def run_import(arguments: argparse.Namespace) -> int:
     """Read, verify and store; 1 if something was rejected."""
     ring = parse_ring(arguments.ring) if arguments.ring else None
-    form = named_format(arguments.format) if arguments.format else None
+    form = format_of(arguments.format) if arguments.format else None
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError("--workers must be 1 or more")
     for path in arguments.paths:

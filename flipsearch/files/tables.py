@@ -2,7 +2,8 @@
 
 - ``n m p rank``, then the entries of U, of V and of W, row after row, W holding C transposed
   (ternary_flip_graph). In the fractional variant every entry is a pair, numerator and denominator.
-  Files of several schemes, a count first, are cut by `flipsearch.files.stream`.
+  Files of several schemes, a count first, are cut by `flipsearch.files.stream`. For a tensor the
+  lengths of A, B and C stand first; a comment names it, or the caller does.
 - Three blocks of rows with a blank or commented line between them, a column a product: entry k of
   A (B, C) in row k of its block (fast-matmul); or a row a product.
 - Three integers a line, bit k for entry k of A, B and C, over F2.
@@ -21,19 +22,22 @@ from typing import Any
 
 import numpy as np
 
-from flipsearch.errors import FormatError
+from flipsearch.errors import FormatError, UsageError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, Claim, terms_of
 from flipsearch.files.limits import LARGEST_RANK, check_rank, check_sides, lines_of
 from flipsearch.files.matrices import Said, claims_of
 from flipsearch.files.terms import constant
 from flipsearch.formats import LARGEST_SIDE, MatrixProduct
+from flipsearch.formats.named import named_format
+from flipsearch.formats.sparse import SparseTensor
 from flipsearch.rings import Ring
 
 _WELL_FORMED = re.compile(r"[\s\d-]*", re.ASCII)
 _ILL_FORMED = re.compile(r"\d{19}|-(?!\d)|[\d-]-", re.ASCII)
 _ROW = re.compile(r"[\s,;]*(?:[-+]?[\d.][\d.eE/*+-]*(?:[\s,;]+|$))+", re.ASCII)
 _HEADER = re.compile(r"\s*(?:\d{1,18}\s+){3}\d{1,18}(?:\s|$)", re.ASCII)
+_TENSOR = re.compile(r"# (tensor:\S+:[0-9a-f]{12}): ")
 _MASK = re.compile(r"\d{1,78}", re.ASCII)
 _MOST_LINES = 3 * LARGEST_SIDE**2 + 3 * LARGEST_RANK
 
@@ -64,8 +68,11 @@ def claims_in(text: str, known: Said) -> Iterator[Claim]:
         ]
         yield from claims_of(tables, known, PLAIN)
         return
+    tensor = _tensor_of(text, known)
     rows = [_split(line) for line in lines if not _is_gap(line)]
-    if len(rows) > 3 and len(rows[0]) in (3, 4) and all(len(row) == 3 for row in rows[1:]):
+    if tensor is not None:
+        yield _claim_after_header("\n".join(" ".join(row) for row in rows), tensor)
+    elif len(rows) > 3 and len(rows[0]) in (3, 4) and all(len(row) == 3 for row in rows[1:]):
         yield from claims_of_masks(*_masks_in(rows, known))
     elif _HEADER.match(text):
         yield _claim_after_header(text)
@@ -74,6 +81,27 @@ def claims_in(text: str, known: Said) -> Iterator[Claim]:
             "its numbers are no table known here: n m p rank and the factors, three blocks of "
             "rows with blank lines between them, or three masks a line"
         )
+
+
+def _tensor_of(text: str, known: Said) -> SparseTensor | None:
+    """Return the tensor that the caller or the first line names, or None.
+
+    Raises
+    ------
+    UsageError
+        No family makes the tensor of the first line any more.
+    """
+    if isinstance(known.format, SparseTensor):
+        return known.format
+    match = _TENSOR.match(text)
+    if match is None:
+        return None
+    try:
+        found = named_format(match[1])
+    except UsageError as error:
+        raise UsageError(f"{error}; name its file: --format FILE.tns") from None
+    assert isinstance(found, SparseTensor)
+    return found
 
 
 def _is_comment(line: str) -> bool:
@@ -97,13 +125,15 @@ def _entries(line: str) -> list[Any]:
     return list(map(constant, _split(line)))
 
 
-def _claim_after_header(text: str) -> Claim:
+def _claim_after_header(text: str, tensor: SparseTensor | None = None) -> Claim:
     """Return what a text of ``n m p rank``, then exactly as many numbers as fit, claims."""
     if _WELL_FORMED.fullmatch(text) is None or _ILL_FORMED.search(text):
         raise FormatError("it holds something that is no integer of at most 18 digits")
     values = np.fromstring(text, dtype=np.int64, sep=" ")
     header, body = values[:4].tolist(), values[4:]
-    form = MatrixProduct(*check_sides(header[:3]))
+    form = tensor or MatrixProduct(*check_sides(header[:3]))
+    if tensor is not None and tuple(header[:3]) != tensor.dimensions:
+        raise FormatError(f"it is for lengths {header[:3]}, not {list(tensor.dimensions)}")
     rank = header[3]
     check_rank(form, rank)
     sizes = [rank * d for d in form.dimensions]

@@ -12,13 +12,16 @@ makes it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import gt
 from typing import Protocol
 
 import numpy as np
 
 from flipsearch.errors import UsageError
-from flipsearch.formats import LARGEST_SIDE, MatrixProduct
-from flipsearch.scheme import Scheme
+from flipsearch.formats import LARGEST_SIDE, Format, MatrixProduct
+from flipsearch.formats.named import short_name
+from flipsearch.formats.sparse import SparseTensor, sparse_tensor
+from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.transform import (
     ORDERS,
     choose_groups,
@@ -66,15 +69,15 @@ def sorted_scheme(scheme: Scheme) -> Scheme:
     return oriented(scheme, tuple(sorted(sides)))  # type: ignore[arg-type]
 
 
-def fitted(scheme: Scheme, format_: MatrixProduct) -> Scheme:
+def fitted(scheme: Scheme, format_: Format) -> Scheme:
     """Extend a scheme to a larger format by naive products.
 
     Parameters
     ----------
     scheme : Scheme
         A scheme of the same operands whose sides are at most those of the format. The sides of a
-        general format may be in any order.
-    format_ : MatrixProduct
+        general format may be in any order. Or a scheme of a tensor with entries in common.
+    format_ : Format
         The scheme's own format, or a larger one without a corner suffix.
 
     Raises
@@ -82,9 +85,24 @@ def fitted(scheme: Scheme, format_: MatrixProduct) -> Scheme:
     UsageError
         The scheme's format does not fit into the other one.
     """
-    own = matrix_format(scheme)
-    if own == format_:
+    if scheme.format == format_:
         return scheme
+    refusal = UsageError(
+        f"a scheme of {short_name(scheme.format)} cannot start a search for "
+        f"{short_name(format_)}: it takes those of {short_name(format_)} and of smaller ones "
+        "of its kind"
+    )
+    if isinstance(format_, SparseTensor) and isinstance(scheme.format, SparseTensor):
+        if any(map(gt, scheme.format.sizes, format_.sizes)):
+            raise refusal
+        larger = padded(scheme, format_)
+        if larger.rank > format_.naive_rank:
+            raise refusal
+        return larger
+    if isinstance(format_, SparseTensor) or not isinstance(scheme.format, MatrixProduct):
+        raise refusal
+    assert isinstance(format_, MatrixProduct)
+    own = scheme.format
     if own.is_general and format_.is_general:
         orders = [oriented_sides(own.sides, order) for order in ORDERS]
     else:
@@ -97,10 +115,29 @@ def fitted(scheme: Scheme, format_: MatrixProduct) -> Scheme:
             placed = scheme if sides == own.sides else oriented(scheme, sides)
             n, m, p = sides
             return assemble(format_, scheme.ring, [Part(placed, range(n), range(m), range(p))])
-    raise UsageError(
-        f"a scheme of {own} cannot start a search for {format_}: it takes those of {format_} and "
-        "of smaller sizes with the same operands"
+    raise refusal
+
+
+def padded(scheme: Scheme, tensor: SparseTensor) -> Scheme:
+    """Return the scheme of a tensor from one of a smaller one, with naive products for the rest.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        Of a tensor whose lengths of A, B and C are at most those of the other.
+    tensor : SparseTensor
+        The entries in which it differs become products.
+    """
+    assert isinstance(scheme.format, SparseTensor)
+    taken = ((a, b, c, -value) for a, b, c, value in scheme.format.entries)
+    rest = sparse_tensor(tensor.label, [*tensor.entries, *taken], tensor.sizes)
+    factors = (
+        np.concatenate([np.pad(mine, ((0, 0), (0, size - mine.shape[1]))), more])
+        for mine, more, size in zip(
+            scheme.factors, naive_scheme(rest, scheme.ring).factors, tensor.sizes, strict=True
+        )
     )
+    return Scheme(tensor, scheme.ring, *factors)
 
 
 def neighbours(scheme: Scheme, table: Table, generator: np.random.Generator) -> Iterator[Scheme]:

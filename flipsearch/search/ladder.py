@@ -24,6 +24,7 @@ from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.sparse import LARGEST_DIMENSION, SparseTensor, sparse_tensor
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.search.edges import padded
 from flipsearch.search.pools import Pools
 from flipsearch.search.schedules import pick
 from flipsearch.transform.dimensions import extend, free_dimensions, resized, tied_dimensions
@@ -79,13 +80,9 @@ def without(format_: Format, removed: int) -> Format:
 
 def grown(scheme: Scheme, format_: Format, removed: int) -> Scheme:
     """Return the scheme of a format, from one of `without`, with naive products for the rest."""
-    if not isinstance(format_, SparseTensor):
-        return extend(scheme, removed)
-    slot, index = divmod(removed, LARGEST_DIMENSION)
-    back = (entry for entry in format_.entries if entry[slot] == index)
-    rest = naive_scheme(sparse_tensor(format_.label, back, format_.sizes), scheme.ring)
-    pairs = zip(scheme.factors, rest.factors, strict=True)
-    return Scheme(format_, scheme.ring, *(np.concatenate(pair) for pair in pairs))
+    if isinstance(format_, SparseTensor):
+        return padded(scheme, format_)
+    return extend(scheme, removed)
 
 
 def draw_ladder(format_: Format, random: np.random.Generator) -> list[tuple[Format, int]]:

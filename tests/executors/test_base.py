@@ -135,5 +135,5 @@ def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_threads_refuse_an_address() -> None:
-    with pytest.raises(UsageError, match="--address is a cluster's"):
+    with pytest.raises(UsageError, match="address is a cluster's"):
         executor_named("threads")(workers=1, gpu="off", address="auto")

@@ -18,9 +18,11 @@ from flipsearch.cli import schemes as group
 from flipsearch.cli._schemes import _provenance
 from flipsearch.cli.output import complain
 from flipsearch.cli.parser import Parser
+from flipsearch.constructors import construct
 from flipsearch.errors import FlipsearchError
 from flipsearch.files import Read, read_scheme, to_bytes, write_scheme
 from flipsearch.formats import parse_format
+from flipsearch.formats.sparse import sparse_tensor, tensor_text
 from flipsearch.formats.tensors import polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
@@ -163,7 +165,7 @@ def test_export_in_every_format(files: Path, db: Path, capsys: pytest.CaptureFix
     assert run("export", name, "--to", "npz", "--db", db) == 2
     assert "-o FILE" in capsys.readouterr().err
     assert run("export", name, "-o", files.parent / "out.json", "--db", db) == 2
-    assert "--force" in capsys.readouterr().err
+    assert "add force to replace it" in capsys.readouterr().err
     assert run("export", name, "--to", "scheme", "--db", db) == 0
     assert capsys.readouterr().out.startswith("format: 2x2x2\nring: ZT\n")
     assert run("export", name, "-o", files.parent / "none" / "out.json", "--db", db) == 1
@@ -290,3 +292,20 @@ def test_an_import_commits_large_schemes_a_few_at_a_time(
     monkeypatch.setattr(portions, "MOST_BYTES", 3 * nbytes)
     assert run("import", *sorted(tmp_path.glob("*.exp")), "--db", db) == 0
     assert [size for size in held if size] == [3 * nbytes, 3 * nbytes, nbytes]
+
+
+def test_a_table_of_a_tensor_is_read_back(tmp_path: Path, db: Path) -> None:
+    scheme = construct("poly:2x3", "Q")
+    for tensor in (scheme.format, sparse_tensor("mine", scheme.format.entries)):
+        mine = Scheme(tensor, scheme.ring, *scheme.factors, scheme.denominators)
+        path = tmp_path / f"{tensor.label}.txt"
+        path.write_bytes(to_bytes(mine, "txt"))
+        definition = tmp_path / "mine.tns"
+        definition.write_text(tensor_text(tensor))
+        named = () if tensor.label == "poly-2x3" else ("--format", definition)
+        assert run("verify", path, *named, "--db", db) == 0
+        assert read_scheme(path, format_=tensor).format == tensor
+    with pytest.raises(FlipsearchError, match="nobody here makes tensors called 'mine'"):
+        read_scheme(path)
+    with pytest.raises(FlipsearchError, match="it is for lengths"):
+        read_scheme(path, format_=polynomial(2, 2))

@@ -140,7 +140,7 @@ def test_files_are_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "a.json"
     write_scheme(strassen(), path, found_by="me")
     before = path.read_bytes()
-    with pytest.raises(UsageError, match="--force"):
+    with pytest.raises(UsageError, match="force"):
         write_scheme(product(strassen(), strassen()), path)
 
     def full(_: int) -> None:

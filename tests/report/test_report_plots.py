@@ -130,7 +130,7 @@ def test_an_existing_picture_stays_unless_forced(
 ) -> None:
     path = tmp_path / "a.svg"
     path.write_text("mine")
-    with pytest.raises(UsageError, match="--force"):
+    with pytest.raises(UsageError, match="force"):
         write_plot(catalogue, None, path)
     assert path.read_text() == "mine"
     write_plot(catalogue, None, path, force=True)

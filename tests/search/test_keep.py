@@ -36,7 +36,7 @@ def test_a_run_counts_its_classes() -> None:
 def test_what_keep_does_not_go_with() -> None:
     with pytest.raises(UsageError, match="not 0"):
         Study("2x2x2").run(1, keep=0)
-    with pytest.raises(UsageError, match="no effect with --strategy meta"):
+    with pytest.raises(UsageError, match="no effect with strategy meta"):
         Study(within="2..2").run(1, keep=2)
 
 

@@ -81,7 +81,7 @@ def test_a_symmetric_search_over_f3_and_zt_rotates_the_indices(catalogue: Catalo
             strategy = make_strategy(catalogue, "symmetric", parse_format(name), ring, 1, {})
             assert isinstance(strategy, RotationStrategy)
             assert (strategy.ring, strategy.seed) == (ring, 1)
-    with pytest.raises(UsageError, match="--mirrored goes with --ring F2"):
+    with pytest.raises(UsageError, match="mirrored goes with ring F2"):
         make_strategy(
             catalogue, "symmetric", parse_format("3x3x3"), Ring.ZT, 1, {"mirrored": True}
         )

@@ -9,6 +9,7 @@ import pytest
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
+from flipsearch.constructors import construct
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.formats.named import named_format
@@ -16,6 +17,7 @@ from flipsearch.formats.sparse import sparse_tensor, tensor_text
 from flipsearch.formats.tensors import cyclic, polynomial
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.search.edges import fitted
 from flipsearch.search.ladder import draw_ladder, grown, removable
 from flipsearch.search.registry import best_held, strategy_named
 from flipsearch.search.strategies.meta import MetaStrategy
@@ -162,3 +164,14 @@ def test_a_search_starts_from_a_constructors_scheme_unless_a_better_one_is_store
         assert best_held(catalogue, tensor, Ring.F2) == [made]
         best = catalogue.schemes.add(naive_scheme("poly:1x3", Ring.F2)).hash
         assert best_held(catalogue, named_format("poly:1x3"), Ring.F2) == [best]
+
+
+def test_a_scheme_of_a_smaller_tensor_starts_a_search() -> None:
+    nine = construct("poly:4x4", "F2")
+    larger = fitted(nine, named_format("poly:5x5"))
+    assert (str(larger.format), larger.rank) == (named_format("poly:5x5").name, 9 + 25 - 16)
+    verify(larger)
+    assert fitted(nine, nine.format) is nine
+    for own, name in (("poly:5x5", "poly:4x4"), ("cyclic:4", "poly:4x4"), ("2x2x2", "poly:4x4")):
+        with pytest.raises(UsageError, match="cannot start a search"):
+            fitted(naive_scheme(named_format(own), Ring.F2), named_format(name))

@@ -134,8 +134,7 @@ class PoolStrategy(Strategy):
         assert format_ is not None
 
         def placed(scheme: Scheme) -> Scheme:
-            over = scheme.over(setting.ring)
-            return fitted(over, format_) if isinstance(format_, MatrixProduct) else over
+            return fitted(scheme.over(setting.ring), format_)
 
         starts, held = ([placed(s) for s in each] for each in (setting.starts, setting.held))
         return cls(format_, setting.ring, setting.seed, starts, setting.target, held=held)

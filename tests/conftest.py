@@ -10,10 +10,13 @@ The modules in `SLOW` compile much, walk for long or start many processes. Their
 ``slow`` like single tests of more than a few seconds; ``run.py test --quick`` leaves them out.
 """
 
+import shutil
 import signal
 
 import pytest
 from hypothesis import settings
+
+from flipsearch.catalogue import Catalogue
 
 settings.register_profile("flipsearch", deadline=None)
 settings.load_profile("flipsearch")
@@ -25,6 +28,20 @@ SLOW = {
     *("test_faults_of_catalogues", "test_faults_of_drivers", "test_faults_of_workers"),
     *("test_gpu_executor", "test_gpu_outcomes", "test_hostile", "test_scheme_commands"),
 }
+
+
+@pytest.fixture(scope="session")
+def shipped_catalogue(tmp_path_factory):
+    """Give a catalogue with the shipped schemes, to be copied: making one takes its time."""
+    path = tmp_path_factory.mktemp("shipped") / "catalogue.sqlite"
+    Catalogue.open(path).close()
+    return path
+
+
+@pytest.fixture
+def database(tmp_path, shipped_catalogue):
+    """Give the address of a catalogue with the shipped schemes."""
+    return str(shutil.copy(shipped_catalogue, tmp_path))
 
 
 def pytest_sessionstart(session):

@@ -3,28 +3,13 @@
 import importlib.util
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
-from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
 from flipsearch.errors import UsageError
 from flipsearch.search.budget import parse_budget
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """Give a catalogue with the shipped schemes, to be copied: making one takes its time."""
-    path = tmp_path_factory.mktemp("template") / "catalogue.sqlite"
-    Catalogue.open(path).close()
-    return path
-
-
-@pytest.fixture
-def database(tmp_path, template):
-    return str(shutil.copy(template, tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,11 @@ from flipsearch.cli import output
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Path:
+def db(database: str) -> Path:
     """Give a catalogue whose one scheme has a source outside ASCII."""
-    path = tmp_path / "catalogue.sqlite"
-    with Catalogue.open(path) as catalogue:
+    with Catalogue.open(database) as catalogue:
         catalogue.schemes.add(strassen(), Provenance(source="Zoë × Noé"))
-    return path
+    return Path(database)
 
 
 def flipsearch(*arguments: object, **environment: str) -> subprocess.CompletedProcess[bytes]:

@@ -70,7 +70,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_toy_runs_a_search_to_its_end(tmp_path: Path) -> None:
     strategy = PoolStrategy(parse_format("2x2x2"), Ring.F2, seed=2, target=7, steps=5_000)
     with (
-        Catalogue.open(tmp_path / "c.sqlite") as catalogue,
+        Catalogue.open(tmp_path / "c.sqlite", shipped=False) as catalogue,
         executor_named("here")(workers=None) as executor,
     ):
         run = catalogue.runs.start("2x2x2", "F2", seed=2)

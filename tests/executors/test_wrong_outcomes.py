@@ -54,7 +54,7 @@ def made(kind: str) -> CyclicStrategy | RotationStrategy | DiagonalStrategy:
 def test_a_wrong_outcome_poisons_nothing(kind: str, tmp_path: Path) -> None:
     strategy = made(kind)
     with (
-        Catalogue.open(tmp_path / "c.sqlite") as catalogue,
+        Catalogue.open(tmp_path / "c.sqlite", shipped=False) as catalogue,
         ThreadExecutor(2, without_an_orbit) as executor,
     ):
         run = catalogue.runs.start(strategy.format, strategy.ring, seed=3)

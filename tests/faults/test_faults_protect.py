@@ -206,9 +206,9 @@ def test_protect_says_what_it_could_not_find() -> None:
         protect(TWO, 0, BASES)
 
 
-def test_find_union_takes_a_preset_or_searches(tmp_path: Path) -> None:
+def test_find_union_takes_a_preset_or_searches(database: str) -> None:
     assert find_union(TWO, 3).workers == 13
-    union = find_union(parse_format("1x2x2"), 1, str(tmp_path / "c.db"), budget=3)
+    union = find_union(parse_format("1x2x2"), 1, database, budget=3)
     assert union.certificate().survives >= 1
     with pytest.raises(UsageError):
         find_union(TWO, 0)
@@ -224,9 +224,9 @@ def run(*arguments: str) -> int:
 
 
 def test_the_command_prints_a_certificate_and_stores(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    db, out = str(tmp_path / "c.db"), tmp_path / "union.txt"
+    db, out = database, tmp_path / "union.txt"
     code = run("2x2x2", "--survive", "3", "--budget", "2s", "--db", db, "-o", str(out))
     text = capsys.readouterr().out
     assert code == 0
@@ -345,7 +345,7 @@ def test_interrupts_are_heard_in_compiled_loops(work: str) -> None:
 
 
 def test_an_interrupted_search_keeps_its_union(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], database: str
 ) -> None:
     def interrupted(*_: object) -> Iterator[FaultTolerantScheme]:
         yield with_checksums(strassen(), [((1, 2), (1, 2))])
@@ -355,22 +355,22 @@ def test_an_interrupted_search_keeps_its_union(
     monkeypatch.setattr(
         sys.modules["flipsearch.faults.protect"], "_checksums", lambda *_: iter(())
     )
-    db = str(tmp_path / "c.db")
-    assert run("2x2x2", "--survive", "1", "--no-preset", "--db", db) == 130
+    assert run("2x2x2", "--survive", "1", "--no-preset", "--db", database) == 130
     out, err = capsys.readouterr()
     assert "survives any 1 lost" in out
     assert "interrupted" in err
-    with Catalogue.open(db) as catalogue:
+    with Catalogue.open(database) as catalogue:
         assert any(record.survives == 1 for record in catalogue.schemes.records(format="2x2x2"))
 
 
 @pytest.mark.parametrize("target", ["gt:4x4x4", "ug:2x2x2", "3x4x5", "2x2x2"])
-def test_kernel_recommends_only_what_protect_takes(target: str, tmp_path: Path) -> None:
+def test_kernel_recommends_only_what_protect_takes(
+    target: str, tmp_path: Path, database: str
+) -> None:
     """`kernel FORMAT --faults F` names a `protect` command that parses and starts."""
     parser = Parser()
     kernel_command.register(parser.add_subparsers())
-    db, out = str(tmp_path / "c.db"), str(tmp_path / "mm.py")
-    Catalogue.open(db).close()
+    db, out = database, str(tmp_path / "mm.py")
     said = []
     for faults in ("0", "17"):
         arguments = ["kernel", target, "--faults", faults, "-o", out, "--db", db]

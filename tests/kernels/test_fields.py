@@ -157,12 +157,11 @@ def test_larger_matrices_take_more_levels():
 
 
 @pytest.fixture
-def database(tmp_path):
-    path = str(tmp_path / "catalogue.db")
-    with Catalogue.open(path) as catalogue:
+def database(database):
+    with Catalogue.open(database) as catalogue:
         catalogue.schemes.add(strassen())
         catalogue.schemes.add(naive_scheme(parse_format("2x2x2"), Ring.F2))
-    return path
+    return database
 
 
 @pytest.mark.parametrize("ring", ["F2", "F3"])

@@ -27,12 +27,11 @@ from flipsearch.transform import permute
 
 
 @pytest.fixture
-def database(tmp_path):
-    path = str(tmp_path / "catalogue.db")
-    with Catalogue.open(path) as catalogue:
+def database(database):
+    with Catalogue.open(database) as catalogue:
         catalogue.schemes.add(strassen())
         catalogue.schemes.add(permute(naive_scheme(parse_format("2x3x4"), Ring.Z), (2, 0, 1)))
-    return path
+    return database
 
 
 def test_a_kernel_is_written_and_timed(tmp_path, database, capsys):
@@ -70,13 +69,13 @@ def test_the_fastest_stored_scheme_becomes_the_kernel(tmp_path, capsys):
     assert re.search(r"numpy is called below \d+; from there 1 level, 1\.\d\d times as fast", said)
 
 
-def test_close_schemes_are_timed(tmp_path, monkeypatch):
+def test_close_schemes_are_timed(database, monkeypatch):
     monkeypatch.delenv("FLIPSEARCH_TUNING")
     monkeypatch.setattr("flipsearch.kernels.choice.TRIAL", 64)
     monkeypatch.setattr("flipsearch.kernels.choice.RIVALS", 2)
     times = iter([3.0, 1.0] * 5)
     monkeypatch.setattr("flipsearch.kernels.choice._cpu_seconds", lambda trial: next(times))
-    with Catalogue.open(str(tmp_path / "catalogue.db")) as catalogue:
+    with Catalogue.open(database) as catalogue:
         catalogue.schemes.add(winograd())
         scheme, why = fastest_here(catalogue, strassen().format)
     assert scheme.nonzeros == winograd().nonzeros  # second by prediction, first by the clock

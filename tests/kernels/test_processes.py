@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from flipsearch.catalogue import Catalogue
 from flipsearch.faults import write_fault_tolerant_kernel
 from flipsearch.faults.presets import presets
 from flipsearch.formats import parse_format
@@ -213,14 +212,13 @@ COMMANDS = {
 }
 
 
-def test_without_the_compiler_numpy_does_the_work(tmp_path):
+def test_without_the_compiler_numpy_does_the_work(tmp_path, database):
     run(UNCOMPILED, tmp_path, NUMBA_DISABLE_JIT="1", FLIPSEARCH_CACHE=str(tmp_path))
-    Catalogue.open(str(tmp_path / "catalogue.db")).close()
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "NUMBA_DISABLE_JIT": "1",
-        "FLIPSEARCH_DB": str(tmp_path / "catalogue.db"),
+        "FLIPSEARCH_DB": database,
     }
     for command, code in COMMANDS.items():
         done = subprocess.run(

@@ -25,7 +25,7 @@ from flipsearch.walk.task import WalkOutcome, WalkTask, unpack
 
 @pytest.fixture
 def catalogue(tmp_path):
-    with Catalogue.open(tmp_path / "catalogue.sqlite") as opened:
+    with Catalogue.open(tmp_path / "catalogue.sqlite", shipped=False) as opened:
         yield opened
 
 
@@ -103,7 +103,7 @@ def test_costly_lifts_are_tried_less_often(name, expected):
 def test_deterministic_runs_are_equal(tmp_path):
     def outcome(name: str, workers: int) -> set[str]:
         strategy = PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=3, target=23, steps=100_000)
-        with Catalogue.open(tmp_path / name) as catalogue:
+        with Catalogue.open(tmp_path / name, shipped=False) as catalogue:
             run = catalogue.runs.start("3x3x3", "F2", seed=3)
             with ThreadExecutor(workers) as executor:
                 Driver(strategy, executor, catalogue, run, deterministic=True).run(

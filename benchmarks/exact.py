@@ -108,7 +108,7 @@ def modulo(as_json: bool, size: int, repetitions: int) -> None:
     out = np.zeros_like(x)
     for p in MODULI:
         a, b = (generator.integers(0, p, (size, size)) for _ in range(2))
-        with_numpy = [lambda: np.matmul(x, x, out=out), lambda: matmul_mod(a, b, p, 1)]  # noqa: B023
+        with_numpy = [lambda: np.matmul(x, x, out=out), lambda: matmul_mod(a, b, p, threads=1)]  # noqa: B023
         numpys, ours = timed(with_numpy, repetitions)
         ratio = statistics.median(n / o for n, o in zip(numpys, ours, strict=True))
         emit(

@@ -26,7 +26,11 @@ from flipsearch.kernels.modular import product_modulo
 from flipsearch.kernels.runtime.algorithm import CLASSICAL
 from flipsearch.kernels.runtime.driver import multiply
 from flipsearch.kernels.runtime.execute import check_threads
-from flipsearch.kernels.runtime.operands import has_own_product
+from flipsearch.kernels.runtime.operands import (
+    check_exact_output,
+    integer_matrices,
+    kept_in,
+)
 
 LARGEST_PRIME = 2**22
 """Bound of the primes: sums of 2^13 products of residues and of digits and residues are exact."""
@@ -35,13 +39,15 @@ DIGIT = 16
 """Bits of a digit of Python's integers."""
 
 
-def matmul_exact(a: Any, b: Any, threads: int | None = None) -> Any:
+def matmul_exact(a: Any, b: Any, out: Any = None, threads: int | None = None) -> Any:
     """Return the product of two integer matrices, never wrapped or rounded.
 
     Parameters
     ----------
     a, b : integer or bool matrices, shapes (M, K) and (K, N)
         Of any types, or arrays of objects that are Python's integers, of any size.
+    out : array, optional
+        Where to write, of any integer type that holds the result's; not overlapping `a` or `b`.
     threads : int, optional
         Threads to use; by default as many as numpy's BLAS would.
 
@@ -52,26 +58,22 @@ def matmul_exact(a: Any, b: Any, threads: int | None = None) -> Any:
 
     Raises
     ------
-    UsageError
-        An operand is no matrix of integers.
+    TypeError
+        An operand is no matrix of integers, or `out` cannot hold the product.
     OverflowError
         An entry may be too large for the type of the result.
     ValueError
-        Shapes do not fit, or `threads` is not positive.
+        Shapes do not fit, `out` overlaps an operand or is read-only, or `threads` is not positive.
     """
     check_threads(threads)
-    if has_own_product(a) or has_own_product(b):
-        raise UsageError("matmul_exact takes plain arrays: give it x.view(numpy.ndarray)")
-    a, b = np.asarray(a), np.asarray(b)
-    if any(x.ndim != 2 or x.dtype.kind not in "iubO" for x in (a, b)):
-        raise UsageError("matmul_exact takes two matrices of integers")
-    if a.shape[1] != b.shape[0]:
-        raise ValueError(f"shapes {a.shape} and {b.shape} do not multiply")
-    objects = a.dtype == object or b.dtype == object
+    a, b = integer_matrices(a, b, "iubO")
     bound = a.shape[1] * _largest(a) * _largest(b)
-    kind: Any = np.dtype(np.int32 if max(a.itemsize, b.itemsize) == 1 else np.int64)
+    objects = a.dtype == object or b.dtype == object
+    narrow = max(a.itemsize, b.itemsize) == 1
+    kind: Any = np.dtype(object if objects else np.int32 if narrow else np.int64)
+    check_exact_output(out, a, b, kind)
     if not bound:
-        return np.zeros((a.shape[0], b.shape[1]), object if objects else kind)
+        return kept_in(out, np.zeros((a.shape[0], b.shape[1]), kind))
     if not objects and bound > np.iinfo(kind).max:
         wider = "object" if kind.itemsize == 8 else "int64"
         raise OverflowError(
@@ -79,14 +81,15 @@ def matmul_exact(a: Any, b: Any, threads: int | None = None) -> Any:
         )
     if bound < 2**63 - 1:
         product = _in_words(a, b, bound, threads)
-        return product.astype(object if objects else kind, copy=False)
-    return _by_residues(a, b, bound, threads)
+        whole = product.astype(np.int64 if objects else kind, copy=False)
+        return kept_in(out, whole.astype(kind, copy=False))
+    return kept_in(out, _by_residues(a, b, bound, threads))
 
 
 def _largest(matrix: Any) -> int:
     """Return the largest absolute value of an entry, as a Python integer."""
     if matrix.dtype == object and not all(isinstance(x, int | np.integer) for x in matrix.flat):
-        raise UsageError("matmul_exact takes two matrices of integers")
+        raise TypeError("operands are matrices of integers: these objects are others")
     if matrix.size == 0:
         return 0
     return max(int(matrix.max()), -int(matrix.min()))

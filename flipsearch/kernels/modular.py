@@ -22,7 +22,11 @@ from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.runtime.driver import multiply
 from flipsearch.kernels.runtime.execute import check_threads, default_threads, on_threads
 from flipsearch.kernels.runtime.fields import multiply_bits, multiply_residues
-from flipsearch.kernels.runtime.operands import has_own_product
+from flipsearch.kernels.runtime.operands import (
+    check_exact_output,
+    integer_matrices,
+    kept_in,
+)
 from flipsearch.kernels.runtime.tuning import choose_levels
 from flipsearch.rings import Ring
 
@@ -62,7 +66,7 @@ def matmul_bits(
     return multiply_bits(strassen_algorithm(Ring.F2), a, b, out, threads, levels)
 
 
-def matmul_mod(a: Any, b: Any, modulus: int, threads: int | None = None) -> Any:
+def matmul_mod(a: Any, b: Any, modulus: int, out: Any = None, threads: int | None = None) -> Any:
     """Return the product of two integer matrices modulo p.
 
     Parameters
@@ -71,6 +75,8 @@ def matmul_mod(a: Any, b: Any, modulus: int, threads: int | None = None) -> Any:
         Any integers that int64 or uint64 holds.
     modulus : int
         p, from 2 to 2^31; need not be prime.
+    out : array, optional
+        Where to write, of int64 or objects; not overlapping `a` or `b`.
     threads : int, optional
         Threads to use; by default as many as numpy's BLAS would.
 
@@ -82,9 +88,11 @@ def matmul_mod(a: Any, b: Any, modulus: int, threads: int | None = None) -> Any:
     Raises
     ------
     UsageError
-        The modulus is no integer or out of range, or the operands are not integer matrices.
+        The modulus is no integer or out of range.
+    TypeError
+        The operands are not integer matrices, or `out` cannot hold the product.
     ValueError
-        Shapes do not fit, or `threads` is not positive.
+        Shapes do not fit, `out` overlaps an operand or is read-only, or `threads` is not positive.
     """
     try:
         modulus = operator.index(modulus)
@@ -93,20 +101,15 @@ def matmul_mod(a: Any, b: Any, modulus: int, threads: int | None = None) -> Any:
     check_threads(threads)
     if not 2 <= modulus <= LARGEST_MODULUS:
         raise UsageError(f"modulus {modulus} is out of range: 2 to 2^31")
-    if has_own_product(a) or has_own_product(b):
-        raise UsageError("matmul_mod takes plain arrays: give it x.view(numpy.ndarray)")
-    operands: list[Any] = [np.asarray(x) for x in (a, b)]
-    if any(x.ndim != 2 or x.dtype.kind not in "iub" for x in operands):
-        raise UsageError("matmul_mod takes two matrices of integers")
-    if operands[0].shape[1] != operands[1].shape[0]:
-        raise ValueError(f"shapes {operands[0].shape} and {operands[1].shape} do not multiply")
+    operands = integer_matrices(a, b)
+    check_exact_output(out, *operands, np.dtype(np.int64))
     if modulus <= 3:
         algorithm = strassen_algorithm(Ring.F2 if modulus == 2 else Ring.F3)
-        residues = multiply_residues(algorithm, operands[0], operands[1], None, threads)
-        return residues.astype(np.int64)
-    operands = [x % np.uint64(modulus) if x.dtype == np.uint64 else x for x in operands]
-    left, right = (balanced(np.ascontiguousarray(x, np.int64), modulus) for x in operands)
-    return _canonical(product_modulo(left, right, modulus, threads), modulus)
+        residues = multiply_residues(algorithm, *operands, None, threads)
+        return kept_in(out, residues.astype(np.int64))
+    words = (x % np.uint64(modulus) if x.dtype == np.uint64 else x for x in operands)
+    left, right = (balanced(np.ascontiguousarray(x, np.int64), modulus) for x in words)
+    return kept_in(out, _canonical(product_modulo(left, right, modulus, threads), modulus))
 
 
 def product_modulo(left: Any, right: Any, modulus: int, threads: int | None) -> Any:

@@ -81,8 +81,23 @@ def test_bad_moduli_and_operands():
             matmul_mod(one, one, modulus)
     with pytest.raises(UsageError, match=r"7\.0 is not an integer"):
         matmul_mod(one, one, 7.0)
-    with pytest.raises(UsageError, match="integers"):
+    with pytest.raises(TypeError, match="integers"):
         matmul_mod(one * 0.5, one, 7)
     np.testing.assert_array_equal(matmul_mod(one, one, np.int32(2**26 - 5)), one @ one)
     with pytest.raises(ValueError, match="do not multiply"):
         matmul_mod(one, np.ones((3, 2), int), 7)
+
+
+@pytest.mark.parametrize("modulus", [2, 3, 101])
+def test_products_modulo_p_into_an_output(modulus):
+    a = np.arange(30).reshape(5, 6)
+    for dtype in (np.int64, object):
+        out = np.ones((5, 5), dtype, order="F")
+        assert matmul_mod(a, a.T, modulus, out) is out
+        np.testing.assert_array_equal(out, a @ a.T % modulus)
+    with pytest.raises(TypeError, match="out is float64; the product is int64"):
+        matmul_mod(a, a.T, modulus, out=np.ones((5, 5)))
+    with pytest.raises(ValueError, match="out has shape"):
+        matmul_mod(a, a.T, modulus, out=np.ones((5, 6), np.int64))
+    with pytest.raises(ValueError, match="overlaps a"):
+        matmul_mod(a[:5, :5], a[:5, :5], modulus, out=a[:5, :5])

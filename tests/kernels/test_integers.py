@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flipsearch.errors import UsageError
 from flipsearch.kernels import matmul_exact
 
 
@@ -58,9 +57,26 @@ def test_what_may_overflow_is_refused():
         matmul_exact(large, large)
     exact = matmul_exact(large.astype(object), large)
     assert exact[0, 0] == 2**81
-    with pytest.raises(UsageError, match="integers"):
+    with pytest.raises(TypeError, match="integers"):
         matmul_exact(large * 0.5, large)
-    with pytest.raises(UsageError, match="integers"):
+    with pytest.raises(TypeError, match="integers"):
         matmul_exact(np.array([[0.5]], object), np.array([[1]]))
     with pytest.raises(ValueError, match="do not multiply"):
         matmul_exact(large, np.ones((3, 2), int))
+
+
+@pytest.mark.parametrize("kind", ["int8", "int64", "object"])
+def test_exact_products_into_an_output(kind):
+    a = np.arange(-15, 15).reshape(5, 6).astype(kind)
+    expected = a.astype(object) @ a.astype(object).T
+    product = matmul_exact(a, a.T)
+    for dtype in {product.dtype, np.dtype(object)}:
+        out = np.ones((5, 5), dtype)
+        assert matmul_exact(a, a.T, out) is out
+        np.testing.assert_array_equal(out, expected)
+        assert dtype.kind == "i" or {type(x) for x in out.flat} == {int}
+    narrow = np.ones((5, 5), np.int16)
+    with pytest.raises(TypeError, match="out is int16"):
+        matmul_exact(a, a.T, narrow)
+    with pytest.raises(ValueError, match="overlaps b"):
+        matmul_exact(np.eye(5, dtype=product.dtype), product, out=product)

@@ -41,7 +41,13 @@ from flipsearch.kernels.runtime.lookup import (
     table_workspace,
 )
 from flipsearch.kernels.runtime.microkernel import MULTIPLIES_SQUARES
-from flipsearch.kernels.runtime.operands import check_output, has_own_product
+from flipsearch.kernels.runtime.operands import (
+    check_exact_output,
+    check_output,
+    integer_matrices,
+    integer_matrix,
+    kept_in,
+)
 from flipsearch.kernels.runtime.squares import to_rows, to_squares
 
 
@@ -57,7 +63,7 @@ def pack_bits(matrix: Any) -> Any:
     uint64 array, shape (M, ceil(N / 64))
         Bit j of word w of a row is the entry in column 64 w + j; missing columns are 0.
     """
-    return _packed(_checked(matrix), 2, 1)[:, :, 0, 0]
+    return _packed(integer_matrix(matrix), 2, 1)[:, :, 0, 0]
 
 
 def unpack_bits(words: Any, columns: int) -> Any:
@@ -167,14 +173,9 @@ def multiply_residues(
     check_levels(algorithm, levels)
     check_threads(threads)
     p = algorithm.modulus
-    a, b = _checked(a), _checked(b)
-    if a.shape[1] != b.shape[0]:
-        raise ValueError(f"shapes {a.shape} and {b.shape} do not multiply")
+    a, b = integer_matrices(a, b)
     dtype = np.dtype(bool if p == 2 and a.dtype == b.dtype == bool else np.uint8)
-    if out is not None:
-        check_output(out, a, b)
-        if not np.can_cast(dtype, out.dtype, "safe"):
-            raise TypeError(f"out is {out.dtype}; the product is {dtype}")
+    check_exact_output(out, a, b, dtype)
     columns = b.shape[1]
     if 0 in (*a.shape, columns):
         product = np.zeros((a.shape[0], columns), np.uint8)
@@ -189,10 +190,7 @@ def multiply_residues(
         product, minus = (unpack_bits(c[:, :, x].reshape(len(a), -1), columns) for x in (0, 1))
         product += minus
         product += minus
-    if out is None:
-        return product.view(dtype)
-    out[...] = product
-    return out
+    return kept_in(out, product.view(dtype))
 
 
 def field_levels(
@@ -252,16 +250,6 @@ def _by_tables(
 
     share_rows(work, blocks[0], wanted)
     return c
-
-
-def _checked(matrix: Any) -> Any:
-    """Return a plain matrix of integers or bools."""
-    if has_own_product(matrix):
-        raise TypeError("operands are plain arrays: give x.view(numpy.ndarray)")
-    array = np.asarray(matrix)
-    if array.ndim != 2 or array.dtype.kind not in "iub":
-        raise TypeError("operands are matrices of integers or bools")
-    return array
 
 
 def _packed(matrix: Any, p: int, words: int) -> Any:

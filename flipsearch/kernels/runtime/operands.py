@@ -61,6 +61,42 @@ def check_type(out: Any, dtype: Any) -> None:
         raise TypeError(f"out is {out.dtype}; the product is {dtype}")
 
 
+def integer_matrix(x: Any, kinds: str = "iub") -> Any:
+    """Return a plain matrix of one of numpy's kinds of integers; TypeError if it is none."""
+    if has_own_product(x):
+        raise TypeError("operands are plain arrays: give x.view(numpy.ndarray)")
+    array = np.asarray(x)
+    if array.ndim != 2 or array.dtype.kind not in kinds:
+        raise TypeError("operands are matrices of integers or bools")
+    return array
+
+
+def integer_matrices(a: Any, b: Any, kinds: str = "iub") -> tuple[Any, Any]:
+    """Return both operands as `integer_matrix` does; ValueError if their shapes do not fit."""
+    a, b = (integer_matrix(x, kinds) for x in (a, b))
+    if a.shape[1] != b.shape[0]:
+        raise ValueError(f"shapes {a.shape} and {b.shape} do not multiply")
+    return a, b
+
+
+def check_exact_output(out: Any, a: Any, b: Any, dtype: Any) -> None:
+    """Raise as `check_output`, and TypeError unless `out` holds every number of an exact type."""
+    if out is None:
+        return
+    check_output(out, a, b)
+    rounds = out.dtype.kind in "fc" and dtype.itemsize == 8
+    if rounds or not np.can_cast(dtype, out.dtype, "safe"):
+        raise TypeError(f"out is {out.dtype}; the product is {dtype}")
+
+
+def kept_in(out: Any, product: Any) -> Any:
+    """Return `out` with the product written into it, or the product where there is no `out`."""
+    if out is None:
+        return product
+    out[...] = product
+    return out
+
+
 def addressable(array: Any) -> bool:
     """Whether elements can be reached as offsets from one another, in native byte order."""
     return (

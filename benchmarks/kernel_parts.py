@@ -1,8 +1,9 @@
 """Where a kernel's time goes: each part of a product timed alone, and the sum beside the whole.
 
 Parts of a float64 product on one thread, at 0, 1 and 2 levels of Strassen's scheme: packing the
-combinations of A and of B, multiplying tiles in registers, adding tiles to C. CPU seconds of the
-thread, medians. First the host's rates: dgemm, a copy and a sum of two matrices in memory.
+combinations of A and of B, multiplying tiles in registers (which are written to one cached row),
+adding tiles to C (the time that multiplying takes longer then). CPU seconds of the thread,
+medians. First the host's rates: dgemm, a copy and a sum of two matrices in memory.
 """
 
 # ruff: noqa: B023
@@ -23,21 +24,22 @@ from benchmarks.common import benchmark_parser, emit, emit_dgemm, integers
 from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.runtime.algorithm import block_sides, modelled_seconds, tables
 from flipsearch.kernels.runtime.driver import multiply
-from flipsearch.kernels.runtime.microkernel import TILE_ROWS, columns_of, multiply_tile
+from flipsearch.kernels.runtime.microkernel import TILE_ROWS, columns_of
 from flipsearch.kernels.runtime.operands import flat_view
+from flipsearch.kernels.runtime.panels import LEFT, RIGHT, corners_of, pack
 from flipsearch.kernels.runtime.products import (
     COLUMNS,
     DEPTH,
     ROWS,
-    _announce,
-    _pack_left,
-    _pack_right,
-    _piece,
-    _unpack,
+    multiply_panels,
+    piece,
     workspace,
 )
 
 PARTS = ("pack_right", "pack_left", "multiply", "unpack")
+NOWHERE = np.zeros(1, np.int64)
+CACHED = (np.array([0, 1]), NOWHERE, NOWHERE, np.ones(1), np.ones(1, np.bool_))
+"""Terms of a product that is written to one row."""
 
 
 @njit(nogil=True)
@@ -45,49 +47,46 @@ def one_part(wanted, a, b, c, terms, shape, blocks, memory):  # type: ignore[no-
     """Run the loops of `multiply_products`, but one part of their body only."""
     left_terms, right_terms, out_terms = terms
     packed_left, packed_right, scratch, tile = memory
-    columns = np.int64(columns_of(tile))
     right = (b[0], b[1], b[3], b[2])
     right_turned = (right_terms[0], right_terms[2], right_terms[1], right_terms[3])
     left_sides = (shape[0], shape[1], blocks[0], blocks[1])
     right_sides = (shape[2], shape[1], blocks[2], blocks[1])
     out_sides = (shape[0], shape[2], blocks[0], blocks[2])
-    wide = _piece(blocks[2], COLUMNS, columns)
-    tall = _piece(blocks[0], ROWS, TILE_ROWS)
-    deep = _piece(blocks[1], DEPTH, 1)
+    left_corners = corners_of(a, left_sides, left_terms)
+    right_corners = corners_of(right, right_sides, right_turned)
+    corners = corners_of(c, out_sides, out_terms)
+    cached = (c[0], 0, 0, c[3])
+    wide = piece(blocks[2], COLUMNS, np.int64(columns_of(tile)))
+    tall = piece(blocks[0], ROWS, TILE_ROWS)
+    deep = piece(blocks[1], DEPTH, 1)
     for product in range(len(left_terms[0]) - 1):
         for jc in range(0, blocks[2], wide):
             width = min(wide, blocks[2] - jc)
             for pc in range(0, blocks[1], deep):
                 depth = min(deep, blocks[1] - pc)
                 if wanted == 0:
-                    _pack_right(
-                        packed_right, 0, scratch, right, right_sides, right_turned, product,
-                        (jc, pc), (width, depth), 1,
+                    pack(
+                        RIGHT, packed_right, 0, scratch, right, right_sides, right_turned,
+                        right_corners, product, (jc, pc), (width, depth), 1,
                     )  # fmt: skip
                     continue
                 for ic in range(0, blocks[0], tall):
                     height = min(tall, blocks[0] - ic)
                     if wanted == 1:
-                        _pack_left(
-                            packed_left, 0, scratch, a, left_sides, left_terms, product,
-                            (ic, pc), (height, depth), 1,
+                        pack(
+                            LEFT, packed_left, 0, scratch, a, left_sides, left_terms,
+                            left_corners, product, (ic, pc), (height, depth), 1,
                         )  # fmt: skip
-                        continue
-                    for j in range(0, width, columns):
-                        for i in range(0, height, TILE_ROWS):
-                            if wanted == 2:
-                                multiply_tile(
-                                    np.uint64(depth), packed_left, np.uint64(i * depth),
-                                    packed_right, np.uint64(j * depth), tile, np.uint64(0),
-                                )  # fmt: skip
-                            else:
-                                begin = (ic + i, jc + j)
-                                extent = (min(TILE_ROWS, height - i), min(columns, width - j))
-                                _announce(tile, c, out_sides, out_terms, product, begin, extent, 1)
-                                _unpack(
-                                    tile, c, out_sides, out_terms, product, begin, extent,
-                                    pc == 0, 1,
-                                )  # fmt: skip
+                    elif wanted == 2:
+                        multiply_panels(
+                            (packed_left, packed_right), (0, 0), tile, cached, out_sides, CACHED,
+                            NOWHERE, 0, (ic, jc), (height, width, depth), 1, True, False,
+                        )  # fmt: skip
+                    else:
+                        multiply_panels(
+                            (packed_left, packed_right), (0, 0), tile, c, out_sides, out_terms,
+                            corners, product, (ic, jc), (height, width, depth), 1, pc == 0, False,
+                        )  # fmt: skip
 
 
 def seconds(call: Callable[[], Any], repetitions: int) -> float:
@@ -128,22 +127,26 @@ def main(argv: Sequence[str] | None = None) -> int:
             flattened = tables(algorithm, levels, element, False)
             blocks = block_sides(algorithm, shape, levels)
             memory = workspace(element)
-            total = 0.0
+            total = spent = 0.0
             for wanted, part in enumerate(PARTS):
-                spent = seconds(
-                    lambda: one_part(
-                        wanted,
-                        *views,
-                        out,
-                        flattened,
-                        shape,
-                        blocks,
-                        memory,
+                before, spent = (
+                    spent,
+                    seconds(
+                        lambda: one_part(
+                            wanted,
+                            *views,
+                            out,
+                            flattened,
+                            shape,
+                            blocks,
+                            memory,
+                        ),
+                        arguments.repetitions,
                     ),
-                    arguments.repetitions,
                 )
-                total += spent
-                emit(arguments.json, f"{part}_seconds", spent, "s", size=size, levels=levels)
+                alone = spent - before if part == "unpack" else spent
+                total += alone
+                emit(arguments.json, f"{part}_seconds", alone, "s", size=size, levels=levels)
             whole = seconds(
                 lambda: multiply(algorithm, a, b, c, 1, levels),
                 arguments.repetitions,

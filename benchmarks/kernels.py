@@ -2,8 +2,8 @@
 
 Each figure is the median over alternating pairs (at least five) of numpy's time over ours, with
 `out=` given and touched on both sides and numpy's BLAS limited to as many threads. All figures
-are of `flipsearch.kernels.matmul` and `gram` as a user calls them; `--leaf` adds what our
-classical product alone reaches, so that the leaf's share and the scheme's can be told apart, and
+are of `flipsearch.kernels.matmul` and `gram` as a user calls them; `--leaf` adds the ratio of our
+classical product alone, which tells the leaf's share from the scheme's, and
 `--small` runs small and thin shapes of every type instead, where numpy is often called.
 
     python -m benchmarks.kernels --json            # all figures: 8 to 10 minutes
@@ -60,7 +60,7 @@ def pair(
     """Return numpy's call and ours on the same operands, outputs touched, both called before.
 
     The calls before are on a part of the operands: they start threads, allocate work space and
-    load code, so that large products need not be done once more for that.
+    load code, and spare large products a first run.
     """
     a, b = operands(shape, dtype)
     if kind == "wrapping":

@@ -1,4 +1,4 @@
-"""What a generated module may be made of, and the runtime's modules merged into its text."""
+"""The parts that a generated module may have, and the runtime's modules merged into its text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A scheme written out as one standalone, readable Python module.
 
-The module holds the scheme as integers with a readable formula beside each product, its content
+The module holds the scheme as integers with a readable formula above each product, its content
 hash and accuracy data in the header, a check of the Brent equations in plain Python, and the text
 of `flipsearch.kernels.runtime`. It imports numpy, numba and the standard library (threadpoolctl
 if it is there) and nothing of flipsearch.
@@ -28,7 +28,7 @@ from flipsearch.kernels.vectors import emit_map
 from flipsearch.scheme import Scheme
 
 RUNTIME = (
-    "flipsearch.algebra.cores", "flipsearch.algebra.cache", "compiled", "microkernel",
+    "flipsearch.algebra.cores", "flipsearch.algebra.cache", "compiled", "microkernel", "panels",
     "products", "algorithm", "operands", "execute", "tuning", "driver",
 )  # fmt: skip
 FIELD_RUNTIME = (*RUNTIME, "squares", "lookup", "fields")

@@ -122,7 +122,7 @@ def _lines(form: Scheme, reduction: Reduction, common: int) -> Iterator[str]:
 
 
 def _steps(program: Program, names: list[str], letter: str) -> Iterator[str]:
-    """Yield the shared sums, and append their names to those of the inputs."""
+    """Yield the shared sums, and append their names to `names`."""
     for number, (p, x, q, y) in enumerate(program.steps):
         sign = "-" if q < 0 else "+"
         yield f"{letter}{number} = {_scaled(p, names[x])} {sign} {_scaled(abs(q), names[y])}"

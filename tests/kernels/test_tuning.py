@@ -54,7 +54,7 @@ def test_numpy_is_called_where_it_is_as_fast(table):
 def test_our_leaf_is_taken_where_it_is_faster(table):
     tuning._keep({"float64 1": speeds(1.5)})
     assert choose_levels(strassen_algorithm(), (400,) * 3, DOUBLE, 1) == 0
-    assert choose_levels(strassen_algorithm(), (8192,) * 3, DOUBLE, 1) == 1
+    assert choose_levels(strassen_algorithm(), (4096,) * 3, DOUBLE, 1) == 1
     assert choose_levels(strassen_algorithm(), (3000, 3000, 9), DOUBLE, 1) == -1
 
 

@@ -25,9 +25,9 @@ Term = tuple[int, int, int]  # coefficient, block row, block column
 
 Prices = tuple[float, float, float, float]
 
-PRICES: Prices = (0.017, 0.8, 0.6, 0.7)
+PRICES: Prices = (0.036, 0.5, 1.2, 1.2)
 """Nanoseconds for float64: a multiply-add in registers; an element of a block packed, left and
-right; an element of a tile added to C. Measured on one core of a Zen 5 server; only their
+right; an element of a tile added to C. Measured on one core of a Zen 4 server; only their
 proportions matter."""
 
 FIELD_PRICES = {
@@ -38,8 +38,8 @@ FIELD_PRICES = {
 """The same over a field for elements of 8 x 8 entries, by characteristic and whether squares are
 multiplied in registers; measured on one core of a Zen 4 server."""
 
-DEEPEST = 3
-"""Most levels ever chosen unasked."""
+DEEPEST, LEAST_GAIN = 3, 1.01
+"""Most levels ever chosen unasked; each has to save so much, since each costs accuracy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +145,7 @@ def best_levels(
     itemsize: int,
     prices: Prices = PRICES,
 ) -> tuple[int, float]:
-    """Return the number of levels of least modelled time, and that time in seconds."""
+    """Return the number of levels that pays most by modelled time, and that time in seconds."""
     deepest = 0
     while (
         deepest < (DEEPEST if algorithm.recursive else 1)
@@ -158,7 +158,7 @@ def best_levels(
             (levels, modelled_seconds(algorithm, shape, levels, threads, itemsize, prices))
             for levels in range(deepest + 1)
         ),
-        key=lambda choice: choice[1],
+        key=lambda choice: choice[1] * LEAST_GAIN ** choice[0],
     )
 
 

@@ -47,7 +47,7 @@ TINY = 36**4
 """Operands whose numbers of elements multiply to less go to numpy without further thought."""
 
 SMALLEST_VOLUME, SMALLEST_INTEGER_VOLUME, SMALLEST_SIDE = 100**3, 36**3, 8
-"""Below this m*k*n (numpy's integer products are slow) or side, numpy is called likewise."""
+"""Below this m*k*n (numpy's integer products are slow) or side, numpy is called."""
 
 
 def multiply(

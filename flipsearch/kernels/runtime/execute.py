@@ -156,8 +156,8 @@ def share_rows(
 ) -> None:
     """Call ``work((first, last))`` for parts of so many rows, at once on some threads.
 
-    Parts have at least `smallest` rows. With `upper` later rows have less work: those of a
-    triangle.
+    Parts have at least `smallest` rows. With `upper` they share a triangle, where later rows
+    have less work.
     """
     pieces = max(1, min(threads, rows // smallest))
     cuts = [rows * piece // pieces for piece in range(pieces + 1)]

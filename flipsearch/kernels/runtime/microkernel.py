@@ -16,6 +16,8 @@ with one rounding a step (floating point); no memory outside the three arrays is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -27,12 +29,16 @@ from numba.extending import intrinsic
 from flipsearch.kernels.runtime.compiled import VECTOR_BITS
 
 
-def _vector_shape() -> tuple[int, int, int]:
-    """Return (bytes of a vector, rows, vectors) of the tile for this processor's registers.
+def vector_shape(features: Any, most: int) -> tuple[int, int, int]:
+    """Return (bytes of a vector, rows, vectors) of the tile for a processor's registers.
 
-    FLIPSEARCH_VECTOR_BITS bounds the width: 256 makes the code of processors without AVX-512.
+    Parameters
+    ----------
+    features : mapping from str to bool
+        LLVM's names of the processor's features.
+    most : int
+        Widest vectors to use, in bits: 256 makes the code of processors without AVX-512.
     """
-    features, most = llvm.get_host_cpu_features(), VECTOR_BITS or 512
     if features.get("avx512f") and most >= 512:
         return 64, 8, 3  # 24 accumulators of 32 registers
     if features.get("avx") and most >= 256:
@@ -42,7 +48,9 @@ def _vector_shape() -> tuple[int, int, int]:
     return 16, 4, 2
 
 
-VECTOR_BYTES, TILE_ROWS, TILE_VECTORS = _vector_shape()
+VECTOR_BYTES, TILE_ROWS, TILE_VECTORS = vector_shape(
+    llvm.get_host_cpu_features(), VECTOR_BITS or 512
+)
 """Bytes of a vector register; rows of a tile; vectors in a row of a tile."""
 
 SQUARE = types.uint64
@@ -112,6 +120,30 @@ def _prefetch(_context: Any, array: Any, index: Any) -> Any:
 prefetch: Any = intrinsic(_prefetch)
 
 
+@contextmanager
+def counted_loop(builder: Any, first: Any, last: Any, name: str) -> Iterator[Any]:
+    """Write a loop over the integers from `first` to before `last`, at least one; yield it."""
+    before = builder.block
+    body, after = (builder.append_basic_block(part) for part in (name, f"{name}.done"))
+    builder.branch(body)
+    builder.position_at_end(body)
+    index = builder.phi(first.type)
+    index.add_incoming(first, before)
+    yield index
+    following = builder.add(index, first.type(1))
+    index.add_incoming(following, builder.block)
+    builder.cbranch(builder.icmp_unsigned("<", following, last), body, after)
+    builder.position_at_end(after)
+
+
+def spread(builder: Any, single: Any, lanes: int) -> Any:
+    """Return a vector of so many equal elements."""
+    kind = ir.VectorType(single.type, lanes)
+    alone = builder.insert_element(ir.Constant(kind, ir.Undefined), single, ir.IntType(64)(0))
+    order = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+    return builder.shuffle_vector(alone, alone, order)
+
+
 def _multiply_tile(
     _context: Any,
     depth: Any,
@@ -119,51 +151,105 @@ def _multiply_tile(
     left_start: Any,
     right: Any,
     right_start: Any,
-    tile: Any,
-    tile_start: Any,
+    ahead: Any,
+    step_ahead: Any,
+    into: Any,
+    place: Any,
+    row_stride: Any,
+    corners: Any,
+    coefficients: Any,
+    fresh: Any,
+    first: Any,
+    last: Any,
+    overwrite: Any,
 ) -> Any:
-    """Set tile[i, j] = sum over k < depth of left[k, i] * right[k, j]; depth at least 1.
+    """Add the tile sum over k < depth of left[k, i] * right[k, j] to some places, times factors.
+
+    It stays in registers from the first step to the last place.
 
     Parameters
     ----------
     depth : uint64
-        Steps along the common side.
+        Steps along the common side; at least 1.
     left, right : flat arrays
         Packed panels: ``left[left_start + k * TILE_ROWS + i]`` and
         ``right[right_start + k * tile_columns + j]``.
-    left_start, right_start, tile_start : uint64
-        Where the panels and the tile begin.
-    tile : flat array
-        TILE_ROWS x tile_columns elements from `tile_start`, row by row; overwritten.
+    left_start, right_start : uint64
+        Where the panels begin.
+    ahead, step_ahead : uint64
+        ``right[ahead + k * step_ahead]`` is fetched into the caches at step k.
+    into : flat array
+        Entry (i, j) of term t is at ``into[place + corners[t] + i * row_stride + j]``.
+    place, row_stride : uint64
+        See `into`.
+    corners, coefficients, fresh : arrays of int64, of the panels' elements and of bool
+        A term each.
+    first, last : uint64
+        Terms from `first` to before `last` are served; at least one.
+    overwrite : bool
+        Whether terms that are `fresh` are set and not added to.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        element = signature.args[1].dtype
+        element, stored = signature.args[1].dtype, signature.args[7].dtype
+        is_float, is_square = isinstance(element, types.Float), element == SQUARE
         size = element.bitwidth // 8
         lanes = VECTOR_BYTES // size
-        scalar = context.get_value_type(element)
-        vector = ir.VectorType(scalar, lanes)
-        word = ir.IntType(64)
+        scalar, kept = (context.get_value_type(x) for x in (element, stored))
+        vector, kept_vector = (ir.VectorType(x, lanes) for x in (scalar, kept))
+        word, byte = ir.IntType(64), ir.IntType(8)
+        width = TILE_VECTORS * lanes
 
         def start_of(position: int) -> Any:
             return context.make_array(signature.args[position])(
                 context, builder, arguments[position]
             ).data
 
-        def vector_at(pointer: Any, offset: int) -> Any:
-            return builder.bitcast(builder.gep(pointer, [word(offset)]), vector.as_pointer())
+        def vector_at(pointer: Any, offset: int, kind: Any) -> Any:
+            return builder.bitcast(builder.gep(pointer, [word(offset)]), kind.as_pointer())
+
+        def add_product(total: Any, x: Any, y: Any) -> Any:
+            if is_square:
+                pair = [builder.bitcast(z, octets) for z in (x, y)]
+                product = builder.call(affine, [*pair, byte(0)])
+                return builder.xor(builder.bitcast(product, vector), total)
+            if is_float:
+                return builder.call(fused, [x, y, total])
+            return builder.add(builder.mul(x, y), total)
+
+        def fetch(pointer: Any, to_write: int) -> None:
+            kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), *[ir.IntType(32)] * 3])
+            function = _declared(builder.module, kind, "llvm.prefetch.p0")
+            builder.call(
+                function,
+                [
+                    builder.bitcast(pointer, byte.as_pointer()),
+                    *map(ir.IntType(32), (to_write, 3, 1)),
+                ],
+            )
 
         left_panel = builder.gep(start_of(1), [arguments[2]])
         right_panel = builder.gep(start_of(3), [arguments[4]])
-        into = builder.gep(start_of(5), [arguments[6]])
-        if isinstance(element, types.Float):
-            name = f"llvm.fma.v{lanes}f{element.bitwidth}"
-            kind = ir.FunctionType(vector, [vector] * 3)
-            fused = _declared(builder.module, kind, name)
-        elif element == SQUARE:
-            octets = ir.VectorType(ir.IntType(8), VECTOR_BYTES)
-            kind = ir.FunctionType(octets, [octets, octets, ir.IntType(8)])
+        ahead = builder.gep(start_of(3), [arguments[5]])
+        origin = builder.gep(start_of(7), [arguments[8]])
+        corners, coefficients, fresh = (start_of(position) for position in (10, 11, 12))
+        if is_float:
+            name = f"llvm.fmuladd.v{lanes}f{element.bitwidth}"
+            fused = _declared(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        elif is_square:
+            octets = ir.VectorType(byte, VECTOR_BYTES)
+            kind = ir.FunctionType(octets, [octets, octets, byte])
             affine = _declared(builder.module, kind, f"llvm.x86.vgf2p8affineqb.{VECTOR_BYTES * 8}")
+
+        def rows_of(term: Any) -> Any:
+            corner = builder.gep(origin, [builder.load(builder.gep(corners, [term]))])
+            steps = [builder.mul(arguments[9], word(i)) for i in range(TILE_ROWS)]
+            return [builder.gep(corner, [step]) for step in steps]
+
+        with counted_loop(builder, arguments[13], arguments[14], "fetch") as term:
+            for row in rows_of(term):
+                for offset in (*range(0, width, 64 // size), width - 1):
+                    fetch(builder.gep(row, [word(offset)]), 1)
         before = builder.block
         loop = builder.append_basic_block("depth")
         after = builder.append_basic_block("store")
@@ -174,29 +260,19 @@ def _multiply_tile(
         zero = ir.Constant(vector, [ir.Constant(scalar, 0)] * lanes)
         sums = [builder.phi(vector) for _ in range(TILE_ROWS * TILE_VECTORS)]
         left_row = builder.gep(left_panel, [builder.mul(step, word(TILE_ROWS))])
-        right_row = builder.gep(right_panel, [builder.mul(step, word(TILE_VECTORS * lanes))])
+        right_row = builder.gep(right_panel, [builder.mul(step, word(width))])
+        fetch(builder.gep(ahead, [builder.mul(step, arguments[6])]), 0)
         rights = []
         for j in range(TILE_VECTORS):
-            rights.append(builder.load(vector_at(right_row, j * lanes)))
+            rights.append(builder.load(vector_at(right_row, j * lanes, vector)))
             rights[-1].align = size
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
         updated = []
         for i in range(TILE_ROWS):
-            single = builder.load(builder.gep(left_row, [word(i)]))
-            first = builder.insert_element(
-                ir.Constant(vector, ir.Undefined), single, ir.IntType(32)(0)
-            )
-            spread = builder.shuffle_vector(first, first, everywhere)
-            for j in range(TILE_VECTORS):
-                total = sums[i * TILE_VECTORS + j]
-                if isinstance(element, types.Float):
-                    updated.append(builder.call(fused, [spread, rights[j], total]))
-                elif element == SQUARE:
-                    pair = [builder.bitcast(x, octets) for x in (spread, rights[j])]
-                    product = builder.call(affine, [*pair, ir.IntType(8)(0)])
-                    updated.append(builder.xor(builder.bitcast(product, vector), total))
-                else:
-                    updated.append(builder.add(builder.mul(spread, rights[j]), total))
+            single = spread(builder, builder.load(builder.gep(left_row, [word(i)])), lanes)
+            updated += [
+                add_product(sums[i * TILE_VECTORS + j], single, rights[j])
+                for j in range(TILE_VECTORS)
+            ]
         following = builder.add(step, word(1))
         step.add_incoming(following, loop)
         for total, value in zip(sums, updated, strict=True):
@@ -204,12 +280,36 @@ def _multiply_tile(
             total.add_incoming(value, loop)
         builder.cbranch(builder.icmp_unsigned("<", following, arguments[0]), loop, after)
         builder.position_at_end(after)
-        for position, value in enumerate(updated):
-            builder.store(value, vector_at(into, position * lanes)).align = size
+        with counted_loop(builder, arguments[13], arguments[14], "term") as term:
+            rows = rows_of(term)
+            coefficient = builder.load(builder.gep(coefficients, [term]))
+            factor = spread(builder, coefficient, lanes)
+            is_fresh = builder.trunc(builder.load(builder.gep(fresh, [term])), ir.IntType(1))
+            is_fresh = builder.and_(is_fresh, builder.trunc(arguments[15], ir.IntType(1)))
+            with builder.if_else(is_fresh) as (then, otherwise):
+                for branch, overwrites in ((then, True), (otherwise, False)):
+                    with branch:
+                        for number, total in enumerate(updated):
+                            i, j = divmod(number, TILE_VECTORS)
+                            target = vector_at(rows[i], j * lanes, kept_vector)
+                            old = zero if overwrites else builder.load(target)
+                            if not overwrites:
+                                old.align = size
+                            if is_square:
+                                value = builder.xor(total, old)
+                            elif element == stored:
+                                value = add_product(old, factor, total)
+                            else:
+                                value = builder.fptosi(builder.fmul(factor, total), kept_vector)
+                                value = value if overwrites else builder.add(value, old)
+                            builder.store(value, target).align = size
         return context.get_dummy_value()
 
-    word = types.uint64
-    return types.void(word, left, word, right, word, tile, word), generate
+    word, flag = types.uint64, types.boolean
+    return types.void(
+        word, left, word, right, word, word, word, into, word, word, corners, coefficients, fresh,
+        word, word, flag,
+    ), generate  # fmt: skip
 
 
 multiply_tile: Any = intrinsic(_multiply_tile)

@@ -16,7 +16,7 @@ from flipsearch.kernels.runtime.compiled import compiled, inlined
 
 @inlined
 def _exchange(x, apart, shift, mask):
-    """Exchange the upper parts of fields of words with the lower parts of those `apart` later."""
+    """Exchange upper parts of words' fields with lower parts of the words `apart` later."""
     for i in range(8):
         if not i & apart:
             change = ((x[i] >> np.uint64(shift)) ^ x[i + apart]) & np.uint64(mask)

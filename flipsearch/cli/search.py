@@ -113,6 +113,12 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         "are found (default: up to 16 distinct ones)",
     )
     parser.add_argument(
+        "--priority",
+        metavar="FILE",
+        help="meta: a format and the factor of its share a line, such as 3x4x6 5; read again when "
+        "it changes (default: by the formats that a gain would lower)",
+    )
+    parser.add_argument(
         "--workers", type=int, metavar="N", help="threads to walk on (default: all cores)"
     )
     parser.add_argument(
@@ -164,11 +170,15 @@ def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
     """Search, sum up, and return the exit code."""
     from flipsearch.executors import executor_named
     from flipsearch.search.budget import parse_budget
+    from flipsearch.search.priorities import Priorities
     from flipsearch.search.study import Study
 
     budget = parse_budget(arguments.budget)
     stale = None if arguments.stale is None else parse_budget(arguments.stale)
     executor_named(arguments.executor)  # refused before a catalogue is made
+    priorities = [Priorities(path, complain) for path in [arguments.priority] if path]
+    if priorities and arguments.deterministic:
+        raise UsageError("--priority has no effect with --deterministic: leave one of them out")
     with opened(arguments, read_only=False) as catalogue:
         study = Study(
             **request | {"start": _starts(catalogue, request)},
@@ -179,10 +189,12 @@ def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
             gpu=arguments.gpu,
             address=arguments.address,
             deterministic=arguments.deterministic,
-            callbacks=[_Live()],
+            callbacks=[_Live(), *priorities],
             progress=False,
             announce=complain,
         )
+        for each in priorities:
+            each.apply(study.strategy)
         several = "within" in type(study.strategy).options
         folder = _kernel_folder(arguments.kernel, None if several else study.strategy.format)
         result = study.run(budget, stale=stale, keep=arguments.keep)

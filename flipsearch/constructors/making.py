@@ -6,7 +6,7 @@ or come earlier in the list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,10 +68,15 @@ class Maker:
     plans : mapping of Ring to Plan
     fetch : function
         From the beginning of a hash to a scheme at hand.
+    composed : iterable of Leaf
+        Recipes at hand, made when they are wanted.
     """
 
-    def __init__(self, plans: Mapping[Ring, Plan], fetch: Fetch) -> None:
+    def __init__(
+        self, plans: Mapping[Ring, Plan], fetch: Fetch, composed: Iterable[Leaf] = ()
+    ) -> None:
         self.plans, self._at_hand = plans, fetch
+        self._composed = {leaf.name[:NAMED]: leaf for leaf in composed}
         self._made: dict[str, _Small] = {}
         self._names: dict[tuple[Ring, Sides], str] = {}
         self._recipes: dict[str, Recipe] = {}
@@ -79,8 +84,16 @@ class Maker:
 
     def fetch(self, name: str) -> Scheme:
         """Return a scheme made here or at hand."""
+        leaf = self._composed.get(name[:NAMED])
+        if leaf is not None:
+            assert leaf.ring is not None
+            name = self._make(leaf.how, MatrixProduct(*leaf.sides), leaf.ring)
         made = self._made.get(name[:NAMED])
-        return self._at_hand(name) if made is None else made.scheme
+        return self._at_hand(name[:NAMED]) if made is None else made.scheme
+
+    def replan(self) -> None:
+        """Take the least ranks from the plans again, because they have changed."""
+        self._names.clear()
 
     def all(self, tell: Callable[[str], None] = lambda text: None) -> list[Recipe]:
         """Make a scheme of least rank for every format and ring; return their recipes in order.
@@ -103,7 +116,7 @@ class Maker:
             tell(f"{gains} gains by projections of {len(self._recipes)} schemes")
             if not gains:
                 break
-            self._names.clear()
+            self.replan()
         found: dict[str, Recipe] = {}
         for ring, sides in wanted:
             self._list(self.name(ring, sides), found)

@@ -55,12 +55,15 @@ class Leaf:
         Its content hash, or empty if `how` makes it.
     how : str
         The recipe that makes it, empty for a scheme at hand.
+    ring : Ring, optional
+        The ring over which the recipe of a name is replayed.
     """
 
     sides: Sides
     rank: int
     name: str
     how: str = ""
+    ring: Ring | None = None
 
 
 @dataclass(frozen=True)
@@ -247,9 +250,23 @@ class Plan:
                 self.leaves.append(Leaf((n, m, p), rank, "", how))
                 self.ranks[smaller] = rank
 
+    def take(self, scheme: Scheme) -> None:
+        """Add a scheme at hand, and close the table of ranks again."""
+        image, origin = _image(scheme, self.ring) or (None, "")
+        if image is not None:
+            leaf = Leaf(matrix_format(image).sides, image.rank, origin)
+            self._add(image, leaf)
+            self._lower(leaf)
+            self.close()
+            self._project(image, origin)
+            self.close()
+
     def add(self, leaf: Leaf) -> None:
         """Add a scheme to start from; `close` then says what follows."""
         self.leaves.append(leaf)
+        self._lower(leaf)
+
+    def _lower(self, leaf: Leaf) -> None:
         for order in permutations(leaf.sides):
             self.ranks[order] = min(int(self.ranks[order]), leaf.rank)
 

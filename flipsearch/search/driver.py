@@ -147,7 +147,7 @@ class Driver:
         return self.result
 
     def _walk(self, budget: float, stale: float) -> None:
-        strategy, executor, stop, progress = self.strategy, self.executor, self.stop, self.progress
+        executor, stop, progress = self.executor, self.stop, self.progress
         self._started = self._reported = self._improved = time.monotonic()
         self.journal.note(self.result.run, self.progress)
         for task in self.outstanding:
@@ -159,12 +159,7 @@ class Driver:
             stopping = stop.asked or self.keeper.trouble is not None
             over = progress.seconds >= budget or time.monotonic() - self._improved >= stale
             walking = not (self._finished or over or stopping)
-            beginning = walking and strategy.beginning
-            progress.message = "passing on stored schemes" if beginning else ""
-            if beginning:
-                self._learn(strategy.begin)
-                self.keeper.keep_found()
-            elif walking:
+            if walking:
                 room = WINDOW if self.deterministic else executor.capacity
                 while executor.pending + len(self._waiting) < room:
                     self._ask()
@@ -173,7 +168,7 @@ class Driver:
             elif not (hurried or self.deterministic):
                 hurried = True
                 executor.hurry()
-            outcome = executor.next_outcome(timeout=0.0 if beginning else 0.25)
+            outcome = executor.next_outcome(timeout=0.25)
             if outcome is not None and not self.deterministic:
                 self._tell(outcome)
             elif outcome is not None:

@@ -1,9 +1,8 @@
-"""Derive schemes for other formats from a scheme of one format.
+"""Fit schemes to other formats: turned, extended by naive products, and projected.
 
-A new best scheme is tried in all roles. It is extended and projected along each side, merged with
-the best schemes that share two of its sides, multiplied by small schemes, and used as the outer
-factor of serendipitous products, which multiply groups of terms with a common factor together.
-Ranks are estimated first. Only schemes that would be kept are constructed.
+What gluing and products give is arithmetic, which `flipsearch.constructors.plan` does. What a
+projection leaves depends on the scheme and its basis. Ranks are estimated first, and only schemes
+that would be kept are made.
 
 Invariant: every yielded scheme is valid if the given ones are, because only `flipsearch.transform`
 makes it.
@@ -11,33 +10,21 @@ makes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import gt
-from typing import Protocol
 
 import numpy as np
 
+from flipsearch.constructors.recipes import Sides
 from flipsearch.errors import UsageError
-from flipsearch.formats import LARGEST_SIDE, Format, MatrixProduct
+from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.named import short_name
 from flipsearch.formats.sparse import SparseTensor, sparse_tensor
 from flipsearch.scheme import Scheme, naive_scheme
-from flipsearch.transform import (
-    ORDERS,
-    choose_groups,
-    extend,
-    merge,
-    product,
-    project,
-    random_sandwich,
-    serendipitous_product,
-    shared_factors,
-)
+from flipsearch.transform import ORDERS, project, random_sandwich
 from flipsearch.transform.dimensions import Part, assemble, matrix_format, terms_left
 from flipsearch.transform.symmetry import oriented, oriented_sides
 
-Sides = tuple[int, int, int]
-GROUP_TRIES = 5
 MERGES_HOPED_FOR = 0.15
 """Largest share of the terms after a projection that is expected to merge."""
 
@@ -46,19 +33,6 @@ PROJECTED_BASES = 16
 
 In different bases 5x5x5:93 leaves 78 to 89 terms for 4x5x5.
 """
-
-
-class Table(Protocol):
-    """The pools of a search over many formats, as this module reads them."""
-
-    def held_rank(self, sides: Sides) -> int | None:
-        """Return the lowest rank held for the sides in any order, or None."""
-
-    def held_scheme(self, sides: Sides) -> Scheme:
-        """Return a scheme of the lowest rank, with its sides in ascending order."""
-
-    def worth(self, sides: Sides, rank: int) -> bool:
-        """Return whether a scheme of that rank would be kept."""
 
 
 def sorted_scheme(scheme: Scheme) -> Scheme:
@@ -140,99 +114,32 @@ def padded(scheme: Scheme, tensor: SparseTensor) -> Scheme:
     return Scheme(tensor, scheme.ring, *factors)
 
 
-def neighbours(scheme: Scheme, table: Table, generator: np.random.Generator) -> Iterator[Scheme]:
-    """Yield the schemes for other formats that a scheme for a general format gives.
+def cuts(
+    scheme: Scheme, held: Callable[..., int], generator: np.random.Generator
+) -> Iterator[Scheme]:
+    """Yield projections of a scheme for a general format that are below the ranks held.
 
     Parameters
     ----------
     scheme : Scheme
         Usually a new best scheme.
-    table : Table
-        The pools, which decide whether a scheme is worth making.
+    held : function
+        Returns the least rank held for the sides n, m, p.
     generator : numpy.random.Generator
-        Draws bases and groups.
+        Draws bases, over a field.
     """
-    yield from _resized(scheme, table, generator)
-    yield from _merged(scheme, table)
-    yield from _multiplied(scheme, table, generator)
-
-
-def _resized(scheme: Scheme, table: Table, generator: np.random.Generator) -> Iterator[Scheme]:
     sides = matrix_format(scheme).sides
     for d in range(3):
-        if d and sides[d] in sides[:d]:
-            continue  # equal sides give the same formats; all indices are tried below
-        naive = sides[0] * sides[1] * sides[2] // sides[d]
-        if table.worth(changed(sides, d, sides[d] + 1), scheme.rank + naive):
-            yield extend(scheme, d)
-    for d in range(3):
         smaller = changed(sides, d, sides[d] - 1)
-        best = table.held_rank(smaller)
-        if sides[d] < 3 or best is None or best < scheme.rank // 2:
+        if sides[d] < 3 or held(*smaller) < scheme.rank // 2:
             continue
         for basis in range(PROJECTED_BASES if scheme.ring.characteristic else 1):
             turned = random_sandwich(scheme, generator) if basis else scheme
             for index, left in enumerate(terms_left(turned, d)):
-                if table.worth(smaller, left - int(MERGES_HOPED_FOR * left)):
+                if left - int(MERGES_HOPED_FOR * left) < held(*smaller):
                     cut = project(turned, d, index)
-                    if table.worth(smaller, cut.rank):
+                    if cut.rank < held(*smaller):
                         yield cut
-
-
-def _merged(scheme: Scheme, table: Table) -> Iterator[Scheme]:
-    sides = matrix_format(scheme).sides
-    for d in range(3):
-        if d and sides[d] in sides[:d]:
-            continue
-        for other in range(1, LARGEST_SIDE - sides[d] + 1):
-            partner = changed(sides, d, other)
-            rank = table.held_rank(partner)
-            total = changed(sides, d, sides[d] + other)
-            if rank is not None and table.worth(total, scheme.rank + rank):
-                yield merge(scheme, oriented(table.held_scheme(partner), partner), d)
-
-
-def _multiplied(scheme: Scheme, table: Table, generator: np.random.Generator) -> Iterator[Scheme]:
-    sides = matrix_format(scheme).sides
-    limits = [LARGEST_SIDE // side for side in sides]
-    shared = shared_factors(scheme)
-    for a in range(1, limits[0] + 1):
-        for b in range(1, limits[1] + 1):
-            for c in range(1, limits[2] + 1):
-                inner = (a, b, c)
-                target = (sides[0] * a, sides[1] * b, sides[2] * c)
-                single = table.held_rank(inner)
-                if a * b * c == 1 or single is None or table.held_rank(target) is None:
-                    continue
-                rank, groups = choose_groups(
-                    scheme, inner, lambda *s: table.held_rank(s), generator, GROUP_TRIES, shared
-                )
-                if groups and table.worth(target, rank):
-                    yield serendipitous_product(
-                        scheme,
-                        inner,
-                        groups,
-                        lambda *s: oriented(table.held_scheme(s), s),
-                    )
-                elif table.worth(target, scheme.rank * single):
-                    yield product(scheme, oriented(table.held_scheme(inner), inner))
-    for outer in _outer_sides(sides):
-        held = table.held_rank(outer)
-        if held is None:
-            continue
-        for order in sorted({oriented_sides(sides, order) for order in ORDERS}):
-            whole = (outer[0] * order[0], outer[1] * order[1], outer[2] * order[2])
-            if table.worth(whole, held * scheme.rank):
-                yield product(oriented(table.held_scheme(outer), outer), oriented(scheme, order))
-
-
-def _outer_sides(sides: Sides) -> Iterator[Sides]:
-    """Yield the ascending sides of outer factors whose products stay within the limit."""
-    most = LARGEST_SIDE // min(sides)
-    for a in range(2, most + 1):
-        for b in range(a, most + 1):
-            for c in range(b, most + 1):
-                yield a, b, c
 
 
 def changed(sides: Sides, d: int, side: int) -> Sides:

@@ -9,15 +9,18 @@ schemes that the record names by their hashes. `resume` therefore makes the same
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flipsearch.catalogue import Catalogue, Provenance, Run
+from flipsearch.catalogue import Catalogue, Provenance, Record, Run
 from flipsearch.constructors import construct, offers
+from flipsearch.constructors.plan import Leaf
+from flipsearch.constructors.recipes import NAIVE, sources_of
 from flipsearch.errors import UsageError
-from flipsearch.formats import Format
+from flipsearch.formats import Format, MatrixProduct
 from flipsearch.registry import Registry
 from flipsearch.rings import Ring
+from flipsearch.scheme import Scheme
 from flipsearch.search.strategy import Setting, Strategy
 from flipsearch.walk.task import LARGEST_RANK
 
@@ -146,12 +149,15 @@ def make_strategy(
         if each not in stored and not within:
             catalogue.schemes.get(each)  # raises the error that it is missing
     known = catalogue.bounds.all() if within else {}
+    given = [stored[each] for each in hashes if each in stored]
+    starts = _planned(catalogue, given) if within else {r.hash: r.scheme for r in given}
     setting = Setting(
         format_,
         ring,
         seed,
         target=int(parameters.get("target") or 0),
-        starts=tuple(stored[each].scheme for each in hashes if each in stored),
+        starts=tuple(each for each in starts.values() if isinstance(each, Scheme)),
+        composed=tuple(each for each in starts.values() if isinstance(each, Leaf)),
         held=tuple(stored[each].scheme for each in held if each in stored),
         within=within,
         mirrored=bool(parameters.get("mirrored")),
@@ -173,10 +179,7 @@ def remade(
         The run is for a tensor whose definition is not stored.
     """
     parameters, state = dict(run.parameters), catalogue.runs.last_checkpoint(run)
-    within = bool(parameters.get("within"))
-    if within and state is not None:
-        parameters["start"] = []  # the state holds all schemes made from them
-    format_ = None if within else catalogue.format(run.format)
+    format_ = None if parameters.get("within") else catalogue.format(run.format)
     name = kind or run.strategy
     strategy = make_strategy(catalogue, name, format_, run.ring, run.seed or 0, parameters)
     return strategy if state is None else strategy.restore(state), state
@@ -205,19 +208,39 @@ def best_held(catalogue: Catalogue, format_: Format, ring: Ring) -> list[str]:
 
 
 def held_starts(catalogue: Catalogue, within: str, ring: Ring) -> list[str]:
-    """Return the hashes of the catalogue's best schemes from which a meta search can start.
+    """Return the hashes of the catalogue's schemes with which a meta search plans.
 
-    They are over the ring. Over a finite field, schemes over Z count too, because they reduce to
-    it.
+    These are the best of each format of sides up to the largest, recipes included. Over a finite
+    field schemes over Z count too, because they reduce to it.
     """
     from flipsearch.search.strategies.meta import formats_of
 
     rings = [ring, "Z"] if ring.characteristic else [ring]
     return [
         record.hash
-        for format_ in formats_of(within)
+        for format_ in formats_of(f"2..{formats_of(within)[-1].p}")
         for held in rings
         for record in catalogue.schemes.records(
             format=format_, ring=held, sort="rank", limit=STARTS_A_FORMAT
         )
     ]
+
+
+def _planned(catalogue: Catalogue, records: Iterable[Record]) -> dict[str, Scheme | Leaf]:
+    """Return schemes with which to plan, by hash, and recipes; all that these are made of too."""
+    found: dict[str, Scheme | Leaf] = {}
+    waiting = list(records)[::-1]
+    while waiting:
+        record = waiting.pop()
+        if record.hash in found:
+            continue
+        how = catalogue.schemes.recipe(record)
+        if how is None:
+            found[record.hash] = record.scheme
+        else:
+            assert isinstance(record.format, MatrixProduct)
+            sides = record.format.sides
+            found[record.hash] = Leaf(sides, record.rank, record.hash, how, record.ring)
+            names = (name for name, _ in sources_of(how))
+            waiting += [catalogue.schemes.get(name) for name in names if name != NAIVE]
+    return found

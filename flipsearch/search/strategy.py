@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from flipsearch.constructors.plan import Leaf
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
@@ -41,6 +42,8 @@ class Setting:
         The rank that ends the search; 0 for none.
     starts : tuple of Scheme
         Stored schemes to start from, over any ring.
+    composed : tuple of Leaf
+        Recipes to plan with, of sources among these and the starts.
     held : tuple of Scheme
         The best stored schemes of the format, over any ring, to walk from besides.
     within : str or None
@@ -56,6 +59,7 @@ class Setting:
     seed: int
     target: int = 0
     starts: tuple[Scheme, ...] = ()
+    composed: tuple[Leaf, ...] = ()
     held: tuple[Scheme, ...] = ()
     within: str | None = None
     mirrored: bool = False
@@ -93,8 +97,6 @@ class Strategy(ABC):
         Numbers of tasks asked for and of outcomes told.
     climbing : str
         Progress in smaller formats, for display; usually empty.
-    beginning : bool
-        Whether `begin` still has work to do before the first task.
     """
 
     name: ClassVar[str]
@@ -102,7 +104,6 @@ class Strategy(ABC):
     options: ClassVar[frozenset[str]] = frozenset({"format", "target"})
     archive: Pools[Words]
     climbing: str = ""
-    beginning: bool = False
 
     def __init__(
         self, format_: Format, ring: Ring, seed: int = 0, target: int = 0, *, stream: int = 2**32
@@ -146,10 +147,6 @@ class Strategy(ABC):
         best = self.format, self.best_rank
         self.learn(self._sent.pop(outcome.number), None if outcome.reason == "broken" else outcome)
         return (self.format, self.best_rank) != best
-
-    def begin(self) -> bool:
-        """Do a piece of the work before the first task; return whether there is a new best."""
-        return False
 
     def samples(self) -> list[WalkTask]:
         """Return a task of each kind that the strategy asks for, to compile their walks ahead."""

@@ -1,17 +1,13 @@
 import numpy as np
 import pytest
 
+from flipsearch.constructors.plan import Leaf
+from flipsearch.constructors.recipes import NAIVE, source
 from flipsearch.errors import UsageError
-from flipsearch.formats import MatrixProduct, parse_format
+from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
-from flipsearch.search.edges import (
-    PROJECTED_BASES,
-    fitted,
-    neighbours,
-    oriented,
-    sorted_scheme,
-)
+from flipsearch.search.edges import cuts, fitted, oriented, sorted_scheme
 from flipsearch.search.pools import key_of
 from flipsearch.search.strategies.meta import MetaStrategy, formats_within
 from flipsearch.transform import extend, merge, permute, product
@@ -32,7 +28,7 @@ def seven() -> Scheme:
     strategy = MetaStrategy([parse_format("2x2x2")], Ring.ZT, 3, {"2x2x2": 7}, schedules=QUICK)
     for _ in range(50):
         strategy.tell(walk(strategy.ask()))
-        if strategy.held_rank((2, 2, 2)) == 7:
+        if strategy.members["2x2x2"].best == 7:
             break
     return strategy.held_scheme((2, 2, 2))
 
@@ -60,7 +56,7 @@ def test_a_run_finds_small_ranks_and_passes_them_on() -> None:
         assert is_valid(scheme)
         assert scheme.rank < scheme.format.naive_rank
     for name, pool in strategy.members.items():
-        assert min(pool.pools.levels) == pool.best
+        assert pool.pools.best_rank >= pool.best
         for rank, states in pool.pools.levels.items():
             assert rank <= pool.best + strategy.slack
             for state in states:
@@ -102,36 +98,66 @@ def test_stale_and_broken_outcomes_are_ignored() -> None:
     assert strategy.table() == before
 
 
-def test_offered_schemes_spread(seven: Scheme) -> None:
+def test_a_search_begins_with_the_plan_of_its_starts(seven: Scheme) -> None:
     strategy = MetaStrategy(formats_within(2, 4), Ring.ZT, 1, starts=[seven])
-    pieces = 0
-    while strategy.beginning:
-        strategy.begin()
-        pieces += 1
-    assert pieces > 5
     ranks = {name: best for name, best, _ in strategy.table()}
     at_most = {"2x2x2": 7, "2x2x3": 11, "2x2x4": 14, "2x3x3": 17, "2x3x4": 22, "2x4x4": 28}
     at_most |= {"3x3x3": 26, "3x3x4": 34, "3x4x4": 44, "4x4x4": 49}
     assert ranks.keys() == at_most.keys()
     assert all(ranks[name] <= rank for name, rank in at_most.items())
-    for pool in strategy.members.values():
-        for states in pool.pools.levels.values():
-            assert all(is_valid(unpack(pool.format, Ring.ZT, state)) for state in states)
+    assert not any(member.pools.levels for member in strategy.members.values())
+    for name, rank in ranks.items():
+        scheme = strategy.held_scheme(parse_format(name).sides)
+        assert is_valid(scheme)
+        assert (str(scheme.format), scheme.rank) == (name, rank)
+    assert not strategy.found()
 
 
-def test_a_beginning_is_saved_and_goes_on(seven: Scheme) -> None:
-    first = MetaStrategy(formats_within(2, 3), Ring.ZT, 1, starts=[seven])
-    first.begin()
-    assert first.beginning
-    again = MetaStrategy(formats_within(2, 3), Ring.ZT, 1)
-    assert not again.beginning
-    again.restore(first.state())
-    assert again.beginning
-    for strategy in (first, again):
-        while strategy.beginning:
-            strategy.begin()
-    assert again.table() == first.table()
-    assert again.ask().seed == first.ask().seed
+def test_a_new_best_lowers_what_is_made_of_it(seven: Scheme) -> None:
+    strategy = MetaStrategy(formats_within(2, 4), Ring.ZT, 1)
+    assert strategy.members["4x4x4"].best == 64
+    for member in strategy.members.values():
+        member.idle = 1 << 60
+    assert strategy.offer(seven)
+    assert strategy.members["4x4x4"].best == 49
+    assert strategy.held_scheme((4, 4, 4)).rank == 49
+    assert [str(scheme.format) for scheme in strategy.found()] == ["2x2x2"]
+    assert strategy.members["4x4x4"].idle == 0
+    assert [str(format_) for format_, _ in strategy.families()] == ["2x2x2"]
+
+
+def test_formats_that_pay_are_drawn_and_idle_ones_rest(seven: Scheme) -> None:
+    known = {"2x2x2": 7, "2x2x3": 11, "2x3x3": 15, "3x3x3": 23}
+    strategy = MetaStrategy(formats_within(2, 3), Ring.F2, 1, known, [seven])
+    members = strategy.members
+    assert members["2x2x2"].weight < members["3x3x3"].weight < members["2x3x3"].weight
+    before = members["2x3x3"].weight
+    members["2x3x3"].idle = 1 << 60
+    assert members["2x3x3"].weight < before / 10
+
+
+def test_priorities_steer_the_draw(seven: Scheme) -> None:
+    strategy = meta(starts=[seven])
+    strategy.prioritise({"2x2x2": 0, "2x2x3": 0, "2x3x3": 0})
+    assert {str(strategy.ask().format) for _ in range(10)} == {"3x3x3"}
+    with pytest.raises(UsageError, match="4x4x4 is not among"):
+        strategy.prioritise({"4x4x4": 2})
+    with pytest.raises(UsageError, match="above 0"):
+        strategy.prioritise(dict.fromkeys(strategy.members, 0))
+
+
+def test_recipes_are_made_when_they_are_wanted(seven: Scheme) -> None:
+    how = f"product {source(seven.content_hash, (2, 2, 2))} {source(NAIVE, (1, 1, 2))}"
+    leaf = Leaf((2, 2, 4), 14, "f" * 64, how, Ring.ZT)
+    strategy = MetaStrategy(formats_within(2, 4), Ring.F2, 1, starts=[seven], composed=[leaf])
+    scheme = strategy.held_scheme((2, 2, 4))
+    assert (scheme.rank, scheme.ring, is_valid(scheme)) == (14, Ring.F2, True)
+
+
+def test_large_states_have_small_pools() -> None:
+    strategy = MetaStrategy(formats_within(2, 16), Ring.F2, 1)
+    widths = {name: member.pools.width for name, member in strategy.members.items()}
+    assert (widths["2x2x2"], widths["16x16x16"]) == (64, 2)
 
 
 def test_pools_hold_distinct_states() -> None:
@@ -153,7 +179,7 @@ def test_offers_in_any_orientation(seven: Scheme) -> None:
     wide = permute(extend(seven, "p").over(Ring.F2), (2, 0, 1))
     assert wide.format.sides == (3, 2, 2)
     assert strategy.offer(wide)
-    assert strategy.held_rank((2, 3, 2)) == 11
+    assert strategy.members["2x2x3"].best == 11
     assert not strategy.offer(seven)  # over another ring
     assert not strategy.offer(naive_scheme(parse_format("4x4x4"), Ring.F2))
 
@@ -177,41 +203,19 @@ def test_oriented_schemes(seven: Scheme) -> None:
         assert sorted_scheme(turned).format.sides == (2, 2, 6)
 
 
-class Everything:
-    """A table that holds naive schemes of all small formats and wants everything."""
-
-    def held_rank(self, sides: tuple[int, int, int]) -> int | None:
-        return sides[0] * sides[1] * sides[2] if max(sides) <= 4 else None
-
-    def held_scheme(self, sides: tuple[int, int, int]) -> Scheme:
-        return naive_scheme(MatrixProduct(*sorted(sides)), Ring.ZT)
-
-    def worth(self, sides: tuple[int, int, int], rank: int) -> bool:
-        return max(sides) <= 4 and min(sides) > 1
-
-
-def test_every_neighbour_is_a_scheme(seven: Scheme) -> None:
-    scheme = merge(seven, seven, "p")
-    reached = set()
-    for other in neighbours(scheme, Everything(), np.random.default_rng(0)):
-        assert is_valid(other)
-        reached.add(tuple(sorted(other.format.sides)))
-    assert {(2, 2, 3), (2, 3, 4), (2, 4, 4), (4, 4, 4)} <= reached
-
-
 def test_projections_over_a_field_are_made_in_several_bases(seven: Scheme) -> None:
-    class Projections(Everything):
-        def worth(self, sides: tuple[int, int, int], rank: int) -> bool:
-            return sorted(sides) == [2, 2, 3]
-
     scheme = merge(seven, seven, "p")
-    ternary = list(neighbours(scheme, Projections(), np.random.default_rng(0)))
-    binary = list(neighbours(scheme.over(Ring.F2), Projections(), np.random.default_rng(0)))
-    assert len(ternary) == 4
+    wanted = {(2, 2, 3): 13}
+
+    def held(*sides: int) -> int:
+        return wanted.get(tuple(sorted(sides)), 0)
+
+    ternary = list(cuts(scheme, held, np.random.default_rng(0)))
+    binary = list(cuts(scheme.over(Ring.F2), held, np.random.default_rng(0)))
     assert {cut.rank for cut in ternary} == {11}
-    assert len(binary) == 4 * PROJECTED_BASES
-    assert len({cut.rank for cut in binary}) > len({cut.rank for cut in ternary})
-    assert all(is_valid(cut) for cut in binary)
+    assert len(binary) > len(ternary)
+    assert {cut.rank for cut in binary} <= {11, 12}
+    assert all(is_valid(cut) for cut in (*ternary, *binary))
 
 
 def test_tasks_are_walks_of_their_pool(seven: Scheme) -> None:
@@ -221,7 +225,7 @@ def test_tasks_are_walks_of_their_pool(seven: Scheme) -> None:
         task = strategy.ask()
         assert isinstance(task, WalkTask)
         assert is_valid(unpack(task.format, task.ring, task.start))
-        assert task.policy.stop_rank == strategy.held_rank(task.format.sides) - 1  # type: ignore[operator]
+        assert task.policy.stop_rank == strategy.members[str(task.format)].best - 1
         seeds.add(task.seed)
     assert len(seeds) == 20
     assert len(pack(seven)) == 7

@@ -35,7 +35,8 @@ def test_a_meta_search_starts_from_stored_schemes(catalogue: Catalogue) -> None:
     stored = catalogue.schemes.add(naive_scheme(parse_format("2x2x3"), Ring.ZT))
     assert held_starts(catalogue, "2..3", Ring.ZT) == [stored.hash]
     assert held_starts(catalogue, "2..3", Ring.F2) == [stored.hash]
-    assert held_starts(catalogue, "3..4", Ring.ZT) == []
+    assert held_starts(catalogue, "2..2", Ring.ZT) == []
+    assert held_starts(catalogue, "3..4", Ring.ZT) == [stored.hash]  # gluing uses it
     parameters = {"within": "2..3", "start": [stored.hash]}
     strategy = make_strategy(catalogue, "meta", None, Ring.ZT, 1, parameters)
     assert isinstance(strategy, MetaStrategy)

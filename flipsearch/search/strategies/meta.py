@@ -1,18 +1,20 @@
 """Search many formats at once and pass schemes on between them (strategy `meta`).
 
-Every format has a pool of packed states near its best rank. A task walks from one of these states.
-Formats are drawn by their gap to the known bound and by recent success, ranks geometrically from
-the best upwards. Every new best scheme of a format is passed on to other formats along edges
-(`flipsearch.search.edges`): extend, project, merge, product and serendipitous product, up to the
-order of the sides. The schemes that an edge yields go into the pools of their formats, and a new
-best there is passed on in turn.
+A plan (`flipsearch.constructors.plan`) holds the least rank of every format that the schemes at
+hand reach by gluing, products, serendipitous products and projections. The search begins with it,
+and makes the scheme of a format only when a walk wants it. Each new best closes the plan again, so
+that all formats made of the lowered one fall with it in a tenth of a second.
 
-A share of the tasks climbs: such a task starts from one of the best schemes of a format one index
-smaller, extended by naive products, at any rank. The start of a walk largely determines its end:
-from an extended 3x4x4:38, 3x4x5:47 is a few million steps away, while from a pool of 3x4x5:48 it
-may be out of reach.
+A task walks from a state near the best rank of its format, from a smaller scheme extended by naive
+products, or from a larger one projected in a random basis. The start of a walk largely determines
+its end: from an extended 3x4x4:38, 3x4x5:47 is a few million steps away, while from a pool of
+3x4x5:48 it may be out of reach.
 
-Invariant: pools hold schemes of their format over one ring, with the sides in ascending order.
+Formats are drawn by the number of formats that would fall with them, by recent success, and by
+their size. A format that brought nothing for long rests until one that feeds it is lowered.
+
+Invariant: pools hold schemes of their format over one ring, with the sides in ascending order. The
+rank of a member is that of its best state, or of the scheme that the plan makes.
 """
 
 from __future__ import annotations
@@ -23,18 +25,24 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
 
-from flipsearch.errors import FlipsearchError, UsageError
-from flipsearch.formats import Format, MatrixProduct, parse_format
+import numpy as np
+
+from flipsearch.constructors.making import Maker
+from flipsearch.constructors.plan import Leaf, Plan
+from flipsearch.constructors.recipes import NAIVE, NAMED, Sides
+from flipsearch.errors import UsageError
+from flipsearch.formats import LARGEST_SIDE, Format, MatrixProduct, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
-from flipsearch.search.edges import Sides, changed, neighbours, sorted_scheme
+from flipsearch.search.edges import changed, cuts, sorted_scheme
 from flipsearch.search.ladder import naive_start
 from flipsearch.search.pools import Pools
 from flipsearch.search.schedules import Schedule, pick, pick_weighted
 from flipsearch.search.strategy import Levels, Setting, Strategy
-from flipsearch.transform import extend
+from flipsearch.transform import extend, project, random_sandwich
+from flipsearch.transform.dimensions import matrix_format, terms_left
 from flipsearch.transform.symmetry import oriented
-from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack, unpack
+from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack, unpack, words_of
 
 SCHEDULES = (
     Schedule(200_000, 20_000, 2),
@@ -42,12 +50,24 @@ SCHEDULES = (
     Schedule(1_000_000, 10_000, 3),
     Schedule(3_000_000, 50_000, 4),
 )
-WORK = 500
-"""Number of terms of schemes to pass on after each outcome; small enough to keep walkers busy."""
-CLIMBS = 0.3
-"""Share of the tasks that start from an extended best scheme of a smaller format."""
+CLIMBS, DESCENTS, NAIVE_STARTS = 0.2, 0.2, 0.1
+"""Shares of the tasks from a smaller scheme, extended; a larger one, projected; the naive one."""
+LARGEST_NAIVE = 64
+"""Largest rank of a naive scheme to start from: larger ones lead nowhere."""
 FADING = 0.98
 """Decay factor of a format's credit with each of its tasks."""
+PATIENCE = 4_000_000
+"""Steps without a gain after which a format rests, times the number of its naive products."""
+CLOSED = 0.05
+"""Gain of a format at its known bound or below, of which one more rank would be news."""
+RESTING = 0.02
+"""Share of its weight that a resting format keeps."""
+LARGEST_PRIMITIVE = 8
+"""Largest side of the formats whose gains the plan counts; the others count as one format."""
+COUNTED_AGAIN = 8
+"""Number of new bests after which gains are counted again, which takes seconds."""
+POOL_BYTES = 512 << 20
+"""Bytes of all pools together, when each is full."""
 
 
 def formats_within(low: int, high: int) -> list[MatrixProduct]:
@@ -77,31 +97,39 @@ def formats_of(within: str) -> list[MatrixProduct]:
 class Member:
     """A format of the search, with its known bound, states, recent success and tasks.
 
-    The credit is 1 after a new best and decays with every task.
+    Parameters
+    ----------
+    format : MatrixProduct
+    known : int or None
+    pools : Pools
+        Empty until the first walk.
+    best : int
+        The least rank of a state, or of what the plan makes.
+    gain : float
+        The number of formats that a new best would lower.
+    credit : float
+        1 after a new best; decays with every task.
+    tasks : int
+    idle : int
+        Steps since the last new best of the format, or of one that feeds it.
     """
 
     format: MatrixProduct
     known: int | None
     pools: Pools[Words]
+    best: int
+    gain: float = 1.0
     credit: float = 1.0
     tasks: int = 0
-
-    @property
-    def best(self) -> int:
-        """The lowest rank held."""
-        return self.pools.best_rank
+    idle: int = 0
 
     @property
     def weight(self) -> float:
-        """The weight of the format in the draw of a task, by its gap, success and size.
-
-        Small formats weigh more than large ones, because larger formats use their schemes. A
-        format at its bound or below has a twentieth of the weight of an open one.
-        """
-        gap = 1 if self.known is None else self.best - self.known
-        share = gap / max(1, self.known or self.best)
-        open_ = min(1.0, 20 * share) if gap > 0 else 0.05
-        return (open_ * (0.2 + self.credit) + 0.01) / self.format.naive_rank**0.5
+        """The weight of the format in the draw of a task."""
+        is_open = self.known is None or self.best > self.known
+        rest = RESTING if self.idle > PATIENCE * self.format.naive_rank else 1.0
+        gain = rest * self.gain if is_open else CLOSED
+        return gain * (0.2 + self.credit) / self.format.naive_rank**0.5
 
 
 class MetaStrategy(Strategy):
@@ -119,9 +147,12 @@ class MetaStrategy(Strategy):
     known : mapping of str to int, optional
         Known bounds by sorted format name, for the weights.
     starts : iterable of Scheme, optional
-        Schemes over the ring to start from, besides the naive ones, with sides in any order.
+        Schemes to plan with, with sides in any order; those without an image over the ring are
+        passed over.
+    composed : iterable of Leaf, optional
+        Recipes to plan with, of sources among these and the starts.
     width : int
-        Largest number of states at each rank of a format.
+        Largest number of states at each rank of a format; fewer if they are large.
     slack : int
         Number of ranks to keep above the best of a format.
     schedules : sequence of (steps, plus_after, band)
@@ -138,6 +169,7 @@ class MetaStrategy(Strategy):
         seed: int,
         known: Mapping[str, int] | None = None,
         starts: Iterable[Scheme] = (),
+        composed: Iterable[Leaf] = (),
         width: int = 64,
         slack: int = 2,
         schedules: Sequence[tuple[int, ...]] = SCHEDULES,
@@ -147,59 +179,81 @@ class MetaStrategy(Strategy):
         ordered = sorted({f.sorted for f in formats}, key=lambda f: (f.naive_rank, f.name))
         super().__init__(ordered[-1], ring, seed, stream=0)
         self.width, self.slack, self.schedules = width, slack, tuple(schedules)
-        self._queue: set[str] = set()
+        self.priorities: dict[str, float] = {}
+        at_hand = list(starts)
+        self._at_hand = {scheme.content_hash[:NAMED]: scheme for scheme in at_hand}
+        self.plan = Plan(ring, at_hand)
+        recipes = list(composed)
+        for leaf in recipes:
+            self.plan.add(leaf)
+        self.plan.close()
+        self._maker = Maker({ring: self.plan}, self._at_hand.__getitem__, recipes)
         self._found: list[Scheme] = []
-        self._begun = False
-        self.members: dict[str, Member] = {}
-        for format_ in ordered:
-            pools = Pools[Words](width=width, slack=slack)
-            pools.admit(naive_start(format_, ring))
-            self.members[format_.name] = Member(format_, (known or {}).get(format_.name), pools)
+        self._finds: list[Scheme] = []
+        self.members = {
+            format_.name: self._member_of(format_, (known or {}).get(format_.name), len(ordered))
+            for format_ in ordered
+        }
         self.archive = self.members[self.format.name].pools
-        for scheme in starts:
-            self.offer(scheme)
-        self._found.clear()  # the starts are not new
+        self._count_gains()
+
+    def _member_of(self, format_: MatrixProduct, known: int | None, members: int) -> Member:
+        """Return a member whose full pools take their share of the memory."""
+        best = self.plan.rank(*format_.sides)
+        row = pack(naive_scheme(MatrixProduct(1, 1, 1), self.ring)).nbytes * words_of(format_)
+        share = POOL_BYTES // members // (best * row * (self.slack + 1))
+        pools = Pools[Words](width=min(self.width, max(2, share)), slack=self.slack)
+        return Member(format_, known, pools, best)
 
     @classmethod
     def make(cls, setting: Setting) -> Strategy:
-        """Make the strategy for a range of sides, with starts that have an image over the ring."""
+        """Make the strategy for a range of sides."""
         if not setting.within:
             raise UsageError("--strategy meta needs a range of sides: --within 2..4")
         formats = formats_of(setting.within)
-        starts = [_over(scheme, setting.ring) for scheme in setting.starts]
-        images = [scheme for scheme in starts if scheme is not None]
-        return cls(formats, setting.ring, setting.seed, setting.bounds, images)
-
-    @property
-    def beginning(self) -> bool:  # type: ignore[override]
-        """Whether schemes to start from still have to be passed on."""
-        return not self._begun and bool(self._queue)
-
-    def begin(self) -> bool:
-        """Pass on one of the schemes to start from; return whether it gave a new best."""
-        before = len(self._found)
-        self.spread(1)
-        self._begun = not self._queue
-        return len(self._found) > before
+        starts = setting.starts, setting.composed
+        return cls(formats, setting.ring, setting.seed, setting.bounds, *starts)
 
     @property
     def finished(self) -> bool:
         """False: any bound may be beaten."""
         return False
 
+    @property
+    def best_rank(self) -> int:
+        """The lowest rank of the current format."""
+        return self.members[self.format.name].best
+
+    def best_states(self) -> list[Words]:
+        """Return the packed states of the lowest rank of the current format."""
+        member = self.members[self.format.name]
+        self._fill(member)
+        return list(member.pools.levels[member.best])
+
     def samples(self) -> list[WalkTask]:
-        """Return a task of every format, from the naive scheme."""
+        """Return a task of the format with most rows, for each number of words of a factor."""
+        largest: dict[int, Member] = {}
+        for member in sorted(self.members.values(), key=lambda member: member.best):
+            largest[words_of(member.format)] = member
         return [
-            WalkTask(member.format, self.ring, naive_start(member.format, self.ring), 1, 1)
-            for member in self.members.values()
+            WalkTask(member.format, self.ring, pack(self.held_scheme(member.format.sides)), 1, 1)
+            for member in largest.values()
         ]
 
     def choose(self, number: int, seed: int) -> tuple[WalkTask, str]:
-        """Return a walk of a format from its pools, or from an extended smaller scheme."""
+        """Return a walk of a format from its pools, or from a smaller or a larger scheme."""
         members = list(self.members.values())
-        member = pick_weighted(self.random, members, [each.weight for each in members])
-        start = self._extended(member) if self.random.random() < CLIMBS else None
+        weights = [each.weight * self.priorities.get(each.format.name, 1.0) for each in members]
+        member = pick_weighted(self.random, members, weights)
+        draw, start = self.random.random(), None
+        if draw < CLIMBS:
+            start = self._extended(member)
+        elif draw < CLIMBS + DESCENTS:
+            start = self._projected(member)
+        elif draw < CLIMBS + DESCENTS + NAIVE_STARTS and member.format.naive_rank <= LARGEST_NAIVE:
+            start = naive_start(member.format, self.ring)
         if start is None:
+            self._fill(member)
             start = member.pools.draw(self.random, by_rank=True)
         steps, plus_after, band, *_ = pick(self.random, self.schedules)
         member.tasks += 1
@@ -209,75 +263,58 @@ class MetaStrategy(Strategy):
         return task, member.format.name
 
     def learn(self, sent: str, outcome: WalkOutcome | None) -> None:
-        """Keep the states of an outcome, and pass new bests on to other formats."""
+        """Keep the states of an outcome, and pass a new best on to other formats."""
         if outcome is None:
             return
+        self.members[sent].idle += outcome.steps
         for state in (*outcome.best, outcome.final):
             self._keep(self.members[sent], state)
-        self.spread(WORK)
 
     def offer(self, scheme: Scheme) -> bool:
         """Add a scheme to the pool of its format; return whether it is a new best there."""
         form = sorted_scheme(scheme)
         member = self.members.get(str(form.format))
-        if member is None or form.ring is not self.ring:
-            return False
-        return self._keep(member, pack(form))
+        return member is not None and form.ring is self.ring and self._keep(member, pack(form))
+
+    def prioritise(self, weights: Mapping[str, float]) -> None:
+        """Multiply the weights of formats by sorted names; those not named have factor 1.
+
+        Raises
+        ------
+        UsageError
+            A format is not one of the search, or all would have weight 0.
+        """
+        for name in weights:
+            if name not in self.members:
+                raise UsageError(f"{name} is not among the formats of this search")
+        if all(weights.get(name, 1.0) == 0 for name in self.members):
+            raise UsageError("a format must have a priority above 0")
+        self.priorities = dict(weights)
 
     def found(self) -> list[Scheme]:
         """Return the schemes of new best ranks since the last call."""
         schemes, self._found = self._found, []
         return schemes
 
-    def held_rank(self, sides: Sides) -> int | None:
-        """Return the lowest rank held for the sides in any order; naive if a side is 1."""
-        ordered = sorted(sides)
-        if ordered[0] == 1:
-            return ordered[1] * ordered[2]
-        member = self._member(sides)
-        return None if member is None else member.best
-
     def held_scheme(self, sides: Sides) -> Scheme:
-        """Return a scheme of the lowest rank held, with its sides in ascending order."""
+        """Return a scheme of the least rank, with its sides in ascending order."""
         n, m, p = sorted(sides)
-        ordered = MatrixProduct(n, m, p)
-        if ordered.n == 1:
-            return naive_scheme(ordered, self.ring)
-        pools = self.members[ordered.name].pools
-        return unpack(ordered, self.ring, pick(self.random, pools.levels[pools.best_rank]))
-
-    def spread(self, work: int) -> None:
-        """Pass queued new bests along all edges, small formats first.
-
-        With small formats first, most schemes of large formats are made once from the best parts,
-        instead of repeatedly from improving ones.
-
-        Parameters
-        ----------
-        work : int
-            Number of terms of passed schemes after which the rest of the queue waits.
-        """
-        while self._queue and work > 0:
-            name = min(self._queue, key=lambda name: (self.members[name].format.naive_rank, name))
-            self._queue.discard(name)
-            member = self.members[name]
-            work -= member.best
-            for scheme in neighbours(self.held_scheme(member.format.sides), self, self.random):
-                self.offer(scheme)
-
-    def worth(self, sides: Sides, rank: int) -> bool:
-        """Return whether a scheme of that rank is a new best, or there is room at its rank."""
-        member = self._member(sides)
-        if member is None or rank >= min(member.format.naive_rank, member.best + self.slack + 1):
-            return False
-        return rank < member.best or len(member.pools.levels.get(rank, ())) < self.width // 4
+        member = self.members.get(f"{n}x{m}x{p}")
+        if member is not None and member.pools.best_rank == member.best:
+            state = pick(self.random, member.pools.levels[member.best])
+            return unpack(member.format, self.ring, state)
+        name = self._maker.name(self.ring, (n, m, p))
+        if name == NAIVE:
+            return naive_scheme(MatrixProduct(n, m, p), self.ring)
+        return sorted_scheme(self._maker.fetch(name).over(self.ring))
 
     def families(self) -> list[tuple[Format, Levels]]:
-        """Return every format whose best rank is below the naive one, with its states by rank."""
+        """Return every format in which this search found a new best, with its states by rank."""
+        found = {scheme.format.name for scheme in self._finds}
         return [
             (member.format, member.pools.levels)
-            for member in self.members.values()
-            if member.best < member.format.naive_rank
+            for name, member in self.members.items()
+            if name in found and member.pools.best_rank == member.best
         ]
 
     def table(self) -> list[tuple[str, int, int | None]]:
@@ -289,65 +326,110 @@ class MetaStrategy(Strategy):
         return {key: value for key, value in super().identity().items() if key != "format"}
 
     def memory(self) -> dict[str, Any]:
-        """Return the pools of all formats, and the queue of new bests to pass on."""
+        """Return the pools of all formats that were walked, and the finds in their order."""
         return {
             "current": self.format.name,
-            "queue": sorted(self._queue),
-            "begun": not self.beginning,
+            "finds": [{"state": pack(scheme)} for scheme in self._finds],
+            "found": [scheme.format.name for scheme in self._finds],
             "pools": {
                 name: {
                     "credit": member.credit,
+                    "gain": member.gain,
                     "tasks": member.tasks,
+                    "idle": member.idle,
                     "levels": member.pools.state(),
                 }
                 for name, member in self.members.items()
+                if member.tasks or member.pools.levels
             },
         }
 
     def remember(self, state: Mapping[str, Any]) -> None:
         """Restore the state that `memory` returned."""
-        self._queue, self._begun = set(state["queue"]), bool(state.get("begun", True))
+        for name, find in zip(state.get("found", ()), state.get("finds", ()), strict=True):
+            self._take(unpack(parse_format(name), self.ring, _as_words(find["state"])))
+        self._found.clear()
         for name, saved in state["pools"].items():
-            known = self.members[name].known if name in self.members else None
-            pools = Pools[Words](width=self.width, slack=self.slack).restore(saved["levels"])
-            credit, tasks = float(saved["credit"]), int(saved["tasks"])
-            format_ = parse_format(name)
-            self.members[name] = Member(format_, known, pools, credit, tasks)
-        current = self.members[state.get("current", next(reversed(self.members)))]
+            if (member := self.members.get(name)) is not None:
+                member.pools.restore(saved["levels"])
+                member.credit, member.tasks = float(saved["credit"]), int(saved["tasks"])
+                member.gain = float(saved.get("gain", member.gain))
+                member.idle = int(saved.get("idle", 0))
+                if member.pools.best_rank < member.best:  # older states have no finds
+                    best = member.pools.levels[member.pools.best_rank][0]
+                    self._take(unpack(member.format, self.ring, best))
+        current = self.members.get(state.get("current", ""), self.members[self.format.name])
         self.format, self.archive = current.format, current.pools
-
-    def _member(self, sides: Sides) -> Member | None:
-        return self.members.get("x".join(map(str, sorted(sides))))
 
     def _keep(self, member: Member, state: Words) -> bool:
         """Keep a state near the best of its format; return whether it is a new best."""
-        before = member.best
-        if not member.pools.admit(state, self.random) or len(state) >= before:
+        if len(state) > member.best + self.slack:
             return False
-        member.credit = 1.0
+        member.pools.admit(state, self.random)
+        if len(state) >= member.best:
+            return False
+        scheme = unpack(member.format, self.ring, state)
+        self._take(scheme)
         self.format, self.archive = member.format, member.pools
-        self._queue.add(member.format.name)
-        self._found.append(unpack(member.format, self.ring, state))
+        self._count_gains(None if len(self._finds) % COUNTED_AGAIN == 0 else member)
+        for cut in cuts(scheme, self.plan.rank, self.random):
+            self.offer(cut)
         return True
 
+    def _take(self, scheme: Scheme) -> None:
+        """Plan with a new best scheme; formats that fall wake up, and those around it."""
+        scheme = scheme.canonical
+        self._at_hand[scheme.content_hash[:NAMED]] = scheme
+        self._finds.append(scheme)
+        self._found.append(scheme)
+        self.plan.take(scheme)
+        self._maker.replan()
+        n, m, p = matrix_format(scheme).sides
+        for member in self.members.values():
+            rank = self.plan.rank(*member.format.sides)
+            if rank < member.best:
+                member.best, member.credit, member.idle = rank, 1.0, 0
+            elif sum(abs(a - b) for a, b in zip(member.format.sides, (n, m, p), strict=True)) == 1:
+                member.idle = 0
+
+    def _count_gains(self, only: Member | None = None) -> None:
+        """Count how many formats would fall with each at its known rank, or with one alone."""
+        members = list(self.members.values()) if only is None else [only]
+        known = {m.format.sides: m.known for m in members if m.known is not None}
+        counts = {sides: count for sides, _, count in self.plan.gains(known, LARGEST_PRIMITIVE)}
+        for member in members:
+            member.gain = counts.get(member.format.sides, 1.0)
+
+    def _fill(self, member: Member) -> None:
+        """Put the scheme that the plan makes into the pool of its format, unless one is there."""
+        if member.pools.best_rank > member.best:
+            self._keep(member, pack(self.held_scheme(member.format.sides)))
+
     def _extended(self, member: Member) -> Words | None:
-        """Return an extended best scheme of a format one index smaller, or None."""
+        """Return a best scheme of a format one index smaller, extended, or None."""
         sides = member.format.sides
-        choices = []
-        for d in range(3):
-            smaller = changed(sides, d, sides[d] - 1)
-            below = self._member(smaller)
-            if below is not None and below.best < below.format.naive_rank:
-                choices.append((d, smaller))
+        choices = [d for d in range(3) if sides[d] > 2]
         if not choices:
             return None
-        d, smaller = pick(self.random, choices)
+        d = pick(self.random, choices)
+        smaller = changed(sides, d, sides[d] - 1)
         return pack(extend(oriented(self.held_scheme(smaller), smaller), d))
 
+    def _projected(self, member: Member) -> Words | None:
+        """Return a best scheme of a format one index larger, projected, or None."""
+        sides = member.format.sides
+        choices = [d for d in range(3) if sides[d] < LARGEST_SIDE]
+        if not choices:
+            return None
+        d = pick(self.random, choices)
+        larger = changed(sides, d, sides[d] + 1)
+        scheme = oriented(self.held_scheme(larger), larger)
+        if self.ring.characteristic:
+            scheme = random_sandwich(scheme, self.random)
+        left = terms_left(scheme, d)
+        indices = [index for index, terms in enumerate(left) if terms == min(left)]
+        return pack(project(scheme, d, pick(self.random, indices)))
 
-def _over(scheme: Scheme, ring: Ring) -> Scheme | None:
-    """Return the scheme over the ring, or None if it has no image there."""
-    try:
-        return scheme.over(ring)
-    except FlipsearchError:
-        return None
+
+def _as_words(value: Any) -> Words:
+    return np.asarray(value, dtype=np.uint64)

@@ -43,7 +43,11 @@ def run_compare(arguments: argparse.Namespace) -> int:
     )
     for table, title in TITLES.items():
         keys = {key for journal in journals for key in journal.tables[table]}
-        heads = [head for name in names for head in (f"{name}, tasks", "lower, %", "new best")]
+        heads = [
+            head
+            for name in names
+            for head in (f"{name}, tasks", "steps, %", "lower, %", "new best")
+        ]
         rows = [[key, *_successes(journals, table, key)] for key in sorted(keys, key=_by_number)]
         _print_rows([title, *heads], rows)
     return 0
@@ -71,8 +75,12 @@ def _successes(journals: list[Journal], table: str, key: str) -> list[Any]:
     cells: list[Any] = []
     for journal in journals:
         tally = journal.tables[table].get(key)
-        share = None if tally is None else f"{100 * tally.lower / tally.tasks:.1f}"
-        cells += [None, None, None] if tally is None else [tally.tasks, share, tally.best]
+        if tally is None:
+            cells += [None] * 4
+        else:
+            steps = sum(other.steps for other in journal.tables[table].values())
+            shares = tally.steps / max(1, steps), tally.lower / tally.tasks
+            cells += [tally.tasks, *(f"{100 * share:.1f}" for share in shares), tally.best]
     return cells
 
 

@@ -219,7 +219,9 @@ class Driver:
             self.keeper.reject("a walk broke the identity of its scheme", outcome.number)
         lower = self._learn(lambda: self.strategy.tell(outcome))
         if task is not None:
-            self.journal.count(self.strategy.format, task, outcome, lower)
+            several = "within" in self.strategy.options
+            format_ = None if several else self.strategy.format
+            self.journal.count(format_, task, outcome, lower)
         self._asked.pop(outcome.number, None)
         self.keeper.keep(outcome, task)
 

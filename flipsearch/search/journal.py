@@ -64,8 +64,10 @@ class Journal:
         if not self.history or moment != self.history[-1]:
             self.history.append(moment)
 
-    def count(self, format_: Format, task: WalkTask, outcome: WalkOutcome, best: bool) -> None:
-        """Count a task of a search for a format, and whether it brought a new best rank."""
+    def count(
+        self, format_: Format | None, task: WalkTask, outcome: WalkOutcome, best: bool
+    ) -> None:
+        """Count a task of a search for a format, or for many, and if it brought a new best."""
         policy, other = task.policy, task.format != format_
         keys = (
             str(task.format if other else task.rank),

@@ -65,7 +65,7 @@ def test_runs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     lines = [line.split() for line in printed.splitlines()]
     assert ["1", "a", "2x2x2", "F2", "pool", "1", "7", "2.0", "1.5"] in lines
     assert ["7", "1.50", "2.50"] in lines
-    assert ["1000,", "2", "4", "25.0", "1", "4", "25.0", "1"] in lines
+    assert ["1000,", "2", "4", "100.0", "25.0", "1", "4", "100.0", "25.0", "1"] in lines
     assert "kind of walk" not in printed
     assert main(["runs", "compare", "a", "--json", "--db", database]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -53,5 +53,5 @@ def test_changes_are_taken_up_and_errors_change_nothing(tmp_path: Path) -> None:
 def test_other_strategies_have_no_priorities(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text("2x2x2 1\n")
     strategy = PoolStrategy(parse_format("2x2x2"), Ring.F2, 1)
-    with pytest.raises(UsageError, match="no effect with --strategy pool"):
+    with pytest.raises(UsageError, match="priority has no effect with"):
         Priorities(tmp_path / "p.txt", print).apply(strategy)

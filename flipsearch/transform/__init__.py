@@ -25,7 +25,6 @@ from flipsearch.transform.sandwich import (
 )
 from flipsearch.transform.serendipity import (
     Group,
-    choose_groups,
     serendipitous_product,
     serendipitous_rank,
     shared_factors,
@@ -37,7 +36,6 @@ __all__ = [
     "Group",
     "Part",
     "assemble",
-    "choose_groups",
     "complete",
     "cyclic",
     "dual",

@@ -9,13 +9,13 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.transform import (
     Group,
-    choose_groups,
     extend,
     random_sandwich,
     serendipitous_product,
     serendipitous_rank,
     shared_factors,
 )
+from flipsearch.transform.serendipity import cheapest_split
 from flipsearch.verify import is_valid
 
 KNOWN = {(2, 2, 2): 7, (2, 2, 3): 11, (2, 2, 4): 14, (2, 2, 5): 18, (2, 2, 6): 21}
@@ -59,39 +59,21 @@ def test_grouping_pays(strassen: Scheme) -> None:
     groups = shared_factors(outer)
     assert groups == [Group(0, (0, 1))]
     table = {(2, 2, 1): 4, (2, 2, 2): 7}
-    rank, chosen = choose_groups(
-        outer, (2, 2, 1), lambda *s: table.get(s), np.random.default_rng(0)
-    )
-    assert (rank, chosen) == (7, tuple(groups))
 
     def scheme_of(n: int, m: int, p: int) -> Scheme:
         if (n, m, p) == (2, 2, 2):
             return strassen
         return naive_scheme(MatrixProduct(n, m, p), Ring.ZT)
 
-    big = serendipitous_product(outer, (2, 2, 1), chosen, scheme_of)
+    big = serendipitous_product(outer, (2, 2, 1), groups, scheme_of)
     assert is_valid(big)
-    assert big.rank == 7 == serendipitous_rank(outer, (2, 2, 1), chosen, lambda *s: table.get(s))
-
-
-def test_choice_never_costs_more_than_the_plain_product(strassen: Scheme) -> None:
-    outer = extend(extend(strassen, "p"), "n")
-    generator = np.random.default_rng(3)
-    rank, groups = choose_groups(outer, (2, 2, 1), rank_of, generator)
-    assert rank <= outer.rank * 4
-    assert rank == serendipitous_rank(outer, (2, 2, 1), groups, rank_of)
-    members = [r for group in groups for r in group.members]
-    assert len(set(members)) == len(members)
+    assert big.rank == 7 == serendipitous_rank(outer, (2, 2, 1), groups, lambda *s: table.get(s))
 
 
 def test_splitting_a_group_uses_the_cheapest_cut() -> None:
-    outer = naive_scheme(parse_format("1x1x4"), Ring.F2)
     table = {(2, 2, 1): 4, (2, 2, 2): 7, (2, 2, 3): 11, (2, 2, 4): 15}
-    rank, groups = choose_groups(
-        outer, (2, 2, 1), lambda *s: table.get(s), np.random.default_rng(0)
-    )
-    assert rank == 14
-    assert sorted(len(group.members) for group in groups) == [2, 2]
+    assert cheapest_split(0, 4, (2, 2, 1), lambda *s: table.get(s)) == (14, (2, 2))
+    assert cheapest_split(0, 5, (2, 2, 1), lambda *s: table.get(s))[0] == 18
 
 
 def test_a_product_may_leave_zt() -> None:
@@ -145,8 +127,6 @@ def test_refusals(strassen: Scheme) -> None:
         serendipitous_product(strassen, (1, 1, 1), [Group(0, (0, 0))], scheme_of)
     with pytest.raises(UsageError, match="do not share"):
         serendipitous_product(strassen, (1, 1, 1), [Group(0, (0, 1))], scheme_of)
-    with pytest.raises(UsageError, match="no rank"):
-        choose_groups(strassen, (9, 9, 9), rank_of, np.random.default_rng(0))
     with pytest.raises(UsageError, match="structured"):
         serendipitous_product(
             naive_scheme(parse_format("ug:2x2x2"), Ring.ZT), (1, 1, 1), [], scheme_of

@@ -329,7 +329,7 @@ class MetaStrategy(Strategy):
         """Return the pools of all formats that were walked, and the finds in their order."""
         return {
             "current": self.format.name,
-            "finds": [{"state": pack(scheme)} for scheme in self._finds],
+            "finds": {str(k): pack(scheme) for k, scheme in enumerate(self._finds)},
             "found": [scheme.format.name for scheme in self._finds],
             "pools": {
                 name: {
@@ -346,8 +346,9 @@ class MetaStrategy(Strategy):
 
     def remember(self, state: Mapping[str, Any]) -> None:
         """Restore the state that `memory` returned."""
-        for name, find in zip(state.get("found", ()), state.get("finds", ()), strict=True):
-            self._take(unpack(parse_format(name), self.ring, _as_words(find["state"])))
+        for k, name in enumerate(state.get("found", ())):
+            words = np.asarray(state["finds"][str(k)], dtype=np.uint64)
+            self._take(unpack(parse_format(name), self.ring, words))
         self._found.clear()
         for name, saved in state["pools"].items():
             if (member := self.members.get(name)) is not None:
@@ -407,29 +408,31 @@ class MetaStrategy(Strategy):
 
     def _extended(self, member: Member) -> Words | None:
         """Return a best scheme of a format one index smaller, extended, or None."""
-        sides = member.format.sides
-        choices = [d for d in range(3) if sides[d] > 2]
-        if not choices:
+        d, smaller = self._resized(member, -1)
+        if d is None:
             return None
-        d = pick(self.random, choices)
-        smaller = changed(sides, d, sides[d] - 1)
         return pack(extend(oriented(self.held_scheme(smaller), smaller), d))
 
     def _projected(self, member: Member) -> Words | None:
         """Return a best scheme of a format one index larger, projected, or None."""
-        sides = member.format.sides
-        choices = [d for d in range(3) if sides[d] < LARGEST_SIDE]
-        if not choices:
+        d, larger = self._resized(member, 1)
+        if d is None:
             return None
-        d = pick(self.random, choices)
-        larger = changed(sides, d, sides[d] + 1)
         scheme = oriented(self.held_scheme(larger), larger)
         if self.ring.characteristic:
             scheme = random_sandwich(scheme, self.random)
         left = terms_left(scheme, d)
         indices = [index for index, terms in enumerate(left) if terms == min(left)]
-        return pack(project(scheme, d, pick(self.random, indices)))
+        cut = project(scheme, d, pick(self.random, indices))
+        return pack(cut) if cut.rank < member.format.naive_rank else None
 
-
-def _as_words(value: Any) -> Words:
-    return np.asarray(value, dtype=np.uint64)
+    def _resized(self, member: Member, change: int) -> tuple[int | None, Sides]:
+        """Draw a side, and return the sides with it changed; None if no scheme there is good."""
+        sides = member.format.sides
+        choices: list[tuple[int | None, Sides]] = []
+        for d, side in enumerate(sides):
+            if 2 <= side + change <= LARGEST_SIDE:
+                other = changed(sides, d, side + change)
+                if self.plan.rank(*other) < other[0] * other[1] * other[2]:
+                    choices.append((d, other))
+        return pick(self.random, choices) if choices else (None, sides)

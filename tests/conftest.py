@@ -26,7 +26,9 @@ SLOW = {
     *("test_additions", "test_emitted_kernels", "test_gram_and_modular", "test_kernel_commands"),
     *("test_processes", "test_stability", "test_faults_kernel", "test_faults_processes"),
     *("test_faults_of_catalogues", "test_faults_of_drivers", "test_faults_of_workers"),
-    *("test_gpu_executor", "test_gpu_outcomes", "test_hostile", "test_scheme_commands"),
+    *("test_gpu_benchmark", "test_gpu_compile", "test_gpu_executor", "test_gpu_outcomes"),
+    *("test_faults_certificate", "test_faults_protect", "test_hostile", "test_scheme_commands"),
+    *("test_api", "test_cli_output", "test_examples", "test_jit", "test_one_writer"),
 }
 
 

@@ -47,6 +47,7 @@ def test_proves_every_valid_sample(scheme: Scheme) -> None:
     assert proved(scheme)
 
 
+@pytest.mark.slow
 def test_both_checkers_agree_on_thousands_of_schemes() -> None:
     """Corrupted in one coefficient (always invalid) or in several (invalid or not)."""
     generator = np.random.default_rng(7)

@@ -60,6 +60,7 @@ def test_one_line_for_what_is_not_there(arguments, message, database, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(database, tmp_path, capsys):
     """The catalogue and the record of the run are all that the second process has."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TOYS)])}

@@ -88,6 +88,7 @@ def go(
         return result, acknowledged
 
 
+@pytest.mark.slow
 def test_a_run_killed_three_times_ends_as_one_that_was_not(tmp_path: Path) -> None:
     whole = pool(7, TARGET)
     result, _ = go(tmp_path / "whole.sqlite", whole)

@@ -100,6 +100,7 @@ def test_costly_lifts_are_tried_less_often(name, expected):
     assert lifting.tries(naive_scheme(parse_format(name), Ring.F2)) == expected
 
 
+@pytest.mark.slow
 def test_deterministic_runs_are_equal(tmp_path):
     def outcome(name: str, workers: int) -> set[str]:
         strategy = PoolStrategy(parse_format("3x3x3"), Ring.F2, seed=3, target=23, steps=100_000)

@@ -332,6 +332,7 @@ def test_places_of_an_orbit() -> None:
     mirrored=st.booleans(),
 )
 @settings(max_examples=100, deadline=None)
+@pytest.mark.slow
 def test_index_against_plain_python(
     values: list[int], changes: list[tuple[int, int]], mirrored: bool
 ) -> None:

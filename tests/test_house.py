@@ -17,7 +17,7 @@ FLOORS = [
     {"formats", "rings"},
     {"scheme", "verify", "paranoid", "programs", "invariants"},
     {"walk"},
-    {"equivalence", "files", "lift", "transform"},
+    {"equivalence", "files", "lift", "numerical", "transform"},
     {"constructors"},
     {"catalogue"},
     {"executors"},

@@ -43,7 +43,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="sizes such as 4x5x6, structured operands such as gt:4x4x4, or a tensor; none with "
         "--within",
     )
-    parser.add_argument("--ring", help="F2, F3 or ZT, coefficients -1, 0, 1 (default F2)")
+    parser.add_argument(
+        "--ring", help="F2, F3 or ZT, coefficients -1, 0, 1 (default F2; numerical: Q)"
+    )
     parser.add_argument(
         "--target", type=natural, metavar="R", help="stop at rank R (default: search on)"
     )
@@ -67,8 +69,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--strategy",
         metavar="NAME",
         help="pool (default); meta (default with --within); symmetric: n x n x n, by C3 over F2 "
-        "(cyclic), by rotated indices over F3, ZT (rotation); diagonal: us:n x n x n over F3; or "
-        "one that an installed package brings",
+        "(cyclic), by rotated indices over F3, ZT (rotation); diagonal: us:n x n x n over F3; "
+        "numerical: over Q, by optimisation and rounding; or one that an installed package brings",
     )
     parser.add_argument(
         "--within",
@@ -77,6 +79,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument(
         "--mirrored", action="store_true", help="symmetric over F2: by C3 x Z2 instead of C3"
+    )
+    parser.add_argument(
+        "--symmetry",
+        metavar="NAME",
+        help="numerical: impose C3 (cyclic shift), Z2 (transposition), R2 (reversed indices) or "
+        "several, such as C3xZ2 (default: none)",
     )
     parser.add_argument(
         "--run",
@@ -245,6 +253,10 @@ def _kernel_folder(text: str | None, format_: Format | None) -> Path | None:
     return folder
 
 
+def _speed(flips_per_second: float) -> str:
+    return f"{flips_per_second / 1e6:.1f} M flips/s"
+
+
 class _Live:
     """Live progress, most important figures first, because a narrow terminal cuts the rest."""
 
@@ -260,7 +272,8 @@ class _Live:
             f"{short_name(strategy.format)} {strategy.ring}",
             f"best {progress.best_rank}",
             f"{progress.seconds:.0f} s",
-            progress.message or f"{progress.flips_per_second / 1e6:.1f} M flips/s",
+            progress.message or (_speed(progress.flips_per_second) if progress.flips else ""),
+            *strategy.notes(),
             f"climbing {rungs}" if rungs else "",
             f"pools {pools}",
         ]
@@ -343,6 +356,7 @@ def _summary(study: Study, result: Result) -> dict[str, Any]:
         "seconds": round(progress.seconds, 3),
         "flips_per_second": round(progress.flips_per_second),
         "classes": result.classes,
+        "notes": strategy.notes(),
         "run": result.run.id,
         **({"formats": family} if (family := _family_table(strategy)) else {}),
     }
@@ -380,10 +394,11 @@ def _print_summary(record: dict[str, Any], result: Result) -> None:
     print_table(["ring", "rank", "known bound", "scheme"], rows)
     if result.lifted is None and result.lift_failure:
         print(f"no lift    {result.lift_failure}")
-    print(
-        f"walked     {record['flips']:,} flips in {record['seconds']:.1f} s: "
-        f"{record['flips_per_second'] / 1e6:.1f} M flips/s"
-    )
+    if record["flips"]:
+        walked, speed = f"{record['flips']:,} flips", _speed(record["flips_per_second"])
+        print(f"walked     {walked} in {record['seconds']:.1f} s: {speed}")
+    for line in record["notes"]:
+        print(f"search     {line}, in {record['seconds']:.1f} s")
     if result.compared > 1:
         print(
             f"classes    {result.classes} proved inequivalent among {result.compared} schemes of "

@@ -270,7 +270,9 @@ def compile_ahead(strategy: Strategy, executor: Executor) -> None:
 
 def _try(task: WalkTask) -> None:
     """Compile a walk, the check of its outcome, and the test before it goes into a pool."""
-    is_dependent(task.format, task.ring, engine.walk(task).final)
+    final = engine.walk(task).final
+    if task.ring.is_field_of_search:
+        is_dependent(task.format, task.ring, final)
 
 
 def _try_part(task: WalkTask) -> None:

@@ -26,6 +26,7 @@ class Rarer(TypedDict, total=False):
     within: str | None
     mirrored: bool
     fresh: bool
+    symmetry: str | None
     run: str | int | None
     workers: int | None
     gpu: str | None
@@ -61,7 +62,7 @@ def search(
     format : str, path or Format
         Such as ``4x5x6``, ``ss:4x4x4``, a tensor file or a tensor.
     ring : str or Ring, optional
-        F2 (default), F3 or ZT.
+        F2 (default), F3 or ZT; Q for the strategy ``numerical``.
     budget : str or float
         Time to walk: seconds, or such as ``10m``.
     target : int, optional

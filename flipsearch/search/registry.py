@@ -37,6 +37,7 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
         "cyclic": "flipsearch.search.strategies.cyclic:CyclicStrategy",
         "rotation": "flipsearch.search.strategies.rotation:RotationStrategy",
         "diagonal": "flipsearch.search.strategies.diagonal:DiagonalStrategy",
+        "numerical": "flipsearch.search.strategies.numerical:NumericalStrategy",
     },
     reserved=("symmetric",),
 )
@@ -101,7 +102,7 @@ def refuse_idle_options(name: str | type[Strategy], ring: Ring, given: Mapping[s
     """
     strategy = strategy_named(name, ring)
     called = name if isinstance(name, str) else strategy.name
-    for option in ("format", "target", "start", "within", "mirrored", "fresh"):
+    for option in ("format", "target", "start", "within", "mirrored", "fresh", "symmetry"):
         if given.get(option) and option not in strategy.options:
             word = {"format": "a format", "start": "--from"}.get(option, f"--{option}")
             others = [n for n in strategy_names() if option in strategy_named(n).options]
@@ -132,7 +133,7 @@ def make_strategy(
     ring : Ring
     seed : int
     parameters : mapping
-        ``target``, ``start`` and ``held`` (hashes), ``within``, ``mirrored``.
+        ``target``, ``start`` and ``held`` (hashes), ``within``, ``mirrored``, ``symmetry``.
 
     Raises
     ------
@@ -161,6 +162,7 @@ def make_strategy(
         held=tuple(stored[each].scheme for each in held if each in stored),
         within=within,
         mirrored=bool(parameters.get("mirrored")),
+        symmetry=parameters.get("symmetry") or "",
         bounds={name: bound.value for (name, over), bound in known.items() if over is ring},
     )
     return strategy.make(setting)

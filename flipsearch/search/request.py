@@ -39,7 +39,7 @@ class Request:
     format : str, path or Format, optional
         The name of a format, a tensor file, or a format.
     ring : str or Ring, optional
-        By default F2.
+        By default the first that the strategy takes: F2, for numerical Q.
     target : int, optional
         The rank that ends the search.
     strategy : str or class of Strategy, optional
@@ -55,6 +55,8 @@ class Request:
         A range of sides such as ``2..4``.
     mirrored : bool
         Whether symmetric walks over F2 also keep the reversal of all indices.
+    symmetry : str, optional
+        The symmetry of numerical solutions, such as ``C3``.
     """
 
     format: FormatLike | None = None
@@ -66,6 +68,7 @@ class Request:
     within: str | None = None
     mirrored: bool = False
     fresh: bool = False
+    symmetry: str | None = None
 
     def settled(
         self, catalogue: Catalogue | None = None
@@ -78,7 +81,7 @@ class Request:
             They do not go together, or an option would have no effect.
         """
         name = self.strategy or ("meta" if self.within else "pool")
-        ring = parse_ring(self.ring or "F2")
+        ring = parse_ring(self.ring or strategy_named(name).rings[0])
         strategy = strategy_named(name, ring)
         refuse_idle_options(name, ring, vars(self))
         if self.fresh and self.start:
@@ -117,6 +120,7 @@ class Request:
             "held": held,
             "within": self.within,
             "mirrored": self.mirrored,
+            **({"symmetry": self.symmetry} if self.symmetry else {}),
         }
         strategy = make_strategy(catalogue, kind, format_, ring, seed, parameters)
         return strategy, {"strategy": strategy.name, "parameters": parameters, "seed": seed}
@@ -154,6 +158,7 @@ class Request:
             "start": self.hashes(catalogue) or None,
             "within": self.within,
             "mirrored": self.mirrored or None,
+            "symmetry": self.symmetry,
         }
         for key, value in wanted.items():
             if value is not None and value != held.get(key):

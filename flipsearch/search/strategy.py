@@ -50,6 +50,8 @@ class Setting:
         A range of sides such as ``2..8``.
     mirrored : bool
         Whether symmetric walks also keep the reversal of all indices.
+    symmetry : str
+        The symmetry of numerical solutions, such as ``C3``.
     bounds : mapping of str to int
         Known bounds over the ring, by format.
     """
@@ -63,6 +65,7 @@ class Setting:
     held: tuple[Scheme, ...] = ()
     within: str | None = None
     mirrored: bool = False
+    symmetry: str = ""
     bounds: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -74,7 +77,7 @@ class Strategy(ABC):
     format_ : Format
         The format of the schemes to find.
     ring : Ring
-        F2, F3 or ZT.
+        One of `rings`.
     seed : int
         The seed of the run, from which each task gets its own seed.
     target : int
@@ -89,8 +92,10 @@ class Strategy(ABC):
     formerly : str
         The strategy's name in older checkpoints.
     options : frozenset of str
-        The options among ``format target start within mirrored`` that the strategy honours; others
-        are refused.
+        The options among ``format target start within mirrored fresh symmetry`` that the strategy
+        honours; others are refused.
+    rings : tuple of Ring
+        The rings that the strategy takes, the default first.
     archive : Pools
         The states found for the format, including its start.
     asked, told : int
@@ -102,14 +107,22 @@ class Strategy(ABC):
     name: ClassVar[str]
     formerly: ClassVar[str] = ""
     options: ClassVar[frozenset[str]] = frozenset({"format", "target"})
+    rings: ClassVar[tuple[Ring, ...]] = (Ring.F2, Ring.F3, Ring.ZT)
     archive: Pools[Words]
     climbing: str = ""
 
     def __init__(
         self, format_: Format, ring: Ring, seed: int = 0, target: int = 0, *, stream: int = 2**32
     ) -> None:
-        if not ring.is_field_of_search:
-            raise UsageError(f"searches run over F2, F3 and ZT, not over {ring}: lift afterwards")
+        if ring not in self.rings:
+            if ring.is_field_of_search:
+                raise UsageError(
+                    f"--strategy {self.name} runs over {' and '.join(self.rings)}, not over {ring}"
+                )
+            raise UsageError(
+                f"searches run over F2, F3 and ZT, not over {ring}: lift afterwards, or take "
+                "--strategy numerical over Q"
+            )
         self.format, self.ring, self.seed, self.target = format_, ring, seed, target
         self.asked = self.told = 0
         self.random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
@@ -189,6 +202,10 @@ class Strategy(ABC):
 
     def table(self) -> list[tuple[str, int, int | None]]:
         """Return format, best rank and known bound of each format in a search of many formats."""
+        return []
+
+    def notes(self) -> list[str]:
+        """Return lines for the user about the search so far, besides ranks."""
         return []
 
     def identity(self) -> dict[str, Any]:

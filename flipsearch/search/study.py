@@ -46,7 +46,7 @@ class Study:
         Such as ``4x5x6``, ``ss:4x4x4``, a tensor file or a tensor. None with `within`, with a run
         that exists, and with a strategy that is made already.
     ring : str or Ring, optional
-        F2 (default), F3 or ZT.
+        F2 (default), F3 or ZT; Q for the strategy ``numerical``.
     target : int, optional
         Rank at which the search ends.
     strategy : str, class or Strategy, optional
@@ -62,6 +62,8 @@ class Study:
         Whether symmetric walks over F2 keep the reversal of all indices too.
     fresh : bool
         Leave out the best stored schemes of the format, from which a pool walks otherwise.
+    symmetry : str, optional
+        The symmetry of numerical solutions: ``C3``, ``Z2``, ``R2``, or several joined by ``x``.
     run : str or int, optional
         Name or number of a run. A run of that name that exists is gone on with.
     catalogue : Catalogue, optional
@@ -121,6 +123,7 @@ class Study:
         within: str | None = None,
         mirrored: bool = False,
         fresh: bool = False,
+        symmetry: str | None = None,
         run: str | int | None = None,
         catalogue: Catalogue | None = None,
         executor: str | Executor = "threads",
@@ -134,7 +137,9 @@ class Study:
     ) -> None:
         made = strategy if isinstance(strategy, Strategy) else None
         kind = None if isinstance(strategy, Strategy) else strategy
-        request = Request(format, ring, target, kind, seed, start, within, mirrored, fresh)
+        request = Request(
+            format, ring, target, kind, seed, start, within, mirrored, fresh, symmetry
+        )
         if made is not None and request != Request():
             raise UsageError("a strategy that is made brings format, ring, target and seed along")
         options = {"workers": workers, "gpu": gpu, "address": address}

@@ -19,10 +19,12 @@ import numpy.typing as npt
 
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
+from flipsearch.errors import FormatError
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
+from flipsearch.verify import is_valid
 from flipsearch.walk.plain.index import ONE, THREE, TWO, ZERO, U
-from flipsearch.walk.task import Words, words_of
+from flipsearch.walk.task import Words, unpack, words_of
 
 PRIME = U(2**31 - 1)
 F3_POINTS, PRIME_POINTS = U(128), U(2)
@@ -58,7 +60,16 @@ def _mask(format_: Format, ring: Ring) -> Words:
 
 
 def flaw(format_: Format, ring: Ring, state: Words, seed: int) -> str | None:
-    """Return the reason why an array is no packed state of a scheme, or None."""
+    """Return the reason why an array is no packed state of a scheme, or None.
+
+    Over Z and Q the state is proved exactly.
+    """
+    if not ring.is_field_of_search:
+        try:
+            valid = is_valid(unpack(format_, ring, state))
+        except FormatError as error:
+            return str(error)
+        return None if valid else "a state is no valid scheme"
     mask = _mask(format_, ring)
     if state.dtype != np.uint64 or state.ndim != 3 or state.shape[1:] != mask.shape:
         return "a state has another width"

@@ -7,7 +7,8 @@ start is packed words and not a `Scheme`.
 A packed state is a uint64 array of shape (R, 3, K). A factor of d entries takes
 W = ceil(max(d) / 64) words a plane. Over F2 there is one plane of bits (K = W). Over F3 and ZT a
 plane of nonzeros is followed by a plane of signs, in which 1 marks -1 (K = 2W). Entry e is bit
-e % 64 of word e // 64.
+e % 64 of word e // 64. Over Z and Q entry e is word e, signed, and the last word of the third
+factor is the denominator of the term (K = max(d) + 1).
 """
 
 from __future__ import annotations
@@ -198,15 +199,19 @@ def words_of(format_: Format) -> int:
 
 
 def pack(scheme: Scheme) -> Words:
-    """Return the packed state of a scheme over F2, F3 or ZT.
+    """Return the packed state of a scheme.
 
     Raises
     ------
     UsageError
-        The ring is none of these, or a factor has more than 256 entries.
+        A factor over F2, F3 or ZT has more than 256 entries.
     """
     if not scheme.ring.is_field_of_search:
-        raise UsageError(f"walks run over F2, F3 and ZT, not over {scheme.ring}")
+        numbers = np.zeros((scheme.rank, 3, max(scheme.format.dimensions) + 1), dtype=np.int64)
+        for slot, matrix in enumerate(scheme.factors):
+            numbers[:, slot, : matrix.shape[1]] = matrix
+        numbers[:, 2, -1] = scheme.denominators
+        return numbers.view(np.uint64)
     words = words_of(scheme.format)
     planes = 1 if scheme.ring is Ring.F2 else 2
     packed = np.zeros((scheme.rank, 3, planes * words), dtype=np.uint64)
@@ -227,6 +232,8 @@ def unpack(format_: Format, ring: Ring, state: Words) -> Scheme:
     FormatError
         The words do not describe a scheme of the format and ring.
     """
+    if not ring.is_field_of_search:
+        return _unpack_numbers(format_, ring, state)
     words = words_of(format_)
     planes = 1 if ring is Ring.F2 else 2
     if state.ndim != 3 or state.shape[1:] != (3, planes * words) or state.dtype != np.uint64:
@@ -244,3 +251,16 @@ def unpack(format_: Format, ring: Ring, state: Words) -> Scheme:
             entries.append(bits[:, :dimension].astype(np.int64))
         factors.append(entries[0] if planes == 1 else entries[0] * (1 - 2 * entries[1]))
     return Scheme(format_, ring, *factors)
+
+
+def _unpack_numbers(format_: Format, ring: Ring, state: Words) -> Scheme:
+    """Return the scheme of a packed state over Z or Q."""
+    width = max(format_.dimensions) + 1
+    if state.ndim != 3 or state.shape[1:] != (3, width) or state.dtype != np.uint64:
+        raise FormatError(f"a packed state for {format_} over {ring} has shape (R, 3, {width})")
+    numbers = np.ascontiguousarray(state).view(np.int64)
+    u, v, w = (numbers[:, slot, :length] for slot, length in enumerate(format_.dimensions))
+    scheme = Scheme(format_, ring, u, v, w, numbers[:, 2, -1])
+    if not np.array_equal(pack(scheme), state):
+        raise FormatError("a packed state has numbers beyond its factors")
+    return scheme

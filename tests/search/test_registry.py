@@ -56,7 +56,7 @@ def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names() -> None:
-    assert strategy_names() == ["pool", "meta", "cyclic", "rotation", "diagonal"]
+    assert strategy_names() == ["pool", "meta", "cyclic", "rotation", "diagonal", "numerical"]
     for name in strategy_names():
         assert strategy_named(name).name == name
     assert strategy_named("symmetric", Ring.F2).name == "cyclic"

@@ -1,0 +1,1 @@
+"""Find schemes over the rationals by numerical optimisation and rounding."""

@@ -24,8 +24,8 @@ from flipsearch.cli.parser import Parser
 from flipsearch.errors import FlipsearchError, on_the_command_line
 
 GROUPS = (
-    "search", "constructing", "schemes", "listing", "show", "catalogue", "kernels", "faults",
-    "report", "doctor", "completion",
+    "search", "constructing", "schemes", "sparsening", "listing", "show", "catalogue", "kernels",
+    "faults", "report", "doctor", "completion",
 )  # fmt: skip
 
 

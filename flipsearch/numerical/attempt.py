@@ -130,6 +130,8 @@ class Search:
         32 bits: the seed of the attempt.
     kind : type
         The class of the problem.
+    grid : str
+        Which values entries are fixed to: a name in `flipsearch.numerical.rounding.GRIDS`.
     """
 
     format: Format
@@ -137,6 +139,7 @@ class Search:
     symmetry: str
     seed: int
     kind: type[Problem] = Problem
+    grid: str = "halves"
     problem: Problem = field(init=False)
     unknowns: Unknowns = field(init=False)
 
@@ -147,10 +150,19 @@ class Search:
 
     def begun(self) -> Attempt:
         """Return the random start."""
-        n = len(self.unknowns)
-        values = SCALE * self._random(0).standard_normal(n)
+        return self._at(SCALE * self._random(0).standard_normal(len(self.unknowns)))
+
+    def from_solution(self, entries: Floats, points: int) -> Attempt:
+        """Return the attempt at a solution, in the stage `SPARSIFY` after some sparse points."""
+        start = self._at(entries[self.unknowns.leaders])
+        return replace(
+            start, stage=Stage.SPARSIFY, damping=1e-2, solution=start.values, points=points
+        )
+
+    def _at(self, values: Floats) -> Attempt:
+        n = len(values)
         nothing, none = np.zeros(n), np.zeros(n, dtype=bool)
-        barred = np.zeros((n, len(rounding.GRID)), dtype=bool)
+        barred = np.zeros((n, len(rounding.GRIDS[self.grid][0])), dtype=bool)
         return Attempt(self.seed, values, none, barred, nothing, nothing, none)
 
     def _random(self, purpose: int) -> np.random.Generator:
@@ -239,13 +251,15 @@ class Search:
         random = self._random(ROUNDINGS * attempt.points + attempt.roundings + SPARSE_POINTS)
         spread = 0.5 * (attempt.roundings > 0)
         noise = np.exp(spread * random.standard_normal(len(attempt.values)))[places]
-        chosen = rounding.choice(self.problem, left, variables, attempt.barred[places], noise)
+        barred = attempt.barred
+        chosen = rounding.choice(self.problem, left, variables, self.grid, barred[places], noise)
         if chosen is not None and attempt.failures < MOST_FAILURES:
-            which, grid = chosen
-            found = rounding.fixed_to(self.problem, left, variables, which, grid)
+            which, near = chosen
+            values = rounding.GRIDS[self.grid][0][near]
+            found = rounding.fixed_to(self.problem, left, variables, which, values)
             if found is None:
-                barred = attempt.barred.copy()
-                barred[places[which], grid[which]] = True
+                barred = barred.copy()
+                barred[places[which], near[which]] = True
                 return replace(attempt, barred=barred, failures=attempt.failures + 1), None
             fixed, values = self._merged(*found)
             return replace(attempt, values=values, fixed=fixed, moves=attempt.moves + 1), None
@@ -293,7 +307,7 @@ _NUMBERS = (
     *("stage", "damping", "pull", "squares", "early_squares", "early_largest", "largest"),
     *("moves", "idle", "failures", "roundings", "points"),
 )
-_BITS = 1 << np.arange(len(rounding.GRID), dtype=np.uint64)
+_BITS = 1 << np.arange(len(rounding.GRIDS["halves"][0]), dtype=np.uint64)
 
 
 def width(unknowns: int) -> int:

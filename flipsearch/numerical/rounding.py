@@ -22,9 +22,10 @@ from flipsearch.numerical.unknowns import Bools, Floats, Unknowns
 from flipsearch.scheme import Scheme, rational_scheme
 from flipsearch.verify import is_valid
 
-GRID = np.array([0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 0.25, -0.25])
-PRICES = np.array([0.0, 0.0, 0.0, 0.05, 0.05, 0.1, 0.1, 0.15, 0.15])
-"""Distance that a value of the grid costs in addition."""
+_VALUES = np.array([0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 0.25, -0.25])
+_PRICES = np.array([0.0, 0.0, 0.0, 0.1, 0.1, 0.05, 0.05, 0.15, 0.15])
+GRIDS = {name: (_VALUES[:n], _PRICES[:n]) for name, n in (("ZT", 3), ("Z", 5), ("halves", 9))}
+"""Values that entries are fixed to, and the distance that each costs in addition."""
 EPSILONS = np.repeat([0.3, 0.1, 0.03, 0.01], 12)
 """Width of the smoothed L1 norm in each sweep of `sparser`."""
 SPARSE_PULL = 0.02
@@ -83,7 +84,12 @@ def with_zeros(
 
 
 def choice(
-    problem: Problem, unknowns: Unknowns, variables: Floats, barred: Bools, noise: Floats
+    problem: Problem,
+    unknowns: Unknowns,
+    variables: Floats,
+    grid: str,
+    barred: Bools,
+    noise: Floats,
 ) -> tuple[int, IntArray] | None:
     """Return the variable to fix next, and the place in the grid for every variable.
 
@@ -95,6 +101,8 @@ def choice(
     unknowns : Unknowns
     variables : float64 array, shape (n,)
         A solution.
+    grid : str
+        A name in `GRIDS`.
     barred : bool array, shape (n, values of the grid)
         Values that failed.
     noise : float64 array, shape (n,)
@@ -102,7 +110,8 @@ def choice(
     """
     if not len(variables):
         return None
-    costs = np.where(barred, np.inf, np.abs(variables[:, None] - GRID) + PRICES + 1e-3)
+    values, prices = GRIDS[grid]
+    costs = np.where(barred, np.inf, np.abs(variables[:, None] - values) + prices + 1e-3)
     freedom = problem.freedom(unknowns, variables)
     movement = noise * costs.min(axis=1) / np.sqrt(np.maximum(freedom, RIGID))
     movement[freedom < RIGID] = np.inf
@@ -111,13 +120,12 @@ def choice(
 
 
 def fixed_to(
-    problem: Problem, unknowns: Unknowns, variables: Floats, which: int, places: IntArray
+    problem: Problem, unknowns: Unknowns, variables: Floats, which: int, values: Floats
 ) -> tuple[Unknowns, Floats] | None:
-    """Return the unknowns and a solution with one variable at its value of the grid, or None.
+    """Return the unknowns and a solution with one variable at its value, or None.
 
     Variables that are already at their values are fixed too.
     """
-    values = GRID[places]
     fixed = np.abs(variables - values) < CLOSE
     fixed[which] = True
     left = unknowns.fixing(fixed, values)

@@ -19,6 +19,7 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import Format
 from flipsearch.numerical.attempt import BLOCK, Stage, from_words, growth, width
 from flipsearch.numerical.problem import refuse_too_large
+from flipsearch.numerical.rounding import quadratic_field
 from flipsearch.numerical.task import NumericalOutcome, NumericalTask
 from flipsearch.numerical.unknowns import unknowns_of
 from flipsearch.rings import Ring
@@ -91,7 +92,7 @@ class NumericalStrategy(Strategy):
         self.moves = int(np.clip(TASK_SECONDS * RATE / operations, 1, MOST_MOVES))
         self._waiting: list[Words] = []
         self._ends: Counter[str] = Counter()
-        self._grown = ""
+        self._grown = self._field = ""
 
     @classmethod
     def make(cls, setting: Setting) -> Strategy:
@@ -133,11 +134,17 @@ class NumericalStrategy(Strategy):
         self._ends[stage.name] += 1
         if stage is Stage.DIVERGING and not self._grown:
             self._grown = growth(from_words(words, 0))
+        if stage is Stage.IRRATIONAL and not self._field:
+            unknowns = unknowns_of(self.format, self.target, self.symmetry, int(words[-1, 0]))
+            found = quadratic_field(from_words(words, len(unknowns)).values)
+            self._field = "" if found is None else f"Q(sqrt({found}))"
 
     def notes(self) -> list[str]:
         """Return how many attempts ended in which way, and the growth of diverging ones."""
         ends = [f"{self._ends[s.name]} {word}" for s, word in WORDS.items() if self._ends[s.name]]
         lines = [f"{sum(self._ends.values())} attempts: {', '.join(ends)}"] if ends else []
+        if self._field:
+            lines.append(f"a solution that was not made rational is over {self._field}")
         if self._grown:
             lines.append(f"border rank <= {self.target}, it seems: {self._grown}")
         return lines
@@ -153,6 +160,7 @@ class NumericalStrategy(Strategy):
             "waiting": list(self._waiting),
             "ends": dict(self._ends),
             "grown": self._grown,
+            "field": self._field,
         }
 
     def remember(self, state: Mapping[str, Any]) -> None:
@@ -160,4 +168,4 @@ class NumericalStrategy(Strategy):
         self.archive.restore(state["archive"])
         self._waiting = [np.asarray(words, dtype=np.uint64) for words in state["waiting"]]
         self._ends = Counter({name: int(count) for name, count in state["ends"].items()})
-        self._grown = str(state["grown"])
+        self._grown, self._field = str(state["grown"]), str(state["field"])

@@ -40,7 +40,7 @@ from flipsearch.catalogue.columns import SCHEMES
 from flipsearch.catalogue.intake import insert as insert_prepared
 from flipsearch.catalogue.intake import prepare
 from flipsearch.files import to_bytes
-from flipsearch.formats import LARGEST_SIDE, MatrixProduct
+from flipsearch.formats import TABULATED_SIDE, MatrixProduct
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 
@@ -97,7 +97,7 @@ def fill(catalogue: Catalogue, rows: int) -> None:
     bounds = {key: bound.value for key, bound in catalogue.bounds.all().items()}
     values = []
     for number in range(rows):
-        sides = [generator.randint(2, LARGEST_SIDE) for _ in range(3)]
+        sides = [generator.randint(2, TABULATED_SIDE) for _ in range(3)]
         format_ = MatrixProduct(*sides)
         ring = generator.choice(list(Ring))
         rank = bounds[format_.sorted.name, ring] + generator.randint(0, 20)

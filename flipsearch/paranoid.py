@@ -63,8 +63,9 @@ def target(name: str) -> tuple[tuple[int, int, int], Tensor]:
         raise NotAScheme(f"unknown format {name!r}")
     left, right = match[1] or "g", match[2] or "g"
     n, m, p = int(match[3]), int(match[4]), int(match[5])
-    if min(n, m, p) < 1 or max(n, m, p) > 16:
-        raise NotAScheme("sides are 1 to 16")
+    largest = 16 if match[1] or match[6] else 32
+    if min(n, m, p) < 1 or max(n, m, p) > largest:
+        raise NotAScheme(f"sides are 1 to {largest}")
     a = operand(left, n, m)
     if right == "t":
         if n != p:

@@ -33,13 +33,14 @@ from flipsearch.formats.written import written
 from flipsearch.rings import IntArray, Ring, parse_ring
 
 LARGEST_COEFFICIENT = 2**62
+_BLOCK = 1 << 10
 MOST_SHOWN = 64
 """Products and outputs that a notebook shows of a scheme."""
 
 
 def _frozen(matrix: npt.ArrayLike, name: str) -> IntArray:
     try:
-        array = np.array(matrix)
+        array = np.asarray(matrix)
     except ValueError:
         raise FormatError(f"{name} has rows of different lengths") from None
     if array.size and array.dtype.kind not in "iub":
@@ -47,9 +48,17 @@ def _frozen(matrix: npt.ArrayLike, name: str) -> IntArray:
     # checked before the conversion, which would wrap unsigned integers
     if max(int(array.max(initial=0)), -int(array.min(initial=0))) >= LARGEST_COEFFICIENT:
         raise FormatError(f"{name} holds a coefficient of 2^62 or more in absolute value")
+    if array.dtype == np.int64 and _is_fixed(array):
+        return array
     array = array.astype(np.int64)
     array.flags.writeable = False
     return array
+
+
+def _is_fixed(array: npt.NDArray[Any]) -> bool:
+    """Return whether an array, like those of another scheme, can no longer change."""
+    whole = array if array.base is None else array.base
+    return isinstance(whole, np.ndarray) and not (array.flags.writeable or whole.flags.writeable)
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -167,35 +176,50 @@ class Scheme:
         """The product of the primes 2 and 3 that divide a denominator: 1, 2, 3 or 6."""
         return math.prod(p for p in (2, 3) if (self.denominators % p == 0).any())
 
-    @cached_property
+    @property
     def canonical(self) -> Scheme:
         """The same terms in normal form, sorted.
 
         The vectors u and v are in the normal form of `normal_rows`; w takes their scalars. Over Q
         w and the denominator have no common factor.
         """
-        (left, u), (right, v) = (normal_rows(matrix, self.ring) for matrix in (self.u, self.v))
-        w, denominators = self.w, self.denominators
+        return self._canonical or self
+
+    @cached_property
+    def _canonical(self) -> Scheme | None:
+        """The canonical form, or None if this scheme has it: a cycle would keep its arrays."""
+        (left, u), (right, v) = (normal_rows(narrow(m), self.ring) for m in (self.u, self.v))
+        w, denominators = narrow(self.w), self.denominators
         if self.ring is not Ring.F2:
             for scalars in (left, right):
                 w = _scaled(w, np.where(scalars == 0, 1, scalars))
+        if self.ring is Ring.Q:
             common = np.gcd(np.gcd.reduce(w, axis=1), denominators)
             w, denominators = w // common[:, None], denominators // common
-        rows = np.concatenate([u, v, w, denominators[:, None]], axis=1)
-        order = np.lexsort(rows.T[::-1]) if self.rank else np.arange(0)
-        return Scheme(self.format, self.ring, u[order], v[order], w[order], denominators[order])
+        order = _order([u, v, w, denominators[:, None]])
+        form = Scheme(self.format, self.ring, u[order], v[order], w[order], denominators[order])
+        form.__dict__["_canonical"] = None
+        return form
 
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 (64 hex digits) of format, characteristic and the canonical terms."""
+        form = self.canonical
+        columns = [narrow(part) for part in (*form.factors, form.denominators[:, None])]
+        wide = max(int(part.max(initial=0)) for part in map(np.abs, columns)) >= 10
         head = f"flipsearch scheme 1\n{self.format}\n{self.ring.characteristic}\n"
-        return hashlib.sha256(head.encode() + _lines(self.canonical)).hexdigest()
+        digest = hashlib.sha256(head.encode())
+        for start in range(0, form.rank, _BLOCK):
+            digest.update(_lines([part[start : start + _BLOCK] for part in columns], wide))
+        return digest.hexdigest()
 
     @property
     def natural_ring(self) -> Ring:
         """The smallest of ZT, Z and Q that holds the canonical coefficients; else F2 or F3."""
         if self.ring.characteristic:
             return self.ring
+        if (self.denominators == 1).all() and all(map(Ring.ZT.contains, self.factors)):
+            return Ring.ZT
         form = self.canonical
         if (form.denominators != 1).any():
             return Ring.Q
@@ -354,14 +378,29 @@ def rational_scheme(
     return scheme.canonical.over(scheme.natural_ring)
 
 
-def _lines(form: Scheme) -> bytes:
-    """Return the terms as text, a line each; ``1,0,-1;0,1,0;1,0,1;1`` is u, v, w, denominator."""
-    columns = [*form.factors, form.denominators[:, None]]
-    rows = np.concatenate(columns, axis=1)
-    if np.abs(rows).max(initial=0) >= 10:
+def narrow(matrix: IntArray) -> npt.NDArray[Any]:
+    """Return integers as one byte each if none is 128 or more in absolute value."""
+    if not matrix.size or matrix.min() <= -128 or matrix.max() >= 128:
+        return matrix
+    return matrix.astype(np.int8)
+
+
+def _order(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.intp]:
+    """Return the order in which the rows of matrices next to each other are sorted."""
+    rows = np.concatenate(columns, axis=1, dtype=np.result_type(*map(narrow, columns)))
+    # of integers from 0 with the highest byte first, the order is that of the bytes
+    kind = np.dtype(f">u{rows.itemsize}")
+    keys = (rows ^ np.iinfo(rows.dtype).min).astype(kind)
+    return np.argsort(keys.view(f"V{keys.itemsize * keys.shape[1]}").ravel(), kind="stable")
+
+
+def _lines(columns: Sequence[npt.NDArray[Any]], wide: bool) -> bytes:
+    """Return terms as text, a line each; ``1,0,-1;0,1,0;1,0,1;1`` is u, v, w, denominator."""
+    if wide:
         lists = zip(*(matrix.tolist() for matrix in columns), strict=True)
         text = "".join(";".join(str(row)[1:-1] for row in term) + "\n" for term in lists)
         return text.replace(" ", "").encode()
+    rows = np.concatenate(columns, axis=1)
     # three bytes an entry: a sign (dropped if positive), a digit, a separator
     entries = np.full((*rows.shape, 3), ord(","), dtype=np.uint8)
     entries[..., 0] = ord("-")
@@ -388,10 +427,12 @@ def normal_rows(matrix: IntArray, ring: Ring) -> tuple[IntArray, IntArray]:
     return scalars, matrix // np.where(scalars == 0, 1, scalars)[:, None]
 
 
-def _scaled(matrix: IntArray, scalars: IntArray) -> IntArray:
+def _scaled(matrix: npt.NDArray[Any], scalars: npt.NDArray[Any]) -> npt.NDArray[Any]:
     largest = np.abs(matrix).max(axis=1, initial=0).tolist()
-    if any(
-        x * abs(y) >= LARGEST_COEFFICIENT for x, y in zip(largest, scalars.tolist(), strict=True)
-    ):
+    products = (x * abs(y) for x, y in zip(largest, scalars.tolist(), strict=True))
+    bound = max(products, default=0)
+    if bound >= LARGEST_COEFFICIENT:
         raise FormatError("normalising the scheme needs a coefficient of 2^62 or more")
-    return matrix * scalars[:, None]
+    kind: Any = np.int8 if bound < 128 else np.int64
+    scaled: npt.NDArray[Any] = matrix.astype(kind) * scalars.astype(kind)[:, None]
+    return scaled

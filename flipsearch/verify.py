@@ -12,7 +12,9 @@ Invariant: this module shares no code with the search or the lift; it imports va
 
 from __future__ import annotations
 
+import hmac
 import math
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +33,7 @@ Floats = npt.NDArray[np.floating[Any]]
 _EXACT_FLOAT32 = 2**24
 _EXACT_FLOAT64 = 2**53
 _SHARED_BY_BLAS = 2**18
+_key = [os.urandom(32)]
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,50 @@ def verify(scheme: Scheme) -> None:
             f"to {_ratio(found.found, found.scale)} instead of "
             f"{_ratio(found.expected, found.scale)}"
         )
+
+
+def prove_and_seal(scheme: Scheme) -> None:
+    """Prove the scheme as `verify` does, and seal it so that `is_proved` knows it again.
+
+    The seal is a hash of the content hash under a key. Each process draws its key and shares it
+    with no other than its own workers. A file can therefore hold no seal.
+    """
+    verify(scheme)
+    scheme.__dict__["_seal"] = _seal(scheme)
+
+
+def is_proved(scheme: Scheme, seal: bytes = b"") -> bool:
+    """Return whether a scheme was sealed, here or in a worker of this process.
+
+    Parameters
+    ----------
+    scheme : Scheme
+        What to prove otherwise.
+    seal : bytes, optional
+        `seal_of` the scheme in the worker that proved it; the scheme keeps it if it is right.
+    """
+    held = seal or seal_of(scheme)
+    if not held or not hmac.compare_digest(held, _seal(scheme)):
+        return False
+    scheme.__dict__["_seal"] = held
+    return True
+
+
+def seal_of(scheme: Scheme) -> bytes:
+    """Return the seal that a scheme has; empty without one."""
+    held: bytes = scheme.__dict__.get("_seal", b"")
+    return held
+
+
+def _seal(scheme: Scheme) -> bytes:
+    return hmac.digest(seal_key(), scheme.content_hash.encode(), "sha256")
+
+
+def seal_key(shared: bytes = b"") -> bytes:
+    """Return the key of this process, after taking over the one that its parent shares."""
+    if shared:
+        _key[:] = [shared]
+    return _key[0]
 
 
 def is_valid(scheme: Scheme) -> bool:

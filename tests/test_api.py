@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import flipsearch as fs
-from flipsearch.errors import LiftError, UsageError
+from flipsearch.errors import FormatError, LiftError, UsageError
 from flipsearch.executors import base
 from flipsearch.formats import named
 from flipsearch.search import registry
@@ -128,6 +129,16 @@ def test_a_file_is_of_the_format_that_its_name_tells(tmp_path, ending):
     path = fs.write(scheme, tmp_path / f"naive{ending}")
     assert fs.read(path) == scheme
     assert fs.convert(path, tmp_path / "again.json", "ZT") == scheme
+
+
+def test_a_file_that_names_no_format_is_read_as_the_one_asked_for(tmp_path):
+    scheme = fs.naive_scheme("1x2x1", "ZT")
+    path = tmp_path / "few.json"
+    path.write_text(json.dumps({"U": scheme.u.tolist(), "V": scheme.v.tolist(), "W": [[1], [1]]}))
+    assert fs.read(path, format="1x2x1") == scheme
+    with pytest.raises(FormatError, match="are no factors of 2x2x2"):
+        fs.read(path, "ZT", "2x2x2")
+    assert fs.convert(path, tmp_path / "again.json", format="1x2x1") == scheme
 
 
 def test_a_name_without_a_format_is_refused(tmp_path):

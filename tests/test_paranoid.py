@@ -137,7 +137,7 @@ def test_coefficients_beyond_64_bits_are_exact() -> None:
         ({"ring": "R"}, "unknown ring"),
         ({"format": "2x2"}, "unknown format"),
         ({"format": "3x2x2"}, "does not have 6 entries"),
-        ({"format": "17x2x2"}, "sides"),
+        ({"format": "33x2x2"}, "sides"),
         ({"u": None}, "missing"),
         ({"u": [[1, 0, 0]] * 7}, "does not have 4 entries"),
         ({"u": [[1, 0, 0, 1.5]] * 7}, "no integer"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -12,7 +13,15 @@ from flipsearch.errors import InvalidSchemeError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
-from flipsearch.verify import defect, is_valid, verify
+from flipsearch.verify import (
+    defect,
+    is_proved,
+    is_valid,
+    prove_and_seal,
+    seal_key,
+    seal_of,
+    verify,
+)
 
 
 def plain_defect(scheme: Scheme) -> tuple[int, int, int] | None:
@@ -143,3 +152,30 @@ def test_factors_without_entries_and_targets_without_equations() -> None:
     below = np.array([2**61 - 1, 2**60 - 1, 2**59 - 1])
     verify(Scheme(parse_format("gg:1x1x1a"), Ring.Q, zero, zero, zero, below))
     assert not is_valid(Scheme(parse_format("gg:1x1x1a"), Ring.Z, one, one, one))
+
+
+def test_a_seal_spares_the_second_proof_of_the_same_content_only() -> None:
+    good = naive_scheme("2x2x2", Ring.ZT)
+    wrong = Scheme("2x2x2", Ring.ZT, -good.u, good.v, good.w)
+    with pytest.raises(InvalidSchemeError):
+        prove_and_seal(wrong)
+    assert not seal_of(wrong)
+    assert not is_proved(good)
+    prove_and_seal(good)
+    assert is_proved(good)
+    turned = Scheme("2x2x2", Ring.ZT, -good.u[::-1], -good.v[::-1], good.w[::-1])
+    assert not is_proved(turned)
+    assert not is_proved(turned, b"0" * 32)
+    assert is_proved(turned, seal_of(good))
+    assert not is_proved(wrong, seal_of(good))
+    assert not is_proved(good.over(Ring.F2), seal_of(good))
+
+
+def test_the_seal_of_another_key_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheme = naive_scheme("2x2x2", Ring.ZT)
+    prove_and_seal(scheme)
+    monkeypatch.setattr(import_module("flipsearch.verify"), "_key", [b"another"])
+    assert not is_proved(scheme)
+    seal_key(b"its parent's")
+    prove_and_seal(scheme)
+    assert is_proved(scheme)

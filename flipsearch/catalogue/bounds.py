@@ -23,7 +23,7 @@ from flipsearch.catalogue.arguments import as_ring, names_of
 from flipsearch.catalogue.connection import Database
 from flipsearch.catalogue.tables import BOUND_TABLES, BOUNDS
 from flipsearch.errors import FlipsearchError, FormatError
-from flipsearch.formats import LARGEST_SIDE, Format, MatrixProduct
+from flipsearch.formats import TABULATED_SIDE, Format, MatrixProduct
 from flipsearch.formats.named import named_format
 from flipsearch.rings import Ring
 
@@ -124,8 +124,8 @@ def trivial_bounds() -> list[Entry]:
     source = "a side is 1: the naive scheme is optimal"
     return [
         (f"1x{m}x{p}", ring, m * p, source)
-        for m in range(1, LARGEST_SIDE + 1)
-        for p in range(m, LARGEST_SIDE + 1)
+        for m in range(1, TABULATED_SIDE + 1)
+        for p in range(m, TABULATED_SIDE + 1)
         for ring in Ring
     ]
 

@@ -1,8 +1,9 @@
 """Prove, measure, pack and insert schemes; there is no other way into the catalogue.
 
 Invariant: a row is inserted only after `flipsearch.verify` has evaluated the Brent equations of
-its scheme in this process, or for a recipe, whose scheme is proved whenever it is made. Its key is
-the hash of its content. Inserting a stored scheme again can only add a provenance.
+its scheme, in this process or in one of its workers, whose seal is checked. A recipe is inserted
+without, because its scheme is proved whenever it is made. The key of a row is the hash of its
+content. Inserting a stored scheme again can only add a provenance.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from flipsearch.errors import FlipsearchError, InvalidSchemeError, UsageError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.sparse import SparseTensor, tensor_text
 from flipsearch.scheme import Scheme
-from flipsearch.verify import verify
+from flipsearch.verify import is_proved, verify
 
 CHUNK = 500
 """Largest number of values in a statement."""
@@ -86,7 +87,8 @@ def prepare(scheme: Scheme) -> Prepared:
     format_ = scheme.format
     if not isinstance(format_, MatrixProduct | SparseTensor):
         raise UsageError(f"{format_} has no name to keep it under in a catalogue")
-    verify(scheme)
+    if not is_proved(scheme):
+        verify(scheme)
     now = dt.datetime.now(dt.UTC)
     stored = scheme.canonical.over(scheme.natural_ring)
     if stored.rank == 0:

@@ -20,7 +20,7 @@ from flipsearch.catalogue.arguments import names_of
 from flipsearch.catalogue.portions import bytes_of, portions
 from flipsearch.cli.names import is_file, is_hash, opened, scheme_named
 from flipsearch.cli.output import StatusLine, complain, hint, print_json, print_table, printable
-from flipsearch.errors import FlipsearchError, LiftError, NotFoundError, UsageError
+from flipsearch.errors import FlipsearchError, FormatError, LiftError, NotFoundError, UsageError
 from flipsearch.files import Progress, Read, file_name, read_many, to_bytes, write_atomically
 from flipsearch.files.pieces import size_of
 from flipsearch.files.write import BINARY, THREEFOLD, parts_of
@@ -67,6 +67,8 @@ def _second_opinion(scheme: Scheme) -> str:
         paranoid.check_text(to_bytes(scheme, "json").decode())
     except paranoid.NotAScheme as error:
         return f"the independent checker disagrees: {error}"
+    except FormatError as error:
+        return f"the independent checker cannot read it: {error}"
     return ""
 
 

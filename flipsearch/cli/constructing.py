@@ -109,9 +109,9 @@ def run_plan(arguments: argparse.Namespace) -> int:
 
 def _plans(catalogue: Catalogue, rings: Sequence[Ring]) -> dict[Ring, Plan]:
     """Return a plan over each ring from the stored schemes that no recipe makes."""
-    from flipsearch.constructors.plan import Plan
+    from flipsearch.constructors.plan import Plan, is_planned
 
-    records = [record for record in catalogue.schemes.records() if ":" not in record.format.name]
+    records = [record for record in catalogue.schemes.records() if is_planned(record.format)]
     schemes = [r.scheme for r in records if catalogue.schemes.recipe(r) is None]
     return {ring: Plan(ring, schemes) for ring in rings}
 
@@ -162,8 +162,13 @@ def _summarise(
 def _explain(plans: dict[Ring, Plan], name: str, *, as_json: bool) -> int:
     """Print the least rank of one format over each ring, and the move that gives it."""
     from flipsearch.catalogue.arguments import names_of
+    from flipsearch.constructors.plan import is_planned
+    from flipsearch.formats import TABULATED_SIDE
 
-    sides = _format(names_of(name)[1]).sides
+    format_ = _format(names_of(name)[1])
+    if not is_planned(format_):
+        raise UsageError(f"plans are for general formats of sides to {TABULATED_SIDE}, not {name}")
+    sides = format_.sides
     for ring, plan in plans.items():
         leaf = plan.leaf(sides)
         words, sources = ("", []) if leaf is not None else plan.move(sides)

@@ -163,10 +163,10 @@ def run_kernel(arguments: argparse.Namespace) -> int:
 
 def _scheme(arguments: argparse.Namespace, name: str, **how: Any) -> Scheme:
     """Return the scheme that a name means; of a format, the one whose kernel is best."""
-    from flipsearch.files import read_scheme
+    from flipsearch.files.convert import read
     from flipsearch.kernels import find_scheme
 
-    return read_scheme(name) if is_file(name) else find_scheme(name, arguments.db, **how)
+    return read(name) if is_file(name) else find_scheme(name, arguments.db, **how)
 
 
 def _tell(arguments: argparse.Namespace, record: dict[str, Any], text: str) -> None:

@@ -96,9 +96,9 @@ def scheme_named(catalogue: Catalogue, name: str, ring: str | None = None) -> Na
         if ring is not None:
             raise UsageError("--ring goes with a format: a hash or file is one scheme already")
         if is_file(name):
-            from flipsearch.files import read_scheme
+            from flipsearch.files.convert import read
 
-            scheme = read_scheme(name)
+            scheme = read(name)
             known = catalogue.schemes.by_hash([scheme.content_hash])
             return Named(scheme, known.get(scheme.content_hash), name)
         record = catalogue.schemes.get(name)

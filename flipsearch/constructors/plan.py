@@ -22,7 +22,7 @@ import numpy as np
 from flipsearch.constructors.constructor import constructors, offers
 from flipsearch.constructors.recipes import Recipe, Sides, source, written_groups
 from flipsearch.errors import FlipsearchError, UsageError
-from flipsearch.formats import LARGEST_SIDE, MatrixProduct
+from flipsearch.formats import TABULATED_SIDE, Format, MatrixProduct
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 from flipsearch.transform.dimensions import DIMENSIONS, matrix_format, project, terms_left
@@ -36,7 +36,7 @@ PARTITIONS = 12
 """Random orders in which the groups of a scheme's shared factors are taken."""
 
 
-def all_sides(low: int = 2, high: int = LARGEST_SIDE) -> list[Sides]:
+def all_sides(low: int = 2, high: int = TABULATED_SIDE) -> list[Sides]:
     """Return the sides in order of all general formats within a range, smallest first."""
     found = combinations_with_replacement(range(low, high + 1), 3)
     return sorted(found, key=lambda s: (s[0] * s[1] * s[2], s))
@@ -89,7 +89,7 @@ class Outer:
 
     def ranks(self, table: IntArray) -> IntArray:
         """Return the ranks of its products with all <a, b, c>, shape (L/n, L/m, L/p)."""
-        most = [LARGEST_SIDE // side for side in self.leaf.sides]
+        most = [TABULATED_SIDE // side for side in self.leaf.sides]
         window = tuple(slice(1, count + 1) for count in most)
         total = self.singles * table[window]
         longest: dict[int, int] = {}
@@ -107,8 +107,8 @@ def _split_costs(table: IntArray, slot: int, longest: int, most: Sequence[int]) 
     whole = []
     for size in range(1, longest + 1):
         sides = list(grown((grid[0], grid[1], grid[2]), slot, size))
-        inside = np.maximum.reduce(sides) <= LARGEST_SIDE
-        clipped = tuple(np.minimum(side, LARGEST_SIDE) for side in sides)
+        inside = np.maximum.reduce(sides) <= TABULATED_SIDE
+        clipped = tuple(np.minimum(side, TABULATED_SIDE) for side in sides)
         whole.append(np.where(inside, table[clipped], FAR))
     costs = [np.zeros(most, dtype=np.int64)]
     for size in range(1, longest + 1):
@@ -155,7 +155,7 @@ def closed(table: IntArray, outers: Sequence[Outer] = ()) -> IntArray:
         Outer factors of serendipitous products.
     """
     table = table.copy()
-    side = LARGEST_SIDE
+    side = TABULATED_SIDE
     while True:
         before = table.copy()
         table = np.minimum.reduce([table.transpose(order) for order in permutations(range(3))])
@@ -180,9 +180,9 @@ def closed(table: IntArray, outers: Sequence[Outer] = ()) -> IntArray:
 
 
 def _first_table(leaves: Iterable[Leaf]) -> IntArray:
-    table = np.full((LARGEST_SIDE + 1,) * 3, FAR, dtype=np.int64)
-    for m in range(1, LARGEST_SIDE + 1):
-        table[1, m, 1:] = m * np.arange(1, LARGEST_SIDE + 1)
+    table = np.full((TABULATED_SIDE + 1,) * 3, FAR, dtype=np.int64)
+    for m in range(1, TABULATED_SIDE + 1):
+        table[1, m, 1:] = m * np.arange(1, TABULATED_SIDE + 1)
     for leaf in leaves:
         table[leaf.sides] = min(int(table[leaf.sides]), leaf.rank)
     return table
@@ -332,7 +332,7 @@ class Plan:
         n, m, p = sides
         rank = self.rank(*sides)
         for larger in ((n + 1, m, p), (n, m + 1, p), (n, m, p + 1)):
-            if max(larger) <= LARGEST_SIDE and self.rank(*larger) == rank:
+            if max(larger) <= TABULATED_SIDE and self.rank(*larger) == rank:
                 d = next(k for k in range(3) if larger[k] != sides[k])
                 return f"project {DIMENSIONS[d]} {larger[d] - 1}", [larger]
         for d in range(3):
@@ -362,7 +362,7 @@ class Plan:
         """Return the words and sources of a serendipitous product: its groups cut as it pays."""
 
         def rank_of(n: int, m: int, p: int) -> int | None:
-            return self.rank(n, m, p) if max(n, m, p) <= LARGEST_SIDE else None
+            return self.rank(n, m, p) if max(n, m, p) <= TABULATED_SIDE else None
 
         groups, wanted = [], {inner}
         for group in outer.groups:
@@ -376,9 +376,16 @@ class Plan:
         return f"{words} {source(outer.leaf.name, outer.leaf.sides)}", sorted(wanted)
 
 
+def is_planned(format_: Format) -> bool:
+    """Return whether plans have a place for a format."""
+    if not isinstance(format_, MatrixProduct) or not format_.is_general:
+        return False
+    return max(format_.sides) <= TABULATED_SIDE
+
+
 def _image(scheme: Scheme, ring: Ring) -> tuple[Scheme, str] | None:
-    """Return a scheme over the ring and the hash to fetch it by, or None where it has no image."""
-    if not isinstance(scheme.format, MatrixProduct) or not scheme.format.is_general:
+    """Return a scheme over the ring and the hash to fetch it by, or None if it has no place."""
+    if not is_planned(scheme.format):
         return None
     try:
         return scheme.over(ring), scheme.content_hash

@@ -2,8 +2,8 @@
 
 from flipsearch.files.importing import Progress, read_many
 from flipsearch.files.pieces import Piece, pieces_of
-from flipsearch.files.read import Read, read_piece, read_scheme, read_schemes
-from flipsearch.files.write import SUFFIXES, file_name, to_bytes, write_atomically, write_scheme
+from flipsearch.files.read import Read, read_piece, read_schemes
+from flipsearch.files.write import SUFFIXES, file_name, to_bytes, write_atomically
 
 __all__ = [
     "SUFFIXES",
@@ -14,9 +14,7 @@ __all__ = [
     "pieces_of",
     "read_many",
     "read_piece",
-    "read_scheme",
     "read_schemes",
     "to_bytes",
     "write_atomically",
-    "write_scheme",
 ]

@@ -16,7 +16,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -37,7 +37,7 @@ from flipsearch.files.matrices import (
     said_in,
     triple_in,
 )
-from flipsearch.files.numbers import Array
+from flipsearch.files.numbers import Array, Table
 from flipsearch.files.pickled import read_object_array
 from flipsearch.files.shapes import formats_of_length
 from flipsearch.formats import LARGEST_SIDE, MatrixProduct
@@ -116,12 +116,12 @@ def claims_in(key: str, data: bytes, said: Said) -> Iterator[Claim]:
         form = MatrixProduct(*check_sides([int(side) for side in match.groups()]))
         said, ways = replace(said, format=form), (COLUMNS,)
     if isinstance(array, list):
-        yield from claims_of([np.asarray(item) for item in array], said, ways=ways)
+        yield from claims_of(_exact(map(np.asarray, array)), said, ways=ways)
     elif array.ndim in (3, 4):
         axis = next((k for k, side in enumerate(array.shape) if side == 3), None)
         if axis is None:
             raise FormatError(f"an array of shape {array.shape} is no stack of three matrices")
-        yield from claims_of(list(np.moveaxis(array, axis, 0)), said, ways=ways)
+        yield from claims_of(_exact(np.moveaxis(array, axis, 0)), said, ways=ways)
     else:
         yield from claims_of_vector(array)
 
@@ -154,12 +154,15 @@ def claims_in_archive(data: bytes, said: Said) -> Iterator[Claim]:
         said = said_in(facts)
     factors = triple_in({k: x for k, x in values.items() if not _is_fact(x)})
     ways: Ways = EITHER if factors else (ROWS,)
-    factors = factors or _compressed(values, said)
-    if factors is None:
+    tables = _exact(map(np.asarray, factors)) if factors else _compressed(values, said)
+    if tables is None:
         shown = ", ".join(sorted(values)[:6])
         raise FormatError(f"its arrays {shown[:120]} are no U, V and W under any usual name")
-    arrays = [np.asarray(factor) for factor in factors]
-    yield from claims_of(arrays, replace(said, named=True), ways=ways)
+    yield from claims_of(tables, replace(said, named=True), ways=ways)
+
+
+def _exact(arrays: Iterable[Array]) -> list[Table]:
+    return [numbers.exact(array, name) for array, name in zip(arrays, "UVW", strict=False)]
 
 
 def _value(content: bytes) -> Any:
@@ -181,7 +184,7 @@ def _is_fact(item: Any) -> bool:
     return item.ndim < 2 and item.size < 4 and item.dtype.kind in "iu"
 
 
-def _compressed(values: Mapping[str, Any], said: Said) -> list[Array] | None:
+def _compressed(values: Mapping[str, Any], said: Said) -> list[Table] | None:
     """Return U, V and W of compressed sparse rows, R rows each; None if there are none."""
     plain = {key.lower(): x for key, x in values.items() if isinstance(x, np.ndarray)}
     if not all(f"{letter}_{part}" in plain for letter in "uvw" for part in _PARTS[:2]):
@@ -224,18 +227,14 @@ def claims_of_vector(array: Array) -> Iterator[Claim]:
         raise FormatError("the .npy file holds no flat array of integers and no three matrices")
     if array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape) or array.size % 2:
         raise FormatError(f"an array of shape {array.shape} is no list of integer pairs")
-    flat, _ = numbers.from_array(array.reshape(1, -1), "the array")
-    above, below = flat[0, ::2], flat[0, 1::2]
+    flat = numbers.exact(array.reshape(-1), "the array").above
+    above, below = flat[::2], flat[1::2]
     if (below == 0).any():
         raise FormatError("a denominator is 0")
     for form, rank in formats_of_length(len(above)):
         factors, at = [], 0
         for dimension in form.dimensions:
             part = slice(at, at + rank * dimension)
-            factors.append(
-                numbers.pairs(
-                    above[part].reshape(rank, dimension), below[part].reshape(rank, dimension)
-                )
-            )
+            factors.append(Table(*(x[part].reshape(rank, dimension) for x in (above, below))))
             at = part.stop
-        yield terms_of(form, *factors, order=PLAIN, said=False)
+        yield terms_of(form, factors, order=PLAIN, said=False)

@@ -17,16 +17,18 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from flipsearch.errors import FormatError, InvalidSchemeError
 from flipsearch.files.limits import check_rank
+from flipsearch.files.numbers import Table
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.programs import Program
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
-from flipsearch.verify import verify
+from flipsearch.verify import prove_and_seal
 
 _SCREEN = {0: (8191, 2), 2: (2, 16), 3: (3, 12)}
 _SMALL = 1 << 10
@@ -48,7 +50,7 @@ class Claim:
     ----------
     format : Format
         What they should compute.
-    u, v, w : int64 arrays, shapes (R, dU), (R, dV), (R, dW)
+    u, v, w : integer arrays, shapes (R, dU), (R, dV), (R, dW)
         Numerators, in the file's own orientation of W.
     denominators : sequence of R positive integers, optional
         Of the terms.
@@ -87,42 +89,30 @@ class Settled:
     programs: tuple[Program, Program, Program] | None = None
 
 
-def terms_of(
-    format_: Format,
-    u: tuple[IntArray, list[int]],
-    v: tuple[IntArray, list[int]],
-    w: tuple[IntArray, list[int]],
-    **said: object,
-) -> Claim:
-    """Return the claim of three factors with a denominator a row each.
+def terms_of(format_: Format, tables: Iterable[Table], **said: Any) -> Claim:
+    """Return the claim of three factors, R x d each, and what else the file says.
 
     Raises
     ------
     FormatError
         The factors have different numbers of rows, an absurd one, or rows of another length.
     """
-    lengths = {len(matrix) for matrix, _ in (u, v, w)}
-    if len(lengths) != 1:
+    tables = list(tables)
+    ranks = {table.shape[0] for table in tables}
+    if len(ranks) != 1:
         raise FormatError("U, V and W have different numbers of products")
-    check_rank(format_, lengths.pop())
-    for name, (matrix, _), dimension in zip("UVW", (u, v, w), format_.dimensions, strict=True):
-        if matrix.shape[1] != dimension:
+    check_rank(format_, *ranks)
+    for name, table, dimension in zip("UVW", tables, format_.dimensions, strict=True):
+        if table.shape[1] != dimension:
             raise FormatError(
-                f"a row of {name} has {matrix.shape[1]} entries instead of {dimension}"
+                f"a row of {name} has {table.shape[1]} entries instead of {dimension}"
             )
-        if matrix.size and not (
-            matrix.min() > -LARGEST_COEFFICIENT and matrix.max() < LARGEST_COEFFICIENT
-        ):
+    (u, *us), (v, *vs), (w, *ws) = (table.integers() for table in tables)
+    below = tuple(math.prod(row) for row in zip(*us, *vs, *ws, strict=True))
+    for matrix in (u, v, w):
+        if matrix.size and max(int(matrix.max()), -int(matrix.min())) >= LARGEST_COEFFICIENT:
             raise FormatError("a coefficient is 2^62 or more in absolute value")
-    below = tuple(x * y * z for x, y, z in zip(u[1], v[1], w[1], strict=True))
-    return Claim(
-        format_,
-        u[0],
-        v[0],
-        w[0],
-        below if any(d != 1 for d in below) else None,
-        **said,  # type: ignore[arg-type]
-    )
+    return Claim(format_, u, v, w, below if any(d != 1 for d in below) else None, **said)
 
 
 def settle(
@@ -251,7 +241,7 @@ def _reading(claim: Claim, w: IntArray, ring: Ring) -> Scheme | None:
     try:
         if claim.denominators is None:
             base = Ring.Z if ring in (Ring.Q, Ring.ZT) else ring
-            scheme = Scheme(claim.format, base, *(base.balanced(m.copy()) for m in factors))
+            scheme = Scheme(claim.format, base, *map(base.balanced, factors))
         else:
             below = np.array(claim.denominators, dtype=np.int64)
             scheme = Scheme(claim.format, Ring.Q, *factors, denominators=below)
@@ -279,7 +269,7 @@ def prove(scheme: Scheme) -> None:
     """
     if not _is_affordable(scheme):
         raise FormatError("its coefficients are too large to be verified in reasonable time")
-    verify(scheme)
+    prove_and_seal(scheme)
 
 
 def _is_affordable(scheme: Scheme) -> bool:

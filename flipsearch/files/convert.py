@@ -8,14 +8,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from flipsearch.errors import UsageError
-from flipsearch.files.read import read_scheme
-from flipsearch.files.write import SUFFIXES, write_scheme
+from flipsearch.errors import FormatError, UsageError
+from flipsearch.files.read import read_schemes
+from flipsearch.files.write import SUFFIXES, to_bytes, write_atomically
+from flipsearch.formats import Format
+from flipsearch.formats.named import format_of
+from flipsearch.programs import Reduction
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.scheme import Scheme
 
+PathLike = str | os.PathLike[str]
 
-def read(path: str | os.PathLike[str], ring: Ring | str | None = None) -> Scheme:
+
+def read(
+    path: PathLike, ring: Ring | str | None = None, format: Format | str | None = None
+) -> Scheme:
     """Return the one scheme of a file in any of the formats known, proved.
 
     Parameters
@@ -24,6 +31,8 @@ def read(path: str | os.PathLike[str], ring: Ring | str | None = None) -> Scheme
         A file of the community's formats or ours; its content tells which.
     ring : Ring or str, optional
         Accept schemes over this ring only; Z includes ZT, and Q both.
+    format : Format or str, optional
+        Accept schemes for this format only, also from a file that names none.
 
     Raises
     ------
@@ -38,18 +47,25 @@ def read(path: str | os.PathLike[str], ring: Ring | str | None = None) -> Scheme
     >>> from flipsearch.scheme import naive_scheme
     >>> folder = tempfile.TemporaryDirectory()
     >>> path = write(naive_scheme("2x2x2", "ZT"), folder.name + "/naive.txt")
-    >>> read(path, "ZT").rank
+    >>> read(path, "ZT", "2x2x2").rank
     8
     """
-    return read_scheme(os.fspath(path), None if ring is None else parse_ring(ring))
+    pinned = None if ring is None else parse_ring(ring)
+    found = list(read_schemes(Path(path), pinned, None if format is None else format_of(format)))
+    if len(found) != 1:
+        raise FormatError(f"{path}: it holds {len(found)} schemes instead of one")
+    if found[0].scheme is None:
+        raise FormatError(f"{found[0].source}: {found[0].reason}")
+    return found[0].scheme
 
 
 def write(
     scheme: Scheme,
-    path: str | os.PathLike[str],
+    path: PathLike,
     to: str | None = None,
     *,
     force: bool = False,
+    reduction: Reduction | None = None,
     **meta: str,
 ) -> Path:
     """Write a scheme to a file, whole or not at all; return the file's path.
@@ -63,8 +79,10 @@ def write(
         A file format (`flipsearch.files.SUFFIXES`); by default that of the file's name.
     force : bool
         Whether an existing file may be replaced.
+    reduction : Reduction, optional
+        The programs that a ``reduced`` or ``slp`` file holds.
     **meta : str
-        Provenance, for formats that have a place for it.
+        Provenance, for formats that have a place for it; underscores in names become hyphens.
 
     Raises
     ------
@@ -72,6 +90,10 @@ def write(
         No file format has that name, or the file is there already.
     FormatError
         That file format cannot hold this scheme.
+    NotFoundError
+        The folder is not there.
+    OSError
+        The file cannot be written.
 
     Examples
     --------
@@ -81,15 +103,19 @@ def write(
     >>> write(naive_scheme("2x2x2", "F2"), folder.name + "/naive.scheme.txt").name
     'naive.scheme.txt'
     """
-    to = to or _format_of_name(Path(path))
-    return write_scheme(scheme, Path(path), to, force=force, reduction=None, **meta)
+    target = Path(path)
+    said = {key.replace("_", "-"): value for key, value in meta.items()}
+    data = to_bytes(scheme, to or _format_of_name(target), said, reduction)
+    write_atomically(target, data, force=force)
+    return target
 
 
 def convert(
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
+    source: PathLike,
+    target: PathLike,
     ring: Ring | str | None = None,
     *,
+    format: Format | str | None = None,
     to: str | None = None,
     force: bool = False,
 ) -> Scheme:
@@ -97,7 +123,7 @@ def convert(
 
     Parameters
     ----------
-    source, ring
+    source, ring, format
         As for `read`; over `ring` the scheme is written.
     target, to, force
         As for `write`.
@@ -111,7 +137,7 @@ def convert(
     >>> convert(path, folder.name + "/naive.m").rank
     8
     """
-    scheme = read(source, ring)
+    scheme = read(source, ring, format)
     write(scheme, target, to, force=force)
     return scheme
 

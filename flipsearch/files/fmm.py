@@ -93,7 +93,7 @@ def claims_in(text: str, known: Said) -> Iterator[Claim]:
         rows = [len(factor) for factor in factors if isinstance(factor, list)]
         if said.format is not None and len(rows) == 3:
             check_rank(said.format, min(rows))
-        arrays = [numbers.array_of(x, name) for x, name in zip(factors, "UVW", strict=True)]
+        arrays = [numbers.exact(x, name) for x, name in zip(factors, "UVW", strict=True)]
         yield from claims_of(arrays, said)
     elif masks is not None:
         yield from claims_of_masks(masks, said)
@@ -111,13 +111,13 @@ def _by_parts(value: dict[str, Any], said: Said, form: Format, rank: int) -> Cla
     programs = None
     if "u_sparse" in value:
         factors = [
-            numbers.from_array(_sparse(value.get(f"{name}_sparse"), name, rank, width), name)
+            _sparse(value.get(f"{name}_sparse"), name, rank, width)
             for name, width in zip("uvw", form.dimensions, strict=True)
         ]
     else:
         programs = reduced.programs_in(value, form, rank)
         factors = reduced.factors_of(programs)
-    return terms_of(form, *factors, ring=said.ring, meta=said.meta, programs=programs)
+    return terms_of(form, factors, ring=said.ring, meta=said.meta, programs=programs)
 
 
 def _meta(value: Mapping[str, Any]) -> dict[str, str]:
@@ -130,7 +130,7 @@ def _meta(value: Mapping[str, Any]) -> dict[str, str]:
     return kept
 
 
-def _sparse(rows: Any, name: str, rank: int, columns: int) -> numbers.Array:
+def _sparse(rows: Any, name: str, rank: int, columns: int) -> numbers.Table:
     """Return a factor of matmulcatalog's sparse form."""
     if not isinstance(rows, dict) or len(rows) > rank:
         raise FormatError(f"'{name}_sparse' is no object of at most {rank} rows")

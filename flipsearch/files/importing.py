@@ -19,7 +19,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from flipsearch.algebra.cores import available_cores
@@ -29,14 +28,15 @@ from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import Read, read_piece
 from flipsearch.formats import Format, MatrixProduct, parse_format
 from flipsearch.rings import Ring
-from flipsearch.scheme import Scheme
+from flipsearch.scheme import Scheme, narrow
+from flipsearch.verify import is_proved, seal_key, seal_of
 
 _BATCH_BYTES = 1 << 20
 _BATCH_PIECES = 64
 _WORTH_IT = 4 << 20
 Factors = list[npt.NDArray[Any]]
 Only = tuple[Ring | None, Format | None]
-Packed = tuple[Read, Format | str, str, Factors]
+Packed = tuple[Read, Format | str, str, Factors, bytes]
 
 
 @dataclass
@@ -137,12 +137,13 @@ def _parallel(
     with worker_pool(workers) as pool:
         try:
             for batch in islice(batches, workers + 1):
-                waiting.append((batch, pool.submit(_read_batch, batch, only)))
+                waiting.append((batch, pool.submit(_read_batch, batch, only, seal_key())))
             while waiting:
                 batch, future = waiting.popleft()
                 packed = future.result()
                 for following in islice(batches, 1):
-                    waiting.append((following, pool.submit(_read_batch, following, only)))
+                    task = pool.submit(_read_batch, following, only, seal_key())
+                    waiting.append((following, task))
                 yield batch, map(_unpacked, packed)
         except BrokenProcessPool:
             raise FormatError(
@@ -152,28 +153,27 @@ def _parallel(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read_batch(batch: list[Piece], only: Only) -> list[Packed]:
+def _read_batch(batch: list[Piece], only: Only, key: bytes) -> list[Packed]:
+    seal_key(key)
     return [_packed(read_piece(piece, *only)) for piece in batch]
 
 
 def _packed(read: Read) -> Packed:
     """Return a read as little data as it needs between processes."""
     if read.scheme is None:
-        return read, "", "", []
+        return read, "", "", [], b""
     scheme = read.scheme
-    arrays: Factors = [*scheme.factors, scheme.denominators]
-    small = [
-        array.astype(np.int8) if np.abs(array).max(initial=0) < 127 else array for array in arrays
-    ]
+    arrays = [narrow(array) for array in (*scheme.factors, scheme.denominators)]
     form = scheme.format
     name = str(form) if isinstance(form, MatrixProduct) else form  # a tensor's gives no entries
-    return replace(read, scheme=None), name, scheme.ring.value, small
+    return replace(read, scheme=None), name, scheme.ring.value, arrays, seal_of(scheme)
 
 
 def _unpacked(packed: Packed) -> Read:
-    read, name, ring, arrays = packed
+    read, name, ring, arrays, seal = packed
     if not name:
         return read
-    u, v, w, below = (array.astype(np.int64) for array in arrays)
     form = parse_format(name) if isinstance(name, str) else name
-    return replace(read, scheme=Scheme(form, Ring(ring), u, v, w, below))
+    scheme = Scheme(form, Ring(ring), *arrays)
+    is_proved(scheme, seal)
+    return replace(read, scheme=scheme)

@@ -23,8 +23,10 @@ LONGEST_LINE = 200_000
 """Characters of one written-out product; 16x16x16 with 19-digit coefficients needs 40,000."""
 LARGEST_LINES = 1_000_000
 """Lines of one scheme's text; a sparse matrix of 16x16x16 at rank 2,400 has 600,000 entries."""
-LARGEST_RANK = 2 * LARGEST_SIDE**3 + 16
-"""Products of any scheme: see `check_rank`."""
+LARGEST_RANK = LARGEST_SIDE**3
+"""Products of any scheme."""
+LARGEST_ENTRIES = 1 << 26
+"""Entries of the three factors of a scheme; 32x32x32 at rank 16,807 has 52 million."""
 LARGEST_NUMBER_DIGITS = 19
 """Decimal digits of a coefficient: all of int64."""
 
@@ -48,13 +50,19 @@ def check_rank(format_: Format, rank: int) -> None:
     Raises
     ------
     FormatError
-        More than twice the naive rank (a walk that splits stays far below), or no term at all.
+        More than twice the naive rank (a walk that splits stays far below), absurdly many
+        entries, or no term at all.
     """
     if rank < 1:
         raise FormatError("it has no products")
     if rank > min(2 * format_.naive_rank + 16, LARGEST_RANK):
         raise FormatError(
             f"rank {rank} is absurd for {format_}: the naive scheme has {format_.naive_rank}"
+        )
+    if rank * sum(format_.dimensions) > LARGEST_ENTRIES:
+        raise FormatError(
+            f"{format_} at rank {rank} has {rank * sum(format_.dimensions):,} coefficients: the "
+            f"most is {LARGEST_ENTRIES:,}"
         )
 
 
@@ -64,7 +72,7 @@ def check_sides(sides: object) -> tuple[int, int, int]:
     Raises
     ------
     FormatError
-        They are not three integers from 1 to 16.
+        They are not three integers from 1 to 32.
     """
     if not isinstance(sides, list | tuple) or len(sides) != 3:
         raise FormatError("the sizes are not three integers n, m, p")

@@ -110,7 +110,7 @@ def claims_of_matrices(text: str, known: Said) -> Iterator[Claim]:
     yield from claims_of(matrices, replace(known, named=True), PLAIN, (LINEAR,))
 
 
-def _matrix(text: str, name: str) -> numbers.Array:
+def _matrix(text: str, name: str) -> numbers.Table:
     lines = (line.partition("#")[0] for line in lines_of(text))
     lines = (line for line in lines if line.strip())
     match = _SHAPE.fullmatch(next(lines, ""))
@@ -149,7 +149,7 @@ def claims_of_programs(text: str, known: Said) -> Iterator[Claim]:
         yield replace(claim, programs=programs)
 
 
-def _program(text: str, name: str) -> tuple[numbers.Array, Program | None]:
+def _program(text: str, name: str) -> tuple[numbers.Table, Program | None]:
     """Return the matrix that a program computes, a row an output, and the program itself."""
     values: dict[str, Combination] = {}  # over the inputs
     known: dict[str, Output] = {}
@@ -190,9 +190,9 @@ def _program(text: str, name: str) -> tuple[numbers.Array, Program | None]:
         raise FormatError(f"the outputs of the program {name} are not o0, o1, ..., each once")
     if min(len(outputs), inputs) > LARGEST_SIDE**2 or len(outputs) > LARGEST_RANK:
         raise FormatError(f"the program {name} has absurdly many inputs or outputs")
-    matrix = np.zeros((len(outputs), inputs), dtype=object)
-    for k, word in enumerate(outputs):
-        matrix[k, list(values[word])] = list(values[word].values())
+    places = [(k, index, x) for k, word in enumerate(outputs) for index, x in values[word].items()]
+    rows, columns, entries = zip(*places, strict=True) if places else ((), (), ())
+    matrix = numbers.scattered((len(outputs), inputs), rows, columns, entries, f"program {name}")
     known |= {f"i{k}": (1, k) for k in range(inputs)}
     steps: list[Step] = []
     for target, total in statements:

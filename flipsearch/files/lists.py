@@ -50,7 +50,7 @@ def claims_in(text: str, known: Said) -> Iterator[Claim]:
     lists = _nested(text if deep else f"[{text.strip()}]", 0, maple=False)
     matrices = lists if deep else lists[0]
     if len(matrices) == 3 and not (deep and all(len(triple) == 3 for triple in lists)):
-        tables = [numbers.array_of(x, name) for x, name in zip(matrices, "UVW", strict=True)]
+        tables = [numbers.exact(x, name) for x, name in zip(matrices, "UVW", strict=True)]
         yield from claims_of(tables, known)
     else:
         yield _claim_of_triples(lists)
@@ -189,11 +189,11 @@ def _claim_of_triples(triples: list[Any]) -> Claim:
     if w not in ((p, n), (n, p)):
         raise FormatError(f"the third matrix is {w[0]}x{w[1]}, which is no output of {n}x{m}x{p}")
     factors = (
-        numbers.matrix([triple[slot] for triple in triples], name)
+        numbers.exact([triple[slot] for triple in triples], name)
         for slot, name in enumerate("UVW")
     )
     order = TRANSPOSED if w == (p, n) else PLAIN
-    return terms_of(MatrixProduct(n, m, p), *factors, order=order)
+    return terms_of(MatrixProduct(n, m, p), factors, order=order)
 
 
 def _factor(triple: Any, slot: int) -> list[list[Number]]:

@@ -15,13 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from flipsearch.errors import FormatError, UsageError
-from flipsearch.files import numbers
 from flipsearch.files.claims import TRANSPOSED, Claim, terms_of
 from flipsearch.files.limits import check_rank, check_sides
-from flipsearch.files.numbers import Array
+from flipsearch.files.numbers import Table
 from flipsearch.files.shapes import formats_of
 from flipsearch.formats import Format, MatrixProduct, parse_format
 from flipsearch.formats.sparse import parse_tensor
@@ -126,13 +123,13 @@ def triple_in(value: Mapping[str, Any]) -> list[Any] | None:
 
 
 def claims_of(
-    factors: Sequence[Array], said: Said, order: str = TRANSPOSED, ways: Ways = EITHER
+    factors: Sequence[Table], said: Said, order: str = TRANSPOSED, ways: Ways = EITHER
 ) -> Iterator[Claim]:
-    """Yield the readings of three matrices, or of one array that holds three.
+    """Yield the readings of three matrices.
 
     Parameters
     ----------
-    factors : three arrays of two dimensions, or of three that hold a matrix for each product
+    factors : three tables of two dimensions, or of three that hold a matrix for each product
         U, V and W, each R x d or d x R.
     said : Said
         What the file says.
@@ -146,25 +143,22 @@ def claims_of(
     FormatError
         The shapes are those of no scheme, or an entry is not exact.
     """
-    if len(factors) != 3 or any(np.ndim(factor) not in (2, 3) for factor in factors):
+    if len(factors) != 3 or any(len(factor.shape) not in (2, 3) for factor in factors):
         raise FormatError("it does not hold three factor matrices")
-    if any(np.size(factor) == 0 for factor in factors):
+    if any(0 in factor.shape for factor in factors):
         raise FormatError("a factor is empty")
     count = 0
     for way in ways:
-        tables = [_table(factor, axis) for factor, axis in zip(factors, way, strict=True)]
-        ranks = {len(table) for table in tables}
+        tables = [factor.along(axis) for factor, axis in zip(factors, way, strict=True)]
+        ranks = {table.shape[0] for table in tables}
         lengths = [table.shape[1] for table in tables]
         if len(ranks) > 1 or (said.rank is not None and said.rank not in ranks):
             continue
         for form in formats_of(lengths, said.format):
             check_rank(form, *ranks)
-            exact = (
-                numbers.from_array(table, name) for table, name in zip(tables, "UVW", strict=True)
-            )
             yield terms_of(
                 form,
-                *exact,
+                tables,
                 ring=said.ring,
                 order=order,
                 meta=said.meta,
@@ -175,14 +169,7 @@ def claims_of(
         raise FormatError(_misfit(factors, said))
 
 
-def _table(factor: Array, axis: int) -> Array:
-    """Return a factor as R x d, the products along the first axis or the last one."""
-    if axis == 0:
-        return factor.reshape(len(factor), -1)
-    return np.ascontiguousarray(factor.reshape(-1, factor.shape[-1]).T)
-
-
-def _misfit(factors: Sequence[Array], said: Said) -> str:
+def _misfit(factors: Sequence[Table], said: Said) -> str:
     """Say why three matrices are no factors."""
     shapes = " and ".join("x".join(map(str, factor.shape)) for factor in factors)
     if said.format is None:

@@ -27,7 +27,7 @@ from flipsearch.formats import LARGEST_SIDE, Format, MatrixProduct
 _ENTRY = re.compile(
     r"([abc])_?(?:(\d)(\d)|(\d{1,2})_(\d{1,2})|[ ]?\[ *(\d{1,2}) *, *(\d{1,2}) *\])", re.IGNORECASE
 )
-_PARAMETER = re.compile(r"([abc])_?(\d{1,3})", re.IGNORECASE)
+_PARAMETER = re.compile(r"([abc])_?(\d{1,4})", re.IGNORECASE)
 _EQUATION = re.compile(r"\s*[A-Za-z]\w*[\[\], \d]{0,20}:?=")
 _PRODUCT = re.compile(r"[-+()\d/*.·⋅×\s]*a[ _\[]*\d", re.IGNORECASE)
 _ONE_DIGIT = re.compile(r"(?<![A-Za-z0-9_])[ab]_?\d(?![\d_])")
@@ -187,6 +187,5 @@ def _claim(form: Format, products: Products, order: str, *, said: bool = True) -
         entries = [(r, k, x) for r, row in enumerate(products) for k, x in row[slot].items()]
         rows, columns, values = zip(*entries, strict=True) if entries else ((), (), ())
         shape = len(products), dimension
-        array = numbers.scattered(shape, rows, columns, values, name)
-        factors.append(numbers.from_array(array, name))
-    return terms_of(form, *factors, order=order, said=said)
+        factors.append(numbers.scattered(shape, rows, columns, values, name))
+    return terms_of(form, factors, order=order, said=said)

@@ -91,26 +91,6 @@ def read_schemes(
         yield read_piece(piece, ring, format_)
 
 
-def read_scheme(
-    path: str | Path, ring: Ring | None = None, format_: Format | None = None
-) -> Scheme:
-    """Return the one scheme of a file, verified exactly.
-
-    Raises
-    ------
-    FormatError
-        It is no scheme file, not valid, or holds several schemes.
-    NotFoundError
-        There is nothing at that path.
-    """
-    found = list(read_schemes(path, ring, format_))
-    if len(found) != 1:
-        raise FormatError(f"{path}: it holds {len(found)} schemes instead of one")
-    if found[0].scheme is None:
-        raise FormatError(f"{found[0].source}: {found[0].reason}")
-    return found[0].scheme
-
-
 def read_piece(piece: Piece, ring: Ring | None = None, format_: Format | None = None) -> Read:
     """Read one piece.
 

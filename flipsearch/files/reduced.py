@@ -20,6 +20,7 @@ import numpy as np
 from flipsearch.errors import FormatError, InvalidSchemeError
 from flipsearch.files.claims import PLAIN, Settled
 from flipsearch.files.limits import check_rank
+from flipsearch.files.numbers import Table
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.programs import (
     LARGEST_PROGRAM,
@@ -31,7 +32,6 @@ from flipsearch.programs import (
     reduction_of,
     summed,
 )
-from flipsearch.rings import IntArray
 
 Programs = tuple[Program, Program, Program]
 
@@ -61,8 +61,8 @@ def programs_in(value: dict[str, Any], format_: Format, rank: int | None) -> Pro
     return left, right, output
 
 
-def factors_of(programs: Programs) -> list[tuple[IntArray, list[int]]]:
-    """Return (matrix, denominators) of U, V and W, as the programs compute them.
+def factors_of(programs: Programs) -> list[Table]:
+    """Return U, V and W, as the programs compute them.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def factors_of(programs: Programs) -> list[tuple[IntArray, list[int]]]:
         u, v, outputs = (matrix_of(program) for program in programs)
     except InvalidSchemeError as error:
         raise FormatError(str(error)) from None
-    return [(matrix, [1] * len(matrix)) for matrix in (u, v, outputs.T.copy())]
+    return [Table(u), Table(v), Table(outputs.T.copy())]
 
 
 def reduction_in(settled: Settled, programs: Programs) -> Reduction | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import compress
 
-from flipsearch.formats import LARGEST_SIDE, OPERANDS, Format, MatrixProduct
+from flipsearch.formats import LARGEST_SIDE, OPERANDS, TABULATED_SIDE, Format, MatrixProduct
 
 
 @lru_cache(maxsize=1)
@@ -20,12 +20,12 @@ def all_formats() -> tuple[tuple[MatrixProduct, tuple[int, int, int]], ...]:
     found = []
     for operands in OPERANDS:
         left, right = operands[0], operands[1]
-        for n in range(1, LARGEST_SIDE + 1):
-            for m in (n,) if left != "g" else range(1, LARGEST_SIDE + 1):
+        for n in range(1, TABULATED_SIDE + 1):
+            for m in (n,) if left != "g" else range(1, TABULATED_SIDE + 1):
                 if right == "t":
                     thirds: range | tuple[int, ...] = (n,)
                 else:
-                    thirds = (m,) if right != "g" else range(1, LARGEST_SIDE + 1)
+                    thirds = (m,) if right != "g" else range(1, TABULATED_SIDE + 1)
                 for p in thirds:
                     square = n == m == p
                     for corner in ("", "a", "b", "c") if square else ("",):

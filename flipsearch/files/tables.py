@@ -63,7 +63,7 @@ def claims_in(text: str, known: Said) -> Iterator[Claim]:
     blocks = [list(block) for blank, block in groupby(lines, _is_gap) if not blank]
     if len(blocks) == 3 and all(map(_is_even, blocks)):
         tables = [
-            numbers.array_of([_entries(line) for line in block], name)
+            numbers.exact([_entries(line) for line in block], name)
             for block, name in zip(blocks, "UVW", strict=True)
         ]
         yield from claims_of(tables, known, PLAIN)
@@ -148,12 +148,10 @@ def _claim_after_header(text: str, tensor: SparseTensor | None = None) -> Claim:
     factors, at = [], 0
     for size, dimension in zip(sizes, form.dimensions, strict=True):
         part = slice(at, at + size)
-        factors.append(
-            numbers.pairs(body[part].reshape(rank, dimension), below[part].reshape(rank, -1))
-        )
+        factors.append(numbers.Table(*(x[part].reshape(rank, dimension) for x in (body, below))))
         at += size
     alone = len(text.lstrip().partition("\n")[0].split()) == 4
-    return terms_of(form, *factors, said=alone)
+    return terms_of(form, factors, said=alone)
 
 
 def _masks_in(rows: list[list[str]], known: Said) -> tuple[list[list[int]], Said]:
@@ -192,5 +190,6 @@ def claims_of_masks(masks: Any, said: Said) -> Iterator[Claim]:
             width = max(width, said.format.dimensions[slot])
         packed = b"".join(mask.to_bytes(-(-max(1, width) // 8), "little") for mask in column)
         bits = np.frombuffer(packed, dtype=np.uint8).reshape(len(masks), -1)
-        tables.append(np.unpackbits(bits, axis=1, bitorder="little")[:, :width].astype(np.int64))
+        entries = np.unpackbits(bits, axis=1, bitorder="little")[:, :width]
+        tables.append(numbers.Table(entries.astype(np.int8)))
     yield from claims_of(tables, Said(said.format, said.rank, Ring.F2, said.meta, named=True))

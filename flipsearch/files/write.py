@@ -20,6 +20,7 @@ from typing import Any
 
 from flipsearch.algebra.atomic import write_whole
 from flipsearch.errors import FormatError, NotFoundError, UsageError
+from flipsearch.files.limits import LARGEST_PIECE
 from flipsearch.files.linear import joined, parts_to
 from flipsearch.files.native import to_text
 from flipsearch.files.numbers import Row, fractions_of
@@ -75,18 +76,30 @@ def to_bytes(
     Raises
     ------
     FormatError
-        That format cannot hold this scheme.
+        That format cannot hold this scheme, or no file of it that large is read.
     UsageError
         There is no such format.
     """
-    if to == "reduced":
-        return _reduced(scheme, meta or {}, reduction)
     if to not in SUFFIXES:
         raise UsageError(f"unknown file format {to!r}: choose one of {', '.join(SUFFIXES)}")
+    data = _content(scheme, to, meta or {}, reduction)
+    if len(data) > LARGEST_PIECE:
+        raise FormatError(
+            f"a .{to} file of this scheme has {len(data) >> 20} MiB, more than is read: use sms"
+        )
+    return data
+
+
+def _content(
+    scheme: Scheme, to: str, meta: Mapping[str, str], reduction: Reduction | None
+) -> bytes:
+    """Return what a file says, whatever its size."""
+    if to == "reduced":
+        return _reduced(scheme, meta, reduction)
     if to == "scheme":
         return to_text(scheme, meta).encode()
     if to == "json":
-        return _json(scheme, meta or {}).encode()
+        return _json(scheme, meta).encode()
     if to == "npy":
         return npy_bytes(scheme)
     if to in THREEFOLD:
@@ -121,51 +134,6 @@ def _general(scheme: Scheme, to: str) -> MatrixProduct:
     if not isinstance(form, MatrixProduct) or not form.is_general:
         raise FormatError(f"a .{to} file holds general products only, not {form}: use json")
     return form
-
-
-def write_scheme(
-    scheme: Scheme,
-    path: str | Path,
-    to: str = "json",
-    *,
-    force: bool = False,
-    reduction: Reduction | None = None,
-    **meta: str,
-) -> Path:
-    """Write a scheme to a file, atomically.
-
-    Parameters
-    ----------
-    scheme, to, reduction
-        As for `to_bytes`.
-    path : path
-        The file; its folder must exist.
-    force : bool
-        Whether an existing file may be replaced.
-    **meta : str
-        Provenance; underscores in the names become hyphens.
-
-    Returns
-    -------
-    Path
-        The file written.
-
-    Raises
-    ------
-    FormatError
-        That format cannot hold this scheme.
-    UsageError
-        There is no such format, or the file exists and `force` is not given.
-    NotFoundError
-        The folder is not there.
-    OSError
-        The file cannot be written.
-    """
-    target = Path(path)
-    said = {key.replace("_", "-"): value for key, value in meta.items()}
-    data = to_bytes(scheme, to, said, reduction)
-    write_atomically(target, data, force=force)
-    return target
 
 
 def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:

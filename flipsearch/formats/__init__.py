@@ -3,6 +3,7 @@
 from flipsearch.formats.format import (
     LARGEST_SIDE,
     OPERANDS,
+    TABULATED_SIDE,
     Format,
     MatrixProduct,
     is_product,
@@ -14,6 +15,7 @@ __all__ = [
     "LARGEST_SIDE",
     "LETTERS",
     "OPERANDS",
+    "TABULATED_SIDE",
     "Format",
     "Layout",
     "MatrixProduct",

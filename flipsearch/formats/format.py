@@ -22,7 +22,10 @@ from flipsearch.errors import UsageError
 from flipsearch.formats.layout import Layout
 from flipsearch.rings import IntArray
 
-LARGEST_SIDE = 16
+LARGEST_SIDE = 32
+"""Of a general format."""
+TABULATED_SIDE = 16
+"""Of a structured format, and of the general ones that plans and tables of ranks know."""
 OPERANDS = (
     *("gg", "ug", "sg", "kg", "wg", "uu", "us", "uk", "uw", "ul"),
     *("ss", "sk", "sw", "kk", "ww", "gt", "ut", "st", "kt", "wt"),
@@ -79,7 +82,7 @@ class MatrixProduct(Format):
     Parameters
     ----------
     n, m, p : int
-        Sides, 1 to 16.
+        Sides, 1 to 32 of a general product, 1 to 16 of another one.
     operands : str
         Two letters, left then right: see `flipsearch.formats.layout.LETTERS`; ``t`` on the right
         means the left operand transposed.
@@ -94,10 +97,11 @@ class MatrixProduct(Format):
     corner: str = ""
 
     def __post_init__(self) -> None:
+        largest = LARGEST_SIDE if self.is_general else TABULATED_SIDE
         for side in (self.n, self.m, self.p):
-            if not 1 <= side <= LARGEST_SIDE:
+            if not 1 <= side <= largest:
                 raise UsageError(
-                    f"size {side} in {self.name} is out of range: sides are 1 to {LARGEST_SIDE}"
+                    f"size {side} in {self.name} is out of range: sides are 1 to {largest}"
                 )
         if self.operands not in OPERANDS:
             raise UsageError(

@@ -17,6 +17,7 @@ from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
 
 BLOCKWISE_LETTERS = "gul"
+MOST_PRODUCTS = 5_000
 
 
 def algorithm_of(scheme: Scheme) -> Algorithm:
@@ -31,7 +32,7 @@ def algorithm_of(scheme: Scheme) -> Algorithm:
     Raises
     ------
     UsageError
-        Its format does not hold for blocks.
+        Its format does not hold for blocks, or it has more than `MOST_PRODUCTS` products.
     InvalidSchemeError
         A Brent equation fails.
     """
@@ -46,6 +47,11 @@ def unproved_algorithm(scheme: Scheme) -> Algorithm:
     modulus = scheme.ring.characteristic
     if modulus and not format_.is_general:
         raise UsageError(f"kernels over {scheme.ring} multiply general matrices, not {format_}")
+    if scheme.rank > MOST_PRODUCTS:
+        raise UsageError(
+            f"no kernel for {scheme.rank} products: the most is {MOST_PRODUCTS}, and a smaller "
+            "format multiplies the same matrices in more blocks"
+        )
     form = scheme.canonical
     if max(abs(int(x)) for matrix in form.factors for x in matrix.flat) >= 2**31:
         raise FormatError("a coefficient is 2^31 or more in absolute value: no kernel for that")

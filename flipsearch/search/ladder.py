@@ -28,7 +28,7 @@ from flipsearch.search.edges import padded
 from flipsearch.search.pools import Pools
 from flipsearch.search.schedules import pick
 from flipsearch.transform.dimensions import extend, free_dimensions, resized, tied_dimensions
-from flipsearch.walk.task import Words, pack, unpack
+from flipsearch.walk.task import Words, pack, unpack, words_of
 
 SHORTEST = 2
 """Largest side of the first format of a ladder."""
@@ -202,4 +202,5 @@ class Descent:
 
 def naive_start(format_: Format, ring: Ring) -> Words:
     """Return the packed naive scheme of a format."""
+    words_of(format_)  # refuses what is too wide before it is written out
     return pack(naive_scheme(format_, ring))

@@ -5,11 +5,11 @@ import json
 import pytest
 from scheme_samples import strassen
 
+import flipsearch as fs
 from flipsearch.catalogue import Catalogue, Provenance
 from flipsearch.cli import main
 from flipsearch.cli.names import scheme_named
 from flipsearch.errors import FlipsearchError, NotFoundError, UsageError
-from flipsearch.files import write_scheme
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
@@ -22,8 +22,8 @@ def folder(tmp_path_factory):
     with Catalogue.open(folder / "catalogue.sqlite", shipped=False) as catalogue:
         for scheme in (strassen(), strassen().over(Ring.F2)):
             catalogue.schemes.add(scheme, Provenance(source="a test"))
-    write_scheme(strassen(), folder / "known.json")
-    write_scheme(naive_scheme(parse_format("2x2x3"), Ring.ZT), folder / "new.txt")
+    fs.write(strassen(), folder / "known.json")
+    fs.write(naive_scheme(parse_format("2x2x3"), Ring.ZT), folder / "new.txt")
     return folder
 
 

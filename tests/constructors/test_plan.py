@@ -7,7 +7,7 @@ from scheme_samples import strassen
 
 from flipsearch.constructors.making import Maker
 from flipsearch.constructors.plan import Plan, all_sides, partitions
-from flipsearch.formats import LARGEST_SIDE
+from flipsearch.formats import TABULATED_SIDE
 from flipsearch.rings import Ring
 from flipsearch.transform import merge
 
@@ -77,4 +77,4 @@ def test_partitions_are_disjoint():
 def test_every_rank_has_a_move(sides):
     words, sources = plan().move(sides)
     assert words.split()[0] in ("merge", "product", "project")
-    assert all(max(each) <= LARGEST_SIDE for each in sources)
+    assert all(max(each) <= TABULATED_SIDE for each in sources)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from scheme_samples import changed_basis, product, samples, strassen
 
+from flipsearch.catalogue import intake
 from flipsearch.errors import NotFoundError
 from flipsearch.files import Progress, importing, read_many, read_schemes, to_bytes
 from flipsearch.files.importing import _packed, _unpacked
@@ -19,7 +20,7 @@ from flipsearch.formats.sparse import tensor_text
 from flipsearch.formats.tensors import polynomial
 from flipsearch.programs import Reduction, plain_programs
 from flipsearch.rings import Ring
-from flipsearch.scheme import naive_scheme
+from flipsearch.scheme import Scheme, naive_scheme
 
 
 @pytest.fixture
@@ -69,6 +70,23 @@ def test_two_processes_give_the_same_in_the_same_order(
     serial = summary(read_many([collection], workers=1))
     assert summary(read_many([collection], workers=2)) == serial
     assert len(serial) == 31 + len(samples())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_scheme_is_proved_once_on_its_way_from_file_to_catalogue(
+    collection: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "_WORTH_IT", 0)
+    schemes = [read.scheme for read in read_many([collection], workers=workers) if read.scheme]
+
+    def verify(scheme: Scheme) -> None:
+        raise AssertionError(f"{scheme} is proved again")
+
+    monkeypatch.setattr(intake, "verify", verify)
+    for scheme in schemes:
+        assert intake.prepare(scheme).hash == scheme.content_hash
+    with pytest.raises(AssertionError, match="proved again"):
+        intake.prepare(naive_scheme("2x2x2", Ring.ZT))
 
 
 def test_missing_paths_are_an_error(tmp_path: Path) -> None:

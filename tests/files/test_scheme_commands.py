@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scheme_samples import changed_basis, samples, strassen
 
+import flipsearch as fs
 from flipsearch.catalogue import Catalogue, portions
 from flipsearch.catalogue.portions import bytes_of
 from flipsearch.catalogue.schemes import Schemes
@@ -20,7 +21,7 @@ from flipsearch.cli.output import complain
 from flipsearch.cli.parser import Parser
 from flipsearch.constructors import construct
 from flipsearch.errors import FlipsearchError
-from flipsearch.files import Read, read_scheme, to_bytes, write_scheme
+from flipsearch.files import Read, to_bytes
 from flipsearch.formats import parse_format
 from flipsearch.formats.sparse import sparse_tensor, tensor_text
 from flipsearch.formats.tensors import polynomial
@@ -127,7 +128,7 @@ def test_import_by_equivalence(files: Path, db: Path, capsys: pytest.CaptureFixt
     assert last["summary"]["equivalent"] >= 1
     # the other scheme of the class over the integers, and the first one once more
     again = files.parent / "turned.json"
-    write_scheme(changed_basis(strassen(Ring.ZT).over(Ring.Z), 3), again)
+    fs.write(changed_basis(strassen(Ring.ZT).over(Ring.Z), 3), again)
     assert run("import", files / "0.json", again, "--equivalence", "--db", db, "--json") == 0
     *_, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert last["summary"]["equivalent"] + last["summary"]["new"] == 2
@@ -161,7 +162,7 @@ def test_export_in_every_format(files: Path, db: Path, capsys: pytest.CaptureFix
     for to in ("json", "txt", "exp", "m", "mpl", "scheme", "npz", "npy"):
         out = files.parent / f"out.{to}"
         assert run("export", name, "--to", to, "-o", out, "--db", db) == 0
-        assert read_scheme(out) == strassen()
+        assert fs.read(out) == strassen()
     assert run("export", name, "--to", "npz", "--db", db) == 2
     assert "-o FILE" in capsys.readouterr().err
     assert run("export", name, "-o", files.parent / "out.json", "--db", db) == 2
@@ -174,7 +175,7 @@ def test_export_in_every_format(files: Path, db: Path, capsys: pytest.CaptureFix
     assert str(files.parent / "none") in message
     assert "make that folder first" in message
     assert run("export", name, "-o", f"{files.parent / 'fresh'}/", "--db", db) == 0
-    assert [read_scheme(path) for path in (files.parent / "fresh").iterdir()] == [strassen()]
+    assert [fs.read(path) for path in (files.parent / "fresh").iterdir()] == [strassen()]
     assert run("export", name, "--to", "reduced", "--db", db) == 1
     assert "`reduce --keep" in capsys.readouterr().err
     for to in ("sms", "slp"):
@@ -182,7 +183,7 @@ def test_export_in_every_format(files: Path, db: Path, capsys: pytest.CaptureFix
         threefold.parent.mkdir()
         assert run("export", name, "--to", to, "-o", threefold, "--db", db) == 0
         assert sorted(p.stem for p in threefold.parent.iterdir()) == ["s_L", "s_P", "s_R"]
-        assert read_scheme(threefold.parent) == strassen()
+        assert fs.read(threefold.parent) == strassen()
     folder = files.parent / "many"
     assert run("export", name, samples()[2].content_hash, "-o", folder, "--db", db) == 1
     other = naive_scheme(parse_format("ug:2x2x2"), Ring.Z).content_hash
@@ -197,7 +198,7 @@ def test_verify_and_lift_stored_schemes(
     capsys.readouterr()
     name = changed_basis(strassen(Ring.F2), 1).content_hash[:8]
     tensor = files.parent / "tensor.json"
-    write_scheme(naive_scheme(polynomial(2, 2), Ring.ZT), tensor)
+    fs.write(naive_scheme(polynomial(2, 2), Ring.ZT), tensor)
     assert run("verify", tensor, "--db", db) == 0
     assert run("verify", tensor, "--paranoid", "--db", db) == 0
     assert "by both checkers" in capsys.readouterr().out

@@ -16,12 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scheme_samples import changed_basis, product, strassen, winograd
 
+from flipsearch.catalogue import Catalogue
+from flipsearch.errors import InvalidSchemeError
 from flipsearch.files import Read, read_piece, read_schemes, to_bytes
 from flipsearch.files.pieces import pieces_in
 from flipsearch.files.write import parts_of
 from flipsearch.formats import Format, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
+from flipsearch.verify import verify
 
 WIDE = naive_scheme(parse_format("2x3x4"), Ring.Z)
 FOUR = product(strassen(), strassen())
@@ -117,6 +120,24 @@ def test_compressed_rows(scheme: Scheme) -> None:
     assert "does not count" in read(npz(**arrays)).reason
     arrays["u_indices"] = arrays["u_indices"].reshape(1, -1)
     assert "not flat" in read(npz(**arrays)).reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factors", ["naive 5x5x5, twice", "five times"])
+def test_compressed_rows_of_large_sides(factors: str, tmp_path: Path) -> None:
+    """20x20x20 of rank 6,125 and 32x32x32 of rank 16,807, into a catalogue and out of it."""
+    scheme = naive_scheme("5x5x5", "ZT") if factors.startswith("naive") else strassen()
+    while scheme.rank < 6000:
+        scheme = product(scheme, strassen())
+    found = read(npz(**compressed(scheme)))
+    assert (found.reason, found.scheme) == ("", scheme)
+    with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
+        stored = catalogue.schemes.add(scheme)
+        kept = catalogue.schemes.get(stored.hash)
+        assert (kept.format, kept.rank, kept.scheme) == (scheme.format, scheme.rank, scheme)
+    assert read(to_bytes(scheme, "sms")).scheme == scheme
+    with pytest.raises(InvalidSchemeError):
+        verify(Scheme(scheme.format, scheme.ring, -scheme.u, scheme.v, scheme.w))
 
 
 def test_an_archive_does_not_unpack_without_end() -> None:

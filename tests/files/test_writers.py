@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scheme_samples import changed_basis, product, samples, strassen, winograd
 
+import flipsearch as fs
 from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
 from flipsearch.files import (
     SUFFIXES,
@@ -18,7 +19,6 @@ from flipsearch.files import (
     read_piece,
     read_schemes,
     to_bytes,
-    write_scheme,
 )
 from flipsearch.files.pieces import pieces_in
 from flipsearch.formats import MatrixProduct, parse_format
@@ -96,18 +96,36 @@ def test_from_file_to_scheme_to_file(sides: tuple[int, int, int], seed: int, rin
     assert written >= 8
 
 
+@pytest.mark.parametrize("sides", [(16, 1, 3), (9, 2, 1), (2, 10, 16)])
+def test_a_side_above_sixteen_goes_through_every_file(sides: tuple[int, int, int]) -> None:
+    large = product(naive_scheme(MatrixProduct(*sides), "ZT"), strassen())
+    for to in SUFFIXES:
+        if to == "npy":  # it does not say its sizes
+            continue
+        data = to_bytes(large, to, reduction=plain(large))
+        (piece,) = pieces_in("file", io.BytesIO(data))
+        read = read_piece(piece)
+        assert (read.reason, read.scheme) == ("", large)
+
+
+def test_a_file_too_large_to_be_read_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flipsearch.files.write.LARGEST_PIECE", 1000)
+    with pytest.raises(FormatError, match="more than is read: use sms"):
+        to_bytes(naive_scheme("4x4x4", "Z"), "json")
+
+
 def test_numpy_reads_what_is_written(tmp_path: Path) -> None:
-    square = write_scheme(strassen(), tmp_path / "s.npz", "npz")
+    square = fs.write(strassen(), tmp_path / "s.npz", "npz")
     with np.load(square) as archive:
         assert (archive["2,2,2"][2] == strassen().w.T).all()
-    flat = write_scheme(strassen(), tmp_path / "s.npy", "npy")
+    flat = fs.write(strassen(), tmp_path / "s.npy", "npy")
     assert np.load(flat).shape == (1, 2 * 7 * 12)
 
 
 def test_the_object_array_is_what_numpy_unpickles(tmp_path: Path) -> None:
     """The hand-written opcodes, read by numpy's own unpickler: only here, on our own bytes."""
     scheme = naive_scheme(parse_format("2x3x4"), Ring.Z)
-    path = write_scheme(scheme, tmp_path / "o.npz", "npz")
+    path = fs.write(scheme, tmp_path / "o.npz", "npz")
     with np.load(path, allow_pickle=True) as archive:
         u, v, w = archive["2,3,4"]
     for written, matrix in zip((u, v, w), scheme.factors, strict=True):
@@ -138,21 +156,21 @@ def test_names_and_refusals(tmp_path: Path) -> None:
 
 def test_files_are_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.json"
-    write_scheme(strassen(), path, found_by="me")
+    fs.write(strassen(), path, found_by="me")
     before = path.read_bytes()
     with pytest.raises(UsageError, match="force"):
-        write_scheme(product(strassen(), strassen()), path)
+        fs.write(product(strassen(), strassen()), path)
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_scheme(product(strassen(), strassen()), path, force=True)
+        fs.write(product(strassen(), strassen()), path, force=True)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
     monkeypatch.undo()
-    write_scheme(product(strassen(), strassen()), path, force=True)
+    fs.write(product(strassen(), strassen()), path, force=True)
     assert path.read_bytes() != before
 
 
@@ -160,9 +178,9 @@ def test_what_is_no_regular_file_is_written_to_not_replaced(tmp_path: Path) -> N
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(UsageError, match="that nobody reads"):
-        write_scheme(strassen(), pipe, force=True)
+        fs.write(strassen(), pipe, "json", force=True)
     end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    write_scheme(strassen(), pipe, force=True)
+    fs.write(strassen(), pipe, "json", force=True)
     assert os.read(end, 1 << 16) == to_bytes(strassen(), "json")
     os.close(end)
     assert pipe.is_fifo()
@@ -173,7 +191,7 @@ def test_shared_sums_survive_the_way_out_and_back(tmp_path: Path) -> None:
     """Winograd's 15 additions, S2 used three times; the orientation of W may be the other one."""
     reduction = winograd()
     left, right, output = reduction.programs
-    path = write_scheme(
+    path = fs.write(
         reduction.scheme, tmp_path / "w.json", "reduced", reduction=reduction, source="1971"
     )
     value = json.loads(path.read_text("utf-8"))

@@ -45,8 +45,10 @@ def test_a_product_without_a_corner_is_not_general(corner: str) -> None:
     [
         ("4x5", "unknown format"),
         ("4x5x6x7", "unknown format"),
-        ("17x1x1", "sides are 1 to 16"),
-        ("0x1x1", "sides are 1 to 16"),
+        ("33x1x1", "sides are 1 to 32"),
+        ("0x1x1", "sides are 1 to 32"),
+        ("ug:17x17x17", "sides are 1 to 16"),
+        ("17x17x17a", "sides are 1 to 16"),
         ("zz:2x2x2", "unknown operands"),
         ("gu:2x2x2", "unknown operands"),
         ("ug:2x3x2", "square"),

@@ -164,7 +164,8 @@ def test_a_search_that_brings_nothing_ends() -> None:
     [
         ({}, "which format"),
         ({"format": "2x2"}, "unknown format"),
-        ({"format": "17x2x2"}, "sides are 1 to 16"),
+        ({"format": "33x2x2"}, "sides are 1 to 32"),
+        ({"format": "17x16x16"}, "more than 256 entries cannot be walked"),
         ({"format": "ss:2x3x2"}, "square"),
         ({"format": "2x2x2", "ring": "R"}, "unknown ring"),
         ({"format": "2x2x2", "ring": "Q"}, "run over F2, F3 and ZT"),

@@ -35,6 +35,9 @@ PASSES = 20
 CYCLE = 20_000
 """Steps of a cycle of annealing."""
 
+MOST_ENTRIES = 2_000_000
+"""Coefficients of a scheme whose sums are shared; 16x16x16 of rank 2,401 has 1.8 million."""
+
 WALKED, LOOK = 0.3, 0.15
 """Shares of the time that go into walking, and into a look at a scheme."""
 
@@ -60,12 +63,13 @@ def reduce_additions(
     Raises
     ------
     UsageError
-        The scheme is over a finite field.
+        The scheme is over a finite field, or has more than `MOST_ENTRIES` coefficients.
     """
     if scheme.ring.characteristic:
         raise UsageError(
             f"additions are shared over the integers: lift the scheme over {scheme.ring}"
         )
+    _refuse_large(scheme)
     matrices = scheme.u, scheme.v, scheme.w.T
     sizes = [max(1, int(np.count_nonzero(matrix))) for matrix in matrices]
     # the plain passes, for coefficients beyond -1, 0, 1, hold the interpreter's lock
@@ -76,6 +80,14 @@ def reduce_additions(
     with ThreadPoolExecutor(3) as threads:
         left, right, output = threads.map(shorten, matrices, shares, seeds, repeat(passes))
     return Reduction(scheme, left, right, output)
+
+
+def _refuse_large(scheme: Scheme) -> None:
+    if (entries := scheme.rank * sum(scheme.format.dimensions)) > MOST_ENTRIES:
+        raise UsageError(
+            f"{scheme.format} at rank {scheme.rank} has {entries:,} coefficients: sums are shared "
+            f"among {MOST_ENTRIES:,} at most"
+        )
 
 
 def fewest_additions(
@@ -95,6 +107,7 @@ def fewest_additions(
     walk : bool
         Whether the scheme may be exchanged for another of the same format and rank.
     """
+    _refuse_large(scheme)
     if not walk or scheme.natural_ring is not Ring.ZT:
         return reduce_additions(scheme, seconds, seed)
     ternary, walks = scheme.canonical.over(Ring.ZT), available_cores()

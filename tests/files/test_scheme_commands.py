@@ -305,8 +305,8 @@ def test_a_table_of_a_tensor_is_read_back(tmp_path: Path, db: Path) -> None:
         definition.write_text(tensor_text(tensor))
         named = () if tensor.label == "poly-2x3" else ("--format", definition)
         assert run("verify", path, *named, "--db", db) == 0
-        assert read_scheme(path, format_=tensor).format == tensor
+        assert fs.read(path, format=tensor).format == tensor
     with pytest.raises(FlipsearchError, match="nobody here makes tensors called 'mine'"):
-        read_scheme(path)
+        fs.read(path)
     with pytest.raises(FlipsearchError, match="it is for lengths"):
-        read_scheme(path, format_=polynomial(2, 2))
+        fs.read(path, format=polynomial(2, 2))

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from flipsearch.errors import FormatError, InvalidSchemeError
-from flipsearch.files.limits import check_rank
+from flipsearch.files.limits import check_rank, check_time
 from flipsearch.files.numbers import Table
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.programs import Program
@@ -36,6 +36,7 @@ _BY_ACCIDENT = 36
 """Brent equations that numbers without a word have to satisfy to be taken for a scheme."""
 _SIZES = re.compile(r"(?<![\dx])\d{1,2}x\d{1,2}x\d{1,2}(?![\dx])")
 _EXPLAINABLE = 2 * 10**9
+_MOST_PRODUCTS = 5 * 10**12
 _MOST_LONG_PRODUCTS = 2 * 10**7
 _GROWING = (Ring.ZT, Ring.Z, Ring.Q)
 TRANSPOSED = "C transposed"
@@ -190,6 +191,7 @@ def _settled(claim: Claim, ring: Ring | None) -> Settled | None:
     """Return the first reading of a claim that is a scheme, proved."""
     for order, w in _orders(claim):
         for target in _rings(claim, ring):
+            check_time()
             try:
                 scheme = _reading(claim, w, target)
             except InvalidSchemeError:
@@ -268,12 +270,14 @@ def prove(scheme: Scheme) -> None:
         Only hours of long arithmetic could tell.
     """
     if not _is_affordable(scheme):
-        raise FormatError("its coefficients are too large to be verified in reasonable time")
+        raise FormatError("its coefficients are too many or too large to be verified in time")
     prove_and_seal(scheme)
 
 
 def _is_affordable(scheme: Scheme) -> bool:
-    """Whether the Brent equations are evaluated in floating point, or in few long integers."""
+    """Whether the Brent equations take minutes at most, in floating point or long integers."""
+    if np.count_nonzero(scheme.u) * math.prod(scheme.format.dimensions[1:]) > _MOST_PRODUCTS:
+        return False
     counts = [np.count_nonzero(matrix, axis=1).astype(np.float64) for matrix in scheme.factors]
     work = float((counts[0] * counts[1] * counts[2]).sum())
     if work <= _MOST_LONG_PRODUCTS / 1000:

@@ -6,11 +6,20 @@ and time bounded by these figures, whatever the bytes say.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from flipsearch.errors import FormatError
 from flipsearch.formats import LARGEST_SIDE, Format
 
 LARGEST_PIECE = 32 << 20
 """Bytes of one scheme's file; the largest published one (16x16x16) has about 10 MB."""
+PIECE_SECONDS = 120.0
+"""Time that reading one piece may take; 32x32x32 at rank 16,807 takes 20 s."""
+LARGEST_PIECES = 1_000_000
+"""Pieces of one file or folder, with all archives in it."""
 LARGEST_MEMBERS = 200_000
 """Members of one archive."""
 LARGEST_COLLECTION = 100_000
@@ -29,6 +38,31 @@ LARGEST_ENTRIES = 1 << 26
 """Entries of the three factors of a scheme; 32x32x32 at rank 16,807 has 52 million."""
 LARGEST_NUMBER_DIGITS = 19
 """Decimal digits of a coefficient: all of int64."""
+
+
+_end: ContextVar[float] = ContextVar("end", default=float("inf"))
+
+
+@contextmanager
+def time_limit() -> Iterator[None]:
+    """Let `check_time` fail in the block after `PIECE_SECONDS`."""
+    before = _end.set(time.monotonic() + PIECE_SECONDS)
+    try:
+        yield
+    finally:
+        _end.reset(before)
+
+
+def check_time() -> None:
+    """Go on only within the time of the piece; every loop calls this that may take long.
+
+    Raises
+    ------
+    FormatError
+        The time is over.
+    """
+    if time.monotonic() > _end.get():
+        raise FormatError(f"reading it takes more than {PIECE_SECONDS:.0f} s")
 
 
 def lines_of(text: str) -> list[str]:

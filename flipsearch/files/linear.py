@@ -21,7 +21,7 @@ import numpy as np
 from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, Claim
-from flipsearch.files.limits import LARGEST_RANK, lines_of
+from flipsearch.files.limits import LARGEST_RANK, check_time, lines_of
 from flipsearch.files.matrices import LINEAR, Said, claims_of
 from flipsearch.files.numbers import fractions_of
 from flipsearch.files.terms import (
@@ -181,6 +181,7 @@ def _program(text: str, name: str) -> tuple[numbers.Table, Program | None]:
                     raise FormatError(f"the program {name} has absurdly many additions")
                 row: Combination = {}
                 for word, x in total.items():
+                    check_time()
                     for index, y in values[word].items():
                         row[index] = row.get(index, 0) + x * y
                 values[target.strip()] = {index: x for index, x in row.items() if x}

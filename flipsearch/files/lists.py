@@ -18,7 +18,7 @@ from typing import Any
 from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, TRANSPOSED, Claim, terms_of
-from flipsearch.files.limits import LARGEST_RANK, check_sides
+from flipsearch.files.limits import LARGEST_RANK, check_sides, check_time
 from flipsearch.files.matrices import Said, claims_of
 from flipsearch.files.terms import Number, constant
 from flipsearch.formats import LARGEST_SIDE, MatrixProduct
@@ -115,6 +115,7 @@ def _nested(text: str, position: int, *, maple: bool) -> list[Any]:
                     f"at {shown!r} the lists nest too deeply or too little, or a comma is missing"
                 )
             rows += 1
+            check_time()
             if rows > _LARGEST_ROWS:
                 raise FormatError("it holds absurdly many rows")
             try:

@@ -20,7 +20,12 @@ from flipsearch.files import linear, stream, unpack
 from flipsearch.files.arrays import MAGIC, is_one_scheme
 from flipsearch.files.fmm import load_json
 from flipsearch.files.kinds import is_object, kind_of
-from flipsearch.files.limits import LARGEST_COLLECTION, LARGEST_NESTING, LARGEST_PIECE
+from flipsearch.files.limits import (
+    LARGEST_COLLECTION,
+    LARGEST_NESTING,
+    LARGEST_PIECE,
+    LARGEST_PIECES,
+)
 
 _HEAD = 1 << 16
 _KERNEL = (Path("/proc"), Path("/sys"), Path("/dev"))
@@ -60,17 +65,30 @@ def pieces_of(*paths: str | Path) -> Iterator[Piece]:
         top = Path(path)
         if not top.exists():
             raise NotFoundError(f"there is no file or folder {str(path)!r}")
-        if _is_of_the_system(top):
-            yield Piece(printable(str(top)), b"", "it belongs to the system and is no scheme file")
-        elif top.is_dir():
-            for inner in sorted(top.rglob("*")):
-                hidden = any(part.startswith(".") for part in inner.relative_to(top).parts)
-                if inner.is_file() and not hidden:
-                    yield from _file(inner, done)
-        elif top.is_file():
-            yield from _file(top, done)
-        else:
-            yield Piece(printable(str(top)), b"", "it is no regular file")
+        for count, piece in enumerate(_pieces(top, done)):
+            if count == LARGEST_PIECES:
+                yield _refused(top, f"it holds more than {count:,} pieces: import parts of it")
+                break
+            yield piece
+
+
+def _pieces(top: Path, done: set[Path]) -> Iterator[Piece]:
+    """Yield the pieces of one path, however many."""
+    if _is_of_the_system(top):
+        yield _refused(top, "it belongs to the system and is no scheme file")
+    elif top.is_dir():
+        for inner in sorted(top.rglob("*")):
+            hidden = any(part.startswith(".") for part in inner.relative_to(top).parts)
+            if inner.is_file() and not hidden:
+                yield from _file(inner, done)
+    elif top.is_file():
+        yield from _file(top, done)
+    else:
+        yield _refused(top, "it is no regular file")
+
+
+def _refused(path: Path, reason: str) -> Piece:
+    return Piece(printable(str(path)), b"", reason)
 
 
 def size_of(path: str | Path) -> int:

@@ -17,6 +17,7 @@ from flipsearch.errors import FormatError, InvalidSchemeError
 from flipsearch.files import arrays, fmm, linear, lists, native, products, reduced, tables
 from flipsearch.files.claims import TRANSPOSED, Claim, Settled, prove, settle
 from flipsearch.files.kinds import kind_of
+from flipsearch.files.limits import time_limit
 from flipsearch.files.matrices import Said
 from flipsearch.files.pieces import Piece, pieces_of, printable
 from flipsearch.formats import Format
@@ -100,9 +101,10 @@ def read_piece(piece: Piece, ring: Ring | None = None, format_: Format | None = 
         return Read(piece.source, "", None, printable(piece.error[:_LONGEST_REASON]))
     kind = ""
     try:
-        kind, text = kind_of(piece.data)
-        settled = _settled(kind, text, piece, ring, format_)
-        shared = settled.programs and reduced.reduction_in(settled, settled.programs)
+        with time_limit():
+            kind, text = kind_of(piece.data)
+            settled = _settled(kind, text, piece, ring, format_)
+            shared = settled.programs and reduced.reduction_in(settled, settled.programs)
     except (FormatError, InvalidSchemeError) as error:
         return Read(piece.source, kind, None, printable(str(error)[:_LONGEST_REASON]))
     except (RecursionError, MemoryError):

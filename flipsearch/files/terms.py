@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Any
 
 from flipsearch.errors import FormatError
-from flipsearch.files.limits import LARGEST_NUMBER_DIGITS, LONGEST_LINE
+from flipsearch.files.limits import LARGEST_NUMBER_DIGITS, LONGEST_LINE, check_time
 from flipsearch.scheme import LARGEST_COEFFICIENT
 
 _TOKEN = re.compile(
@@ -163,6 +163,7 @@ class Reader:
         constant: Number = 0
         total: Combination = {}
         while True:
+            check_time()
             if not found.factors:
                 constant = bounded(constant + found.scale)
             for key, x in (found.linear() if found.factors else {}).items():
@@ -185,6 +186,7 @@ class Reader:
         """Read a bracket of whole numbers times names, the usual one, in one go."""
         total: Combination = {}
         for sign, size, name in _PLAIN_TERM.findall(self.line, self.end, end):
+            check_time()
             coefficient = bounded(int(sign + (size or "1")))
             for key, x in self.value_of(name).linear().items():
                 added = bounded(total.get(key, 0) + coefficient * x)

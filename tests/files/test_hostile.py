@@ -10,6 +10,8 @@ import pickle
 import re
 import resource
 import struct
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,8 +24,18 @@ from scheme_samples import strassen
 
 import flipsearch.files
 from flipsearch.errors import FormatError
-from flipsearch.files import Read, claims, pickled, read_piece, read_schemes, to_bytes, unpack
-from flipsearch.files.limits import LARGEST_PIECE
+from flipsearch.files import (
+    Read,
+    claims,
+    limits,
+    pickled,
+    pieces,
+    read_piece,
+    read_schemes,
+    to_bytes,
+    unpack,
+)
+from flipsearch.files.limits import LARGEST_COLLECTION, LARGEST_PIECE
 from flipsearch.files.pieces import Piece, pieces_in
 from flipsearch.files.stream import json_objects
 from flipsearch.formats import parse_format
@@ -268,7 +280,7 @@ def test_a_proof_in_long_integers_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     assert [read.scheme for data in files for read in read_bytes(data)] == [large] * 3
     monkeypatch.setattr(claims, "_MOST_LONG_PRODUCTS", 100)
     for data in files:
-        assert "too large to be verified" in rejected(data)
+        assert "too large to be verified in time" in rejected(data)
     assert [read.scheme for read in read_bytes(GOOD)] == [strassen()]
 
 
@@ -424,3 +436,68 @@ def test_absurd_programs_are_refused_early(monkeypatch: pytest.MonkeyPatch) -> N
     doubled = [[{"index": 3 + k if k else 0, "value": 2**40}] for k in range(3)]
     reason = rejected(json.dumps(json.loads(GOOD) | {"u_fresh": doubled}).encode())
     assert "2^62" in reason
+
+
+DEEP = "h1 = " + "+".join(f"c{k}" for k in range(1, 200)) + "\n"
+SLOW = {
+    "equations": DEEP + "".join(f"h{k} = " + f"h{k - 1}+" * 9 + "c1\n" for k in range(2, 99)),
+    "a bracket": "(" + "+".join(["a11"] * 9000) + ")*(b11)*(c11)\n",
+    "lists": "{" + ",".join(["{{{1}},{{1}},{{1}}}"] * 9000) + "}",
+    "programs": "".join(
+        f"# part {part}\n" + "".join(f"t{k}:=i0+i{k};\n" for k in range(1, 999)) for part in "LRP"
+    ),
+    "readings": json.dumps({"U": [[1] * 16] * 40, "V": [[1] * 16] * 40, "W": [[1] * 16] * 40}),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_a_piece_takes_bounded_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1 << 30))
+    monkeypatch.setattr(limits, "PIECE_SECONDS", 20.0)
+    monkeypatch.setattr(limits.time, "monotonic", lambda: next(clock))
+    if name == "readings":
+        monkeypatch.setattr(limits, "PIECE_SECONDS", 1.0)
+    reason = read_piece(Piece("slow", SLOW[name].encode())).reason
+    assert "reading it takes more than" in reason
+
+
+def test_a_million_empty_objects_and_a_text_of_ones_end(tmp_path: Path) -> None:
+    objects = tmp_path / "objects.json.gz"
+    objects.write_bytes(gzip.compress(b"{}\n" * 1_000_000))
+    *reads, last = read_schemes(objects)
+    assert len(reads) == LARGEST_COLLECTION - 1
+    assert {read.reason for read in reads} == {"it has no factors 'u', 'v', 'w'"}
+    assert "more than 100000 objects" in last.reason
+    assert "are left over" in rejected(b"1 " * (17 << 19))
+    assert "follows the 1 schemes" in read_bytes(b"1\n" * (17 << 19))[-1].reason
+
+
+def test_the_pieces_of_one_path_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "LARGEST_PIECES", 5)
+    for number in range(3):
+        (tmp_path / f"{number}.json").write_bytes(b"{}" * 4)
+    *reads, last = read_schemes(tmp_path)
+    assert len(reads) == 5
+    assert "more than 5 pieces: import parts of it" in last.reason
+    assert len(list(read_schemes(tmp_path / "0.json"))) == 4
+
+
+@pytest.mark.slow
+def test_the_largest_json_takes_less_than_512_mib(tmp_path: Path) -> None:
+    row = b"[" + b",".join([b"-1"] * 256) + b"],"
+    whole = b'{"n":[16,16,16],"u":[' + row * (LARGEST_PIECE // len(row) - 1) + row[:-1] + b"]}"
+    texts = b'{"u":[[' + b'"1/2",' * 1_500_000 + b'"1"]],"v":[[1]],"w":[[1]]}'
+    objects = b'{"u":[' + b'{"a":1},' * 999_000 + b"{}]}"
+    for number, data in enumerate((whole, texts, objects)):
+        (tmp_path / f"{number}.json").write_bytes(data)
+    program = (
+        "import resource, sys; from flipsearch.files import read_schemes\n"
+        "assert not any(read.scheme for read in read_schemes(sys.argv[1]))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, check=True, text=True
+    )
+    assert int(ran.stdout) / 1024 < 512

@@ -279,7 +279,7 @@ def test_numbers_are_no_scheme_by_accident() -> None:
     for array in (np.ones((1, 6), int), np.ones((3, 1, 1), int)):
         reason = read(npy(array)).reason
         assert "so few numbers may be a scheme for 1x1x1 by accident" in reason
-        assert "--format 1x1x1" in reason
+        assert "add format 1x1x1" in reason
         assert read(npy(array), format_=one).scheme is not None
         assert read(npy(array), "a_1x1x1.npy").scheme is not None
     assert "by accident" in read("1 1 1 1 1 1 1").reason
@@ -292,7 +292,7 @@ def test_several_valid_readings_are_listed() -> None:
     values = np.concatenate([scheme.u.ravel(), scheme.v.ravel(), w.ravel()])
     data = npy(np.stack([values, np.ones_like(values)], axis=1).reshape(1, -1))
     found = read(data)
-    assert "us:2x2x2 and uw:2x2x2 fit: name one, --format us:2x2x2" in found.reason
+    assert "us:2x2x2 and uw:2x2x2 fit: name one, format us:2x2x2" in found.reason
     assert read(data, format_=scheme.format).scheme == scheme
     reason = read(data, format_=parse_format("3x3x3")).reason
     assert reason == "its numbers are not as many as a scheme for 3x3x3 has"

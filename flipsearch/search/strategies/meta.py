@@ -31,7 +31,7 @@ from flipsearch.constructors.making import Maker
 from flipsearch.constructors.plan import Leaf, Plan
 from flipsearch.constructors.recipes import NAIVE, NAMED, Sides
 from flipsearch.errors import UsageError
-from flipsearch.formats import LARGEST_SIDE, Format, MatrixProduct, parse_format
+from flipsearch.formats import TABULATED_SIDE, Format, MatrixProduct, parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.search.edges import changed, cuts, sorted_scheme
@@ -431,7 +431,7 @@ class MetaStrategy(Strategy):
         sides = member.format.sides
         choices: list[tuple[int | None, Sides]] = []
         for d, side in enumerate(sides):
-            if 2 <= side + change <= LARGEST_SIDE:
+            if 2 <= side + change <= TABULATED_SIDE:
                 other = changed(sides, d, side + change)
                 if self.plan.rank(*other) < other[0] * other[1] * other[2]:
                     choices.append((d, other))

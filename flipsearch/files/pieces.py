@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from flipsearch.errors import FormatError, NotFoundError
 from flipsearch.files import linear, stream, unpack
@@ -115,7 +115,7 @@ def _file(path: Path, done: set[Path]) -> Iterator[Piece]:
                     parts = {letter: _small(sibling) for letter, sibling in siblings.items()}
                     yield Piece(printable(str(whole)), linear.joined(parts))
                 return
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             yield from pieces_in(label, file)
     except FormatError as error:
         yield Piece(label, b"", str(error))
@@ -125,7 +125,7 @@ def _file(path: Path, done: set[Path]) -> Iterator[Piece]:
 
 def _small(path: Path) -> bytes:
     with path.open("rb") as file:
-        return _whole(b"", file, LARGEST_PIECE // 3)
+        return _whole(file, LARGEST_PIECE // 3)
 
 
 def printable(name: str) -> str:
@@ -133,64 +133,64 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name)
 
 
-def pieces_in(source: str, file: IO[bytes]) -> Iterator[Piece]:
+def pieces_in(source: str, file: Any) -> Iterator[Piece]:
     """Yield the pieces of an open binary file; nothing but `OSError` is raised."""
     yield from _guarded(source, file, 0)
 
 
-def _guarded(source: str, file: IO[bytes], nesting: int) -> Iterator[Piece]:
+def _guarded(source: str, file: Any, nesting: int) -> Iterator[Piece]:
     """Yield the pieces of an open file; what goes wrong becomes the last piece."""
     try:
-        yield from _contents(source, file, nesting)
+        yield from _contents(source, io.BufferedReader(file, _HEAD), nesting)
     except FormatError as error:
         yield Piece(source, b"", str(error))
 
 
-def _contents(source: str, file: IO[bytes], nesting: int) -> Iterator[Piece]:
-    head = _read(file, _HEAD)
+def _contents(source: str, file: io.BufferedReader[Any], nesting: int) -> Iterator[Piece]:
+    head = file.peek(_HEAD)
     packed = unpack.compression(head)
-    if packed or unpack.is_zip(head) or unpack.is_tar(head):
-        if nesting >= LARGEST_NESTING:
-            raise FormatError("archives nest too deeply")
-        if packed:
-            joined = _joined(head, file)
-            inner = io.BufferedReader(unpack.Inflated(joined, packed))
-            yield from _contents(source, inner, nesting + 1)
-        elif unpack.is_zip(head):
-            archive = _seekable(file)
-            if is_one_scheme(unpack.zip_names(archive)):
-                archive.seek(0)
-                yield Piece(source, _whole(b"", archive, LARGEST_PIECE))
-            else:
-                yield from _members(source, unpack.zip_members(archive), nesting)
+    if nesting >= LARGEST_NESTING and (packed or unpack.is_zip(head) or unpack.is_tar(head)):
+        raise FormatError("archives nest too deeply")
+    if packed:
+        inner = io.BufferedReader(unpack.Inflated(file, packed), _HEAD)
+        yield from _contents(source, inner, nesting + 1)
+        return
+    if unpack.is_zip(head):
+        if not file.seekable():
+            raise FormatError("a zip file inside a compressed file is not read: unpack it first")
+        if is_one_scheme(unpack.zip_names(file)):
+            file.seek(0)
+            yield Piece(source, _whole(file, LARGEST_PIECE))
         else:
-            yield from _members(source, unpack.tar_members(_joined(head, file)), nesting)
+            yield from _members(source, unpack.zip_members(file), nesting)
+        return
+    if unpack.is_tar(head):
+        yield from _members(source, unpack.tar_members(file), nesting)
         return
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     first_of = start[1:].lstrip() if start[:1] == b"[" else start
+    first, *rest = start.split(b"\n", 1)
     if is_object(first_of[:2_000].decode("ascii", "replace") or " "):
-        yield from _json(source, file, head)
-        return
-    first = start.split(b"\n", 1)
-    if len(first) == 2 and first[0].strip().isdigit():
-        for number, data in enumerate(stream.numeric_groups(file, head), 1):
+        yield from _json(source, file)
+    elif rest and first.strip().isdigit():
+        for number, data in enumerate(stream.numeric_groups(file), 1):
             yield Piece(f"{source}#{number}", data)
-        return
-    yield Piece(source, _whole(head, file, LARGEST_PIECE))
+    else:
+        yield Piece(source, _whole(file, LARGEST_PIECE))
 
 
-def _whole(head: bytes, file: IO[bytes], limit: int) -> bytes:
-    rest = file.read(limit + 1)
-    if len(head) + len(rest) > limit:
+def _whole(file: io.BufferedReader, limit: int) -> bytes:
+    data = file.read(limit + 1)
+    if len(data) > limit:
         raise FormatError(f"it is larger than {limit >> 20} MiB")
-    return head + rest
+    return data
 
 
-def _json(source: str, file: IO[bytes], head: bytes) -> Iterator[Piece]:
+def _json(source: str, file: io.BufferedReader) -> Iterator[Piece]:
     """Yield one piece an object; a file of a single object keeps its plain name."""
     held: bytes | None = None
     count = 0
-    for data in stream.json_objects(file, head):
+    for data in stream.json_objects(file):
         if held is not None:
             count += 1
             if count >= LARGEST_COLLECTION:
@@ -247,41 +247,3 @@ def _members(
     for name, parts in waiting.items():
         for letter, content in parts.items():
             yield Piece(name.replace("*", letter), content)
-
-
-def _seekable(file: IO[bytes]) -> IO[bytes]:
-    if file.seekable():
-        file.seek(0)
-        return file
-    raise FormatError("a zip file inside a compressed file is not read: unpack it first")
-
-
-def _joined(head: bytes, rest: IO[bytes]) -> IO[bytes]:
-    """Return a stream of `head`, then `rest`."""
-    if rest.seekable():
-        rest.seek(0)
-        return rest
-    joined: IO[bytes] = io.BufferedReader(_Joined(head, rest))  # type: ignore[type-var]
-    return joined
-
-
-class _Joined(io.RawIOBase):
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
-        self._head, self._rest = head, rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        data, self._head = self._head[: len(buffer)], self._head[len(buffer) :]
-        data = data or self._rest.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _read(file: IO[bytes], size: int) -> bytes:
-    """Return the first `size` bytes, fewer only if the file is shorter."""
-    data = b""
-    while len(data) < size and (more := file.read(size - len(data))):
-        data += more
-    return data

@@ -9,9 +9,9 @@ braces outside strings; what a piece means is decided when it is parsed.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
-from typing import IO
 
 from flipsearch.errors import FormatError
 from flipsearch.files.limits import LARGEST_COLLECTION, LARGEST_PIECE
@@ -25,25 +25,18 @@ _WRAPPER = re.compile(
 )
 
 
-def json_objects(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
+def json_objects(file: io.BufferedReader) -> Iterator[bytes]:
     """Yield the text of each top-level object of a JSON file, or of its collection's array.
-
-    Parameters
-    ----------
-    stream : binary file
-        What follows `head`.
-    head : bytes
-        The first bytes of the file.
 
     Raises
     ------
     FormatError
         An element is larger than `LARGEST_PIECE`, or the file ends within one.
     """
-    wrapper = _WRAPPER.match(head[:4096])
+    wrapper = _WRAPPER.match(file.peek(4096)[:4096])
     if wrapper:
-        head = head[wrapper.end() :]
-    buffer = bytearray(head)
+        file.read(wrapper.end())
+    buffer = bytearray()
     depth = position = 0
     start = -1
     in_string = False
@@ -81,7 +74,7 @@ def json_objects(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
         start = 0 if start >= 0 else -1
         if len(buffer) > LARGEST_PIECE:
             raise FormatError(f"an element is larger than {LARGEST_PIECE >> 20} MiB")
-        data = stream.read(_CHUNK)
+        data = file.read(_CHUNK)
         if not data:
             break
         buffer += data
@@ -89,7 +82,7 @@ def json_objects(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
         raise FormatError("it ends within an object")
 
 
-def numeric_groups(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
+def numeric_groups(file: io.BufferedReader) -> Iterator[bytes]:
     """Yield four lines at a time of a numeric collection, the count left out.
 
     Raises
@@ -97,7 +90,7 @@ def numeric_groups(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
     FormatError
         There are fewer schemes than the count says, more lines, or one is absurdly long.
     """
-    lines = _lines(stream, head)
+    lines = (line for line in iter(lambda: _line(file), b"") if line.strip())
     first = next(lines, b"0").strip()
     if not first.isdigit() or len(first) > 9:
         raise FormatError("the first line is no count of schemes")
@@ -110,22 +103,14 @@ def numeric_groups(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
         group = [line for line in (next(lines, b"") for _ in range(4)) if line]
         if len(group) < 4:
             raise FormatError(f"it ends before the last of {count} schemes")
-        yield b"\n".join(group) + b"\n"
+        yield b"".join(group)
     if next(lines, None) is not None:
         raise FormatError(f"something follows the {count} schemes it says it has")
 
 
-def _lines(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
-    """Yield the lines that are not blank."""
-    buffer = head
-    while True:
-        *lines, buffer = buffer.split(b"\n")
-        yield from (line for line in lines if line.strip())
-        if len(buffer) > LARGEST_PIECE:
-            raise FormatError(f"a line is larger than {LARGEST_PIECE >> 20} MiB")
-        data = stream.read(_CHUNK)
-        if not data:
-            if buffer.strip():
-                yield buffer
-            return
-        buffer += data
+def _line(file: io.BufferedReader) -> bytes:
+    """Return the next line; empty at the end."""
+    line = file.readline(LARGEST_PIECE + 1)
+    if len(line) > LARGEST_PIECE:
+        raise FormatError(f"a line is larger than {LARGEST_PIECE >> 20} MiB")
+    return line

@@ -73,15 +73,19 @@ class Inflated(io.RawIOBase):
         FormatError
             The stream is broken, cut short, or unpacks to absurdly much.
         """
+        filled = 0
         try:
-            data = self._more(len(buffer))
+            while data := self._more(len(buffer) - filled):
+                buffer[filled : filled + len(data)] = data
+                filled += len(data)
+                if filled == len(buffer):
+                    break
         except (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError) as error:
             raise FormatError(f"its {self._method} stream is broken ({str(error)[:60]})") from None
-        buffer[: len(data)] = data
-        self._written += len(data)
+        self._written += filled
         if self._written > LARGEST_PIECE + LARGEST_RATIO * self._read:
             raise FormatError("it unpacks to absurdly much: a decompression bomb")
-        return len(data)
+        return filled
 
     def _more(self, size: int) -> bytes:
         while True:

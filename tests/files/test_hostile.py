@@ -32,6 +32,7 @@ from flipsearch.files import (
     pieces,
     read_piece,
     read_schemes,
+    stream,
     to_bytes,
     unpack,
 )
@@ -296,12 +297,13 @@ def test_refused_members_of_a_zip_leave_the_others_alone() -> None:
     assert last.scheme == strassen()
 
 
-def test_a_collection_may_be_cut_anywhere() -> None:
+def test_a_collection_may_be_cut_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     text = rb'[{"a": "\\", "b": "}{\"", "c": {"d": "\\\"{"}}, {"e": "]"}]'
-    whole = [bytes(piece) for piece in json_objects(io.BytesIO(), text)]
+    whole = list(json_objects(io.BufferedReader(io.BytesIO(text))))  # type: ignore[type-var]
     assert [json.loads(piece) for piece in whole] == json.loads(text)
-    for cut in range(len(text)):
-        assert list(json_objects(io.BytesIO(text[cut:]), text[:cut])) == whole
+    for cut in range(1, len(text)):
+        monkeypatch.setattr(stream, "_CHUNK", cut)
+        assert list(json_objects(io.BufferedReader(io.BytesIO(text)))) == whole  # type: ignore[type-var]
 
 
 def test_a_zip_that_lies_about_its_sizes() -> None:

@@ -1,4 +1,8 @@
-"""Community file formats, read and written: schemes are proved on reading, exact on writing."""
+"""Community file formats, read and written: schemes are proved on reading, exact on writing.
+
+What is wrong with a file is a `FormatError` in every reader, and a sentence in the `Read` of the
+file at the end.
+"""
 
 from flipsearch.files.importing import Progress, read_many
 from flipsearch.files.pieces import Piece, pieces_of

@@ -54,13 +54,7 @@ _NONE = np.zeros(0)
 
 
 def read_npy(data: bytes) -> Array | list[Any]:
-    """Return the array of a ``.npy`` file, or the elements of an object array.
-
-    Raises
-    ------
-    FormatError
-        It is no such file, cut short, or holds something else than numbers or text.
-    """
+    """Return the array of a ``.npy`` file, or the elements of an object array."""
     if data[:6] != MAGIC or len(data) < 12:
         raise FormatError("it is no .npy file")
     wide = data[6] >= 2
@@ -94,22 +88,7 @@ def is_one_scheme(names: list[str]) -> bool:
 
 
 def claims_in(key: str, data: bytes, said: Said) -> Iterator[Claim]:
-    """Yield the alternative claims of a ``.npy`` file.
-
-    Parameters
-    ----------
-    key : str
-        Name of a member; ``"n,m,p"`` gives the sizes.
-    data : bytes
-        The content.
-    said : Said
-        What else is known.
-
-    Raises
-    ------
-    FormatError
-        It holds no scheme.
-    """
+    """Yield the alternative claims of a ``.npy`` file; a key ``"n,m,p"`` gives its sizes."""
     array = read_npy(data)
     ways: Ways = EITHER
     if match := _KEY.fullmatch(key):
@@ -129,10 +108,7 @@ def claims_in(key: str, data: bytes, said: Said) -> Iterator[Claim]:
 def claims_in_archive(data: bytes, said: Said) -> Iterator[Claim]:
     """Yield the alternative claims of an ``.npz`` archive of one scheme.
 
-    Raises
-    ------
-    FormatError
-        It holds no scheme, with one sentence for all of its members.
+    What is wrong is one sentence for all of its members.
     """
     members: dict[str, Any] = {}
     for name, content in unpack.zip_members(io.BytesIO(data)):
@@ -216,13 +192,7 @@ def _compressed(values: Mapping[str, Any], said: Said) -> list[Table] | None:
 
 
 def claims_of_vector(array: Array) -> Iterator[Claim]:
-    """Yield the alternative claims of a flip-cpd ``.npy`` file, one a format that fits.
-
-    Raises
-    ------
-    FormatError
-        It is no flat array of integer pairs.
-    """
+    """Yield the alternative claims of a flip-cpd ``.npy`` file, one a format that fits."""
     if array.dtype.kind not in "iu":
         raise FormatError("the .npy file holds no flat array of integers and no three matrices")
     if array.ndim > 2 or (array.ndim == 2 and 1 not in array.shape) or array.size % 2:

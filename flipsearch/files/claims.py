@@ -91,13 +91,7 @@ class Settled:
 
 
 def terms_of(format_: Format, tables: Iterable[Table], **said: Any) -> Claim:
-    """Return the claim of three factors, R x d each, and what else the file says.
-
-    Raises
-    ------
-    FormatError
-        The factors have different numbers of rows, an absurd one, or rows of another length.
-    """
+    """Return the claim of three factors, R x d each, and what else the file says."""
     tables = list(tables)
     ranks = {table.shape[0] for table in tables}
     if len(ranks) != 1:

@@ -37,13 +37,7 @@ _MASKS = ("scheme_bitmasks", "bitmasks", "masks", "scheme", "terms", "products")
 
 
 def load_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text.
-
-    Raises
-    ------
-    FormatError
-        It is no JSON, nests too deeply, holds NaN or infinities, or absurdly much.
-    """
+    """Return the value of a JSON text without NaN, infinities, or absurdly many values."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     if max(text.count(","), text.count('"')) > _MOST_VALUES:
@@ -65,13 +59,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def claims_in(text: str, known: Said) -> Iterator[Claim]:
-    """Yield what the text of one JSON object claims, `known` where it says nothing.
-
-    Raises
-    ------
-    FormatError
-        The object holds no scheme.
-    """
+    """Yield what the text of one JSON object claims, `known` where it says nothing."""
     value = load_json(text)
     if not isinstance(value, dict):
         raise FormatError(f"expected a JSON object but found {type(value).__name__}")

@@ -18,13 +18,7 @@ _TEXTS = (
 
 
 def kind_of(data: bytes) -> tuple[str, str]:
-    """Return the kind of a piece and its text, which is empty for arrays.
-
-    Raises
-    ------
-    FormatError
-        It is of no kind known here.
-    """
+    """Return the kind of a piece and its text, which is empty for arrays."""
     if data.startswith(arrays.MAGIC):
         return "array", ""
     if unpack.is_zip(data):

@@ -54,25 +54,13 @@ def time_limit() -> Iterator[None]:
 
 
 def check_time() -> None:
-    """Go on only within the time of the piece; every loop calls this that may take long.
-
-    Raises
-    ------
-    FormatError
-        The time is over.
-    """
+    """Go on only within the time of the piece; every loop calls this that may take long."""
     if time.monotonic() > _end.get():
         raise FormatError(f"reading it takes more than {PIECE_SECONDS:.0f} s")
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines of a text, whose ends are line feeds, carriage returns or both.
-
-    Raises
-    ------
-    FormatError
-        There are absurdly many.
-    """
+    """Return the lines of a text, whose ends are line feeds, carriage returns or both."""
     if text.count("\n") + text.count("\r") > LARGEST_LINES:
         raise FormatError(f"it has more than {LARGEST_LINES} lines")
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -81,11 +69,7 @@ def lines_of(text: str) -> list[str]:
 def check_rank(format_: Format, rank: int) -> None:
     """Refuse ranks that no search meets, before anything of that size is allocated.
 
-    Raises
-    ------
-    FormatError
-        More than twice the naive rank (a walk that splits stays far below), absurdly many
-        entries, or no term at all.
+    A walk that splits products stays far below twice the naive rank.
     """
     if rank < 1:
         raise FormatError("it has no products")
@@ -101,13 +85,7 @@ def check_rank(format_: Format, rank: int) -> None:
 
 
 def check_sides(sides: object) -> tuple[int, int, int]:
-    """Return three sides in range.
-
-    Raises
-    ------
-    FormatError
-        They are not three integers from 1 to 32.
-    """
+    """Return three sides, integers from 1 to 32."""
     if not isinstance(sides, list | tuple) or len(sides) != 3:
         raise FormatError("the sizes are not three integers n, m, p")
     for side in sides:

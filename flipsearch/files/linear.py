@@ -81,13 +81,7 @@ def _first_line(text: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """Return L, R and P.
-
-    Raises
-    ------
-    FormatError
-        There are not all three.
-    """
+    """Return L, R and P, of which none may be missing."""
     pieces = _PART.split(text)
     found = dict(zip(pieces[1::2], pieces[2::2], strict=True))
     if sorted(found) != sorted(PARTS):
@@ -99,13 +93,7 @@ def _parts(text: str) -> list[str]:
 
 
 def claims_of_matrices(text: str, known: Said) -> Iterator[Claim]:
-    """Yield the readings of three sparse matrices.
-
-    Raises
-    ------
-    FormatError
-        One is broken, or their shapes do not fit.
-    """
+    """Yield the readings of three sparse matrices."""
     matrices = [_matrix(part, name) for part, name in zip(_parts(text), PARTS, strict=True)]
     yield from claims_of(matrices, replace(known, named=True), PLAIN, (LINEAR,))
 
@@ -133,13 +121,7 @@ def _matrix(text: str, name: str) -> numbers.Table:
 
 
 def claims_of_programs(text: str, known: Said) -> Iterator[Claim]:
-    """Yield the readings of three straight-line programs, with the programs if they are integral.
-
-    Raises
-    ------
-    FormatError
-        One is broken, or they do not fit together.
-    """
+    """Yield the readings of three straight-line programs, which go along if they are integral."""
     read = [_program(part, name) for part, name in zip(_parts(text), PARTS, strict=True)]
     (_, left), (_, right), (_, output) = read
     programs = (left, right, output) if left and right and output else None
@@ -214,16 +196,7 @@ def parts_to(
 ) -> dict[str, bytes]:
     """Return the three files of a scheme, as ``sms`` or ``slp``.
 
-    Parameters
-    ----------
-    to : str
-        ``sms`` or ``slp``.
-    scheme : Scheme
-        What to write.
-    form : MatrixProduct
-        Its format, a general one.
-    reduction : Reduction, optional
-        The programs to write as ``slp``; without it every operand is added up on its own.
+    Without a reduction, whose programs ``slp`` holds, each operand is added up on its own.
     """
     n, _, p = form.sides
     places = np.arange(n * p).reshape(p, n).T.ravel().tolist()  # of C's entries in W

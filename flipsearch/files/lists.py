@@ -38,13 +38,7 @@ def is_maple(text: str) -> bool:
 
 
 def claims_in(text: str, known: Said) -> Iterator[Claim]:
-    """Yield what nested lists claim: triples of matrices, or three matrices.
-
-    Raises
-    ------
-    FormatError
-        They are neither.
-    """
+    """Yield what nested lists claim: triples of matrices, or three matrices."""
     text = text.replace('"', "")  # fractions in JSON
     deep = _MATRICES.match(text) is None
     lists = _nested(text if deep else f"[{text.strip()}]", 0, maple=False)
@@ -57,13 +51,7 @@ def claims_in(text: str, known: Said) -> Iterator[Claim]:
 
 
 def claims_in_maple(text: str, _: Said) -> Iterator[Claim]:
-    """Yield what a Maple text claims.
-
-    Raises
-    ------
-    FormatError
-        There is no triad set, it is a placeholder, or its coefficients are symbols.
-    """
+    """Yield what a Maple text claims; a placeholder and symbols as coefficients are refused."""
     start = _START.search(text)
     if start is None:
         if re.search(r"Tensor\s*:=\s*Tensor", text):
@@ -73,13 +61,7 @@ def claims_in_maple(text: str, _: Said) -> Iterator[Claim]:
 
 
 def _nested(text: str, position: int, *, maple: bool) -> list[Any]:
-    """Return nested lists of numbers, the list that starts at a position.
-
-    Raises
-    ------
-    FormatError
-        Braces do not match, nest deeper than four levels, or hold something else than numbers.
-    """
+    """Return nested lists of numbers, four levels deep, the list that starts at a position."""
     stack: list[list[Any]] = []
     calls: list[tuple[str | None, str | None, int]] = []
     after_value = False
@@ -171,13 +153,7 @@ def _row(text: str) -> list[Number]:
 
 
 def _claim_of_triples(triples: list[Any]) -> Claim:
-    """Return what a list of triples of matrices claims.
-
-    Raises
-    ------
-    FormatError
-        Their shapes are not those of a matrix product.
-    """
+    """Return what a list of triples of matrices claims."""
     if not triples:
         raise FormatError("it has no products")
     shapes = [{_shape(_factor(triple, slot)) for triple in triples} for slot in range(3)]

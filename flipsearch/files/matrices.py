@@ -49,13 +49,7 @@ class Said:
 
 
 def said_in(value: Mapping[str, Any]) -> Said:
-    """Return what the entries of an object say, whatever they are called.
-
-    Raises
-    ------
-    FormatError
-        A format, ring or rank makes no sense, or two do not agree.
-    """
+    """Return what the entries of an object say, whatever they are called."""
     rank = value.get("rank", value.get("r"))
     for letters in ("nmp", "mkn"):
         sides = [value.get(letter) for letter in letters]
@@ -137,11 +131,6 @@ def claims_of(
         Usual orientation of W.
     ways : tuple of (axis in U, axis in V, axis in W)
         Axes along which the products may lie.
-
-    Raises
-    ------
-    FormatError
-        The shapes are those of no scheme, or an entry is not exact.
     """
     if len(factors) != 3 or any(len(factor.shape) not in (2, 3) for factor in factors):
         raise FormatError("it does not hold three factor matrices")

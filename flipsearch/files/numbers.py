@@ -66,10 +66,7 @@ class Table:
     def integers(self) -> tuple[Array, list[int]]:
         """Return a matrix of integers and the denominator of each of its rows.
 
-        Raises
-        ------
-        FormatError
-            A denominator is 0, or a number is 2^62 or more on the common denominator of its row.
+        Numbers of 2^62 or more on the common denominator of a row are refused, and denominators 0.
         """
         above, below = self.above, self.below
         denominators = [1] * len(above)
@@ -98,17 +95,7 @@ class Table:
 def fraction(entry: Any, rounded: Callable[[float], float] = float) -> Fraction | int:
     """Return one coefficient, exact.
 
-    Parameters
-    ----------
-    entry : int, float, str or Fraction
-        The coefficient.
-    rounded : callable
-        Gives the value that the precision of a float `entry` has nearest to a number.
-
-    Raises
-    ------
-    FormatError
-        It is no finite exact number.
+    Of a float, `rounded` gives the value of its precision that is nearest to a number.
     """
     if isinstance(entry, bool):
         raise FormatError("a coefficient is true or false instead of a number")
@@ -134,17 +121,8 @@ def fraction(entry: Any, rounded: Callable[[float], float] = float) -> Fraction 
 def exact(values: Any, name: str) -> Table:
     """Return foreign numbers as fractions.
 
-    Parameters
-    ----------
-    values : numeric array, or list of rows
-        Rows hold int, float, str or Fraction; the lists within a row are joined.
-    name : str
-        What to call it in messages.
-
-    Raises
-    ------
-    FormatError
-        It is no list of rows of one length, or an entry is no exact number below 2^62.
+    They are a numeric array, or a list of rows of int, float, str or Fraction; the lists within a
+    row are joined. Messages call them `name`.
     """
     if isinstance(values, np.ndarray):
         return _from_array(values, name)
@@ -222,25 +200,7 @@ def _looked_up(
 def scattered(
     shape: tuple[int, int], rows: Any, columns: Any, values: Sequence[Any], name: str
 ) -> Table:
-    """Return a matrix that is given by its entries.
-
-    Parameters
-    ----------
-    shape : (rows, columns)
-        Of the matrix.
-    rows, columns : sequences of int
-        Places from 0, each at most once.
-    values : sequence of int or Fraction
-        The entries there.
-    name : str
-        What to call it in messages.
-
-    Raises
-    ------
-    FormatError
-        A place is outside the matrix or stands twice, the lists differ in length, or an entry is
-        2^62 or more.
-    """
+    """Return a matrix of a shape (rows, columns) by its entries, each at a place from 0, once."""
     at = np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
     if not len(at[0]) == len(at[1]) == len(values):
         raise FormatError(f"{name} has entries without a place, or places without an entry")

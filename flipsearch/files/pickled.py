@@ -59,22 +59,9 @@ class _Array:
 
 
 def read_object_array(data: bytes) -> list[Any]:
-    """Return the elements of a pickled one-level object array.
+    """Return the elements of a pickled one-level object array: numeric arrays, or numbers.
 
-    Parameters
-    ----------
-    data : bytes
-        The pickle, without numpy's header.
-
-    Returns
-    -------
-    list
-        Numeric arrays, or plain Python numbers.
-
-    Raises
-    ------
-    FormatError
-        It is anything else.
+    The pickle stands without numpy's header.
     """
     try:
         result = _walk(data)

@@ -42,13 +42,7 @@ def is_products(text: str) -> bool:
 
 
 def claims_in(text: str, _: Said) -> Iterator[Claim]:
-    """Yield the alternative claims of a written-out scheme.
-
-    Raises
-    ------
-    FormatError
-        A line is no product and no equation.
-    """
+    """Yield the alternative claims of a written-out scheme."""
     lines = enumerate(map(str.strip, lines_of(text)), 1)
     steps = [(n, line) for n, line in lines if line and not line.startswith("#")]
     if len(steps) > 4 * LARGEST_RANK:

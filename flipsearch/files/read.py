@@ -126,13 +126,7 @@ _CLAIMS: dict[str, Callable[[str, Said], Iterable[Claim]]] = {
 def _settled(
     kind: str, text: str, piece: Piece, ring: Ring | None, format_: Format | None
 ) -> Settled:
-    """Return the proved scheme of a piece.
-
-    Raises
-    ------
-    FormatError, InvalidSchemeError
-        It holds none.
-    """
+    """Return the proved scheme of a piece."""
     known = Said(format_)
     if kind == "scheme":
         scheme, meta = native.from_text(text)

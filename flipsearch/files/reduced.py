@@ -42,13 +42,7 @@ def is_reduced(value: dict[str, Any]) -> bool:
 
 
 def programs_in(value: dict[str, Any], format_: Format, rank: int | None) -> Programs:
-    """Return the programs that an object of the reduced form holds.
-
-    Raises
-    ------
-    FormatError
-        It is not of that form.
-    """
+    """Return the programs that an object of the reduced form holds."""
     if rank is None:
         raise FormatError("an addition-reduced scheme needs its rank 'm'")
     check_rank(format_, rank)
@@ -62,13 +56,7 @@ def programs_in(value: dict[str, Any], format_: Format, rank: int | None) -> Pro
 
 
 def factors_of(programs: Programs) -> list[Table]:
-    """Return U, V and W, as the programs compute them.
-
-    Raises
-    ------
-    FormatError
-        A coefficient is too large, or there are absurdly many steps.
-    """
+    """Return U, V and W, as the programs compute them."""
     try:
         u, v, outputs = (matrix_of(program) for program in programs)
     except InvalidSchemeError as error:
@@ -139,20 +127,7 @@ def _terms(row: Any, known: list[Output], name: str) -> list[Output]:
 
 
 def reduced_text(reduction: Reduction, head: dict[str, Any]) -> str:
-    """Return a reduction as a JSON object of the reduced form.
-
-    Parameters
-    ----------
-    reduction : Reduction
-        Checked, without denominators.
-    head : dict
-        The keys to stand first.
-
-    Raises
-    ------
-    FormatError
-        It has denominators, for which the form has no place.
-    """
+    """Return a checked reduction as a JSON object that begins with the keys of `head`."""
     scheme = reduction.scheme
     if (scheme.denominators != 1).any():
         raise FormatError(

@@ -26,13 +26,7 @@ _WRAPPER = re.compile(
 
 
 def json_objects(file: io.BufferedReader) -> Iterator[bytes]:
-    """Yield the text of each top-level object of a JSON file, or of its collection's array.
-
-    Raises
-    ------
-    FormatError
-        An element is larger than `LARGEST_PIECE`, or the file ends within one.
-    """
+    """Yield the text of each top-level object of a JSON file, or of its collection's array."""
     wrapper = _WRAPPER.match(file.peek(4096)[:4096])
     if wrapper:
         file.read(wrapper.end())
@@ -83,13 +77,7 @@ def json_objects(file: io.BufferedReader) -> Iterator[bytes]:
 
 
 def numeric_groups(file: io.BufferedReader) -> Iterator[bytes]:
-    """Yield four lines at a time of a numeric collection, the count left out.
-
-    Raises
-    ------
-    FormatError
-        There are fewer schemes than the count says, more lines, or one is absurdly long.
-    """
+    """Yield four lines at a time of a numeric collection, the count left out."""
     lines = (line for line in iter(lambda: _line(file), b"") if line.strip())
     first = next(lines, b"0").strip()
     if not first.isdigit() or len(first) > 9:

@@ -51,13 +51,7 @@ def is_table(text: str) -> bool:
 
 
 def claims_in(text: str, known: Said) -> Iterator[Claim]:
-    """Yield what a table claims.
-
-    Raises
-    ------
-    FormatError
-        It fits none of the three forms, or something is no number.
-    """
+    """Yield what a table claims."""
     short = sum(map(text.count, "\r\n")) <= _MOST_LINES  # otherwise an entry a line, perhaps
     lines = lines_of(text) if short else []
     blocks = [list(block) for blank, block in groupby(lines, _is_gap) if not blank]

@@ -48,13 +48,7 @@ class Form:
     factors: tuple[Combination, ...] = ()
 
     def linear(self) -> Combination:
-        """Return the value as one sum of variables.
-
-        Raises
-        ------
-        FormatError
-            It is a product of variables, or a number other than 0.
-        """
+        """Return the value as one sum of variables, which is no product and no number but 0."""
         if len(self.factors) > 1:
             raise FormatError("expected a sum of single variables but found a product of them")
         if not self.factors and self.scale:
@@ -89,20 +83,7 @@ def bounded(value: Number) -> Number:
 
 
 class Reader:
-    """The tokens of one line, read from left to right.
-
-    Parameters
-    ----------
-    line : str
-        The text.
-    value_of : callable
-        From a name to its value; raises `FormatError` for names that mean nothing.
-
-    Raises
-    ------
-    FormatError
-        The line is too long; later, a character starts no token or a number has too many digits.
-    """
+    """The tokens of one line, read from left to right; `value_of` gives the value of a name."""
 
     def __init__(self, line: str, value_of: Callable[[str], Form]) -> None:
         if len(line) > LONGEST_LINE:
@@ -147,13 +128,7 @@ class Reader:
         return found
 
     def expression(self, depth: int = 0) -> Form:
-        """Read a sum, up to the first token that does not belong to it.
-
-        Raises
-        ------
-        FormatError
-            It is no sum, adds products of variables to others, or a number is 2^62 or more.
-        """
+        """Read a sum, up to the first token that does not belong to it."""
         if depth > _DEEPEST:
             raise FormatError("the brackets nest too deeply")
         negative = self.accept("-") or (self.accept("+") and False)
@@ -254,13 +229,7 @@ class Reader:
 
 @lru_cache(maxsize=1 << 12)
 def constant(text: str) -> Number:
-    """Return the value of arithmetic with numbers, such as ``-1*1/2``.
-
-    Raises
-    ------
-    FormatError
-        It holds a name, or is no arithmetic.
-    """
+    """Return the value of arithmetic with numbers, such as ``-1*1/2``."""
 
     def refused(name: str) -> Form:
         raise FormatError(f"symbols such as {name[:20]!r} cannot be verified, only numbers")
@@ -272,19 +241,9 @@ def constant(text: str) -> Number:
 
 
 def factors_of(form: Form, letters: str) -> list[Combination]:
-    """Return the linear factors of a product, one for each letter, with their letters cut off.
+    """Return the linear factors of a product over variables (letter, index), letters cut off.
 
-    Parameters
-    ----------
-    form : Form
-        Over variables (letter, index).
-    letters : str
-        Of the factors, in their order; the number in front goes to the last one.
-
-    Raises
-    ------
-    FormatError
-        There are other factors.
+    There is one factor for each of the letters, in this order. A number in front goes to the last.
     """
     factors = [dict(factor) for factor in form.factors]
     if len(factors) != len(letters):

@@ -66,13 +66,7 @@ class Inflated(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with unpacked bytes; 0 at the end.
-
-        Raises
-        ------
-        FormatError
-            The stream is broken, cut short, or unpacks to absurdly much.
-        """
+        """Fill a buffer with unpacked bytes and return their number; 0 at the end."""
         filled = 0
         try:
             while data := self._more(len(buffer) - filled):
@@ -112,13 +106,7 @@ class Inflated(io.RawIOBase):
 
 
 def zip_names(file: IO[bytes]) -> list[str]:
-    """Return the names of the members of a zip file.
-
-    Raises
-    ------
-    FormatError
-        Its directory is broken.
-    """
+    """Return the names of the members of a zip file."""
     with _opened(file) as archive:
         return archive.namelist()
 
@@ -134,13 +122,7 @@ def _opened(file: IO[bytes]) -> zipfile.ZipFile:
 
 
 def zip_members(file: IO[bytes]) -> Iterator[tuple[str, bytes | FormatError]]:
-    """Yield (name, content) of each member of a zip file; a refused one gives its error.
-
-    Raises
-    ------
-    FormatError
-        The archive is broken as a whole, or unpacks to absurdly much.
-    """
+    """Yield (name, content) of each member of a zip file; a refused one gives its error."""
     packed = file.seek(0, io.SEEK_END)
     written = 0
     with _opened(file) as archive:
@@ -178,13 +160,7 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 
 def tar_members(stream: IO[bytes]) -> Iterator[tuple[str, bytes | FormatError]]:
-    """Yield (name, content) of each regular file of an uncompressed tar stream.
-
-    Raises
-    ------
-    FormatError
-        The archive is broken.
-    """
+    """Yield (name, content) of each regular file of an uncompressed tar stream."""
     long_name: str | None = None
     count = 0
     while True:

@@ -21,13 +21,7 @@ from flipsearch.scheme import Scheme
 
 
 def npz_bytes(scheme: Scheme, form: MatrixProduct) -> bytes:
-    """Return AlphaTensor's archive of one scheme, factors d x R under the key ``n,m,p``.
-
-    Raises
-    ------
-    FormatError
-        A fraction is not binary, or too long.
-    """
+    """Return AlphaTensor's archive of one scheme, factors d x R under the key ``n,m,p``."""
     w: Any = scheme.w
     if (scheme.denominators != 1).any():
         common = scheme.denominators
@@ -47,13 +41,7 @@ def npz_bytes(scheme: Scheme, form: MatrixProduct) -> bytes:
 
 
 def npy_bytes(scheme: Scheme) -> bytes:
-    """Return flip-cpd's flat array: numerator and denominator alternating, W as C.
-
-    Raises
-    ------
-    FormatError
-        The array, which does not name its format, would be read as something else.
-    """
+    """Return flip-cpd's flat array: numerator and denominator alternating, W as C."""
     form = scheme.format
     w = scheme.w
     if isinstance(form, MatrixProduct) and not form.is_packed_output:

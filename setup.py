@@ -1,6 +1,6 @@
-"""The one thing pyproject.toml cannot say: ``schemes/`` travels inside the package.
+"""Put ``schemes/`` inside the package, which pyproject.toml cannot say.
 
-The folder lies at the root, where people look for it; an installed program finds the copy beside
+The folder lies at the root, where people look for it; an installed program finds the copy next to
 its modules (see `flipsearch.catalogue.shipped`). Everything else is in pyproject.toml.
 """
 

@@ -23,7 +23,7 @@ from flipsearch.transform import ORDERS, extend, merge, permute, product
 
 TABLE = Path(__file__).parent / "reduced_additions.csv"
 TRIED, LOOK = 2, 20
-"""Schemes of a format that are reduced: those that a look of so many greedy passes prefers."""
+"""Number of schemes of a format that are reduced, and of greedy passes that choose them."""
 
 SMALLEST, LARGEST = 0.2, 4.0
 """Small formats get less than `--seconds`, large ones more, within these factors."""

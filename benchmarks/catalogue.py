@@ -7,7 +7,7 @@
   and written straight into the table: queries read columns, never factors.
 
 - ``import_megabytes_per_second``: a JSON collection of 100 MB of distinct schemes up to 8x8x8 over
-  all rings by the command `import` (read, proved, stored; all cores), beside the same without
+  all rings by the command `import` (read, proved, stored; all cores), next to the same without
   storing (``--dry-run``) and a plain copy of the file; ``peak_megabytes`` is the resident memory
   of its largest process, for the whole collection and for a quarter of it.
 

@@ -1,7 +1,7 @@
-"""What every benchmark shares: the yardstick of the host, and one JSON object a line.
+"""Share the yardstick of the host and the output, one JSON object a line, among benchmarks.
 
-`dgemm_gflops` stands first in each timing benchmark, so that figures from different hosts can be
-compared. Timings are medians; where two things are compared they alternate in one process.
+`dgemm_gflops` stands first in each timing benchmark; it makes figures from different hosts
+comparable. Timings are medians; where two things are compared they alternate in one process.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def emit(as_json: bool, name: str, value: float | int | None, unit: str, **keys:
     name, value, unit
         The figure; a float is rounded to 6 significant digits.
     **keys
-        What identifies it: ring, format, rank, dtype, size, threads, device...
+        Its identification: ring, format, rank, dtype, size, threads, device...
     """
     if isinstance(value, float):
         value = float(f"{value:.6g}")

@@ -5,9 +5,9 @@
 
 `time`: unions and plain copies of Strassen's scheme on the same worker processes, one BLAS thread
 each, with 0, 1 and 2 workers killed by SIGKILL and with one straggler that sleeps as long as three
-products take. With fewer processes than products the products queue, so that the figure measures
-total work; on as many machines as products it would measure the slowest product waited for, which
-the latency figures model. Every answer is checked by a random vector.
+products take. With fewer processes than products the products queue, and the figure measures total
+work. On as many machines as products it would measure the slowest product waited for, which the
+latency figures model. Every answer is checked by a random vector.
 
 `shares`: processor time of checks and of decoding over that of all products with forming their
 operands, one thread; medians.

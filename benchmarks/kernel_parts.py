@@ -1,4 +1,4 @@
-"""Where a kernel's time goes: each part of a product timed alone, and the sum beside the whole.
+"""Time each part of a kernel's product alone, and compare the sum with the whole.
 
 Parts of a float64 product on one thread, at 0, 1 and 2 levels of Strassen's scheme: packing the
 combinations of A and of B, multiplying tiles in registers (which are written to one cached row),

@@ -6,8 +6,8 @@ fastest, on all coefficients: the Jacobian mod p eliminated, with the consistenc
 step decided in every row (`step_seconds`: one later Hensel step on the same elimination).
 
 Without ``--scheme`` the schemes are made here by halving into products with Strassen's; their
-ranks are above the best known ones, so that the systems are larger than those of the figures to
-reach (4x5x10:148 in 1 s, 4x5x9:133 factored in 1 s, 6x6x7:183 in 20 s). With ``--scheme FILE`` all
+ranks are above the best known ones, and the systems larger than those of the figures to reach
+ (4x5x10:148 in 1 s, 4x5x9:133 factored in 1 s, 6x6x7:183 in 20 s). With ``--scheme FILE`` all
 schemes of a file or folder are measured, those over Z and Q after reduction mod p.
 """
 

@@ -11,8 +11,8 @@
   (simulated workers).
 - ``resume_loss_seconds``: walking lost when a driver is killed with SIGKILL: from the last
   durable checkpoint to the kill, the most of ``--kills`` runs, each killed at another moment of
-  its second interval and resumed. The run is one that finds nothing new, so that only the clock
-  makes it checkpoint, every 10 s. ``flips_kept`` is what the resumed run goes on with.
+  its second interval and resumed. The run finds nothing new; only the clock makes it
+  checkpoint, every 10 s. ``flips_kept`` is the number of flips with which the resumed run begins.
 """
 
 from __future__ import annotations

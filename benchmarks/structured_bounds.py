@@ -1,7 +1,7 @@
 """Bounds of structured products to side 8 by block composition: `derived_ranks.csv`.
 
 A structured matrix of side n = a + b consists of four blocks: structured ones on the diagonal, and
-general ones beside it, or none. The product of two such matrices is a sum of products of blocks,
+general ones or none off it. The product of two such matrices is a sum of products of blocks,
 each a product of smaller formats. A free side is split likewise. The bound of a format is the
 least of its naive rank, of the cited table, of the formulas of `flipsearch.constructors`, of a
 format that it is a special case of, and of its splits. Bounds over Z, Q, F2 and F3 are composed

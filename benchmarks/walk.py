@@ -38,8 +38,8 @@ SEARCH_SECONDS = 25.0
 def state_of(ring: Ring, name: str, rank: int) -> Words:
     """Return a packed state of that rank, or the lowest above it that a short search finds.
 
-    Of the states with flips the one is taken that walks longest before its rank drops, so that
-    walking is measured and not starting.
+    Of the states with flips the one is taken that walks longest before its rank drops: the figure
+    measures walking, not starting.
     """
     if (name, rank) == ("8x8x8", 343):
         factor = unpack(parse_format("4x4x4"), ring, state_of(ring, "4x4x4", 49))

@@ -98,7 +98,7 @@ def verify(scheme: Scheme) -> None:
 
 
 def prove_and_seal(scheme: Scheme) -> None:
-    """Prove the scheme as `verify` does, and seal it so that `is_proved` knows it again.
+    """Prove the scheme as `verify` does, and seal it for `is_proved`.
 
     The seal is a hash of the content hash under a key. Each process draws its key and shares it
     with no other than its own workers. A file can therefore hold no seal.
@@ -113,7 +113,7 @@ def is_proved(scheme: Scheme, seal: bytes = b"") -> bool:
     Parameters
     ----------
     scheme : Scheme
-        What to prove otherwise.
+        The scheme to look at.
     seal : bytes, optional
         `seal_of` the scheme in the worker that proved it; the scheme keeps it if it is right.
     """

@@ -179,8 +179,8 @@ def insert_proved(
 def insert_recipes(connection: Connection, recipes: Iterable[Recipe], source: str) -> int:
     """Insert recipes whose sources are stored or come earlier; return how many were new.
 
-    Their columns are those that were measured when the recipe was written down. Whenever the
-    scheme is fetched, it is made, compared with its hash and proved.
+    Their columns were measured when the recipe was written down. Whenever the scheme is fetched,
+    it is made, compared with its hash and proved.
     """
     listed = list({recipe.hash: recipe for recipe in recipes}.values())
     known = set(identifiers(connection, {recipe.hash for recipe in listed}))

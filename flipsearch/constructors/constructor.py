@@ -1,7 +1,7 @@
-"""What a constructor is: a formula for a rank, and a function that returns a scheme of that rank.
+"""Define a constructor: a formula for a rank, and a function that returns a scheme of that rank.
 
-Invariant: `rank` answers without building anything, so that plans over many formats are cheap;
-`build` is pure and is called only where `rank` gave a number.
+Invariant: `rank` builds nothing, therefore plans over many formats are cheap. `build` is pure and
+is called only where `rank` gave a number.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def construct(
     Parameters
     ----------
     format : Format or str
-        What the scheme is to compute.
+        The format that the scheme computes.
     ring : Ring or str, optional
         By default the least rank over ZT, Z or Q counts, over the first of them that has it.
     by : str, optional

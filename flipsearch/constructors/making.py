@@ -98,8 +98,8 @@ class Maker:
     def all(self, tell: Callable[[str], None] = lambda text: None) -> list[Recipe]:
         """Make a scheme of least rank for every format and ring; return their recipes in order.
 
-        What is made is projected too. Where that is a gain the plans are closed again, until it
-        is none.
+        Made schemes are projected too. After a gain the plans are closed again, until there is no
+        gain.
 
         Parameters
         ----------

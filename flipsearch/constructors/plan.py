@@ -189,13 +189,13 @@ def _first_table(leaves: Iterable[Leaf]) -> IntArray:
 
 
 class Plan:
-    """What schemes at hand reach over one ring.
+    """The least ranks that schemes at hand reach over one ring.
 
     Parameters
     ----------
     ring : Ring
     schemes : iterable of Scheme
-        Of any formats and rings; those that have no image over the ring are passed over.
+        Of any formats and rings; schemes without an image over the ring are passed over.
     recipes : iterable of Recipe
         Compositions that are at hand too.
 

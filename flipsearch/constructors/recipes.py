@@ -44,7 +44,7 @@ _SOURCE = re.compile(rf"({NAIVE}|[0-9a-f]{{{NAMED}}}):(\d+x\d+x\d+)")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a scheme is made, and what it is.
+    """The way to make a scheme, and the scheme's columns.
 
     Parameters
     ----------

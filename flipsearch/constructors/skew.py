@@ -108,7 +108,7 @@ def entries(layout: Layout) -> IntArray:
 
 
 def _with_zero_sums(forms: IntArray) -> IntArray:
-    """Put a row and a column before a square matrix, so that all rows and columns sum to zero."""
+    """Put the row and column before a square matrix that make all rows and columns sum to 0."""
     n = len(forms)
     larger = np.zeros((n + 1, n + 1, forms.shape[2]), dtype=np.int64)
     larger[1:, 1:] = forms

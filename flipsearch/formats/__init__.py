@@ -1,4 +1,4 @@
-"""What is multiplied: general and structured matrix products as sparse integer tensors."""
+"""Formats: general and structured matrix products, and tensors, as sparse integer tensors."""
 
 from flipsearch.formats.format import (
     LARGEST_SIDE,

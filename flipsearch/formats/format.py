@@ -1,8 +1,8 @@
-"""What is multiplied: bilinear maps as sparse integer tensors.
+"""Define formats: bilinear maps to compute, as sparse integer tensors.
 
 A `Format` is the value every other part starts from. It fixes the target tensor
 T = sum t_abc a (x) b (x) c, written in the trilinear convention: the third factor holds the output
-transposed, so that the n x m by m x p product is sum a_ij b_jk c_ki and cyclic symmetry is plain.
+transposed. The n x m by m x p product is then sum a_ij b_jk c_ki; its cyclic symmetry is plain.
 
 Invariant: two formats are equal exactly when their names are, and a name parses back to an equal
 format. Everything else (dimensions, target, naive scheme) is derived from the name's data.

@@ -1,8 +1,8 @@
-"""How the entries of a structured matrix map to its free parameters.
+"""Map the entries of a structured matrix to its free parameters.
 
-A layout answers one question: which parameter, with which sign, stands at entry (i, j)? General
-matrices have one parameter an entry; triangular ones none on one side of the diagonal; symmetric
-and skew-symmetric ones share a parameter between (i, j) and (j, i).
+A layout answers one question: which parameter, with which sign, stands at entry (i, j)? A general
+matrix has one parameter an entry. A triangular one has none on one side of the diagonal. In a
+symmetric or skew-symmetric one (i, j) and (j, i) share a parameter.
 
 Parameters of the square structured layouts are numbered along the upper triangle row by row, with
 p = min(i, j) and q = max(i, j): p(2n - p - 1)/2 + q, or one diagonal less for skew-symmetric.

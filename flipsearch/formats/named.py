@@ -1,9 +1,8 @@
 """Formats by name: matrix products, tensors of the families, and tensor files by their paths.
 
-``poly:5x5`` is made from the text ``5x5`` by what is called ``poly`` in
-`flipsearch.formats.tensors`. A family of another package is found by `register_tensor`, or by an
-entry point of the group ``flipsearch.tensors`` whose name is the tensor's and whose object makes
-it.
+The family ``poly`` of `flipsearch.formats.tensors` makes ``poly:5x5`` from the text ``5x5``.
+Another package adds a family by `register_tensor`, or by an entry point of the group
+``flipsearch.tensors``; its name is the family's, and its object makes the tensor.
 
 Invariant: the label of a tensor that is made is its name with ``-`` for ``:``. A stored name such
 as ``tensor:toy-3:0123456789ab`` therefore reads back, and its digest proves the definition.

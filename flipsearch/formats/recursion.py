@@ -10,9 +10,9 @@ kind and further calls to kinds of known ratios g_i solves
 
 Two rules find calls of Gram formats (A times A transposed, only the upper half computed):
 
-- the *Gram rule*: u and v of the product are equal, so that it is a block times its own transpose;
-- the *output rule*: the product enters diagonal output blocks only, so that only the upper half of
-  it is needed. The two operands are then independent, and inside such a call the Gram rule has
+- the *Gram rule*: u and v of the product are equal; it is a block times its own transpose;
+- the *output rule*: the product enters diagonal output blocks only; only its upper half is
+  needed. The two operands are then independent, and inside such a call the Gram rule has
   nothing to hold on to; its ratio is that of ``ug`` (or ``uu``), which has the same tensor.
 
 `Recursion.gamma` is the best of the Gram rule, the output rule and both together. Caveats. For
@@ -96,7 +96,7 @@ BEST_GAMMA: dict[str, Gamma] = {
 
 @dataclass(frozen=True)
 class ProductKind:
-    """What one product of a scheme looks like on blocks.
+    """The kind of one product of a scheme on blocks.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def recursion(format_: MatrixProduct, factors: Factors, characteristic: int = 0)
     Parameters
     ----------
     format_ : MatrixProduct
-        What the scheme computes.
+        The format of the scheme.
     factors : (U, V, W)
         Integer arrays, a row a term, as in `flipsearch.scheme.Scheme`.
     characteristic : int
@@ -337,7 +337,7 @@ def _solve(n: int, destinations: Counter[str], ratios: dict[str, Gamma]) -> Gamm
 
 @dataclass(frozen=True)
 class Merits:
-    """What schemes of one format are compared by: rank, recursive calls, additions."""
+    """The figures by which schemes of one format compare: rank, recursive calls, additions."""
 
     rank: int
     calls: tuple[int, ...]

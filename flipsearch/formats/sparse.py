@@ -5,7 +5,7 @@ indices from 1, integer values; ``#`` starts a comment. Two comments are read: `
 and ``# dimensions: 3 3 5`` (otherwise each dimension is the largest index seen). The entry
 (a, b, c) means that output c receives value * A[a] * B[b].
 
-Invariant: a tensor's name ends with a digest of its dimensions and entries, so that two tensors
+Invariant: a tensor's name ends with a digest of its dimensions and entries. Two tensors therefore
 have one name exactly when they are equal, whatever file they came from. A name alone does not give
 the entries back: `parse_format` cannot read it, `read_tensor` reads the file.
 """
@@ -43,7 +43,7 @@ class SparseTensor(Format):
     Parameters
     ----------
     label : str
-        What to call it: lower-case letters, digits, dots and hyphens, at most 40.
+        Lower-case letters, digits, dots and hyphens, at most 40.
     sizes : (dU, dV, dW)
         Lengths of A, B and C, 1 to 256.
     entries : tuple of (a, b, c, value)
@@ -110,7 +110,7 @@ def sparse_tensor(
     Parameters
     ----------
     label : str
-        What to call it.
+        The tensor's label.
     entries : iterable of (a, b, c, value)
         Indices from 0.
     sizes : (dU, dV, dW), optional

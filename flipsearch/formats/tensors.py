@@ -4,7 +4,7 @@ Each family is a function, and a reader of the text after its name's colon: ``po
 ``polynomial(5, 5, truncated=True)``. `flipsearch.formats.named` looks names up in `FAMILIES`.
 Tensors of one's own come from `sparse_tensor`, `read_tensor` and `masked`.
 
-Invariant: the label of a tensor is its name with ``-`` for ``:``, so that a stored name tells
+Invariant: the label of a tensor is its name with ``-`` for ``:``. A stored name therefore tells
 which function makes the tensor again.
 """
 
@@ -209,7 +209,7 @@ def masked(
     left, right, output : rows of 0 and 1
         Shapes (n, m), (m, p) and (n, p). By default every output that has a product is computed.
     label : str
-        What to call it.
+        The tensor's label.
 
     Raises
     ------

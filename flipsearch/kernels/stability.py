@@ -1,4 +1,4 @@
-"""How far the rounding errors of a scheme can grow: growth factors and an error bound.
+"""Bound the growth of a scheme's rounding errors: growth factors and an error bound.
 
 For one level of a scheme sum_r (1/d_r) u_r (x) v_r (x) w_r:
 

@@ -1,8 +1,8 @@
 """Fit schemes to other formats: turned, extended by naive products, and projected.
 
-What gluing and products give is arithmetic, which `flipsearch.constructors.plan` does. What a
-projection leaves depends on the scheme and its basis. Ranks are estimated first, and only schemes
-that would be kept are made.
+The ranks of merges and products are arithmetic, which `flipsearch.constructors.plan` does. The
+rank of a projection depends on the scheme and its basis. Ranks are estimated first, and only
+schemes that would be kept are made.
 
 Invariant: every yielded scheme is valid if the given ones are, because only `flipsearch.transform`
 makes it.

@@ -32,7 +32,7 @@ class Moment(NamedTuple):
 
 @dataclass
 class Tally:
-    """Tasks told, those that ended below their start, those with a new best rank; their steps."""
+    """Numbers of tasks told, of tasks that ended lower, and of new best ranks; steps walked."""
 
     tasks: int = 0
     lower: int = 0
@@ -42,7 +42,7 @@ class Tally:
 
 @dataclass
 class Journal:
-    """What happened in a run.
+    """The history of a run, and its successes by start, schedule and kind of walk.
 
     Parameters
     ----------

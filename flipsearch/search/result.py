@@ -1,4 +1,4 @@
-"""What a run found, as its caller gets it, and how it shows itself."""
+"""Return the finds of a run to its caller, and show them."""
 
 from __future__ import annotations
 

@@ -256,7 +256,7 @@ class Study:
     def pause(self, at_once: bool = False) -> None:
         """Let `run` return soon, from a callback or another thread.
 
-        What runs is finished and saved, and schemes are lifted; `at_once`, neither.
+        Running tasks are finished and saved, and schemes are lifted; `at_once`, neither.
         """
         self._stop.asked = max(self._stop.asked, 2 if at_once else 1)
 

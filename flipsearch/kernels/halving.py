@@ -5,11 +5,13 @@ The general product takes a fast scheme. The two others are halved again until t
 then only tiles on and above the diagonal are computed. The lower triangle is copied.
 
 A triangular matrix in n x n blocks has n (n + 1) / 2 that are not zero, and as many products; a
-scheme of these alone is carried out as any other.
+scheme of these alone is carried out as any other. Large squares of blocks beside the diagonal are
+multiplied by Strassen's scheme.
 """
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 from typing import Any
 
@@ -24,8 +26,8 @@ SMALLEST_HALF = 1024
 """A triangle is halved while the halves keep this many rows."""
 
 
-BLOCKS, SMALLEST_BLOCK = 8, 256
-"""Blocks along a side of a triangular matrix, at most, and their smallest side."""
+BLOCKS, SMALLEST_BLOCK, SMALLEST_OF_SCHEME = 8, 256, 512
+"""Most blocks along a side of a triangular matrix; their smallest side, and that in a scheme."""
 
 
 def gram(a: Any, out: Any = None, threads: int | None = None, upper: bool = False) -> Any:
@@ -87,21 +89,36 @@ def matmul_triangular(
     if np.ndim(triangular) != 2 or len(triangular) != triangular.shape[1]:
         raise UsageError(f"the operand named by {letters!r} has to be a square matrix")
     blocks = min(BLOCKS, max(1, len(triangular) // SMALLEST_BLOCK))
-    return multiply(_triangular(letters, blocks), a, b, out, threads)
+    is_large = blocks % 2 == 0 and len(triangular) // blocks >= SMALLEST_OF_SCHEME
+    square = strassen_algorithm() if is_large else CLASSICAL
+    return multiply(_triangular(letters, blocks, square), a, b, out, threads)
 
 
-@lru_cache(maxsize=4 * BLOCKS)
-def _triangular(letters: str, blocks: int) -> Algorithm:
-    """Return the products of the blocks of a triangular matrix that are not zero."""
+@lru_cache(maxsize=8 * BLOCKS)
+def _triangular(letters: str, blocks: int, square: Algorithm) -> Algorithm:
+    """Return the products of a triangular matrix in blocks, squares of them by a scheme."""
     is_left, is_upper = letters[1] == "g", "u" in letters
-    kept = [(i, j) for i in range(blocks) for j in range(blocks) if i == j or (i < j) == is_upper]
-    products = tuple(
-        (((1, i, j),), ((1, j, 0),), ((1, i, 0),)) if is_left
-        else (((1, 0, i),), ((1, i, j),), ((1, 0, j),))
-        for i, j in kept
-    )  # fmt: skip
-    sides = (blocks, blocks, 1) if is_left else (1, blocks, blocks)
-    return Algorithm(sides, products, (1,) * len(products), recursive=False)
+    side = square.sides[0]
+    cells = list(itertools.product(range(side), repeat=3))
+    diagonal = tuple(
+        (((1, x, y),), ((1, y, z),), ((1, x, z),))
+        for x, y, z in cells
+        if len({x, y} if is_left else {y, z}) == 1 or (x < y if is_left else y < z) == is_upper
+    )
+    products: list[Any] = []
+    for i, j in itertools.product(range(0, blocks, side), repeat=2):
+        if i != j and (i < j) != is_upper:
+            continue
+        corners = ((i, j), (j, 0), (i, 0)) if is_left else ((0, i), (i, j), (0, j))
+        products += [
+            tuple(
+                tuple((c, y + top, x + left) for c, y, x in terms)
+                for terms, (top, left) in zip(product, corners, strict=True)
+            )
+            for product in (diagonal if i == j else square.products)
+        ]
+    sides = (blocks, blocks, side) if is_left else (side, blocks, blocks)
+    return Algorithm(sides, tuple(products), (1,) * len(products), recursive=False)
 
 
 def _upper(a: Any, c: Any, threads: int, element: Any) -> None:

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from flipsearch.errors import UsageError
 from flipsearch.kernels import gram, matmul_mod, matmul_triangular
+from flipsearch.kernels.runtime.algorithm import Algorithm
+from flipsearch.kernels.runtime.driver import multiply
 
 
 @pytest.mark.parametrize("order", "CF")
@@ -29,9 +31,18 @@ def test_gram_is_exact_on_integers_and_symmetric(monkeypatch, order):
         gram(a, threads=0)
 
 
+def test_products_that_reach_no_block_are_left_out():
+    useful = (((1, 0, 0),), ((1, 0, 0),), ((1, 0, 0),))
+    idle = Algorithm((1, 1, 1), (useful, (*useful[:2], ()), ((), *useful[1:])), (1, 1, 1))
+    a = np.random.default_rng(0).integers(-9, 9, (64, 64)).astype(float)
+    np.testing.assert_array_equal(multiply(idle, a, a, levels=1), a @ a)
+
+
+@pytest.mark.parametrize("smallest", [20, 2000])
 @pytest.mark.parametrize("letters", ["ug", "lg", "gu", "gl"])
-def test_triangular_operands(monkeypatch, letters):
-    monkeypatch.setattr("flipsearch.kernels.halving.SMALLEST_BLOCK", 30)
+def test_triangular_operands(monkeypatch, letters, smallest):
+    monkeypatch.setattr("flipsearch.kernels.halving.SMALLEST_BLOCK", 25)
+    monkeypatch.setattr("flipsearch.kernels.halving.SMALLEST_OF_SCHEME", smallest)
     monkeypatch.setattr("flipsearch.kernels.runtime.driver.choose_levels", lambda *_, **__: 1)
     a, b = (np.random.default_rng(x).integers(-9, 9, (150, 150)).astype(float) for x in (0, 1))
     cut = np.triu if "u" in letters else np.tril

@@ -196,7 +196,8 @@ def tables(algorithm: Algorithm, levels: int, element: Any, swapped: bool) -> An
     if swapped:
         factors = [[[(c, j, i) for c, i, j in row] for row in factors[s]] for s in (1, 0, 2)]
     arrays = []
-    for slot, factor in enumerate(factors):
+    useful = [product for product in zip(*factors, strict=True) if all(product)]
+    for slot, factor in enumerate(map(list, zip(*useful, strict=True))):
         rows_ = [term for terms in factor for term in terms]
         starts = np.cumsum([0, *map(len, factor)])
         i, j = (np.array([term[x] for term in rows_], np.int64) for x in (1, 2))

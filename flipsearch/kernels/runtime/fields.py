@@ -91,10 +91,8 @@ def multiply_bits(
     b : uint64 array, shape (K, W)
     out : uint64 array, shape (M, W), optional
         Where to write; not overlapping `a` or `b`.
-    threads : int, optional
-        Threads to use; by default as many as numpy's BLAS would.
-    levels : int, optional
-        Levels of recursion, 0 for no scheme; by default chosen by size.
+    threads, levels
+        See `multiply`.
 
     Returns
     -------

@@ -58,43 +58,53 @@ def _combined(
     arguments: Any,
     offsets: list[Any],
     lanes: int,
-) -> list[Any]:
-    """Return, for each offset, the sum over the terms of coefficient * a vector from there."""
-    element, stored = signature.args[1].dtype, signature.args[4].dtype
+    parts: int,
+) -> list[list[Any]]:
+    """Return, for each offset, the sum over the terms of coefficient * a vector from there.
+
+    Of complex numbers (two parts) there is a list of real parts, and one of imaginary parts.
+    """
+    element, stored = signature.args[1].dtype, signature.args[5].dtype
     scalar = context.get_value_type(element)
     vector = ir.VectorType(scalar, lanes)
     loaded = ir.VectorType(context.get_value_type(stored), lanes)
     flat, corners, coefficients = (
         context.make_array(signature.args[x])(context, builder, arguments[x]).data
-        for x in (4, 7, 8)
+        for x in (5, 8, 9)
     )
     zero = ir.Constant(vector, [ir.Constant(scalar, 0)] * lanes)
     before = builder.block
-    with counted_loop(builder, arguments[9], arguments[10], "terms") as term:
-        sums = [builder.phi(vector) for _ in offsets]
+    with counted_loop(builder, arguments[10], arguments[11], "terms") as term:
+        sums = [builder.phi(vector) for _ in range(parts * len(offsets))]
         corner = builder.gep(flat, [builder.load(builder.gep(corners, [term]))])
         factor = spread(builder, builder.load(builder.gep(coefficients, [term])), lanes)
         updated = []
-        for total, offset in zip(sums, offsets, strict=True):
-            source = builder.bitcast(builder.gep(corner, [offset]), loaded.as_pointer())
-            value = builder.load(source)
-            value.align = stored.bitwidth // 8
+        for offset in offsets:
+            for part in range(parts):
+                place = builder.add(offset, ir.IntType(64)(part * lanes))
+                source = builder.bitcast(builder.gep(corner, [place]), loaded.as_pointer())
+                updated.append(builder.load(source))
+                updated[-1].align = stored.bitwidth // 8
+        for place, (total, value) in enumerate(zip(sums, updated, strict=True)):
             if element == SQUARE:
-                updated.append(builder.xor(total, value))
-                continue
-            if element != stored:
-                value = builder.sitofp(value, vector)
-            if isinstance(element, types.Float):
-                updated.append(builder.fadd(total, builder.fmul(factor, value)))
+                updated[place] = builder.xor(total, value)
+            elif isinstance(element, types.Float):
+                number = value if element == stored else builder.sitofp(value, vector)
+                updated[place] = builder.fadd(total, builder.fmul(factor, number))
             else:
-                updated.append(builder.add(total, builder.mul(factor, value)))
+                updated[place] = builder.add(total, builder.mul(factor, value))
         for total, value in zip(sums, updated, strict=True):
             total.add_incoming(zero, before)
             total.add_incoming(value, builder.block)
-    return updated
+    if parts == 1:
+        return [updated]
+    kind = ir.VectorType(ir.IntType(32), lanes)
+    orders = [ir.Constant(kind, list(range(part, 2 * lanes, 2))) for part in range(2)]
+    pairs = list(zip(updated[::2], updated[1::2], strict=True))
+    return [[builder.shuffle_vector(x, y, order) for x, y in pairs] for order in orders]
 
 
-def _packer(is_turned: bool) -> Any:
+def _packer(is_turned: bool, parts: int) -> Any:
     """Return the intrinsic that packs a panel whose depth lies side by side in memory, or not.
 
     Its parameters are
@@ -102,12 +112,13 @@ def _packer(is_turned: bool) -> Any:
     side : tuple
         LEFT or RIGHT.
     packed : flat array
-        Step k of the panel is set at ``packed[into + k * width]`` onwards.
-    into, depth : uint64
+        Step k of the panel is set at ``packed[into + k * width]`` onwards; of complex numbers
+        (two parts) the imaginary parts follow `region` elements later, and then the sums of both.
+    region, into, depth : uint64
         The panel's place and its steps; if turned, at least as many as a vector has elements.
     flat : flat array
-        Entry (x, k) of term t is ``flat[start + corners[t] + x + k * stride]``, or if turned
-        ``flat[start + corners[t] + x * stride + k]``.
+        Entry (x, k) of term t is ``flat[start + corners[t] + x * parts + k * stride]``, or if
+        turned ``flat[start + corners[t] + x * stride + k * parts]``.
     start, stride : uint64
         See `flat`.
     corners, coefficients : arrays of int64 and of the panel's elements
@@ -120,6 +131,7 @@ def _packer(is_turned: bool) -> Any:
         _context: Any,
         side: Any,
         packed: Any,
+        region: Any,
         into: Any,
         depth: Any,
         flat: Any,
@@ -130,57 +142,64 @@ def _packer(is_turned: bool) -> Any:
         first: Any,
         last: Any,
     ) -> Any:
-        width, size = panel_width(side, packed), packed.dtype.bitwidth // 8
-        word = ir.IntType(64)
-
-        def store(builder: Any, value: Any, target: Any, place: Any) -> None:
-            pointer = builder.gep(target, [place])
-            builder.store(value, builder.bitcast(pointer, value.type.as_pointer())).align = size
-
-        def straight(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            width, size = panel_width(side, packed), packed.dtype.bitwidth // 8
+            word, lanes = ir.IntType(64), VECTOR_BYTES // size
             target = context.make_array(signature.args[1])(context, builder, arguments[1]).data
-            lanes = min(width, VECTOR_BYTES // size)
-            with counted_loop(builder, word(0), arguments[3], "steps") as k:
-                begin = builder.add(arguments[5], builder.mul(k, arguments[6]))
-                into = builder.add(arguments[2], builder.mul(k, word(width)))
-                places = [word(x) for x in range(0, width, lanes)]
-                offsets = [builder.add(begin, place) for place in places]
-                values = _combined(context, builder, signature, arguments, offsets, lanes)
-                for place, value in zip(places, values, strict=True):
-                    store(builder, value, target, builder.add(into, place))
-            return context.get_dummy_value()
+            _, _, region, into, depth, _, start, stride, *_ = arguments
 
-        def turned(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            target = context.make_array(signature.args[1])(context, builder, arguments[1]).data
-            lanes = VECTOR_BYTES // size
-            group = min(width & -width, lanes)
-            pieces = builder.udiv(builder.add(arguments[3], word(lanes - 1)), word(lanes))
-            with counted_loop(builder, word(0), pieces, "pieces") as piece:
-                latest = builder.sub(arguments[3], word(lanes))
+            def store(components: list[list[Any]], k: Any, places: list[int]) -> None:
+                if parts == 2:
+                    add = builder.fadd if isinstance(packed.dtype, types.Float) else builder.add
+                    components.append(list(map(add, *components)))
+                step = builder.add(into, builder.mul(k, word(width)))
+                for number, values in enumerate(components):
+                    begin = builder.add(step, builder.mul(region, word(number)))
+                    for place, value in zip(places, values, strict=True):
+                        pointer = builder.gep(target, [builder.add(begin, word(place))])
+                        pointer = builder.bitcast(pointer, value.type.as_pointer())
+                        builder.store(value, pointer).align = size
+
+            def straight(k: Any) -> None:
+                begin = builder.add(start, builder.mul(k, stride))
+                few = min(width, lanes)
+                places = list(range(0, width, few))
+                offsets = [builder.add(begin, word(x * parts)) for x in places]
+                store(
+                    _combined(context, builder, signature, arguments, offsets, few, parts),
+                    k,
+                    places,
+                )
+
+            def turned(piece: Any) -> None:
+                latest = builder.sub(depth, word(lanes))
                 k = builder.mul(piece, word(lanes))
                 k = builder.select(builder.icmp_unsigned("<", k, latest), k, latest)
+                begin = builder.add(start, builder.mul(k, word(parts)))
+                group = min(width & -width, lanes)
                 for column in range(0, width, group):
                     offsets = [
-                        builder.add(
-                            builder.add(arguments[5], k),
-                            builder.mul(arguments[6], word(column + x)),
-                        )
+                        builder.add(begin, builder.mul(stride, word(column + x)))
                         for x in range(group)
                     ]
-                    rows = _combined(context, builder, signature, arguments, offsets, lanes)
-                    first_place = builder.add(arguments[2], builder.mul(k, word(width)))
-                    for number, value in enumerate(_interleaved(builder, rows)):
-                        step = number * (width if group == lanes else lanes)
-                        store(
-                            builder, value, target, builder.add(first_place, word(step + column))
-                        )
+                    sums = _combined(context, builder, signature, arguments, offsets, lanes, parts)
+                    apart = width if group == lanes else lanes
+                    store(
+                        [_interleaved(builder, rows) for rows in sums],
+                        k,
+                        [column + number * apart for number in range(group)],
+                    )
+
+            pieces = builder.udiv(builder.add(depth, word(lanes - 1)), word(lanes))
+            with counted_loop(builder, word(0), pieces if is_turned else depth, "steps") as step:
+                (turned if is_turned else straight)(step)
             return context.get_dummy_value()
 
-        kind = types.void(
-            side, packed, types.uint64, types.uint64, flat, types.uint64, types.uint64, corners,
-            coefficients, types.uint64, types.uint64,
-        )  # fmt: skip
-        return kind, turned if is_turned else straight
+        count = types.uint64
+        return types.void(
+            side, packed, count, count, count, flat, count, count, corners, coefficients, count,
+            count,
+        ), generate  # fmt: skip
 
     return intrinsic(pack)
 
@@ -199,8 +218,10 @@ def _interleaved(builder: Any, rows: list[Any]) -> list[Any]:
     return rows
 
 
-pack_straight: Any = _packer(is_turned=False)
-pack_turned: Any = _packer(is_turned=True)
+pack_straight: Any = _packer(is_turned=False, parts=1)
+pack_turned: Any = _packer(is_turned=True, parts=1)
+pack_straight_pairs: Any = _packer(is_turned=False, parts=2)
+pack_turned_pairs: Any = _packer(is_turned=True, parts=2)
 
 SHORTEST = 16
 """Panels of fewer steps are packed entry by entry, as panels at the edges of a matrix are."""
@@ -283,26 +304,38 @@ def pack(
     width = np.int64(columns)
     is_straight = stride == parts
     whole = 0
-    if parts == 1 and (is_straight or (depth_stride == 1 and depth >= SHORTEST)):
+    if is_straight or (depth_stride == parts and depth >= SHORTEST):
         whole = _whole(sides, terms, product, begin, extent)
+    start, end, apart = starts[product], starts[product + 1], np.uint64(region)
     for first in range(0, extent[0], width):
         into = np.uint64(first * depth)
         place = np.uint64((begin[0] + first) * stride + begin[1] * depth_stride)
         if first + width <= whole:
-            start, end = np.uint64(starts[product]), np.uint64(starts[product + 1])
-            if is_straight:
+            bounds = (np.uint64(start), np.uint64(end))
+            if is_straight and parts == 1:
                 pack_straight(
-                    side, packed, into, lines, flat, place, depth_step, corners, coefficients,
-                    start, end,
+                    side, packed, apart, into, lines, flat, place, depth_step, corners,
+                    coefficients, *bounds,
+                )  # fmt: skip
+            elif is_straight:
+                pack_straight_pairs(
+                    side, packed, apart, into, lines, flat, place, depth_step, corners,
+                    coefficients, *bounds,
+                )  # fmt: skip
+            elif parts == 1:
+                pack_turned(
+                    side, packed, apart, into, lines, flat, place, step, corners, coefficients,
+                    *bounds,
                 )  # fmt: skip
             else:
-                pack_turned(
-                    side, packed, into, lines, flat, place, step, corners, coefficients, start, end
-                )
+                pack_turned_pairs(
+                    side, packed, apart, into, lines, flat, place, step, corners, coefficients,
+                    *bounds,
+                )  # fmt: skip
             continue
         for x in range(columns * lines * pair):
             scratch[x] = 0
-        for term in range(starts[product], starts[product + 1]):
+        for term in range(start, end):
             across = np.uint64(
                 inside(total, places[term], block, begin[0] + first, min(width, extent[0] - first))
             )

@@ -228,12 +228,6 @@ def multiply_products(a, b, c, terms, shape, blocks, part, memory, parts, upper)
     right_corners = corners_of(right, right_sides, right_turned)
     corners = corners_of(c, out_sides, out_terms)
     for product in range(len(left_terms[0]) - 1):
-        if (
-            left_terms[0][product] == left_terms[0][product + 1]
-            or right_terms[0][product] == right_terms[0][product + 1]
-            or out_terms[0][product] == out_terms[0][product + 1]
-        ):
-            continue
         for jc in range(0, block_columns, column_piece):
             wide = min(column_piece, block_columns - jc)
             if upper and jc + wide <= part[0]:

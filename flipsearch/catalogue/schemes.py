@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, Select, select, update
 from sqlalchemy.engine import Connection
 
-from flipsearch.catalogue import arguments, best, intake, spool
+from flipsearch.catalogue import arguments, best, storing
 from flipsearch.catalogue.arguments import TENSOR_PREFIX, as_ring, within_database
 from flipsearch.catalogue.best import Best
 from flipsearch.catalogue.codec import (
@@ -25,19 +22,18 @@ from flipsearch.catalogue.codec import (
     format_of,
     recipe_in,
     restored,
-    scheme_to_json,
     unpack_programs,
 )
 from flipsearch.catalogue.columns import SCHEMES, Condition, Record, record_of, select_records
 from flipsearch.catalogue.connection import Database
 from flipsearch.catalogue.filters import Filters, order
-from flipsearch.catalogue.intake import CHUNK, Prepared, Stored
-from flipsearch.catalogue.portions import MOST_SCHEMES, bytes_of, portions
+from flipsearch.catalogue.intake import CHUNK, Stored
+from flipsearch.catalogue.portions import MOST_SCHEMES
 from flipsearch.catalogue.provenance import SHORT, Provenance, checked
+from flipsearch.catalogue.storing import pair
 from flipsearch.catalogue.tables import FACTORS, PROGRAMS, PROVENANCE, TENSORS
 from flipsearch.constructors.recipes import NAIVE, replayed, sources_of
 from flipsearch.errors import (
-    CatalogueError,
     FormatError,
     InvalidSchemeError,
     NotFoundError,
@@ -279,89 +275,18 @@ class Schemes:
         if arguments.text("on_invalid", on_invalid) not in ("raise", "quarantine"):
             raise ValueError(f"on_invalid must be 'raise' or 'quarantine', not {on_invalid!r}")
         checked(provenance)
-        workers = arguments.whole("workers", workers, 1)
-        most = arguments.whole("batch", batch, 1)
-        given = (_pair(item, provenance) for item in arguments.collection("schemes", schemes))
-        stored: list[Stored] = []
-        for pairs in portions(given, lambda pair: bytes_of(pair[0]), most=most):
-            proved = intake.prepare_many([scheme for scheme, _ in pairs], workers)
-            stored += self._commit(pairs, proved, quarantine=on_invalid == "quarantine")
-            failed = next((found for found in proved if isinstance(found, Exception)), None)
-            if failed is not None and on_invalid == "raise":
-                raise failed
-        return stored
-
-    def _commit(
-        self,
-        pairs: Sequence[tuple[Scheme, Provenance | None]],
-        proved: Sequence[Prepared | Exception],
-        *,
-        quarantine: bool,
-    ) -> list[Stored]:
-        """Store the proved schemes; return the outcomes of all schemes, in order."""
-        outcomes = [(*pair, found) for pair, found in zip(pairs, proved, strict=True)]
-        good = [(found, origin) for _, origin, found in outcomes if isinstance(found, Prepared)]
-        if not good and not (quarantine and outcomes):
-            return []
-        try:
-            with self._database.writing() as connection:
-                stored = iter(intake.insert(connection, good))
-                for scheme, origin, found in outcomes if quarantine else []:
-                    if not isinstance(found, Prepared):
-                        intake.quarantine(
-                            connection,
-                            str(found),
-                            run=origin.run if origin else None,
-                            source=origin.describe() if origin else None,
-                            payload=scheme_to_json(scheme, origin),
-                        )
-        except CatalogueError as error:
-            kept = [(found.scheme, origin) for found, origin in good]
-            raise self._spooled(error, kept) from error
-        return [
-            next(stored)
-            if isinstance(found, Prepared)
-            else Stored(0, _hash_of(scheme), False, str(found))
-            for scheme, _, found in outcomes
-        ]
-
-    def _spooled(
-        self, error: CatalogueError, items: list[tuple[Scheme, Provenance | None]]
-    ) -> spool.SpooledError:
-        path = spool.write_spool(self._database.place, items) if items else None
-        count = f"{len(items)} scheme{'s' if len(items) != 1 else ''}"
-        if path is None:
-            return spool.SpooledError(f"{error}; {count} could not be kept anywhere", None)
-        return spool.SpooledError(
-            f"{error}; {count} not stored are kept in {path} and go in when the catalogue is "
-            "next opened for writing",
-            path,
+        given = (pair(item, provenance) for item in arguments.collection("schemes", schemes))
+        return storing.store(
+            self._database,
+            given,
+            quarantine=on_invalid == "quarantine",
+            batch=arguments.whole("batch", batch, 1),
+            workers=arguments.whole("workers", workers, 1),
         )
 
     def absorb(self) -> int:
         """Prove and store the schemes in spool files and remove the files; return new schemes."""
-        new = 0
-        for path in spool.pending(self._database.place):
-            with suppress(FileNotFoundError):  # another process was quicker
-                new += self._absorb_file(path)
-        return new
-
-    def _absorb_file(self, path: Path) -> int:
-        new = 0
-        for portion in portions(spool.read_spool(path), spool.weight, most=CHUNK):
-            schemes = [item for item in portion if not isinstance(item, str)]
-            with self._database.writing() as connection:
-                for reason in (item for item in portion if isinstance(item, str)):
-                    intake.quarantine(connection, reason, source=str(path))
-                numbers = {p.run for _, p in schemes if p is not None and p.run is not None}
-                known = intake.known_runs(connection, numbers)
-                ours = [
-                    (s, p if p is None or p.run in known else replace(p, run=None))
-                    for s, p in schemes
-                ]
-                new += intake.insert_proved(connection, ours, str(path))
-        path.unlink()
-        return new
+        return storing.absorb(self._database)
 
     def _records(self, statement: Select[Any]) -> Iterator[Record]:
         """Yield the records of a statement made by `select_records`."""
@@ -456,21 +381,3 @@ def _number(record: Record | int) -> int:
     if isinstance(record, Record):
         return record.id
     return within_database(arguments.whole("record", record))
-
-
-def _pair(item: Any, provenance: Provenance | None) -> tuple[Scheme, Provenance | None]:
-    """Return a scheme with its own provenance, or else the common one."""
-    if isinstance(item, Scheme):
-        return item, provenance
-    if not isinstance(item, tuple | list) or len(item) != 2 or not isinstance(item[0], Scheme):
-        raise TypeError(f"schemes must be Schemes or (Scheme, Provenance), not {item!r:.60}")
-    origin = checked(item[1])
-    return item[0], provenance if origin is None else origin
-
-
-def _hash_of(scheme: Scheme) -> str:
-    """Return the content hash; empty if the normal form needs coefficients beyond 2^62."""
-    try:
-        return scheme.content_hash
-    except FormatError:
-        return ""

@@ -16,7 +16,7 @@ from flipsearch.search.budget import parse_budget
     ("arguments", "message"),
     [
         (["search", "4x4"], "unknown format"),
-        (["search", "4x4x17"], "out of range"),
+        (["search", "4x4x33"], "out of range"),
         (["search", "0x4x4"], "out of range"),
         (["search", "qq:4x4x4"], "unknown operands"),
         (["search", "ug:4x5x4"], "square"),

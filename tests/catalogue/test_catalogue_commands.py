@@ -137,7 +137,7 @@ def test_query_filters(run: Run) -> None:
     ("words", "code", "message"),
     [
         (("list", "4x4"), 2, "unknown format"),
-        (("list", "17x2x2"), 2, "out of range"),
+        (("list", "33x2x2"), 2, "out of range"),
         (("list", "--ring", "R"), 2, "unknown ring"),
         (("list", "--sort", "colour"), 2, "cannot sort by"),
         (("query", "--rank", "few"), 2, "--rank"),

@@ -397,8 +397,8 @@ def _print_summary(record: dict[str, Any], result: Result) -> None:
     if record["flips"]:
         walked, speed = f"{record['flips']:,} flips", _speed(record["flips_per_second"])
         print(f"walked     {walked} in {record['seconds']:.1f} s: {speed}")
-    for line in record["notes"]:
-        print(f"search     {line}, in {record['seconds']:.1f} s")
+    for number, line in enumerate(record["notes"]):
+        print(f"search     {line}" + ("" if number else f", in {record['seconds']:.1f} s"))
     if result.compared > 1:
         print(
             f"classes    {result.classes} proved inequivalent among {result.compared} schemes of "

@@ -51,13 +51,17 @@ def test_a_restored_search_goes_on_alike() -> None:
     assert one.notes() == other.notes()
 
 
-def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     with fs.Catalogue.open(tmp_path / "c.sqlite", shipped=False) as catalogue:
-        options = {**SETTINGS, "catalogue": catalogue, "run": "mine", "budget": "100ms"}
-        fs.search("3x3x3", target=23, seed=2, **options)
+        options = {"catalogue": catalogue, "run": "mine", "gpu": "off"}
+        study = fs.Study("2x2x3", strategy="numerical", target=11, seed=2, **options)
+        study.callbacks.append(lambda study: study.pause())
+        assert study.run("60s").interrupted
         again = fs.Study(run="mine", catalogue=catalogue, gpu="off")
         assert isinstance(again.strategy, NumericalStrategy)
-        assert again.strategy.symmetry == ""
+        found = again.run("60s")
+        assert found.scheme is not None
+        assert found.scheme.rank == 11
 
 
 @pytest.mark.parametrize(

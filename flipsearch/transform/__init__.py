@@ -12,10 +12,10 @@ from flipsearch.transform.dimensions import (
     extend,
     free_dimensions,
     merge,
-    product,
     project,
     tied_dimensions,
 )
+from flipsearch.transform.kronecker import product
 from flipsearch.transform.reduce import reduce_terms
 from flipsearch.transform.sandwich import (
     random_invertible,

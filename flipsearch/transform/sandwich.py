@@ -22,7 +22,8 @@ from flipsearch.formats import Layout, MatrixProduct
 from flipsearch.invariants import spread
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
-from flipsearch.transform.dimensions import check_size, matrix_format
+from flipsearch.transform.dimensions import matrix_format
+from flipsearch.transform.kronecker import check_size
 from flipsearch.transform.symmetry import dual
 
 Matrix = Sequence[Sequence[int | Fraction]] | IntArray

@@ -23,12 +23,8 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
-from flipsearch.transform.dimensions import (
-    check_size,
-    checked_product,
-    kronecker_rows,
-    matrix_format,
-)
+from flipsearch.transform.dimensions import matrix_format
+from flipsearch.transform.kronecker import check_size, checked_product, kronecker_rows
 from flipsearch.transform.reduce import reduced
 from flipsearch.transform.terms import Term, normal_terms, sharing
 

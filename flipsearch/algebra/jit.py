@@ -13,6 +13,9 @@ file's time stamp by a digest of every source whose code may have been compiled 
 **Processes.** numba numbers the files of compiled code from 1 and writes the index first. A second
 process can then find its own key with code of another signature or of an older source, and run it.
 Here the name of a file comes from its key and sources, and it is written before the index.
+numba also numbers functions from 1 and makes symbols of the numbers. Two closures of one function,
+compiled in two processes, may then have the same symbol. A third process that loads both would
+run one in the place of the other. Here each process numbers from a random integer.
 
 Invariant: code is taken from the cache only if no source of this folder and of the function's own
 part of flipsearch (``walk``, ``lift``, ...) has changed since it was compiled. A compiled function
@@ -23,13 +26,15 @@ flipsearch may call all compiled functions of flipsearch and of its own package.
 from __future__ import annotations
 
 import hashlib
+import itertools
+import secrets
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, overload
 
 import numba
-from numba.core import event
+from numba.core import bytecode, event
 from numba.core.serialize import dumps
 
 from flipsearch.algebra.cache import keep_compiled
@@ -51,6 +56,8 @@ class _Reported(event.Listener):
         compilations.end()
 
 
+_functions: Any = bytecode.FunctionIdentity
+_functions._unique_ids = itertools.count(secrets.randbits(48))
 _numba_events: Any = event  # untyped
 _numba_events.register("numba:compile", _Reported())
 

@@ -125,6 +125,32 @@ def test_an_edited_module_recompiles_what_calls_it(tmp_path):
     assert run(tmp_path, call, **cache) == "2 False\n"
 
 
+def test_code_that_two_processes_compiled_runs_together(tmp_path):
+    """Both number their functions alike; with equal symbols one would run the other's code."""
+    write(
+        tmp_path / "factory.py",
+        "from flipsearch.algebra.jit import njit\n"
+        "def make(c):\n"
+        "    @njit\n"
+        "    def inner(x):\n"
+        "        y = 0\n"
+        + 40
+        * "        for k in range(x):\n            y = (c * y + k) % (x + 2)\n"  # not inlined
+        + "        return y\n"
+        "    @njit\n"
+        "    def outer(x):\n"
+        "        return inner(x) + inner(x + 1)\n"
+        "    return outer\n",
+    )
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    apart = [
+        run(tmp_path, f"from factory import make; print(make({c})(9))", **cache) for c in (1, 2)
+    ]
+    both = run(tmp_path, "from factory import make; print(make(1)(9)); print(make(2)(9))", **cache)
+    assert both == "".join(apart)
+    assert apart[0] != apart[1]
+
+
 @pytest.mark.parametrize("home", ["algebra", "walk", "walk/inner"])
 def test_sources_of_the_ground_floor_and_of_the_own_part_count(home, tmp_path):
     package = tmp_path / "flipsearch"

@@ -15,14 +15,15 @@ class BuildWithSchemes(build_py):
     """Build the package, then copy the scheme files into it."""
 
     def run(self) -> None:
-        """Copy every scheme file of ``schemes/``, except into an editable install."""
+        """Copy every file of ``schemes/``, except into an editable install."""
         super().run()
         if self.editable_mode:
             return
         root = Path(__file__).resolve().parent / "schemes"
         copy = Path(self.build_lib, "flipsearch", "schemes")
         shutil.rmtree(copy, ignore_errors=True)  # schemes since superseded, of an earlier build
-        for path in sorted([*root.rglob("*.txt"), *root.glob("*.csv")]):
+        kinds = ("*.txt", "*.json", "*.csv")
+        for path in sorted(path for kind in kinds for path in root.rglob(kind)):
             target = copy / path.relative_to(root)
             target.parent.mkdir(parents=True, exist_ok=True)
             self.copy_file(str(path), str(target))

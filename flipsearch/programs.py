@@ -53,8 +53,13 @@ class Program:
         """The number of additions."""
         return len(self.steps)
 
-    def matrix(self) -> IntArray:
+    def matrix(self, ring: Ring = Ring.Z) -> IntArray:
         """Compute the program's matrix exactly; shape (outputs, inputs).
+
+        Parameters
+        ----------
+        ring : Ring
+            Over F2 and F3 the matrix is computed modulo 2 or 3.
 
         Raises
         ------
@@ -65,9 +70,10 @@ class Program:
         limit = 2**62
         sizes = [1] * self.inputs
         for p, x, q, y in self.steps:  # bounds on the coefficients, capped at the limit
-            sizes.append(min(limit, abs(p) * sizes[x] + abs(q) * sizes[y]))
+            size = min(limit, abs(p) * sizes[x] + abs(q) * sizes[y])
+            sizes.append(1 if size < limit and ring.characteristic else size)
         if limit in sizes or any(abs(p) * sizes[x] >= limit for p, x in self.outputs):
-            return self._matrix_in_long_integers()
+            return ring.balanced(self._matrix_in_long_integers())
         result = np.zeros((len(self.outputs), self.inputs), dtype=np.int64)
         width = max(1, _ELEMENTS // max(1, count))
         for start in range(0, self.inputs, width):
@@ -75,9 +81,9 @@ class Program:
             rows = np.zeros((count, stop - start), dtype=np.int64)
             rows[np.arange(start, stop), np.arange(stop - start)] = 1
             for row, (p, x, q, y) in enumerate(self.steps, start=self.inputs):
-                rows[row] = p * rows[x] + q * rows[y]
+                rows[row] = ring.balanced(p * rows[x] + q * rows[y])
             for k, (p, x) in enumerate(self.outputs):
-                result[k, start:stop] = p * rows[x]
+                result[k, start:stop] = ring.balanced(p * rows[x])
         return result
 
     def _matrix_in_long_integers(self) -> IntArray:
@@ -215,7 +221,7 @@ class Reduction:
         for name, program, factor in zip(
             ("left", "right", "output"), self.programs, (u, v, w.T), strict=True
         ):
-            if not np.array_equal(matrix_of(program), factor):
+            if not np.array_equal(matrix_of(program, self.scheme.ring), factor):
                 raise InvalidSchemeError(f"the {name} program does not compute its factor")
 
     def to_dict(self) -> dict[str, Any]:
@@ -228,13 +234,20 @@ class Reduction:
             }
             for name, program in zip(("left", "right", "output"), self.programs, strict=True)
         }
+        if self.scheme.ring.characteristic:
+            record["ring"] = self.scheme.ring.value
         if (self.scheme.denominators != 1).any():
             record["denominators"] = self.scheme.denominators.tolist()
         return record
 
 
-def matrix_of(program: Program) -> IntArray:
-    """Return the matrix of an unchecked program.
+def plain_reduction(scheme: Scheme) -> Reduction:
+    """Return a scheme with programs that add up each linear form on its own."""
+    return Reduction(scheme, *plain_programs(scheme))
+
+
+def matrix_of(program: Program, ring: Ring = Ring.Z) -> IntArray:
+    """Return the matrix of an unchecked program, over F2 and F3 modulo 2 or 3.
 
     Raises
     ------
@@ -245,7 +258,7 @@ def matrix_of(program: Program) -> IntArray:
     if count > LARGEST_PROGRAM or max(count, program.inputs) * program.inputs > _MOST_WORK:
         raise InvalidSchemeError("a program has absurdly many steps or inputs")
     try:
-        matrix = program.matrix()
+        matrix = program.matrix(ring)
     except OverflowError:
         raise InvalidSchemeError("a program has a coefficient of 2^62 or more") from None
     if np.abs(matrix).max(initial=0) >= LARGEST_COEFFICIENT:
@@ -259,10 +272,12 @@ def reduction_of(
     right: Program,
     output: Program,
     denominators: Sequence[int] | None = None,
+    ring: Ring = Ring.Z,
 ) -> Reduction:
-    """Return the programs with the scheme that they compute, over ZT, Z or Q.
+    """Return the programs with the scheme that they compute.
 
-    The scheme is not verified here: it may compute another map than the format.
+    The scheme is over F2 or F3 if `ring` is, otherwise over the smallest of ZT, Z and Q that holds
+    it. It is not verified here: it may compute another map than the format.
 
     Raises
     ------
@@ -274,11 +289,13 @@ def reduction_of(
     du, dv, dw = format_.dimensions
     if shapes != [(du, rank), (dv, rank), (rank, dw)]:
         raise InvalidSchemeError(f"the programs do not have the inputs and outputs of {format_}")
-    u, v, outputs = (matrix_of(program) for program in (left, right, output))
+    over = ring if ring.characteristic else Ring.Z
+    u, v, outputs = (matrix_of(program, over) for program in (left, right, output))
     below = None if denominators is None else np.array(denominators, dtype=np.int64)
-    ring = Ring.Z if below is None or (below == 1).all() else Ring.Q
+    if over is Ring.Z and below is not None and (below != 1).any():
+        over = Ring.Q
     try:
-        scheme = Scheme(format_, ring, u, v, outputs.T, below)
+        scheme = Scheme(format_, over, u, v, outputs.T, below)
         natural = scheme.natural_ring
         if natural is Ring.ZT and all(Ring.ZT.contains(matrix) for matrix in scheme.factors):
             scheme = scheme.over(natural)
@@ -303,7 +320,10 @@ def reduction_from(value: Any, format_: Format) -> Reduction:
     below = value.get("denominators")
     if below is not None:
         _integers(below)
-    return reduction_of(format_, left, right, output, below)
+    ring = value.get("ring", Ring.Z.value)
+    if ring not in (Ring.Z.value, Ring.F2.value, Ring.F3.value):
+        raise FormatError("programs are over the integers, F2 or F3")
+    return reduction_of(format_, left, right, output, below, Ring(ring))
 
 
 def _program(value: Any) -> Program:

@@ -9,17 +9,17 @@ compute has the content hash of the row. A row that fails this is damaged and ne
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from flipsearch.catalogue import arguments
 from flipsearch.catalogue.codec import pack_programs
 from flipsearch.catalogue.columns import SCHEMES
 from flipsearch.catalogue.connection import Database
-from flipsearch.catalogue.intake import Stored
+from flipsearch.catalogue.intake import Stored, identifiers
 from flipsearch.catalogue.provenance import Provenance, checked
 from flipsearch.catalogue.schemes import Schemes
 from flipsearch.catalogue.tables import PROGRAMS
@@ -89,6 +89,26 @@ class Programs:
                 )
                 for place, (reduction, origin) in zip(stored, pairs, strict=True)
             ]
+
+
+def keep_proved(
+    connection: Connection, items: Iterable[tuple[Reduction, Provenance | None]]
+) -> None:
+    """Keep evaluated programs of stored schemes if they have the fewest additions."""
+    pairs = [(reduction.scheme.content_hash, reduction, origin) for reduction, origin in items]
+    numbers = identifiers(connection, {name for name, _, _ in pairs})
+    for name, reduction, origin in pairs:
+        if name in numbers:
+            _keep(connection, numbers[name], reduction, origin)
+
+
+def note_composed(connection: Connection, counts: Mapping[str, int]) -> None:
+    """Note the additions of programs that are composed when they are fetched, by hashes."""
+    fewer = update(SCHEMES).where(SCHEMES.c.hash == bindparam("name"))
+    fewer = fewer.where(SCHEMES.c.fewest > bindparam("count")).values(fewest=bindparam("count"))
+    rows = [{"name": name, "count": count} for name, count in counts.items()]
+    if rows:
+        connection.execute(fewer, rows)
 
 
 def _keep(

@@ -40,7 +40,7 @@ from flipsearch.errors import (
     UsageError,
 )
 from flipsearch.formats import Format, MatrixProduct
-from flipsearch.programs import Reduction
+from flipsearch.programs import Reduction, plain_reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
@@ -364,16 +364,47 @@ class Schemes:
         return scheme
 
     def _load_reduction(self, record: Record) -> Reduction | None:
-        """Fetch the programs of a record, or None, and compare their scheme with its hash."""
+        """Return the programs of a record, stored or composed; None if there are none."""
         kept = select(PROGRAMS.c.data, PROGRAMS.c.additions)
         with self._database.reading() as connection:
             row = connection.execute(kept.where(PROGRAMS.c.scheme_id == record.id)).first()
         if row is None:
-            return None
+            return self.composed(record, {})
         try:
             return unpack_programs(row.data, record.format, record.hash, row.additions)
         except FormatError as error:
             raise damaged(record.hash, str(error)) from None
+
+    def composed(self, record: Record, made: dict[str, Reduction]) -> Reduction | None:
+        """Return programs as a record's recipe composes them, or None if there are none.
+
+        Parameters
+        ----------
+        record : Record
+        made : dict
+            Programs by the beginnings of hashes; those made here are added.
+        """
+        from flipsearch.constructors.composed import composed
+
+        how = self.recipe(record)
+        if how is None:
+            return None
+
+        def fetch(name: str) -> Reduction:
+            if name not in made:
+                source = self.get(name)
+                found = self.composed(source, made) or source.reduction
+                made[name] = found or plain_reduction(source.scheme)
+            return made[name]
+
+        assert isinstance(record.format, MatrixProduct)
+        try:
+            found = composed(how, record.format, record.ring, fetch)
+        except (FormatError, InvalidSchemeError, NotFoundError) as error:
+            raise damaged(record.hash, str(error)) from None
+        # terms that a move merges or drops have no programs here
+        same = found is not None and found.scheme.content_hash == record.hash
+        return found if same else None
 
 
 def _number(record: Record | int) -> int:

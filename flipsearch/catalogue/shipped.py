@@ -1,17 +1,19 @@
-"""Load the schemes and bounds that ship with the program into every catalogue, once.
+"""Load the schemes, programs and bounds that ship with the program into every catalogue, once.
 
-The schemes are readable text in ``schemes/``, with a folder for each format. This folder lies at
+The schemes are readable text in ``schemes/``, with a folder for each format. The program with the
+fewest additions known of a scheme lies with it, as ``reduce -o`` writes it. The folder lies at
 the root of a checkout, or inside the package once installed. A fresh catalogue gets all schemes.
 An older catalogue gets the new ones when it is opened for writing; it keeps the stamp of each set
 that it has taken in. Newer known bounds are loaded too, unless the user loaded another table.
 
-Invariant: a shipped scheme is proved like any other before it is stored.
+Invariant: a shipped scheme is proved like any other before it is stored, and a program evaluated.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import logging
 import os
 import re
@@ -22,11 +24,14 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 import flipsearch
-from flipsearch.catalogue import bounds, intake
+from flipsearch.catalogue import bounds, intake, programs
 from flipsearch.catalogue.provenance import Provenance
 from flipsearch.catalogue.tables import SHIPMENTS, insert_rows
+from flipsearch.constructors.counts import read_composed
 from flipsearch.constructors.recipes import Recipe, read_recipes
 from flipsearch.errors import FlipsearchError
+from flipsearch.formats.named import named_format
+from flipsearch.programs import Reduction, reduction_from
 from flipsearch.scheme import Scheme
 
 _log = logging.getLogger(__name__)
@@ -35,6 +40,9 @@ _HASH_LINE = re.compile(rb"^hash: ([0-9a-f]{64})\s*$", re.MULTILINE)
 _HEADER_BYTES = 4096
 RECIPES = "recipes.csv"
 """The table of schemes that are made of others: `flipsearch.constructors.recipes`."""
+
+COMPOSED = "composed.csv"
+"""The table of the additions of composed programs: `flipsearch.constructors.composed`."""
 
 
 def shipped_folder() -> Path | None:
@@ -47,17 +55,18 @@ def shipped_folder() -> Path | None:
 
 
 def stamp(folder: Path) -> str:
-    """Return a digest of the scheme files under a folder by name and size, recipes and bounds.
+    """Return a digest of the files under a folder by name and size, of recipes and of bounds.
 
-    The names of shipped files contain the beginnings of their hashes. The digest takes 1 or 2 ms.
+    The names of shipped files contain the beginnings of their hashes, those of programs their
+    numbers of additions. The digest takes 1 or 2 ms.
     """
     lines = [bounds.shipped_digest()]
     for parent, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(parent, name)
-            if name.endswith(".txt"):
+            if name.endswith((".txt", ".json")):
                 lines.append(f"{os.path.relpath(path, folder)} {os.stat(path).st_size}")
-            elif name == RECIPES:
+            elif name in (RECIPES, COMPOSED):
                 lines.append(hashlib.sha256(Path(path).read_bytes()).hexdigest())
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
@@ -75,6 +84,8 @@ def take(connection: Connection, folder: Path, mark: str) -> int:
         connection, read_folder(folder, _unknown(connection, folder)), "shipped"
     )
     new += intake.insert_recipes(connection, _recipes(folder), f"{folder.name}/{RECIPES}")
+    programs.keep_proved(connection, read_programs(folder))
+    programs.note_composed(connection, _composed(folder))
     row = {"stamp": mark, "taken": dt.datetime.now(dt.UTC)}
     insert_rows(connection, SHIPMENTS, [row])
     return new
@@ -88,6 +99,16 @@ def _recipes(folder: Path) -> list[Recipe]:
     except (FlipsearchError, OSError, ValueError) as error:
         _log.warning("passed over %s: %s", path, error)
         return []
+
+
+def _composed(folder: Path) -> dict[str, int]:
+    """Return the additions of composed programs by the hashes of their schemes."""
+    path = folder / COMPOSED
+    try:
+        return dict(read_composed(path.read_text())) if path.exists() else {}
+    except (FlipsearchError, OSError, ValueError) as error:
+        _log.warning("passed over %s: %s", path, error)
+        return {}
 
 
 def _unknown(connection: Connection, folder: Path) -> list[Path]:
@@ -125,6 +146,19 @@ def read_folder(
             _log.warning("passed over %s: %s", path, error)
             continue
         yield scheme, _provenance(header, path.relative_to(folder.parent).as_posix())
+
+
+def read_programs(folder: Path) -> Iterator[tuple[Reduction, Provenance]]:
+    """Yield the programs under a folder, evaluated; a file that cannot be read is passed over."""
+    for path in sorted(folder.rglob("*.json")):
+        try:
+            record = json.loads(path.read_text())
+            reduction = reduction_from(record["programs"], named_format(record["format"]))
+        except (FlipsearchError, OSError, ValueError, KeyError, TypeError) as error:
+            _log.warning("passed over %s: %s", path, error)
+            continue
+        source = path.relative_to(folder.parent).as_posix()
+        yield reduction, Provenance(source=source, method="reduce")
 
 
 def _provenance(header: dict[str, str], source: str) -> Provenance:

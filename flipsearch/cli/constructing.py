@@ -57,6 +57,12 @@ def register(commands: Any) -> None:
         metavar="FILE",
         help="make all schemes of least rank and write their recipes (default: only list)",
     )
+    plan.add_argument(
+        "--composed",
+        metavar="FILE",
+        help="compose the programs of all stored recipes and write their numbers of additions "
+        "(default: only list)",
+    )
     for parser, handler in ((make, run_construct), (plan, run_plan)):
         finish(parser, handler)
 
@@ -87,9 +93,11 @@ def run_plan(arguments: argparse.Namespace) -> int:
     from flipsearch.catalogue.arguments import as_ring
 
     rings = [as_ring(name) for name in arguments.rings.split(",")]
-    if arguments.format and (arguments.recipes or arguments.gains):
-        raise UsageError("--recipes and --gains concern all formats: leave FORMAT out")
+    if arguments.format and (arguments.recipes or arguments.gains or arguments.composed):
+        raise UsageError("--recipes, --composed and --gains concern all formats: no FORMAT then")
     with opened(arguments) as catalogue:
+        if arguments.composed:
+            return _write_composed(catalogue, Path(arguments.composed))
         plans = _plans(catalogue, rings)
         if arguments.recipes:
             return _write(catalogue, plans, Path(arguments.recipes))
@@ -192,4 +200,22 @@ def _write(catalogue: Catalogue, plans: dict[Ring, Plan], path: Path) -> int:
     recipes = maker.all(complain)
     write_whole(path, written_recipes(recipes))
     print(f"{len(recipes)} recipes written to {path}")
+    return 0
+
+
+def _write_composed(catalogue: Catalogue, path: Path) -> int:
+    """Compose the programs of all recipes, and write those that save additions to a file."""
+    from flipsearch.algebra.atomic import write_whole
+    from flipsearch.constructors.counts import written_composed
+    from flipsearch.programs import Reduction
+
+    made: dict[str, Reduction] = {}
+    found = {
+        record.hash: reduction.additions
+        for record in catalogue.schemes.records(sort="rank")
+        if (reduction := catalogue.schemes.composed(record, made)) is not None
+        and reduction.additions < record.additions
+    }
+    write_whole(path, written_composed(found))
+    print(f"{len(found)} numbers of additions written to {path}")
     return 0

@@ -91,10 +91,15 @@ def register(commands: Any) -> None:
 
     reduce = commands.add_parser(
         "reduce",
-        help="find fewer additions for a scheme: flips, then shared sums",
-        description="Walk among schemes of the same rank for one with few nonzeros, then share "
-        "sums, and store the scheme and its straight-line programs.",
-        examples=("reduce 4x4x4 --budget 5m", "reduce 43e44e4548b7 --keep"),
+        help="find fewer additions for a scheme: its programs, and others of its rank",
+        description="Walk among schemes of the same rank for one whose straight-line programs "
+        "need few additions (over F2 XORs), and store scheme and programs. Of a format the walk "
+        "begins at all stored schemes of least rank: search --keep brings inequivalent ones.",
+        examples=(
+            "reduce 4x4x4 --budget 5m",
+            "reduce 4x4x4 --ring F2",
+            "reduce 43e44e4548b7 --keep",
+        ),
     )
     reduce.add_argument(
         "ids", nargs="+", metavar="ID|FORMAT|FILE", help="a hash prefix, a format or a scheme file"
@@ -106,13 +111,21 @@ def register(commands: Any) -> None:
         help="time for each scheme, such as 30s, 5m (default 60s)",
     )
     reduce.add_argument(
+        "--ring",
+        default="Q",
+        metavar="RING",
+        help="of a format: the ring of its schemes, such as F2 (default Q, with ZT and Z)",
+    )
+    reduce.add_argument(
         "--seed",
         type=natural,
         default=0,
         metavar="N",
         help="seed of the random choices (default 0)",
     )
-    reduce.add_argument("--keep", action="store_true", help="keep the scheme, share sums only")
+    reduce.add_argument(
+        "--keep", action="store_true", help="keep the scheme, look for programs only"
+    )
     reduce.add_argument(
         "-o",
         "--output",
@@ -321,6 +334,20 @@ def _time_levels(
         print(f"at {size} numpy is called")
 
 
+def _least_rank(arguments: argparse.Namespace, name: str) -> list[Scheme]:
+    """Return the scheme that a name means; of a format, all of least rank, the sparsest first."""
+    from flipsearch.catalogue.arguments import is_hash
+    from flipsearch.kernels.choice import candidates
+    from flipsearch.rings import parse_ring
+
+    if is_file(name) or is_hash(name):
+        return [_scheme(arguments, name)]
+    with opened(arguments) as catalogue:
+        found = candidates(catalogue, catalogue.format(name), parse_ring(arguments.ring))
+    found.sort(key=lambda scheme: (scheme.rank, scheme.nonzeros))
+    return [scheme for scheme in found if scheme.rank == found[0].rank]
+
+
 def run_reduce(arguments: argparse.Namespace) -> int:
     """Look for fewer additions, store scheme and programs, and print the numbers of additions."""
     import json
@@ -329,14 +356,15 @@ def run_reduce(arguments: argparse.Namespace) -> int:
     from flipsearch.errors import UsageError
     from flipsearch.files import write_atomically
     from flipsearch.kernels.additions import fewest_additions
+    from flipsearch.rings import Ring
     from flipsearch.search.budget import parse_budget
 
     seconds = parse_budget(arguments.budget)
     if arguments.output and len(arguments.ids) > 1:
         raise UsageError("-o names one file: reduce one scheme at a time with it")
     for name in arguments.ids:
-        scheme = _scheme(arguments, name, cost=lambda x: (x.rank, x.nonzeros))
-        found = fewest_additions(scheme, seconds, arguments.seed, walk=not arguments.keep)
+        scheme, *others = _least_rank(arguments, name)
+        found = fewest_additions(scheme, seconds, arguments.seed, not arguments.keep, others)
         best = found.scheme
         provenance = Provenance(
             parent=scheme.content_hash,
@@ -366,8 +394,9 @@ def run_reduce(arguments: argparse.Namespace) -> int:
             text = json.dumps(record | {"programs": found.to_dict()}) + "\n"
             write_atomically(Path(arguments.output), text.encode(), force=True)
         parts = " + ".join(map(str, found.parts))
+        kind = "XORs" if best.ring is Ring.F2 else "additions"
         text = (
-            f"{best.format}:{best.rank} {best.content_hash[:12]}: {found.additions} additions "
+            f"{best.format}:{best.rank} {best.content_hash[:12]}: {found.additions} {kind} "
             f"({parts}), {best.additions} as written; {scheme.content_hash[:12]} as written needs "
             f"{scheme.additions}"
             + ("" if stored.kept else "; the programs stored before need no more: kept")

@@ -67,19 +67,17 @@ def factors_of(programs: Programs) -> list[Table]:
 def reduction_in(settled: Settled, programs: Programs) -> Reduction | None:
     """Return the reduction of a proved scheme by the programs of its file, evaluated again.
 
-    None over a finite field, where the integers of the programs are not what the scheme says.
+    None if they compute another scheme, as those of integers may that are read over a field.
     """
     scheme = settled.scheme
     left, right, output = programs
-    if scheme.ring.characteristic:
-        return None
     if settled.order == PLAIN:
         form = scheme.format
         assert isinstance(form, MatrixProduct)
         places = np.arange(len(output.outputs)).reshape(form.n, form.p).T.ravel().tolist()
         turned = tuple(output.outputs[place] for place in places)
         output = Program(output.inputs, output.steps, turned)
-    reduction = reduction_of(scheme.format, left, right, output)
+    reduction = reduction_of(scheme.format, left, right, output, ring=scheme.ring)
     return reduction if reduction.scheme.content_hash == scheme.content_hash else None
 
 

@@ -223,6 +223,46 @@ def test_shipped_schemes_fill_a_fresh_catalogue(
         assert [s.new for s in again] == [False, False]
 
 
+def test_shipped_programs_lie_with_their_schemes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from flipsearch.files.native import to_text
+    from flipsearch.kernels.additions import reduce_additions
+
+    folder, path = tmp_path / "schemes" / "2x2x2", tmp_path / "c.sqlite"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr("flipsearch.catalogue.shipped.shipped_folder", lambda: folder.parent)
+    (folder / "7.txt").write_text(to_text(variant(1)), "utf-8")
+    with Catalogue.open(path) as catalogue:
+        assert catalogue.schemes.get(variant(1).content_hash).reduction is None
+    best = reduce_additions(variant(1), passes=20)
+    record = {"format": "2x2x2", "programs": best.to_dict()}
+    (folder / "7.json").write_text(json.dumps(record), "utf-8")
+    missing = reduce_additions(strassen(), passes=1)
+    record = {"format": "2x2x2", "programs": missing.to_dict()}
+    (folder / "missing.json").write_text(json.dumps(record), "utf-8")
+    (folder / "torn.json").write_text("{", "utf-8")
+    (folder / "list.json").write_text("[]", "utf-8")
+    with Catalogue.open(path) as catalogue:
+        (found,) = catalogue.schemes.records()
+        assert found.fewest_additions == best.additions < found.additions
+        assert found.reduction is not None
+        assert found.reduction.programs == best.programs
+
+
+def test_each_shipped_program_is_that_of_a_shipped_scheme() -> None:
+    from flipsearch.catalogue import shipped
+
+    root = checkout()
+    assert root is not None
+    folder = root / "schemes"
+    hashes = {scheme.content_hash for scheme, _ in shipped.read_folder(folder)}
+    found = [reduction for reduction, _ in shipped.read_programs(folder)]
+    assert len(found) == len(list(folder.rglob("*.json")))
+    assert {reduction.scheme.content_hash for reduction in found} <= hashes
+    assert all(reduction.additions < reduction.scheme.additions for reduction in found)
+
+
 def test_what_ships_later_is_taken_in_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -193,3 +193,24 @@ def test_reduce_stores_a_scheme_with_fewer_additions(tmp_path, database, capsys)
         assert stored.scheme.rank == 7
     programs = json.loads(path.read_text())["programs"]
     assert sum(len(program["steps"]) for program in programs.values()) == 15
+
+
+def test_reduce_counts_xors_and_its_programs_are_exported(tmp_path, database, capsys):
+    command = ["reduce", "2x2x2", "--ring", "F2", "--budget", "1s", "--db", database]
+    assert main([*command, "-o", str(tmp_path / "programs.json")]) == 0
+    assert ": 15 XORs (" in capsys.readouterr().out
+    record = json.loads((tmp_path / "programs.json").read_text())
+    assert (record["ring"], record["programs"]["ring"]) == ("F2", "F2")
+    path = tmp_path / "xors.slp"
+    assert (
+        main(["export", record["scheme"], "--to", "slp", "-o", str(path), "--db", database]) == 0
+    )
+    texts = [(tmp_path / f"xors_{part}.slp").read_text() for part in "LRP"]
+    assert sum(text.count("+") for text in texts) == 15
+    assert "-" not in "".join(texts)
+    other = str(tmp_path / "other.sqlite")
+    assert main(["import", str(tmp_path / "xors_L.slp"), "--ring", "F2", "--db", other]) == 0
+    with Catalogue.open(other) as catalogue:
+        found = catalogue.schemes.get(record["scheme"])
+        assert found.fewest_additions == 15
+        assert found.reduction.scheme.ring is Ring.F2

@@ -1,255 +1,237 @@
 # mypy: allow-untyped-defs
-"""A walk at constant rank towards fewer additions.
+"""Anneal a scheme and its three programs together.
 
-Simulated annealing over schemes of the same rank with ternary coefficients. The moves are flips
-(two terms with a factor in common) and, for general formats, elementary sandwiches (add or
-subtract a row or column of one operand, the inverse on the other side). The energy counts the
-additions that one greedy pass of sharing leaves of each factor, not the nonzeros: dense schemes
-often share better (Winograd's 42 nonzeros cost 15 additions, Strassen's 36 cost 18).
+The moves are flips (two terms with a factor in common), elementary sandwiches of general formats
+(a row or column of one operand added to another, the inverse on the other side), and sums: one
+form more in a program. After each, forms that no row needs are taken away. The energy is the
+number of additions of the three programs, not the number of nonzeros: dense schemes often share
+better. A flip replaces a row x by x + y. Both are in the program, and the new row costs one
+addition at most. So the evaluation is incremental.
 
-Invariant: both moves keep a valid scheme valid; the result is proved again before it is returned.
+Invariant: a move keeps a valid scheme valid and each program a program of its factor, or it is
+undone.
 """
 
 from __future__ import annotations
-
-import time
 
 import numpy as np
 
 from flipsearch.algebra.draws import next_draw
 from flipsearch.algebra.jit import njit
-from flipsearch.errors import UsageError
-from flipsearch.formats import MatrixProduct
-from flipsearch.kernels.additions.energy import energy_of, memory_for
-from flipsearch.rings import Ring
-from flipsearch.scheme import Scheme
-from flipsearch.verify import verify
-
-HOT, COLD = 2.0, 0.25
-"""Temperatures, in additions, at which a cycle begins and ends."""
-
-SANDWICH_SHARE = 16
-"""One move in so many is a sandwich."""
-
-
-def fewer_additions(scheme: Scheme, seconds: float = 10.0, seed: int = 0) -> Scheme:
-    """Return a scheme of the same format and rank that needs no more additions, as far as seen.
-
-    Parameters
-    ----------
-    scheme : Scheme
-        Over ZT.
-    seconds : float
-        Time to spend; cycles of annealing double in length until it is used up.
-    seed : int
-        Of the random choices.
-
-    Raises
-    ------
-    UsageError
-        The scheme is not ternary.
-    """
-    if scheme.ring is not Ring.ZT:
-        raise UsageError(f"the walk to fewer additions needs a scheme over ZT, not {scheme.ring}")
-    rank = scheme.rank
-    u, v, w = factors = tuple(matrix.astype(np.int8) for matrix in scheme.factors)
-    format_ = scheme.format
-    sides = np.zeros(3, np.int64)
-    if isinstance(format_, MatrixProduct) and format_.is_general:
-        sides[:] = format_.sides
-    state = np.array([seed], np.uint64)
-    best = tuple(factor.copy() for factor in factors)
-    memory = memory_for(rank, max(factor.shape[1] for factor in factors))
-    best_energy = 1 << 60
-    # the first call compiles, apart from the time to spend
-    spare = u.copy(), v.copy(), w.copy()
-    anneal(u, v, w, *spare, sides, SANDWICH_SHARE, best_energy, HOT, COLD, 0, memory, state.copy())
-    end = time.monotonic() + seconds
-    steps, cycle_steps, done = 500, 4000, 0
-    while time.monotonic() < end:
-        hot, cold = (HOT * (COLD / HOT) ** min(1.0, x / cycle_steps) for x in (done, done + steps))
-        best_energy = anneal(
-            u, v, w, best[0], best[1], best[2], sides, SANDWICH_SHARE, best_energy, hot, cold,
-            steps, memory, state,
-        )  # fmt: skip
-        done += steps
-        if done >= cycle_steps:
-            done, cycle_steps = 0, 2 * cycle_steps
-            for factor, kept in zip(factors, best, strict=True):
-                factor[:] = kept
-    result = Scheme(format_, Ring.ZT, *(factor.astype(np.int64) for factor in best))
-    verify(result)
-    return result
+from flipsearch.kernels.additions.sums import (
+    added,
+    aim,
+    clear,
+    find,
+    follows,
+    insert,
+    normal,
+    prune,
+    remove,
+    save,
+)
 
 
 @njit
-def _equal(factor, r, s):
-    """Return 1 or -1 if row s is row r times that, else 0."""
-    sign = 0
-    for x in range(factor.shape[1]):
-        p, q = factor[r, x], factor[s, x]
-        if p == 0 and q == 0:
-            continue
-        if p == 0 or q == 0:
-            return 0
-        ratio = p * q
-        if sign == 0:
-            sign = ratio
-        elif sign != ratio:
-            return 0
-    return sign
+def additions(sums):
+    """Return the number of additions of the three programs."""
+    total = 0
+    for slot in range(3):
+        total += sums.size[slot] - sums.inputs[slot]
+    return total
 
 
 @njit
-def _add_row(factor, r, s, scale):
-    """Add scale * row s to row r if that stays ternary and nonzero; say whether."""
-    some = False
-    for x in range(factor.shape[1]):
-        value = factor[r, x] + scale * factor[s, x]
-        if value > 1 or value < -1:
-            return False
-        if value != 0:
-            some = True
-    if some:
-        for x in range(factor.shape[1]):
-            factor[r, x] += scale * factor[s, x]
-    return some
+def _below(state, bound):
+    """Return a random integer from 0 to bound - 1."""
+    return np.int64(next_draw(state) % np.uint64(bound))
 
 
 @njit
-def _flip(u, v, w, state):
-    """Try a random flip; return the slot that was shared, or -1 if nothing changed."""
-    rank = len(u)
-    slot = np.int64(next_draw(state) % np.uint64(3))
-    shared = u if slot == 0 else v if slot == 1 else w
-    second = v if slot == 0 else w if slot == 1 else u
-    third = w if slot == 0 else u if slot == 1 else v
-    r = np.int64(next_draw(state) % np.uint64(rank))
-    start = np.int64(next_draw(state) % np.uint64(rank))
+def _retarget(sums, slot, row, other, scale, modulus):
+    """Add scale times one row to another; return whether that stays ternary, nonzero and fits."""
+    x, y = sums.node[slot, row], sums.node[slot, other]
+    scale *= sums.sign[slot, row] * sums.sign[slot, other]
+    fits, p, m = added(
+        sums.plus[slot, x], sums.minus[slot, x], sums.plus[slot, y], sums.minus[slot, y],
+        scale, modulus,
+    )  # fmt: skip
+    if not fits or (p | m) == 0:
+        return False
+    sign = sums.sign[slot, row]
+    sums.wanted[slot, x] -= 1
+    if not aim(sums, slot, row, p, m, modulus):
+        return False
+    sums.sign[slot, row] *= sign
+    return True
+
+
+@njit
+def _flip(sums, rank, modulus, state):
+    """Try a random flip; return the slot whose factor is shared, or -1 if nothing changed."""
+    shared = _below(state, 3)
+    r, start = _below(state, rank), _below(state, rank)
     for k in range(rank):
         s = (start + k) % rank
-        if s == r:
+        if s == r or sums.node[shared, s] != sums.node[shared, r]:
             continue
-        sign = _equal(shared, r, s)
-        if sign == 0:
-            continue
-        draw = next_draw(state)
-        c = 1 if draw & np.uint64(1) else -1
-        if draw & np.uint64(2):
+        c = 1 if next_draw(state) & np.uint64(1) else -1
+        sign = sums.sign[shared, r] * sums.sign[shared, s]
+        second, third = (shared + 1) % 3, (shared + 2) % 3
+        if next_draw(state) & np.uint64(1):
             second, third = third, second
-        if not _add_row(second, r, s, c):
-            return -1
-        if not _add_row(third, s, r, -c * sign):
-            _add_row_back(second, r, s, c)
-            return -1
-        return slot
+        save(sums, second, sums, second + 3)
+        save(sums, third, sums, third + 3)
+        if _retarget(sums, second, r, s, c, modulus) and _retarget(
+            sums, third, s, r, -c * sign, modulus
+        ):
+            return shared
+        save(sums, second + 3, sums, second)
+        save(sums, third + 3, sums, third)
+        return -1
     return -1
 
 
 @njit
-def _add_row_back(factor, r, s, scale):
-    for x in range(factor.shape[1]):
-        factor[r, x] -= scale * factor[s, x]
+def _moved(word, line, i, j):
+    """Return the bits of line i at the places of line j, lines given by (stride, length, step)."""
+    stride, length, step = line
+    result = np.uint64(0)
+    for t in range(length):
+        bit = (word >> np.uint64(i * stride + t * step)) & np.uint64(1)
+        result |= bit << np.uint64(j * stride + t * step)
+    return result
 
 
 @njit
-def _add_line(factor, count, stride, length, step, i, j, scale):
-    """Add scale * line i to line j of each row seen as a matrix; say whether it stays ternary.
-
-    Element t of line i is at i * stride + t * step, t < length.
-    """
-    ternary = True
-    for r in range(count):
-        for t in range(length):
-            value = factor[r, j * stride + t * step] + scale * factor[r, i * stride + t * step]
-            factor[r, j * stride + t * step] = value
-            if value > 1 or value < -1:
-                ternary = False
-    return ternary
+def _add_line(sums, slot, line, i, j, scale, rank, modulus):
+    """Add scale * line i to line j of every form; return whether all rows stay within bounds."""
+    copy = slot + 3
+    save(sums, slot, sums, copy)
+    clear(sums, slot)
+    for x in range(sums.size[copy]):
+        plus, minus = sums.plus[copy, x], sums.minus[copy, x]
+        fits, p, m = added(
+            plus, minus, _moved(plus, line, i, j), _moved(minus, line, i, j), scale, modulus
+        )
+        if not fits:
+            if sums.wanted[copy, x] > 0:
+                return False
+            continue
+        p, m, sign = normal(p, m)
+        place = find(sums, slot, p, m)
+        if place < 0:
+            place = insert(sums, slot, p, m, modulus)
+        if place < 0:
+            return False
+        sums.wanted[slot, place] = sums.wanted[copy, x]
+        sums.derived[x] = 2 * place + (sign > 0)
+    for row in range(rank):
+        place = sums.derived[sums.node[copy, row]]
+        sums.node[slot, row] = place // 2
+        sums.sign[slot, row] = sums.sign[copy, row] * (1 if place % 2 else -1)
+    return follows(sums, slot, -1)
 
 
 @njit
-def _sandwich(u, v, w, sides, state):
-    """Try a random elementary sandwich; return the slot left alone, or -1 if undone."""
-    n, m, p = sides
-    which = np.int64(next_draw(state) % np.uint64(3))
-    size = sides[which]
+def _sandwich(sums, sides, rank, modulus, state):
+    """Try a random elementary sandwich; return the slot left alone, or -1 if nothing changed."""
+    first = _below(state, 3)  # rows of U (n x m), V (m x p) or W (p x n)
+    second = (first + 2) % 3  # columns of the factor before
+    size, width, length = sides[first], sides[(first + 1) % 3], sides[second]
     if size < 2:
         return -1
-    i = np.int64(next_draw(state) % np.uint64(size))
-    j = (i + 1 + np.int64(next_draw(state) % np.uint64(size - 1))) % size
+    i = _below(state, size)
+    j = (i + 1 + _below(state, size - 1)) % size
     c = 1 if next_draw(state) & np.uint64(1) else -1
-    rank = len(u)
-    if which == 0:  # rows of U (n x m) and columns of W (p x n)
-        first, a, second, b = u, (m, m, 1), w, (1, p, n)
-    elif which == 1:  # rows of V (m x p) and columns of U
-        first, a, second, b = v, (p, p, 1), u, (1, n, m)
-    else:  # rows of W and columns of V
-        first, a, second, b = w, (n, n, 1), v, (1, m, p)
-    fine = _add_line(first, rank, a[0], a[1], a[2], i, j, c)
-    if not _add_line(second, rank, b[0], b[1], b[2], j, i, -c) or not fine:
-        _add_line(first, rank, a[0], a[1], a[2], i, j, -c)
-        _add_line(second, rank, b[0], b[1], b[2], j, i, c)
-        return -1
-    return (which + 1) % 3
+    if _add_line(sums, first, (width, width, 1), i, j, c, rank, modulus):
+        if _add_line(sums, second, (1, length, size), j, i, -c, rank, modulus):
+            return (first + 1) % 3
+        save(sums, second + 3, sums, second)
+    save(sums, first + 3, sums, first)
+    return -1
 
 
 @njit
-def anneal(u, v, w, best_u, best_v, best_w, sides, share, best, hot, cold, steps, memory, state):
-    """Run annealing steps; return the least energy seen, the scheme of which is in best_*.
+def _sum(sums, slot, modulus, state):
+    """Try a form more in one program that replaces others; return whether something changed."""
+    size = sums.size[slot]
+    x = _below(state, size)
+    y = (x + 1 + _below(state, size - 1)) % size if size > 1 else x
+    if x == y:
+        return False
+    fits, p, m = added(
+        sums.plus[slot, x], sums.minus[slot, x], sums.plus[slot, y], sums.minus[slot, y],
+        1 if next_draw(state) & np.uint64(1) else -1, modulus,
+    )  # fmt: skip
+    p, m, _ = normal(p, m)
+    if not fits or find(sums, slot, p, m) >= 0:
+        return False
+    before = sums.count[slot]
+    place = insert(sums, slot, p, m, modulus)
+    if place < 0:
+        return False
+    if sums.count[slot] < before + 2:
+        remove(sums, slot, place)
+        return False
+    prune(sums, slot, _below(state, size), place)
+    return True
+
+
+@njit
+def anneal(sums, best, sides, least, rank, modulus, shares, hot, cold, steps, state):
+    """Run annealing steps; return the least energy seen, with its forms and rows in `best`.
 
     Parameters
     ----------
-    u, v, w : int8 arrays, R rows each
-        The scheme, changed in place.
-    best_u, best_v, best_w : int8 arrays
-        Overwritten when an energy below `best` is met.
+    sums : Sums
+        Programs of a scheme, changed.
+    best : Sums
+        Overwritten when an energy below `least` is met.
     sides : int64 array (n, m, p)
-        Of a general format, else zeros: no sandwiches then.
-    share : int
-        One move in so many is a sandwich.
-    best : int
+        Of a general format.
+    least : int
         Least energy so far.
+    rank, modulus : int
+        Number of terms; 0 for ternary integers, 2 or 3 for a field.
+    shares : float array, shape (2,)
+        Shares of flips and of sandwiches among the moves.
     hot, cold : float
         Temperatures at the first and last step.
     steps : int
         Moves to try.
-    memory, state
-        Work space, random state.
+    state
+        Random state.
     """
-    energies = np.array(
-        [energy_of(u, memory, state), energy_of(v, memory, state), energy_of(w, memory, state)]
-    )
-    before_u, before_v, before_w = u.copy(), v.copy(), w.copy()
-    previous = energies.copy()
-    for step in range(steps):
-        total = energies.sum()
-        if total < best:
-            best = total
-            best_u[:], best_v[:], best_w[:] = u, v, w
-        if sides[0] > 0 and next_draw(state) % np.uint64(share) == 0:
-            untouched = _sandwich(u, v, w, sides, state)
+    energy = additions(sums)
+    for step in range(steps + 1):
+        if energy < least:
+            least = energy
+            for slot in range(3):
+                save(sums, slot, best, slot)
+        if step == steps:
+            break
+        kind = float(next_draw(state) >> np.uint64(11)) * 2.0**-53
+        if kind < shares[0]:
+            left_alone = _flip(sums, rank, modulus, state)
+        elif kind < shares[0] + shares[1]:
+            left_alone = _sandwich(sums, sides, rank, modulus, state)
         else:
-            untouched = _flip(u, v, w, state)
-        if untouched < 0:
+            _sum(sums, _below(state, 3), modulus, state)
+            energy = additions(sums)
             continue
-        previous[:] = energies
-        if untouched != 0:
-            energies[0] = energy_of(u, memory, state)
-        if untouched != 1:
-            energies[1] = energy_of(v, memory, state)
-        if untouched != 2:
-            energies[2] = energy_of(w, memory, state)
-        rise = energies.sum() - total
+        if left_alone < 0:
+            continue
+        for slot in range(3):
+            if slot != left_alone:
+                prune(sums, slot, _below(state, sums.size[slot]), -1)
+        rise = additions(sums) - energy
         temperature = hot * (cold / hot) ** (step / steps)
         chance = float(next_draw(state) >> np.uint64(11)) * 2.0**-53
         if rise <= 0 or chance < np.exp(-rise / temperature):
-            before_u[:], before_v[:], before_w[:] = u, v, w
-        else:
-            u[:], v[:], w[:] = before_u, before_v, before_w
-            energies[:] = previous
-    total = energies.sum()
-    if total < best:
-        best = total
-        best_u[:], best_v[:], best_w[:] = u, v, w
-    return best
+            energy += rise
+            continue
+        for slot in range(3):
+            if slot != left_alone:
+                save(sums, slot + 3, sums, slot)
+    return least

@@ -1,8 +1,8 @@
 """A scheme's three linear parts as short programs, proved to be the same scheme.
 
 The additions of a scheme form S_r from A, T_r from B and C from the products. Each of these parts
-is shortened from both sides: as it stands, and transposed with the program run backwards; by
-shared pairs alone, and with operations in place around them.
+is shortened from both sides: as it stands, and transposed with the program run backwards. An
+annealing then exchanges forms of the programs, and terms cancel where that saves additions.
 
 Invariant: each program returned computes the scheme's factor exactly; any other is a bug and
 raises.
@@ -12,18 +12,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from flipsearch.algebra.cores import available_cores
 from flipsearch.errors import UsageError
-from flipsearch.kernels.additions.anneal import fewer_additions
+from flipsearch.kernels.additions.annealing import Annealing, may_anneal
 from flipsearch.kernels.additions.greedy import shorten_repeatedly
-from flipsearch.kernels.additions.inplace import InPlace
 from flipsearch.kernels.additions.plain import replace, shorten_plain
 from flipsearch.programs import Program, Reduction, Step, chained, transposed
 from flipsearch.rings import IntArray, Ring
@@ -32,14 +28,11 @@ from flipsearch.scheme import Scheme
 PASSES = 20
 """Greedy passes between two looks at the clock."""
 
-CYCLE = 20_000
-"""Steps of a cycle of annealing."""
+MOVES = 500
+"""Moves of an annealing for each greedy pass."""
 
 MOST_ENTRIES = 2_000_000
 """Coefficients of a scheme whose sums are shared; 16x16x16 of rank 2,401 has 1.8 million."""
-
-WALKED, LOOK = 0.3, 0.15
-"""Shares of the time that go into walking, and into a look at a scheme."""
 
 
 def reduce_additions(
@@ -50,85 +43,38 @@ def reduce_additions(
     Parameters
     ----------
     scheme : Scheme
-        Over ZT, Z or Q. Over a finite field only stored representatives could be shortened, and
-        the programs would compute another scheme: refused.
+        Over any ring. Over F2 and F3 the programs add modulo 2 and 3.
     seconds : float
-        Time to spend; over ZT on as many cores as there are, up to three. The parts have a thread
-        each and share the cores' time by their nonzeros.
+        Time to spend, half of it on sharing and half on annealing.
     seed : int
         Of the random choices.
     passes : int, optional
-        Stop each side after so many greedy passes instead, for repeatable results.
+        Make so many greedy passes a side instead, for repeatable results.
 
     Raises
     ------
     UsageError
-        The scheme is over a finite field, or has more than `MOST_ENTRIES` coefficients.
+        The scheme has more than `MOST_ENTRIES` coefficients.
     """
-    if scheme.ring.characteristic:
-        raise UsageError(
-            f"additions are shared over the integers: lift the scheme over {scheme.ring}"
-        )
-    _refuse_large(scheme)
-    matrices = scheme.u, scheme.v, scheme.w.T
-    sizes = [max(1, int(np.count_nonzero(matrix))) for matrix in matrices]
-    # the plain passes, for coefficients beyond -1, 0, 1, hold the interpreter's lock
-    cores = min(3, available_cores()) if scheme.natural_ring is Ring.ZT else 1
-    work = cores * seconds
-    shares = [min(seconds, work * size / sum(sizes)) for size in sizes]
-    seeds = range(seed, seed + 3)
-    with ThreadPoolExecutor(3) as threads:
-        left, right, output = threads.map(shorten, matrices, shares, seeds, repeat(passes))
-    return Reduction(scheme, left, right, output)
-
-
-def _refuse_large(scheme: Scheme) -> None:
     if (entries := scheme.rank * sum(scheme.format.dimensions)) > MOST_ENTRIES:
         raise UsageError(
             f"{scheme.format} at rank {scheme.rank} has {entries:,} coefficients: sums are shared "
             f"among {MOST_ENTRIES:,} at most"
         )
-
-
-def fewest_additions(
-    scheme: Scheme, seconds: float = 60.0, seed: int = 0, walk: bool = True
-) -> Reduction:
-    """Walk to schemes that share better, then share; return the best reduction met.
-
-    Parameters
-    ----------
-    scheme : Scheme
-        Over ZT, Z or Q; only ternary schemes are walked from, others are shortened as they are.
-    seconds : float
-        Time to spend: with walks, one a core, a third on them; then a look at the given scheme and
-        at the best walked one, and the rest on that in which fewer additions are left.
-    seed : int
-        Of the random choices.
-    walk : bool
-        Whether the scheme may be exchanged for another of the same format and rank.
-    """
-    _refuse_large(scheme)
-    if not walk or scheme.natural_ring is not Ring.ZT:
-        return reduce_additions(scheme, seconds, seed)
-    ternary, walks = scheme.canonical.over(Ring.ZT), available_cores()
-    seeds = range(walks * seed, walks * (seed + 1))
-    with ThreadPoolExecutor(walks) as threads:
-        walked = threads.map(fewer_additions, repeat(ternary), repeat(WALKED * seconds), seeds)
-    shared = (reduce_additions(each, seed=seed, passes=PASSES) for each in walked)
-    schemes = scheme, min(shared, key=_additions).scheme
-    looks = [reduce_additions(each, LOOK * seconds, seed) for each in schemes]
-    look = min(looks, key=_additions)
-    again = reduce_additions(look.scheme, (1 - WALKED - 2 * LOOK) * seconds, seed + 3)
-    sides = ((getattr(x, side) for x in (look, again)) for side in ("left", "right", "output"))
-    return Reduction(look.scheme, *(min(programs, key=_additions) for programs in sides))
-
-
-def _additions(found: Reduction | Program) -> int:
-    return found.additions
+    # W as it stands has the terms as rows, like U and V; its program is run backwards
+    found = shorten_all(scheme.factors, scheme.ring, seconds, seed, passes)
+    left, right, output = found
+    result = Reduction(scheme, left, right, transposed(output))
+    result.check()
+    return result
 
 
 def shorten(
-    matrix: IntArray, seconds: float = 1.0, seed: int = 0, passes: int | None = None
+    matrix: IntArray,
+    seconds: float = 1.0,
+    seed: int = 0,
+    passes: int | None = None,
+    ring: Ring = Ring.ZT,
 ) -> Program:
     """Return a short program for the rows of an integer matrix.
 
@@ -136,28 +82,72 @@ def shorten(
     ----------
     matrix : int64 array, shape (outputs, inputs)
         Ternary matrices take the compiled passes, others plain ones.
-    seconds : float
-        Processor time to spend.
-    seed, passes
+    seconds, seed, passes
         As in `reduce_additions`.
+    ring : Ring
+        Over F2 and F3 the program computes the matrix modulo 2 or 3.
     """
+    return shorten_all([matrix], ring, seconds, seed, passes)[0]
+
+
+def shorten_all(
+    matrices: Sequence[IntArray], ring: Ring, seconds: float, seed: int, passes: int | None
+) -> list[Program]:
+    """Return a short program for the rows of each of up to three matrices; see `shorten`."""
+    both = [
+        _both_sides(matrix, seconds / 2 / len(matrices), 2 * (seed + k), passes)
+        for k, matrix in enumerate(matrices)
+    ]
+    best = [min(programs, key=_additions) for programs in both]
+    if may_anneal(matrices):
+        moves = None if passes is None else passes * MOVES
+        found = _annealed(matrices, both, ring, seconds / 2, seed, moves)
+        best = [min(pair, key=_additions) for pair in zip(best, found, strict=True)]
+    for matrix, program in zip(matrices, best, strict=True):
+        if not np.array_equal(program.matrix(ring), matrix):
+            raise AssertionError("a shortened program does not compute its matrix")
+    return best
+
+
+def _annealed(
+    matrices: Sequence[IntArray],
+    programs: Sequence[Sequence[Program]],
+    ring: Ring,
+    seconds: float,
+    seed: int,
+    moves: int | None,
+) -> list[Program]:
+    """Return programs of the matrices in which forms were exchanged."""
+    idle = 3 - len(matrices)
+    search = Annealing(
+        [*matrices, *[np.zeros((0, 1), np.int64)] * idle],
+        [*programs, *[()] * idle],
+        ring,
+        seed=seed,
+    )
+    end = time.thread_time() + seconds
+    while True:
+        search.run(PASSES * MOVES if moves is None else moves)
+        if moves is not None or time.thread_time() > end:
+            return search.best()[1][: len(matrices)]
+
+
+def _both_sides(
+    matrix: IntArray, seconds: float, seed: int, passes: int | None
+) -> tuple[Program, Program]:
+    """Return programs of a matrix found by sharing from either side."""
     sides = [matrix, np.ascontiguousarray(matrix.T)]
     ternary = bool((np.abs(matrix) <= 1).all())
     searches = [
-        (_Ternary if ternary else _General)(side, 2 * seed + k) for k, side in enumerate(sides)
+        (_Ternary if ternary else _General)(side, seed + k) for k, side in enumerate(sides)
     ]
-    share = 0.4 if ternary else 1.0
-    _improve(searches, share * seconds, passes)
+    _improve(searches, seconds, passes)
     straight, turned = (search.program() for search in searches)
-    programs = [straight, transposed(turned)]
-    if ternary and passes is None and seconds > 0:
-        flat = matrix.shape[0] < matrix.shape[1]  # operations go on either end: one side is enough
-        found = _around(sides[flat], 0.6 * seconds, seed)
-        programs.append(transposed(found) if flat else found)
-    program = min(programs, key=_additions)
-    if not np.array_equal(program.matrix(), matrix):
-        raise AssertionError("a shortened program does not compute its matrix")
-    return program
+    return straight, transposed(turned)
+
+
+def _additions(found: Reduction | Program) -> int:
+    return found.additions
 
 
 def _improve(searches: Sequence[_Ternary | _General], seconds: float, passes: int | None) -> None:
@@ -170,23 +160,6 @@ def _improve(searches: Sequence[_Ternary | _General], seconds: float, passes: in
         end = end or time.thread_time() + seconds  # after the first passes, which may compile
         if rounds >= passes if passes is not None else time.thread_time() > end:
             break
-
-
-def _around(matrix: IntArray, seconds: float, seed: int) -> Program:
-    """Return a program with operations in place around shared sums."""
-    search = InPlace(matrix, seed)
-    search.improve(1, fresh=True)  # compiles, apart from the time to spend
-    start = time.thread_time()  # other programs do not take steps away
-    search.improve(200, fresh=True)
-    each = max(1e-6, (time.thread_time() - start) / 200)  # a coarse clock may say 0
-    cycles = max(1, int(0.8 * seconds / each / CYCLE))
-    for cycle in range(cycles):
-        steps = min(CYCLE, int(0.8 * seconds / each))
-        search.improve(steps, fresh=cycle % 3 < 2)
-    rest = search.rest()
-    shared = _Ternary(rest, seed)
-    _improve([shared], 0.2 * seconds, None)
-    return search.around(shared.program())
 
 
 class _Ternary:

@@ -1,0 +1,227 @@
+"""Compose programs as recipes compose schemes.
+
+A merge runs the programs of its parts on their shares of the inputs; forms that both parts need
+are computed once. A product runs one program on blocks and the other within them, in the cheaper
+order. A projection runs a program with inputs that are zero. Other moves change the terms, and
+nothing is composed.
+
+Invariant: the caller compares the scheme of a composed reduction with that of the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from random import Random
+
+import numpy as np
+
+from flipsearch.constructors.recipes import NAIVE, Sides, sources_of
+from flipsearch.formats import MatrixProduct
+from flipsearch.programs import (
+    Output,
+    Program,
+    Reduction,
+    Step,
+    plain_reduction,
+    reduction_of,
+    transposed,
+)
+from flipsearch.rings import Ring
+from flipsearch.scheme import naive_scheme
+from flipsearch.transform.dimensions import dimension_number, injection
+from flipsearch.transform.symmetry import ORDERS, oriented_sides
+
+_PRIME = 2**61 - 1
+
+
+class _Builder:
+    """A program in the making; a sum that is there up to sign is not made again.
+
+    Sums are compared by their values at a random point, so that wrong matches are improbable.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        random = Random(inputs)
+        self.inputs = inputs
+        self.steps: list[Step] = []
+        self.values = [random.randrange(1, _PRIME) for _ in range(inputs)]
+        self.known: dict[int, Output] = {value: (1, x) for x, value in enumerate(self.values)}
+
+    def sum_of(self, one: Output, two: Output) -> Output:
+        """Return where the sum of two multiples of variables is."""
+        terms = [term for term in (one, two) if term[0]]
+        if len(terms) < 2:
+            return terms[0] if terms else (0, 0)
+        value = sum(p * self.values[x] for p, x in terms) % _PRIME
+        for sign, same in ((1, value), (-1, -value % _PRIME)):
+            if same in self.known:
+                p, x = self.known[same]
+                return sign * p, x
+        if value == 0:
+            return 0, 0
+        (p, x), (q, y) = terms
+        self.steps.append((p, x, q, y))
+        self.values.append(value)
+        self.known[value] = 1, len(self.values) - 1
+        return self.known[value]
+
+    def run(self, program: Program, given: Sequence[Output]) -> list[Output]:
+        """Return where the outputs of a program are, run on given inputs."""
+        places = list(given)
+
+        def times(p: int, x: int) -> Output:
+            return p * places[x][0], places[x][1]
+
+        for p, x, q, y in program.steps:
+            places.append(self.sum_of(times(p, x), times(q, y)))
+        return [times(p, x) if p else (0, 0) for p, x in program.outputs]
+
+    def program(self, outputs: Sequence[Output]) -> Program:
+        """Return the program of some outputs, without steps that none of them needs."""
+        needed = {x for p, x in outputs if p}
+        for place in range(len(self.steps) - 1, -1, -1):
+            if self.inputs + place in needed:
+                _, x, _, y = self.steps[place]
+                needed |= {x, y}
+        number = {x: x for x in range(self.inputs)}
+        steps: list[Step] = []
+        for place, (p, x, q, y) in enumerate(self.steps, self.inputs):
+            if place in needed:
+                number[place] = self.inputs + len(steps)
+                steps.append((p, number[x], q, number[y]))
+        ends = tuple((p, number[x]) if p else (0, 0) for p, x in outputs)
+        return Program(self.inputs, tuple(steps), ends)
+
+
+class _Parts:
+    """Programs of U, V and W, whose rows are the terms, of a general format with given sides."""
+
+    def __init__(self, sides: Sides, programs: Sequence[Program]) -> None:
+        self.sides = sides
+        self.programs = tuple(programs)
+
+    def shapes(self) -> list[tuple[int, int]]:
+        """Return the shapes of the operands and of the output, transposed."""
+        n, m, p = self.sides
+        return [(n, m), (m, p), (p, n)]
+
+    def oriented(self, sides: Sides) -> _Parts:
+        """Return programs of the scheme with its sides in another order: see `permute`."""
+        order = next(order for order in ORDERS if oriented_sides(self.sides, order) == sides)
+        programs, shift = list(self.programs), order[0]
+        if order in ((0, 2, 1), (1, 0, 2), (2, 1, 0)):
+            turned = [
+                _rerun(program, np.arange(a * b).reshape(b, a).T.ravel().tolist(), a * b)
+                for program, (a, b) in zip(programs, self.shapes(), strict=True)
+            ]
+            programs, shift = [turned[1], turned[0], turned[2]], {2: 0, 1: 1, 0: 2}[order[0]]
+        return _Parts(sides, [programs[(k + shift) % 3] for k in range(3)])
+
+
+def _rerun(program: Program, places: Sequence[int], inputs: int) -> Program:
+    """Return a program whose input k is input `places[k]` of so many; -1 stands for zero."""
+    builder = _Builder(inputs)
+    return builder.program(builder.run(program, _at(places)))
+
+
+def _at(places: Sequence[int]) -> list[Output]:
+    return [(1, x) if x >= 0 else (0, 0) for x in places]
+
+
+def _merged(d: int, one: _Parts, two: _Parts) -> _Parts:
+    """Return programs of two schemes added up along side d."""
+    n, m, p = (a + b * (e == d) for e, (a, b) in enumerate(zip(one.sides, two.sides, strict=True)))
+    large = MatrixProduct(n, m, p)
+    builders = [_Builder(inputs) for inputs in large.dimensions]
+    outputs: list[list[Output]] = [[], [], []]
+    for part, start in ((one, 0), (two, one.sides[d])):
+        indices = [
+            range(start, start + side) if e == d else range(side)
+            for e, side in enumerate(part.sides)
+        ]
+        maps = injection(MatrixProduct(*part.sides), large, *indices)
+        for slot, (places, _) in enumerate(maps):
+            outputs[slot] += builders[slot].run(part.programs[slot], _at(places.tolist()))
+    programs = [b.program(ends) for b, ends in zip(builders, outputs, strict=True)]
+    return _Parts(large.sides, programs)
+
+
+def _product(one: _Parts, two: _Parts) -> _Parts:
+    """Return programs of the Kronecker product of two schemes."""
+    n, m, p = (a * b for a, b in zip(one.sides, two.sides, strict=True))
+    programs = []
+    for slot, ((a, b), (c, d)) in enumerate(zip(one.shapes(), two.shapes(), strict=True)):
+        places = np.arange(a * c * b * d).reshape(a, c, b, d).transpose(0, 2, 1, 3)
+        grid = [_at(row) for row in places.reshape(a * b, c * d).tolist()]
+        outer, inner = one.programs[slot], two.programs[slot]
+        tried = []
+        for blocks_first in (True, False):
+            builder = _Builder(a * b * c * d)
+            first, second = (outer, inner) if blocks_first else (inner, outer)
+            columns = [list(column) for column in zip(*grid, strict=True)]
+            made = [builder.run(first, row) for row in (columns if blocks_first else grid)]
+            made = [builder.run(second, list(column)) for column in zip(*made, strict=True)]
+            if not blocks_first:
+                made = [list(column) for column in zip(*made, strict=True)]
+            tried.append(builder.program([output for row in made for output in row]))
+        programs.append(min(tried, key=lambda program: program.additions))
+    return _Parts((n, m, p), programs)
+
+
+def _projected(parts: _Parts, d: int, index: int) -> _Parts:
+    """Return programs of the terms that are left when an index of side d is deleted."""
+    n, m, p = (side - (e == d) for e, side in enumerate(parts.sides))
+    kept = [[i for i in range(side) if e != d or i != index] for e, side in enumerate(parts.sides)]
+    small, large = MatrixProduct(n, m, p), MatrixProduct(*parts.sides)
+    builders = [_Builder(inputs) for inputs in small.dimensions]
+    made = []
+    for slot, (places, _) in enumerate(injection(small, large, *kept)):
+        back = {int(place): k for k, place in enumerate(places)}
+        given = [back.get(x, -1) for x in range(large.dimensions[slot])]
+        made.append(builders[slot].run(parts.programs[slot], _at(given)))
+    left = [ends for ends in zip(*made, strict=True) if all(p for p, _ in ends)]
+    outputs = zip(*left, strict=True)
+    programs = [builder.program(ends) for builder, ends in zip(builders, outputs, strict=True)]
+    return _Parts(small.sides, programs)
+
+
+def composed(
+    how: str, format_: MatrixProduct, ring: Ring, fetch: Callable[[str], Reduction]
+) -> Reduction | None:
+    """Return programs as a recipe composes the scheme, or None for moves that compose nothing.
+
+    Parameters
+    ----------
+    how, format_, ring
+        As for `flipsearch.constructors.recipes.replayed`.
+    fetch : function
+        From the beginning of a hash to programs of that scheme.
+
+    Raises
+    ------
+    FormatError, InvalidSchemeError
+        The programs do not fit together, or a coefficient is too large.
+    """
+    words = how.split()
+    if words[0] not in ("merge", "product", "project"):
+        return None
+    sources = []
+    for name, sides in sources_of(how):
+        if name == NAIVE:
+            found = plain_reduction(naive_scheme(MatrixProduct(*sides), ring))
+        else:
+            found = fetch(name)
+        if (found.scheme.denominators != 1).any():
+            return None
+        assert isinstance(found.scheme.format, MatrixProduct)
+        programs = found.left, found.right, transposed(found.output)
+        sources.append(_Parts(found.scheme.format.sides, programs).oriented(sides))
+    if words[0] == "merge":
+        made = reduce(partial(_merged, dimension_number(words[1])), sources)
+    elif words[0] == "product":
+        made = _product(*sources)
+    else:
+        made = _projected(sources[0], dimension_number(words[1]), int(words[2]))
+    left, right, output = made.oriented(format_.sides).programs
+    return reduction_of(format_, left, right, transposed(output), ring=ring)

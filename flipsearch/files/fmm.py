@@ -40,10 +40,7 @@ def load_json(text: str | bytes) -> Any:
     """Return the value of a JSON text without NaN, infinities, or absurdly many values."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    if max(text.count(","), text.count('"')) > _MOST_VALUES:
-        raise FormatError(f"it holds more than {_MOST_VALUES} values")
-    if text.count("[") + text.count("{") > _MOST_LISTS:
-        raise FormatError(f"it holds more than {_MOST_LISTS} lists and objects")
+    check_json(text)
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except FormatError:
@@ -52,6 +49,14 @@ def load_json(text: str | bytes) -> Any:
         raise FormatError("it nests too deeply") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise FormatError(f"it is no JSON ({str(error)[:80]})") from None
+
+
+def check_json(text: str) -> None:
+    """Refuse a JSON text that holds absurdly much."""
+    if max(text.count(","), text.count('"')) > _MOST_VALUES:
+        raise FormatError(f"it holds more than {_MOST_VALUES} values")
+    if text.count("[") + text.count("{") > _MOST_LISTS:
+        raise FormatError(f"it holds more than {_MOST_LISTS} lists and objects")
 
 
 def _refuse_constant(name: str) -> Any:

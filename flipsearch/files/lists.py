@@ -5,12 +5,13 @@ in the Lille catalogue. U is n x m, V is m x p, W is p x n (C transposed) or n x
 the matrices give the format. A list of three matrices holds U, V and W by rows or by columns.
 Entries are integers, fractions or arithmetic with them.
 
-Invariant: the text is tokenized, never evaluated; nesting other than four levels is refused
-before anything is built.
+Invariant: the text becomes JSON by replacing brackets, calls and entries, and is never evaluated;
+nesting other than three or four levels is refused before anything is built.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -18,18 +19,20 @@ from typing import Any
 from flipsearch.errors import FormatError
 from flipsearch.files import numbers
 from flipsearch.files.claims import PLAIN, TRANSPOSED, Claim, terms_of
-from flipsearch.files.limits import LARGEST_RANK, check_sides, check_time
+from flipsearch.files.fmm import check_json
+from flipsearch.files.limits import check_sides, check_time
 from flipsearch.files.matrices import Said, claims_of
 from flipsearch.files.terms import Number, constant
-from flipsearch.formats import LARGEST_SIDE, MatrixProduct
+from flipsearch.formats import MatrixProduct
 
-_TOKEN = re.compile(r"\s*(?:[{\[]([^{}\[\]]*)[}\]]|([{}\[\],]))\s*", re.ASCII)
-_MAPLE = re.compile(r"\s*(?:(Triad|Matrix)\s*\(\s*(?:(\d+)\s*,\s*(\d+)\s*,)?|(\)))\s*", re.ASCII)
 _START = re.compile(r"TriadSet\s*\(\s*")
 _MAPLE_FILE = re.compile(r"\b(?:TriadSet|Triad|Matrix)\s*\(|\bTensor\s*:=")
-_MATRICES = re.compile(r"\s*(?:[{\[]\s*){3}[^{}\[\]]*[}\]]\s*,\s*[{\[][^{}\[\]]")
-_DEPTH = 4
-_LARGEST_ROWS = 3 * LARGEST_SIDE * LARGEST_RANK
+_CALL = re.compile(r"\b(?:Triad|Matrix)\s*+\(\s*+(?:(\d{1,4})\s*,\s*(\d{1,4})\s*,)?")
+_CLOSED = re.compile(r"\]\s*+\)(?:\s*\))*+")
+_NEXT = re.compile(r"\](?=\s*+\[)")
+_TOO_DEEP = re.compile(r"(?:\[\s*+){5}")
+_ENTRY = re.compile(r"([\[,])\s*+(?!-?(?:0|[1-9]\d{0,17})\s*+[,\]])([^\s\[\],][^\[\],]*)")
+_BRACKETS = str.maketrans("{}", "[]", '"')
 
 
 def is_maple(text: str) -> bool:
@@ -39,12 +42,12 @@ def is_maple(text: str) -> bool:
 
 def claims_in(text: str, known: Said) -> Iterator[Claim]:
     """Yield what nested lists claim: triples of matrices, or three matrices."""
-    text = text.replace('"', "")  # fractions in JSON
-    deep = _MATRICES.match(text) is None
-    lists = _nested(text if deep else f"[{text.strip()}]", 0, maple=False)
-    matrices = lists if deep else lists[0]
-    if len(matrices) == 3 and not (deep and all(len(triple) == 3 for triple in lists)):
-        tables = [numbers.exact(x, name) for x, name in zip(matrices, "UVW", strict=True)]
+    lists, rest = _nested(text.translate(_BRACKETS).lstrip())
+    if rest.strip(" \t\r\n;"):
+        raise FormatError("something follows the lists: a brace has no opening one")
+    triples = all(isinstance(triple, list) and len(triple) == 3 for triple in lists)
+    if len(lists) == 3 and not (triples and _depth(lists) == 4):
+        tables = [numbers.exact(x, name) for x, name in zip(lists, "UVW", strict=True)]
         yield from claims_of(tables, known)
     else:
         yield _claim_of_triples(lists)
@@ -57,105 +60,66 @@ def claims_in_maple(text: str, _: Said) -> Iterator[Claim]:
         if re.search(r"Tensor\s*:=\s*Tensor", text):
             raise FormatError("it is a placeholder: the tensor is not given")
         raise FormatError("it has no TriadSet")
-    yield _claim_of_triples(_nested(text, start.end(), maple=True))
+    text = text[start.end() :]
+    sizes = [match for match in _CALL.findall(text) if match[0]]
+    text = _NEXT.sub("],", _CLOSED.sub("]", _CALL.sub("", text)))  # a comma is missing in some
+    lists, _rest = _nested(text)
+    claim = _claim_of_triples(lists)
+    shapes = (_shape(matrix) for triple in lists for matrix in triple)
+    for number, (said, shape) in enumerate(zip(sizes, shapes, strict=False)):
+        if tuple(map(int, said)) != shape:
+            raise FormatError(
+                f"a matrix of triad {number // 3 + 1} is not {'x'.join(said)} as it says"
+            )
+    yield claim
 
 
-def _nested(text: str, position: int, *, maple: bool) -> list[Any]:
-    """Return nested lists of numbers, four levels deep, the list that starts at a position."""
-    stack: list[list[Any]] = []
-    calls: list[tuple[str | None, str | None, int]] = []
-    after_value = False
-    rows = 0
-    while True:
-        if maple and (call := _MAPLE.match(text, position)):
-            position = call.end()
-            if call[1]:
-                calls.append((call[2], call[3], len(stack)))
-                after_value = False  # a comma is missing between calls in some files
-            elif not calls or not after_value:
-                raise FormatError(f"{_where(stack)} does not close")
-            else:
-                n, m, depth = calls.pop()
-                if depth != len(stack):
-                    raise FormatError(f"{_where(stack)} does not close")
-                if n and m:
-                    _check_shape(stack, int(n[:4]), int(m[:4]))
-            continue
-        match = _TOKEN.match(text, position)
-        if match is None:
-            shown = text[position : position + 12].strip()
-            if maple:
-                raise FormatError(f"{_where(stack)} is no triple of matrices")
-            ended = not shown and "the braces do not close"
-            raise FormatError(ended or f"unexpected {shown!r} in the lists: they hold no numbers")
-        position = match.end()
-        row, sign = match.groups()
-        if row is not None:
-            if after_value or len(stack) != _DEPTH - 1:
-                shown = text[match.start() : match.start() + 20].strip()
-                raise FormatError(
-                    f"at {shown!r} the lists nest too deeply or too little, or a comma is missing"
-                )
-            rows += 1
-            check_time()
-            if rows > _LARGEST_ROWS:
-                raise FormatError("it holds absurdly many rows")
-            try:
-                stack[-1].append(_row(row))
-            except FormatError as error:
-                shown = text[match.start() : match.start() + 20].strip()
-                raise FormatError(
-                    f"{_where(stack)}: at {shown!r} the lists hold no numbers: {error}"
-                ) from None
-            after_value = True
-        elif sign in "{[":
-            if after_value or len(stack) >= _DEPTH - 1:
-                shown = text[match.start() : position + 12].strip()
-                what = f"{_where(stack)} is no triple of matrices: " if maple else ""
-                raise FormatError(
-                    f"{what}at {shown!r} the lists nest too deeply, or hold no numbers"
-                )
-            stack.append([])
-            if len(stack) == 2 and len(stack[0]) > LARGEST_RANK:
-                raise FormatError("it lists absurdly many triads")
-        elif sign == ",":
-            if not after_value:
-                raise FormatError("a comma stands where none belongs")
-            after_value = False
-        else:
-            if not stack:
-                raise FormatError("a closing brace has no opening one")
-            done = stack.pop()
-            after_value = True
-            if not stack:
-                if not maple and text[position:].strip(" \t\r\n;"):
-                    raise FormatError("something follows the lists: a brace has no opening one")
-                return done
-            stack[-1].append(done)
+def _nested(text: str) -> tuple[list[Any], str]:
+    """Return the nested lists of numbers with which a text begins, and the rest of the text."""
+    check_json(text)
+    if _TOO_DEEP.search(text):
+        raise FormatError("the lists nest too deeply")
+    try:
+        try:
+            value, end = json.JSONDecoder().raw_decode(text)
+        except ValueError:  # entries that are no plain integers become strings
+            text = _ENTRY.sub(lambda match: match[1] + json.dumps(match[2].strip()), text)
+            value, end = json.JSONDecoder().raw_decode(text)
+            value = _valued(value)
+    except json.JSONDecodeError as error:
+        shown = text[error.pos : error.pos + 20].strip()
+        reason = f"at {shown!r} they hold no numbers, or a comma is missing"
+        raise FormatError(
+            f"the lists are broken: {reason if shown else 'they do not close'}"
+        ) from None
+    if not isinstance(value, list) or _depth(value) not in (3, 4):
+        raise FormatError("the lists nest too little to be matrices")
+    return value, text[end:]
 
 
-def _where(stack: list[list[Any]]) -> str:
-    """Return which product is being read."""
-    return f"triad {len(stack[0]) + 1}" if stack else "the list"
+def _valued(value: Any) -> Any:
+    """Return lists with the values of arithmetic in the place of its text."""
+    if isinstance(value, list):
+        return [_valued(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    check_time()
+    try:
+        return constant(value)
+    except FormatError as error:
+        raise FormatError(f"at {value[:20]!r} the lists hold no numbers: {error}") from None
 
 
-def _check_shape(stack: list[list[Any]], rows: int, columns: int) -> None:
-    matrix = stack[-1][-1]
-    if len(matrix) != rows or any(not isinstance(r, list) or len(r) != columns for r in matrix):
-        raise FormatError(f"a matrix of {_where(stack)} is not {rows}x{columns} as it says")
-
-
-def _row(text: str) -> list[Number]:
-    """Return the numbers of an innermost list."""
-    if text.count(",") >= LARGEST_RANK:
-        raise FormatError(f"a row has more than {LARGEST_RANK} entries")
-    return list(map(constant, text.split(",")))
+def _depth(value: Any) -> int:
+    depth = 0
+    while isinstance(value, list):
+        value = value[0] if value else None
+        depth += 1
+    return depth
 
 
 def _claim_of_triples(triples: list[Any]) -> Claim:
     """Return what a list of triples of matrices claims."""
-    if not triples:
-        raise FormatError("it has no products")
     shapes = [{_shape(_factor(triple, slot)) for triple in triples} for slot in range(3)]
     if any(len(found) > 1 for found in shapes):
         raise FormatError("its matrices differ in shape from product to product")

@@ -189,7 +189,7 @@ def test_hostile_json(change: dict[str, Any], message: str) -> None:
         (b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "too deeply"),
         (b'{"n": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", "too deeply"),
         (b"{" * 200_000, "too deeply"),
-        (b"{{{{" + b"1," * 500_000, "hold no numbers"),
+        (b"{{{{" + b"1," * 500_000, "do not close"),
         (b"{" + b'"a":1' * 3 + b"}", "no JSON"),
         (b"2 2 2 7\n1 1", "needs 84 coefficients"),
         (b"2 2 2 1000000000\n1 1", "absurd"),
@@ -211,11 +211,12 @@ def test_hostile_json(change: dict[str, Any], message: str) -> None:
         ),
         (b"m1 = (a1)(b1)\nc1 = m2", "none of m1 to m1"),
         (b"m1 = (a1)(b1025)\nc1 = m1", "none of b1 to b1024"),
-        (b"Tensor:=TriadSet([" + b"Triad([" * 1000, "no triple"),
+        (b"Tensor:=TriadSet([" + b"Triad([" * 1000, "too deeply"),
         (
             b"T:=TriadSet(["
-            + b"Triad([Matrix(1,1,[[1]]),Matrix(1,1,[[1]]),Matrix(1,1,[[1]])])" * 33_000,
-            "absurdly many triads",
+            + b"Triad([Matrix(1,1,[[1]]),Matrix(1,1,[[1]]),Matrix(1,1,[[1]])])" * 33_000
+            + b"])",
+            "rank 33000 is absurd",
         ),
         (b"PK\x03\x04" + b"x" * 100, "zip directory is broken"),
         (b"\x1f\x8b\x08" + b"x" * 100, "broken"),
@@ -444,7 +445,7 @@ DEEP = "h1 = " + "+".join(f"c{k}" for k in range(1, 200)) + "\n"
 SLOW = {
     "equations": DEEP + "".join(f"h{k} = " + f"h{k - 1}+" * 9 + "c1\n" for k in range(2, 99)),
     "a bracket": "(" + "+".join(["a11"] * 9000) + ")*(b11)*(c11)\n",
-    "lists": "{" + ",".join(["{{{1}},{{1}},{{1}}}"] * 9000) + "}",
+    "lists": "{" + ",".join(f"{{{{{{1*{k}}}}},{{{{1}}}},{{{{1}}}}}}" for k in range(99)) + "}",
     "programs": "".join(
         f"# part {part}\n" + "".join(f"t{k}:=i0+i{k};\n" for k in range(1, 999)) for part in "LRP"
     ),

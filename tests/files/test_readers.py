@@ -224,10 +224,10 @@ def test_nested_braces_with_fractions(tmp_path: Path) -> None:
         ("{{{{1 1}},{{1}},{{1}}}}", "hold no numbers: unexpected '1'"),
         ("{{{{1,}},{{1}},{{}}}}", "hold no numbers"),
         ("{{{{{1}}},{{1}},{{1}}}}", "too deeply"),
-        ("{{{{x}},{{1}},{{1}}}}", "at '{x}}.* hold no numbers"),
+        ("{{{{x}},{{1}},{{1}}}}", "at 'x' the lists hold no numbers"),
         ("{{{{1}},{{1/0}},{{1}}}}", "divides by 0"),
         ("{{{{1.5}},{{1}},{{1}}}}", "not a scheme for 1x1x1"),
-        ("{{{{1e5}},{{1}},{{1}}}}", "hold no numbers"),
+        ("{{{{1e5}},{{1}},{{1}}}}", "not a scheme for 1x1x1"),
         ("{{{{1,0}},{{1}},{{1}}}}", "do not multiply"),
         ("{{{{1}},{{1}},{{2}}}}", "not a scheme for 1x1x1"),
     ],
@@ -332,7 +332,7 @@ def test_maple(tmp_path: Path) -> None:
         (text.replace("Matrix(2, 3", "Matrix(3, 2", 1), "not 3x2 as it says"),
         (text.replace("TriadSet", "Triads"), "no TriadSet"),
         ("Tensor:=Tensor:\n", "placeholder"),
-        (text[:-40], "triad 24"),
+        (text[:-40], "do not close"),
     ):
         path.write_text(broken)
         assert message in read_one(path).reason

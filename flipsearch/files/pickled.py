@@ -34,7 +34,8 @@ _PUSHED = (
     *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BINSTRING", "SHORT_BINSTRING"),
 )
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": (), "MARK": _MARK}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "TUPLE": None}
 _DTYPE = re.compile(r"[<>|=]?[iuf][1248]")
 LARGEST_OPCODES = 1_000_000
 
@@ -67,7 +68,14 @@ def read_object_array(data: bytes) -> list[Any]:
         result = _walk(data)
     except FormatError:
         raise
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        StopIteration,
+        struct.error,
+    ) as error:
         raise FormatError(f"its pickled member is broken ({str(error)[:60]})") from None
     if not isinstance(result, _Array) or not isinstance(result.data, list):
         raise FormatError("its pickled member is no array of arrays")
@@ -93,25 +101,15 @@ def _walk(data: bytes) -> Any:
             if len(stack) != 1:
                 raise FormatError("its pickled member is broken (values are left over)")
             return stack[0]
-        elif name == "MARK":
-            stack.append(_MARK)
         elif name == "EMPTY_LIST":
             stack.append([])
-        elif name == "EMPTY_TUPLE":
-            stack.append(())
-        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
-            size = int(name[-1])
-            if len(stack) < size:
-                raise IndexError("stack too short")
-            stack[-size:] = [tuple(stack[-size:])]
-        elif name == "TUPLE":
-            stack.append(tuple(_to_mark(stack)))
-        elif name == "APPEND":
-            item = stack.pop()
-            _list(stack).append(item)
-        elif name == "APPENDS":
-            items = _to_mark(stack)
-            _list(stack).extend(items)
+        elif name in _TUPLES:
+            stack.append(tuple(_taken(stack, _TUPLES[name])))
+        elif name in ("APPEND", "APPENDS"):
+            items = _taken(stack, 1 if name == "APPEND" else None)
+            if not isinstance(stack[-1], list):
+                raise TypeError("append to something that is no list")
+            stack[-1] += items
         elif name in ("BINPUT", "LONG_BINPUT"):
             memo[argument] = stack[-1]
         elif name == "MEMOIZE":
@@ -134,19 +132,19 @@ def _walk(data: bytes) -> Any:
     raise FormatError("its pickled member does not end")
 
 
-def _to_mark(stack: list[Any]) -> list[Any]:
-    for depth in range(len(stack) - 1, -1, -1):
-        if stack[depth] is _MARK:
-            items = stack[depth + 1 :]
-            del stack[depth:]
-            return items
-    raise IndexError("no mark")
-
-
-def _list(stack: list[Any]) -> list[Any]:
-    if not isinstance(stack[-1], list):
-        raise TypeError("append to something that is no list")
-    return stack[-1]
+def _taken(stack: list[Any], count: int | None) -> list[Any]:
+    """Take so many values off the stack, or all down to the last mark."""
+    if count is None:
+        count = next(depth for depth, item in enumerate(reversed(stack)) if item is _MARK)
+        place = len(stack) - count - 1
+        items = stack[place + 1 :]
+    else:
+        place = len(stack) - count
+        items = stack[place:]
+    if place < 0:
+        raise IndexError("stack too short")
+    del stack[place:]
+    return items
 
 
 def _name(module: Any, attribute: Any) -> _Name:

@@ -75,6 +75,16 @@ def variable(key: Hashable) -> Form:
     return Form(1, ({key: 1},))
 
 
+def _add(total: Combination, more: Combination, coefficient: Number) -> None:
+    """Add a multiple of a combination to another one."""
+    for key, x in more.items():
+        added = bounded(total.get(key, 0) + coefficient * x)
+        if added:
+            total[key] = added
+        else:
+            total.pop(key, None)
+
+
 def bounded(value: Number) -> Number:
     """Return a number, which must stay below 2^62: sums of many fractions would take long."""
     if max(abs(value.numerator), value.denominator) >= LARGEST_COEFFICIENT:
@@ -141,12 +151,8 @@ class Reader:
             check_time()
             if not found.factors:
                 constant = bounded(constant + found.scale)
-            for key, x in (found.linear() if found.factors else {}).items():
-                added = bounded(total.get(key, 0) + x)
-                if added:
-                    total[key] = added
-                else:
-                    total.pop(key, None)
+            else:
+                _add(total, found.linear(), 1)
             if self.accept("-"):
                 found = self._product(depth, True)
             elif self.accept("+"):
@@ -162,13 +168,7 @@ class Reader:
         total: Combination = {}
         for sign, size, name in _PLAIN_TERM.findall(self.line, self.end, end):
             check_time()
-            coefficient = bounded(int(sign + (size or "1")))
-            for key, x in self.value_of(name).linear().items():
-                added = bounded(total.get(key, 0) + coefficient * x)
-                if added:
-                    total[key] = added
-                else:
-                    total.pop(key, None)
+            _add(total, self.value_of(name).linear(), bounded(int(sign + (size or "1"))))
         self.end = end
         self.take()
         return Form(1, (total,))

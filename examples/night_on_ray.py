@@ -4,16 +4,7 @@
 
 The run has a name, and its catalogue keeps a checkpoint every 10 seconds. The same command goes on
 with it the next evening, also when the machine was switched off meanwhile. Without --address a
-small cluster is started on this machine. One run of 40 seconds, on one worker of a machine that
-other work kept busy, printed:
-
-    starting Ray (some 10 s)
-    Ray is up: 1 walkers, one core or one GPU each
-    12:53:29  4x4x4 over F2: rank 63, 0.1 M flips/s
-    12:53:40  4x4x4 over F2: rank 56, 7.7 M flips/s
-    12:53:50  4x4x4 over F2: rank 53, 9.8 M flips/s
-    12:54:00  4x4x4 over F2: rank 52, 9.6 M flips/s
-    run night: rank 50 after 425,113,805 flips; the next call goes on with it
+small cluster is started on this machine. `docs/examples.md` shows a run of half a minute.
 """
 
 import argparse

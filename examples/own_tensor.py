@@ -3,18 +3,7 @@
     python examples/own_tensor.py --budget 20s
 
 Written out, the cross product takes 6 multiplications. A search over F2 finds 5 in a tenth of a
-second, and lifts them to the integers, where they are proved. One run printed:
-
-    tensor:cross:b1bba5de9218: 6 products as written, 5 found over ZT
-    m1 = a3 (b1 + b2)
-    m2 = a2 (b1 - b3)
-    m3 = (a2 + a3) b1
-    m4 = a1 (b2 + b3)
-    m5 = (a1 + a2) b3
-    c1 = -m1 - m2 + m3
-    c2 = -m2 + m3 - m5
-    c3 = -m2 + m4 - m5
-    (1, 2, 3) x (4, 5, 6) = [-3, 6, -3]
+second, and lifts them to the integers, where they are proved. `docs/examples.md` shows a run.
 """
 
 import argparse

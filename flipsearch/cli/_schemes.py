@@ -1,4 +1,4 @@
-"""What the commands of `flipsearch.cli.schemes` do; imported only when one of them runs."""
+"""Carry out the commands of `flipsearch.cli.schemes`; imported only when one of them runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MOST_SAID, _LONGEST_SAID = 50, 500
 
 
 def run_verify(arguments: argparse.Namespace) -> int:
-    """Prove files and stored schemes; 1 if any does not hold."""
+    """Prove files and stored schemes; return 1 if one is not valid."""
     failed = 0
     for name, scheme, reason in _verified(arguments):
         if scheme is not None and arguments.paranoid:
@@ -100,7 +100,7 @@ def _described(scheme: Scheme) -> dict[str, Any]:
 
 
 def run_import(arguments: argparse.Namespace) -> int:
-    """Read, verify and store; 1 if something was rejected."""
+    """Read, verify and store schemes; return 1 if one was rejected."""
     ring = parse_ring(arguments.ring) if arguments.ring else None
     form = format_of(arguments.format) if arguments.format else None
     if arguments.workers is not None and arguments.workers < 1:
@@ -181,10 +181,10 @@ def _provenance(read: Read, source: str = "") -> Provenance:
 
 
 def _said(read: Read) -> dict[str, str]:
-    """Return what a file says beside its scheme; that it survives losses only where that is so.
+    """Return the metadata of a file, shortened and printable.
 
-    A catalogue shows `workers` and `survives` as facts, so that a file's claim is proved first.
-    The rest is cut to what a terminal and a listing bear.
+    A catalogue shows `workers` and `survives` as facts. A file's claim of them is proved first,
+    and is renamed if it does not hold.
     """
     said = {key[:40]: _shown(str(value)) for key, value in islice(read.meta.items(), _MOST_SAID)}
     if "survives" in said and not (read.scheme and _is_union(read.scheme, said)):
@@ -199,7 +199,7 @@ def _shown(text: str) -> str:
 
 
 def _is_union(scheme: Scheme, said: dict[str, str]) -> bool:
-    """Whether the products survive as many losses as is said, where that is quick to prove."""
+    """Return whether the products survive the claimed losses, if that is quick to prove."""
     from flipsearch.faults.presets import restored
     from flipsearch.faults.union import LARGEST_ENUMERATION
 
@@ -232,7 +232,7 @@ class _Tally:
             self.classes = Classes()
 
     def is_equivalent(self, scheme: Scheme, catalogue: Catalogue) -> bool:
-        """Whether it is another scheme of a class that is stored or was met before."""
+        """Return whether the scheme is in a class that is stored or was met before."""
         if self.classes is None or scheme in catalogue.schemes:
             return False
         kind = (names_of(scheme.format)[1], scheme.ring.characteristic, scheme.rank)
@@ -258,7 +258,7 @@ class _Tally:
             counter[outcome] += 1
 
     def groups(self) -> list[list[Read]]:
-        """Return the rejects by reason, whatever numbers and names it has; most frequent first."""
+        """Return the rejects by reason, apart from its numbers and names; most frequent first."""
         found: dict[str, list[Read]] = {}
         for read in self.rejects:
             found.setdefault(_VARYING.sub("", read.reason), []).append(read)
@@ -303,8 +303,8 @@ class _Tally:
         print(", ".join([*parts, f"{len(self.rejects)} rejected"]))
         if self.undecided:
             complain(
-                f"{self.undecided} of those stored have the invariants of another scheme, and "
-                "whether they are equivalent to it is not decided"
+                f"{self.undecided} stored schemes have the invariants of another scheme; whether "
+                "they are equivalent to it is not decided"
             )
         groups = self.groups()
         for group in groups[:_SHOWN]:
@@ -313,7 +313,7 @@ class _Tally:
             complain(f"{many}{first.source}: {first.reason}")
         rest = sum(map(len, groups[_SHOWN:]))
         if rest:
-            complain(f"... and {rest} more for other reasons: list them with --rejects FILE")
+            complain(f"... and {rest} more, for other reasons: --rejects FILE lists all")
 
 
 def run_export(arguments: argparse.Namespace) -> int:
@@ -357,7 +357,7 @@ def run_export(arguments: argparse.Namespace) -> int:
 
 
 def _over_a_field(catalogue: Catalogue, name: str) -> Record:
-    """Return the scheme to lift; of a format, the best one stored over F2, else over F3."""
+    """Return the scheme to lift; for a format the best one stored over F2, else over F3."""
     if not is_file(name) and not is_hash(name):
         for ring in ("F2", "F3"):
             over = catalogue.schemes.records(format=format_of(name), ring=ring, sort="rank")
@@ -369,7 +369,7 @@ def _over_a_field(catalogue: Catalogue, name: str) -> Record:
 
 
 def run_lift(arguments: argparse.Namespace) -> int:
-    """Lift stored schemes and store the results; 1 if one does not lift."""
+    """Lift stored schemes and store the results; return 1 if one does not lift."""
     from flipsearch.lift import lift
 
     failed = 0

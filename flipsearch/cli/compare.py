@@ -1,6 +1,6 @@
 """runs compare: two or more searches next to each other.
 
-Invariant: all figures are those of checkpoints, so that a run is compared as it stood at its last.
+Invariant: all figures come from checkpoints. A run is compared as it stood at its last one.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _successes(journals: list[Journal], table: str, key: str) -> list[Any]:
 
 
 def _by_number(key: str) -> tuple[bool, list[int], str]:
-    """Return what sorts ranks and schedules by their numbers, and before formats."""
+    """Return a sort key: ranks and schedules by their numbers, then formats."""
     parts = key.split(", ")
     numbers = [int(part) for part in parts if part.isdecimal()]
     return len(numbers) < len(parts), numbers, key

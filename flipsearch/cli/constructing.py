@@ -89,7 +89,7 @@ def run_construct(arguments: argparse.Namespace) -> int:
 
 
 def run_plan(arguments: argparse.Namespace) -> int:
-    """Print the least ranks that are in reach, or make the schemes and write their recipes."""
+    """Print the least ranks in reach, or make the schemes and write their recipes."""
     from flipsearch.catalogue.arguments import as_ring
 
     rings = [as_ring(name) for name in arguments.rings.split(",")]

@@ -57,7 +57,7 @@ def register(commands: Any) -> None:
 
 
 def run_doctor(arguments: argparse.Namespace) -> int:
-    """Print the state of installation, machine and catalogue; 1 if the catalogue is unsound."""
+    """Print the state of installation, machine and catalogue; return 1 if that is unsound."""
     import platform
 
     from flipsearch import __version__

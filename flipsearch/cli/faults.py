@@ -1,7 +1,7 @@
 """protect: products that survive lost workers, found, certified, compared and stored.
 
 The budget bounds the whole command: 85 % of it goes to the search, the rest to the bound and the
-growth of rounding errors. Both are left out where they would take longer.
+growth of rounding errors. Both are left out if they would take longer.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def run_protect(arguments: argparse.Namespace) -> int:
 
 
 def store(union: FaultTolerantScheme, bases: list[Scheme], address: str | None, seed: int) -> str:
-    """Store a union in the catalogue beside the schemes it contains; return its hash."""
+    """Store a union in the catalogue, and the schemes it contains; return its hash."""
     from flipsearch.catalogue import Catalogue, Provenance
     from flipsearch.cli.output import complain
     from flipsearch.faults.presets import header

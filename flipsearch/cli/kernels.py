@@ -175,7 +175,7 @@ def run_kernel(arguments: argparse.Namespace) -> int:
 
 
 def _scheme(arguments: argparse.Namespace, name: str, **how: Any) -> Scheme:
-    """Return the scheme that a name means; of a format, the one whose kernel is best."""
+    """Return the scheme of a name; for a format the one with the best kernel."""
     from flipsearch.files.convert import read
     from flipsearch.kernels import find_scheme
 
@@ -183,7 +183,7 @@ def _scheme(arguments: argparse.Namespace, name: str, **how: Any) -> Scheme:
 
 
 def _tell(arguments: argparse.Namespace, record: dict[str, Any], text: str) -> None:
-    """Print a record as JSON if that was asked for, else its text."""
+    """Print a record as JSON with ``--json``, else the text."""
     from flipsearch.cli.output import print_json
 
     if arguments.json:

@@ -116,7 +116,7 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 
 
 def _filters(arguments: argparse.Namespace) -> Filters:
-    """Return the filters that the options mean."""
+    """Return the filters of the options."""
     from flipsearch.catalogue import Filters
 
     names = {field.name for field in dataclasses.fields(Filters)}
@@ -165,7 +165,7 @@ def _date(text: str, name: str) -> dt.datetime:
 def run_list(arguments: argparse.Namespace) -> int:
     """Print a page of schemes, or with ``--best`` the table of formats by rings."""
     if arguments.all and not arguments.best:
-        raise UsageError("--all goes with --best: without it every stored scheme is listed")
+        raise UsageError("--all goes with --best: add --best, or leave --all out")
     with opened(arguments) as catalogue:
         if arguments.best:
             _print_best(catalogue, arguments)
@@ -215,7 +215,7 @@ def _print_classes(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
     Raises
     ------
     UsageError
-        An option was given that the counts would leave out of account.
+        The counts would ignore a given option.
     """
     from flipsearch.equivalence import Classes
     from flipsearch.formats import MatrixProduct
@@ -223,7 +223,7 @@ def _print_classes(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
 
     for name in ("sort", "limit", "offset", "front"):
         if vars(arguments).get(name):
-            raise UsageError(f"--{name} does not go with --classes, which counts all that pass")
+            raise UsageError(f"--{name} does not go with --classes, which counts all of them")
     classes, counts = Classes(), dict[tuple[str, str, int], Counter[str]]()
     for record in catalogue.schemes.records(_filters(arguments), sort="format,rank"):
         form = record.format
@@ -243,7 +243,7 @@ def _print_classes(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
         return
     print_table(columns, [[short_name(str(name)), *row] for name, *row in rows])
     if any(row[-1] for row in rows):
-        hint("undecided: the invariants are those of another scheme, and more is not feasible")
+        hint("undecided: the invariants agree with another scheme's; a proof is not feasible")
 
 
 def _row(record: Record, structured: bool) -> list[Any]:
@@ -269,7 +269,7 @@ def _rounded(value: float | None) -> str | None:
 
 
 def _object(record: Record, full: bool = False) -> dict[str, Any]:
-    """Return what ``--json`` prints of a scheme; `query` adds the columns it filters by."""
+    """Return the JSON object of a scheme; for `query` with all columns."""
     everything = record.to_dict()
     if full:
         return everything
@@ -308,7 +308,7 @@ def _print_best(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
     Raises
     ------
     UsageError
-        An option was given that the table would leave out of account.
+        The table would ignore a given option.
     """
     from flipsearch.catalogue.arguments import as_ring, names_of
     from flipsearch.formats.named import short_name

@@ -53,7 +53,7 @@ class Named:
 
 @contextmanager
 def opened(arguments: argparse.Namespace, *, read_only: bool = True) -> Iterator[Catalogue]:
-    """Open the catalogue of a command; say so if it takes a while, as it does when it is new."""
+    """Open the catalogue of a command; say so if it takes a while, as for a new one."""
     with status.doing("opening the catalogue; a new one proves and takes in the shipped schemes"):
         from flipsearch.catalogue import Catalogue
 
@@ -63,7 +63,7 @@ def opened(arguments: argparse.Namespace, *, read_only: bool = True) -> Iterator
 
 
 def is_file(name: str) -> bool:
-    """Whether a name means a file of schemes: no hash, and there, or it looks like a path."""
+    """Return whether a name means a file: it is no hash, and exists or looks like a path."""
     path = Path(name)
     if path.suffix == ".tns" or (":" in name and not path.exists()):  # the format of a tensor
         return False
@@ -71,12 +71,12 @@ def is_file(name: str) -> bool:
 
 
 def is_hash(name: str) -> bool:
-    """Whether a name is the beginning of a content hash."""
+    """Return whether a name is the beginning of a content hash."""
     return _HASH.fullmatch(name) is not None
 
 
 def scheme_named(catalogue: Catalogue, name: str, ring: str | None = None) -> Named:
-    """Return the scheme that a hash prefix, a format or a file names.
+    """Return the scheme of a hash prefix, a format or a file.
 
     Parameters
     ----------

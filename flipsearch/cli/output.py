@@ -1,7 +1,7 @@
-"""What commands print: tables and progress for people, one JSON object a line for programs.
+"""Print tables and progress for people, and one JSON object a line for programs.
 
 Invariant: a message or a table row is one line of printable text, whatever a file's name, a
-provenance or an error holds; and printing never fails for the encoding of a terminal or a pipe.
+provenance or an error holds. No encoding of a terminal or a pipe makes printing fail.
 """
 
 from __future__ import annotations
@@ -181,14 +181,14 @@ def hint(message: str) -> None:
 
 
 class _Log(logging.Handler):
-    """Log to whatever standard error is by then, above the status line."""
+    """Log to the current standard error, above the status line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         complain(self.format(record))
 
 
 def log(verbose: bool, quiet: bool) -> None:
-    """Log to standard error; without ``quiet`` show progress, and say what was compiled."""
+    """Log to standard error; unless ``quiet``, show progress and compilations."""
     level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", handlers=[_Log()])
     logging.getLogger("flipsearch.compile").setLevel(logging.NOTSET if quiet else logging.INFO)
@@ -214,7 +214,7 @@ class StatusLine:
         self._lock = threading.RLock()
 
     def show(self, text: str, *, news: bool = False) -> None:
-        """Show a line; elsewhere than on a terminal only every 30 s, or if it is news."""
+        """Show a line; if this is no terminal, only every 30 s or if it is news."""
         with self._lock:
             now, terminal = time.monotonic(), self._live is not None or is_terminal(sys.stderr)
             if self.quiet or (now - self._last < (0.1 if terminal else 30) and not news):
@@ -246,7 +246,7 @@ class StatusLine:
 
     @contextmanager
     def doing(self, text: str) -> Iterator[None]:
-        """Say what is done meanwhile, and for how long, if it takes longer than `SILENT`."""
+        """Show a text and its seconds during a block that takes longer than `SILENT`."""
         self.begin(text)
         try:
             yield
@@ -254,13 +254,13 @@ class StatusLine:
             self.end()
 
     def begin(self, text: str) -> None:
-        """Say from now on what is done; a thread of its own counts the seconds."""
+        """Show a text from now on; a thread counts the seconds."""
         task = (text, time.monotonic())
         self._busy.append(task)
         threading.Thread(target=self._tick, args=(task,), daemon=True).start()
 
     def end(self) -> None:
-        """End what was begun last."""
+        """Stop showing the text that was begun last."""
         with self._lock:
             if self._busy:
                 self._busy.pop()

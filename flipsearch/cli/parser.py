@@ -1,4 +1,4 @@
-"""The parser of the command line: help that shows examples, mistakes that name the likely word.
+"""Parse command lines; help shows examples, and a mistake names the likely word.
 
 Invariant: a mistake is one line, raised as a `UsageError` like any other bad input.
 """
@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
         self.examples = examples
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, and refuse an unknown option here, where its neighbours are known."""
+        """Parse, and refuse an unknown option with the likely one."""
         found, rest = super().parse_known_args(args, namespace)
         if rest:
             options = [name for action in self._actions for name in action.option_strings]

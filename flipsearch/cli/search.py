@@ -223,7 +223,7 @@ def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
 
 
 def _starts(catalogue: Catalogue, request: Mapping[str, Any]) -> tuple[Scheme | str, ...]:
-    """Return the schemes to start from: those in files, and the hashes of stored ones."""
+    """Return the schemes to start from: schemes of files, and hashes of stored ones."""
     starts: list[Scheme | str] = []
     for name in request.get("start", ()):
         by_format = not (is_file(name) or is_hash(name))
@@ -258,7 +258,7 @@ def _speed(flips_per_second: float) -> str:
 
 
 class _Live:
-    """Live progress, most important figures first, because a narrow terminal cuts the rest."""
+    """Show progress, most important figures first, because a narrow terminal cuts the rest."""
 
     message = ""
 
@@ -311,7 +311,7 @@ def _has_kernel(format_: Format) -> bool:
 def _write_kernel(
     catalogue: Catalogue, result: Result, folder: Path | None
 ) -> tuple[Path | None, str]:
-    """Write the kernel of the fastest stored scheme of the result's format; say why it is."""
+    """Write the kernel of the fastest scheme of the result's format; return path and reason."""
     if folder is None or result.lifted is None:
         return None, ""
     from flipsearch.formats import MatrixProduct

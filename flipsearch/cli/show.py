@@ -111,7 +111,7 @@ def _measured(found: Named, catalogue: Catalogue) -> dict[str, Any]:
 
 
 def _programs(record: Record) -> dict[str, int] | None:
-    """Return the additions of the stored programs, which are evaluated for it."""
+    """Return the numbers of additions of the stored programs."""
     found = record.reduction
     if found is None:
         return None
@@ -139,7 +139,7 @@ def _recursion(scheme: Scheme) -> dict[str, Any] | None:
 def _tree(
     catalogue: Catalogue, record: Record | str, below: Any = None, indent: str = ""
 ) -> Iterator[str]:
-    """Yield the lines of the tree of what a scheme was made of, the scheme itself first."""
+    """Yield the lines of a scheme's lineage as a tree, the scheme itself first."""
     if isinstance(record, str):
         yield indent + record
         return
@@ -194,7 +194,7 @@ def _print_orbit(found: dict[str, Any]) -> None:
 
 
 def _origin(entry: dict[str, Any]) -> list[str]:
-    """Return what a provenance says, each thing once, in lines."""
+    """Return the lines of a provenance, each fact once."""
     details = dict(entry.pop("details", None) or {})
     said = {str(value) for value in entry.values()}
     lines = [str(entry.pop(key)) for key in ("source", "method") if entry.get(key)]

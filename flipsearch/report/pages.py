@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from flipsearch import __version__
+from flipsearch.formats.named import short_name
 
 GAPS = {
     "better": "below the known bound",
@@ -62,7 +63,12 @@ def _environment() -> Environment:
     )
     for function in (folder_name, foreign, moment, number, reference, scheme_name):
         made.filters[function.__name__] = function
-    made.filters |= {"signed": signed, "size": size, "without_folders": without_folders}
+    made.filters |= {
+        "short": short_name,
+        "signed": signed,
+        "size": size,
+        "without_folders": without_folders,
+    }
     made.filters["shortened"] = lambda text: text if len(text) <= 60 else text[:57] + "..."
     style, script = (made.get_template(name).render() for name in ("style.css", "script.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -27,6 +27,7 @@ from flipsearch.catalogue import Best, Bound, Catalogue, Provenance, Record
 from flipsearch.catalogue.arguments import names_of
 from flipsearch.errors import NotFoundError, UsageError
 from flipsearch.files import SUFFIXES
+from flipsearch.formats.named import short_name
 from flipsearch.report import pages
 from flipsearch.report import plots as drawn
 from flipsearch.report.facts import WORDS, Facts, downloads_of, facts, figures, row_of
@@ -208,7 +209,7 @@ class _Writer:
         known: dict[tuple[str, Ring], Bound] = self.catalogue.bounds.all()
         for name, records in groupby(self._records(), key=lambda one: names_of(one.format)[1]):
             address = f"formats/{pages.folder_name(name)}.html"
-            heading = Markup("<bdi>{}</bdi>").format(name)
+            heading = Markup("<bdi>{}</bdi>").format(short_name(name))
             listed = []
             for record in records:
                 self._write_scheme(record, [(address, heading)])
@@ -258,7 +259,7 @@ class _Writer:
             f"{place}/index.html",
             "scheme.html",
             Markup("<bdi>{}</bdi> of rank {} over {}").format(
-                str(record.format), record.rank, str(record.ring)
+                short_name(record.format), record.rank, str(record.ring)
             ),
             above,
             [(f"{place}/index.html", record.short)],

@@ -140,6 +140,9 @@ def test_pages_fit_a_narrow_screen(browser: headless.Browser, site: Site) -> Non
     for page in (site[0] / "index.html", site[0] / "formats" / "2x2x2.html"):
         browser.open(page)
         assert browser.do("document.documentElement.scrollWidth") <= 360
+    browser.open(site[0] / "index.html")  # all five rings are seen, also without scrolling
+    last = "document.querySelector('#best thead th:nth-child(7)').getBoundingClientRect().right"
+    assert browser.do(last) <= 360
 
 
 def test_everything_that_can_be_used_has_a_name(browser: headless.Browser, site: Site) -> None:

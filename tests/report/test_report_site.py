@@ -13,6 +13,7 @@ from scheme_samples import samples
 from flipsearch.catalogue import Catalogue
 from flipsearch.errors import CatalogueError, UsageError
 from flipsearch.files import SUFFIXES, read_schemes
+from flipsearch.formats.named import short_name
 from flipsearch.report import Report, write_report
 from flipsearch.report.folder import MANIFEST
 from flipsearch.report.pages import (
@@ -127,7 +128,7 @@ def test_index_says_what_the_catalogue_says(site: Site, catalogue: Catalogue) ->
     cells = catalogue.schemes.best_table()
     assert len(rows) == len({cell.format for cell in cells})
     for cell in cells:
-        shown = rows[cell.format][list(Ring).index(cell.ring)]
+        shown = rows[short_name(cell.format)][list(Ring).index(cell.ring)]
         expected = ("" if x is None else str(x) for x in (cell.gap, cell.rank))
         assert shown == tuple(expected)
     assert site[1].schemes == len(catalogue.schemes)

@@ -20,7 +20,7 @@ import flipsearch
 from flipsearch.catalogue import Catalogue, Provenance, shipped
 from flipsearch.cli import build_parser, main
 from flipsearch.constructors.plan import Plan
-from flipsearch.scheme import naive_scheme
+from flipsearch.files import read_scheme
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -70,8 +70,8 @@ def folder(tmp_path_factory):
                 "4x5x6", "F2", strategy="pool", parameters={}, seed=1, **named
             )
             catalogue.runs.finish(run, "done")
-        naive = naive_scheme("4x5x6", "F2")
-        catalogue.schemes.add(naive, Provenance(run=run.id, method="naive"))
+        found = read_scheme(next((ROOT / "schemes" / "4x5x6").glob("*.txt")))
+        catalogue.schemes.add(found, Provenance(run=run.id))
         best = catalogue.best("2x2x2", "ZT").short
     (folder / "downloads").mkdir()
     for path in ("scheme.json", "downloads/one.txt"):
@@ -79,6 +79,7 @@ def folder(tmp_path_factory):
     with zipfile.ZipFile(folder / "more.zip", "w") as archive:
         archive.write(scheme, "two.txt")
     (folder / "schemes").mkdir()
+    (folder / "shares.txt").write_text("2x2x3 5\n")
     shutil.copy(ROOT / "flipsearch" / "data" / "tensor_ranks.csv", folder / "new.csv")
     return folder, best
 

@@ -180,6 +180,8 @@ def _print_page(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
     from flipsearch.catalogue.columns import JSON_NAMES
 
     filters = _filters(arguments)
+    if filters.run is not None:
+        catalogue.runs.get(filters.run)  # says that there is none
     for_people = not (arguments.json or arguments.csv)
     limit = PAGE if arguments.limit is None and for_people else arguments.limit
     page = catalogue.schemes.records(
@@ -203,6 +205,8 @@ def _print_page(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
         if rows or not survive:
             extra = ["workers", "survives"] if survive else []
             print_table([*columns, *extra], rows, title)
+    if not records:
+        hint("no stored scheme meets these conditions")
     beyond = catalogue.schemes.count(filters) - arguments.offset - len(records)
     if beyond > 0:
         following = arguments.offset + len(records)

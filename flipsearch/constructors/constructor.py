@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format
-from flipsearch.formats.named import format_of
+from flipsearch.formats.named import format_of, short_name
 from flipsearch.registry import Registry
 from flipsearch.rings import Ring, parse_ring
 from flipsearch.scheme import Scheme
@@ -81,7 +81,9 @@ def best_offer(
     if not found:
         listed = "; ".join(f"{name}: {maker.about}" for name, maker in makers.items())
         over = " or ".join(each.value for each in rings)
-        raise UsageError(f"no constructor makes {format_} over {over}: there are {listed}")
+        raise UsageError(
+            f"no constructor makes {short_name(format_)} over {over}: there are {listed}"
+        )
     rank, number, name = min(found)
     return rank, rings[number], name
 

@@ -294,7 +294,9 @@ def test_there_is_no_such_run(run: Run, path: Path, number: int) -> None:
         assert catalogue.runs.last_checkpoint(number) is None
         with pytest.raises(NotFoundError):
             catalogue.schemes.get(number)
-    assert run("query", "--run", str(number), "--json") == (0, "", "")
+    code, out, err = run("query", "--run", str(number), "--json")
+    assert (code, out) == (1, "")
+    assert "there is no run" in err
     assert run("query", "--rank", f"{number}-", "--json") == (0, "", "")
     assert run("query", "--gap", str(number), "--offset", str(number), "--json") == (0, "", "")
     assert run("runs", "--limit", str(number))[0] == 0

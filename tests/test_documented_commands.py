@@ -20,7 +20,7 @@ import flipsearch
 from flipsearch.catalogue import Catalogue, Provenance, shipped
 from flipsearch.cli import build_parser, main
 from flipsearch.constructors.plan import Plan
-from flipsearch.files import read_scheme
+from flipsearch.files.convert import read
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -40,8 +40,8 @@ MORE = {
     "report": "--no-plots",
 }
 """Options that are added to a command, or take the place of those on the page."""
-SYMMETRIC = re.compile("--strategy (symmetric|diagonal)")
-"""Searches that only parse here: their walks take a minute to compile at the sizes of the page.
+LARGE = re.compile("--strategy (symmetric|diagonal)|--within")
+"""Searches that only parse here: at the sizes of the page they take a minute to begin.
 
 The tests of these strategies run them at smaller sizes.
 """
@@ -70,7 +70,7 @@ def folder(tmp_path_factory):
                 "4x5x6", "F2", strategy="pool", parameters={}, seed=1, **named
             )
             catalogue.runs.finish(run, "done")
-        found = read_scheme(next((ROOT / "schemes" / "4x5x6").glob("*.txt")))
+        found = read(next((ROOT / "schemes" / "4x5x6").glob("*.txt"))).over("F2")
         catalogue.schemes.add(found, Provenance(run=run.id))
         best = catalogue.best("2x2x2", "ZT").short
     (folder / "downloads").mkdir()
@@ -126,7 +126,7 @@ def test_documented_commands_parse(page):
 def test_documented_commands_run(page, elsewhere, capsys):
     """Each command of a page ends with 0 after those above it; a query may find nothing."""
     for line in LINES[page]:
-        if SYMMETRIC.search(line):
+        if LARGE.search(line):
             continue
         words = small(line, elsewhere)
         code = main(words)

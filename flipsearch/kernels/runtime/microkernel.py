@@ -101,17 +101,21 @@ def _add_multiple(_context: Any, total: Any, coefficient: Any, value: Any) -> An
 add_multiple: Any = intrinsic(_add_multiple)
 
 
+def _fetch(builder: Any, pointer: Any, to_write: int) -> None:
+    """Ask for the cache line at a pointer, to be read or written soon."""
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte, *[ir.IntType(32)] * 3])
+    function = _declared(builder.module, kind, "llvm.prefetch.p0")
+    options = map(ir.IntType(32), (to_write, 3, 1))
+    builder.call(function, [builder.bitcast(pointer, byte), *options])
+
+
 def _prefetch(_context: Any, array: Any, index: Any) -> Any:
     """Ask for the cache line of ``array[index]``, to be written soon."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        byte = ir.IntType(8).as_pointer()
-        word = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        function = _declared(builder.module, kind, "llvm.prefetch.p0")
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
-        builder.call(function, [place, word(1), word(3), word(1)])
+        _fetch(builder, builder.gep(data, [arguments[1]]), 1)
         return context.get_dummy_value()
 
     return types.void(array, types.uint64), generate
@@ -217,17 +221,6 @@ def _multiply_tile(
                 return builder.call(fused, [x, y, total])
             return builder.add(builder.mul(x, y), total)
 
-        def fetch(pointer: Any, to_write: int) -> None:
-            kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), *[ir.IntType(32)] * 3])
-            function = _declared(builder.module, kind, "llvm.prefetch.p0")
-            builder.call(
-                function,
-                [
-                    builder.bitcast(pointer, byte.as_pointer()),
-                    *map(ir.IntType(32), (to_write, 3, 1)),
-                ],
-            )
-
         left_panel = builder.gep(start_of(1), [arguments[2]])
         right_panel = builder.gep(start_of(3), [arguments[4]])
         ahead = builder.gep(start_of(3), [arguments[5]])
@@ -249,37 +242,28 @@ def _multiply_tile(
         with counted_loop(builder, arguments[13], arguments[14], "fetch") as term:
             for row in rows_of(term):
                 for offset in (*range(0, width, 64 // size), width - 1):
-                    fetch(builder.gep(row, [word(offset)]), 1)
-        before = builder.block
-        loop = builder.append_basic_block("depth")
-        after = builder.append_basic_block("store")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        step = builder.phi(word)
-        step.add_incoming(word(0), before)
+                    _fetch(builder, builder.gep(row, [word(offset)]), 1)
         zero = ir.Constant(vector, [ir.Constant(scalar, 0)] * lanes)
-        sums = [builder.phi(vector) for _ in range(TILE_ROWS * TILE_VECTORS)]
-        left_row = builder.gep(left_panel, [builder.mul(step, word(TILE_ROWS))])
-        right_row = builder.gep(right_panel, [builder.mul(step, word(width))])
-        fetch(builder.gep(ahead, [builder.mul(step, arguments[6])]), 0)
-        rights = []
-        for j in range(TILE_VECTORS):
-            rights.append(builder.load(vector_at(right_row, j * lanes, vector)))
-            rights[-1].align = size
-        updated = []
-        for i in range(TILE_ROWS):
-            single = spread(builder, builder.load(builder.gep(left_row, [word(i)])), lanes)
-            updated += [
-                add_product(sums[i * TILE_VECTORS + j], single, rights[j])
-                for j in range(TILE_VECTORS)
-            ]
-        following = builder.add(step, word(1))
-        step.add_incoming(following, loop)
-        for total, value in zip(sums, updated, strict=True):
-            total.add_incoming(zero, before)
-            total.add_incoming(value, loop)
-        builder.cbranch(builder.icmp_unsigned("<", following, arguments[0]), loop, after)
-        builder.position_at_end(after)
+        before = builder.block
+        with counted_loop(builder, word(0), arguments[0], "depth") as step:
+            sums = [builder.phi(vector) for _ in range(TILE_ROWS * TILE_VECTORS)]
+            left_row = builder.gep(left_panel, [builder.mul(step, word(TILE_ROWS))])
+            right_row = builder.gep(right_panel, [builder.mul(step, word(width))])
+            _fetch(builder, builder.gep(ahead, [builder.mul(step, arguments[6])]), 0)
+            rights = []
+            for j in range(TILE_VECTORS):
+                rights.append(builder.load(vector_at(right_row, j * lanes, vector)))
+                rights[-1].align = size
+            updated = []
+            for i in range(TILE_ROWS):
+                single = spread(builder, builder.load(builder.gep(left_row, [word(i)])), lanes)
+                updated += [
+                    add_product(sums[i * TILE_VECTORS + j], single, rights[j])
+                    for j in range(TILE_VECTORS)
+                ]
+            for total, value in zip(sums, updated, strict=True):
+                total.add_incoming(zero, before)
+                total.add_incoming(value, builder.block)
         with counted_loop(builder, arguments[13], arguments[14], "term") as term:
             rows = rows_of(term)
             coefficient = builder.load(builder.gep(coefficients, [term]))

@@ -25,6 +25,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from flipsearch.kernels.runtime.compiled import compiled, inlined
+from flipsearch.kernels.runtime.microkernel import start_of
 
 PLANES = {2: (0,), 3: (0, 0)}
 """By characteristic: a tuple of as many zeros as planes, which tells compiled code the field."""
@@ -94,10 +95,6 @@ def _store(builder: Any, values: list[Any], pointers: list[Any]) -> None:
         builder.store(value, pointer).align = 8
 
 
-def _start_of(context: Any, builder: Any, signature: Any, arguments: Any, position: int) -> Any:
-    return context.make_array(signature.args[position])(context, builder, arguments[position]).data
-
-
 def _add_row(
     _context: Any,
     planes: Any,
@@ -116,7 +113,7 @@ def _add_row(
         target, x, y = (
             _planes_at(
                 builder,
-                _start_of(context, builder, signature, arguments, position),
+                start_of(context, builder, signature, arguments, position),
                 arguments[position + 1],
                 count,
             )
@@ -156,7 +153,7 @@ def _look_up(
         word, count = ir.IntType(64), len(signature.args[0])
         width, tables = word(count * WORDS[count]), TABLES[count]
         target, source, names = (
-            _start_of(context, builder, signature, arguments, position) for position in (2, 3, 4)
+            start_of(context, builder, signature, arguments, position) for position in (2, 3, 4)
         )
         before = builder.block
         loop, after = (builder.append_basic_block(name) for name in ("rows", "done"))

@@ -148,6 +148,130 @@ def spread(builder: Any, single: Any, lanes: int) -> Any:
     return builder.shuffle_vector(alone, alone, order)
 
 
+Call = tuple[Any, Any, Any, Any]  # context, builder, signature, arguments
+
+
+def start_of(context: Any, builder: Any, signature: Any, arguments: Any, position: int) -> Any:
+    """Return the pointer to the first element of an array among the arguments."""
+    return context.make_array(signature.args[position])(context, builder, arguments[position]).data
+
+
+def _rows_of(call: Call, begin: int, term: Any) -> list[Any]:
+    """Return pointers to the rows of a term's tile; argument `begin` is the array it is in."""
+    _, builder, _, arguments = call
+    corner = builder.load(builder.gep(start_of(*call, begin + 3), [term]))
+    place = builder.add(arguments[begin + 1], corner)
+    steps = [builder.mul(arguments[begin + 2], ir.IntType(64)(i)) for i in range(TILE_ROWS)]
+    return [builder.gep(start_of(*call, begin), [builder.add(place, step)]) for step in steps]
+
+
+def _add_to_terms(
+    call: Call, begin: int, element: Any, values: list[tuple[int, int, Any]]
+) -> None:
+    """Add vectors, each with its row and column in a tile, to each term's tile.
+
+    The arguments from `begin` on are those of `multiply_tile` from `into` on.
+    """
+    context, builder, signature, arguments = call
+    stored = signature.args[begin].dtype
+    vector = values[0][2].type
+    lanes = vector.count
+    kind = ir.VectorType(context.get_value_type(stored), lanes)
+    zero = ir.Constant(kind, [ir.Constant(kind.element, 0)] * lanes)
+    bit = ir.IntType(1)
+    with counted_loop(builder, arguments[begin + 6], arguments[begin + 7], "term") as term:
+        rows = _rows_of(call, begin, term)
+        coefficient, is_fresh = (
+            builder.load(builder.gep(start_of(*call, begin + x), [term])) for x in (4, 5)
+        )
+        factor = spread(builder, coefficient, lanes)
+        is_fresh = builder.and_(
+            builder.trunc(is_fresh, bit), builder.trunc(arguments[begin + 8], bit)
+        )
+        with builder.if_else(is_fresh) as (then, otherwise):
+            for branch, overwrites in ((then, True), (otherwise, False)):
+                with branch:
+                    for row, column, value in values:
+                        target = builder.gep(rows[row], [ir.IntType(64)(column)])
+                        target = builder.bitcast(target, kind.as_pointer())
+                        old = zero if overwrites else builder.load(target)
+                        if not overwrites:
+                            old.align = stored.bitwidth // 8
+                        if element == SQUARE:
+                            total = builder.xor(value, old)
+                        elif element != stored:
+                            total = builder.fptosi(builder.fmul(factor, value), kind)
+                            total = builder.add(total, old)
+                        else:
+                            total = add_product(builder, old, factor, value)
+                        builder.store(total, target).align = stored.bitwidth // 8
+
+
+def add_product(builder: Any, total: Any, x: Any, y: Any) -> Any:
+    """Return total + x * y of vectors of floats, fused where the processor can, or of integers."""
+    kind = total.type
+    if isinstance(kind.element, ir.IntType):
+        return builder.add(builder.mul(x, y), total)
+    bits = 64 if isinstance(kind.element, ir.DoubleType) else 32
+    name = f"llvm.fmuladd.v{kind.count}f{bits}"
+    fused = _declared(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+    return builder.call(fused, [x, y, total])
+
+
+def _add_pairs(
+    _context: Any,
+    tile: Any,
+    into: Any,
+    place: Any,
+    row_stride: Any,
+    corners: Any,
+    coefficients: Any,
+    fresh: Any,
+    first: Any,
+    last: Any,
+    overwrite: Any,
+) -> Any:
+    """Add a tile of complex numbers to some places, given three tiles of reals.
+
+    These are the products of the real parts, of the imaginary parts, and of the sums of both.
+    Other parameters are those of `multiply_tile`.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        call = (context, builder, signature, arguments)
+        element = signature.args[0].dtype
+        if not isinstance(element, types.Float) or element != signature.args[1].dtype:
+            return context.get_dummy_value()
+        lanes = VECTOR_BYTES // (element.bitwidth // 8)
+        vector = ir.VectorType(context.get_value_type(element), lanes)
+        kind, values = ir.VectorType(ir.IntType(32), lanes), []
+        count = TILE_ROWS * TILE_VECTORS
+        for number in range(count):
+            products = []
+            for component in range(3):
+                offset = ir.IntType(64)((component * count + number) * lanes)
+                pointer = builder.gep(start_of(*call, 0), [offset])
+                products.append(builder.load(builder.bitcast(pointer, vector.as_pointer())))
+                products[-1].align = element.bitwidth // 8
+            real = builder.fsub(products[0], products[1])
+            imaginary = builder.fsub(products[2], builder.fadd(products[0], products[1]))
+            row, j = divmod(number, TILE_VECTORS)
+            for half in range(2):
+                order = [(half * lanes + i) // 2 + lanes * (i % 2) for i in range(lanes)]
+                pair = builder.shuffle_vector(real, imaginary, ir.Constant(kind, order))
+                values.append((row, (2 * j + half) * lanes, pair))
+        _add_to_terms(call, 1, element, values)
+        return context.get_dummy_value()
+
+    count = types.uint64
+    return types.void(
+        tile, into, count, count, corners, coefficients, fresh, count, count, types.boolean
+    ), generate
+
+
+add_pairs: Any = intrinsic(_add_pairs)
+
+
 def _multiply_tile(
     _context: Any,
     depth: Any,
@@ -195,52 +319,30 @@ def _multiply_tile(
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        element, stored = signature.args[1].dtype, signature.args[7].dtype
-        is_float, is_square = isinstance(element, types.Float), element == SQUARE
+        call = (context, builder, signature, arguments)
+        element = signature.args[1].dtype
         size = element.bitwidth // 8
         lanes = VECTOR_BYTES // size
-        scalar, kept = (context.get_value_type(x) for x in (element, stored))
-        vector, kept_vector = (ir.VectorType(x, lanes) for x in (scalar, kept))
-        word, byte = ir.IntType(64), ir.IntType(8)
-        width = TILE_VECTORS * lanes
+        scalar = context.get_value_type(element)
+        vector = ir.VectorType(scalar, lanes)
+        word, width = ir.IntType(64), TILE_VECTORS * lanes
 
-        def start_of(position: int) -> Any:
-            return context.make_array(signature.args[position])(
-                context, builder, arguments[position]
-            ).data
-
-        def vector_at(pointer: Any, offset: int, kind: Any) -> Any:
-            return builder.bitcast(builder.gep(pointer, [word(offset)]), kind.as_pointer())
-
-        def add_product(total: Any, x: Any, y: Any) -> Any:
-            if is_square:
-                pair = [builder.bitcast(z, octets) for z in (x, y)]
-                product = builder.call(affine, [*pair, byte(0)])
-                return builder.xor(builder.bitcast(product, vector), total)
-            if is_float:
-                return builder.call(fused, [x, y, total])
-            return builder.add(builder.mul(x, y), total)
-
-        left_panel = builder.gep(start_of(1), [arguments[2]])
-        right_panel = builder.gep(start_of(3), [arguments[4]])
-        ahead = builder.gep(start_of(3), [arguments[5]])
-        origin = builder.gep(start_of(7), [arguments[8]])
-        corners, coefficients, fresh = (start_of(position) for position in (10, 11, 12))
-        if is_float:
-            name = f"llvm.fmuladd.v{lanes}f{element.bitwidth}"
-            fused = _declared(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-        elif is_square:
-            octets = ir.VectorType(byte, VECTOR_BYTES)
-            kind = ir.FunctionType(octets, [octets, octets, byte])
+        def multiply(total: Any, x: Any, y: Any) -> Any:
+            if element != SQUARE:
+                return add_product(builder, total, x, y)
+            octet = ir.IntType(8)
+            octets = ir.VectorType(octet, VECTOR_BYTES)
+            kind = ir.FunctionType(octets, [octets, octets, octet])
             affine = _declared(builder.module, kind, f"llvm.x86.vgf2p8affineqb.{VECTOR_BYTES * 8}")
+            pair = [builder.bitcast(z, octets) for z in (x, y)]
+            product = builder.call(affine, [*pair, octet(0)])
+            return builder.xor(builder.bitcast(product, vector), total)
 
-        def rows_of(term: Any) -> Any:
-            corner = builder.gep(origin, [builder.load(builder.gep(corners, [term]))])
-            steps = [builder.mul(arguments[9], word(i)) for i in range(TILE_ROWS)]
-            return [builder.gep(corner, [step]) for step in steps]
-
+        left_panel = builder.gep(start_of(*call, 1), [arguments[2]])
+        right_panel = builder.gep(start_of(*call, 3), [arguments[4]])
+        ahead = builder.gep(start_of(*call, 3), [arguments[5]])
         with counted_loop(builder, arguments[13], arguments[14], "fetch") as term:
-            for row in rows_of(term):
+            for row in _rows_of(call, 7, term):
                 for offset in (*range(0, width, 64 // size), width - 1):
                     _fetch(builder, builder.gep(row, [word(offset)]), 1)
         zero = ir.Constant(vector, [ir.Constant(scalar, 0)] * lanes)
@@ -252,41 +354,22 @@ def _multiply_tile(
             _fetch(builder, builder.gep(ahead, [builder.mul(step, arguments[6])]), 0)
             rights = []
             for j in range(TILE_VECTORS):
-                rights.append(builder.load(vector_at(right_row, j * lanes, vector)))
+                pointer = builder.gep(right_row, [word(j * lanes)])
+                rights.append(builder.load(builder.bitcast(pointer, vector.as_pointer())))
                 rights[-1].align = size
             updated = []
             for i in range(TILE_ROWS):
                 single = spread(builder, builder.load(builder.gep(left_row, [word(i)])), lanes)
                 updated += [
-                    add_product(sums[i * TILE_VECTORS + j], single, rights[j])
+                    multiply(sums[i * TILE_VECTORS + j], single, rights[j])
                     for j in range(TILE_VECTORS)
                 ]
             for total, value in zip(sums, updated, strict=True):
                 total.add_incoming(zero, before)
                 total.add_incoming(value, builder.block)
-        with counted_loop(builder, arguments[13], arguments[14], "term") as term:
-            rows = rows_of(term)
-            coefficient = builder.load(builder.gep(coefficients, [term]))
-            factor = spread(builder, coefficient, lanes)
-            is_fresh = builder.trunc(builder.load(builder.gep(fresh, [term])), ir.IntType(1))
-            is_fresh = builder.and_(is_fresh, builder.trunc(arguments[15], ir.IntType(1)))
-            with builder.if_else(is_fresh) as (then, otherwise):
-                for branch, overwrites in ((then, True), (otherwise, False)):
-                    with branch:
-                        for number, total in enumerate(updated):
-                            i, j = divmod(number, TILE_VECTORS)
-                            target = vector_at(rows[i], j * lanes, kept_vector)
-                            old = zero if overwrites else builder.load(target)
-                            if not overwrites:
-                                old.align = size
-                            if is_square:
-                                value = builder.xor(total, old)
-                            elif element == stored:
-                                value = add_product(old, factor, total)
-                            else:
-                                value = builder.fptosi(builder.fmul(factor, total), kept_vector)
-                                value = value if overwrites else builder.add(value, old)
-                            builder.store(value, target).align = size
+        places = [(i, j * lanes) for i in range(TILE_ROWS) for j in range(TILE_VECTORS)]
+        values = [(*place, value) for place, value in zip(places, updated, strict=True)]
+        _add_to_terms(call, 7, element, values)
         return context.get_dummy_value()
 
     word, flag = types.uint64, types.boolean

@@ -25,6 +25,7 @@ from flipsearch.kernels.runtime.compiled import compiled, inlined
 from flipsearch.kernels.runtime.microkernel import (
     TILE_ROWS,
     add_multiple,
+    add_pairs,
     columns_of,
     multiply_tile,
     prefetch,
@@ -77,16 +78,11 @@ def _unpack(tile, operand, sides, terms, corners, product, begin, extent, overwr
                 for x in range(columns):
                     for part in range(pair):
                         flat[row + x * column_step + part] = 0
-            if parts == 2 and column_stride == 2:
-                for x in range(columns):
-                    flat[row + x + x] += coefficient * tile[at + x]
-                    flat[row + x + x + np.uint64(1)] += coefficient * tile[size + at + x]
-            else:
-                for x in range(columns):
-                    for part in range(pair):
-                        place = row + x * column_step + part
-                        value = tile[part * size + at + x]
-                        flat[place] = add_multiple(flat[place], coefficient, value)
+            for x in range(columns):
+                for part in range(pair):
+                    place = row + x * column_step + part
+                    value = tile[part * size + at + x]
+                    flat[place] = add_multiple(flat[place], coefficient, value)
 
 
 @compiled
@@ -147,7 +143,7 @@ def multiply_panels(packed, regions, tile, c, sides, terms, corners, product, be
     starts, row_places, column_places, coefficients, fresh = terms
     first, last = np.uint64(starts[product]), np.uint64(starts[product + 1])
     whole_rows, whole_columns = 0, sides[3]
-    if parts == 1 and c[3] == 1:
+    if c[3] == parts:
         whole_rows = sides[2]
     for term in range(first, last):
         whole_rows = min(whole_rows, sides[0] - row_places[term] * sides[2])
@@ -160,16 +156,17 @@ def multiply_panels(packed, regions, tile, c, sides, terms, corners, product, be
                 break
             at = (begin[0] + i, begin[1] + j)
             ahead = (j + columns + i // TILE_ROWS * step_ahead) * deep
-            if (
+            place, stride = np.uint64(at[0] * c[2] + at[1] * c[3]), np.uint64(c[2])
+            is_whole = (
                 i + TILE_ROWS <= tall
                 and at[0] + TILE_ROWS <= whole_rows
                 and at[1] + columns <= whole_columns
-            ):
+            )
+            if is_whole and parts == 1:
                 multiply_tile(
                     np.uint64(deep), left, np.uint64(i * deep), right, np.uint64(j * deep),
-                    np.uint64(ahead), np.uint64(step_ahead), c[0],
-                    np.uint64(at[0] * c[2] + at[1]), np.uint64(c[2]), corners, coefficients,
-                    fresh, first, last, overwrite,
+                    np.uint64(ahead), np.uint64(step_ahead), c[0], place, stride, corners,
+                    coefficients, fresh, first, last, overwrite,
                 )  # fmt: skip
                 continue
             inner = (min(TILE_ROWS, tall - i), min(columns, wide - j))
@@ -181,6 +178,11 @@ def multiply_panels(packed, regions, tile, c, sides, terms, corners, product, be
                     np.uint64(step_ahead), tile, np.uint64(component * size), np.uint64(columns),
                     nowhere, once, afresh, np.uint64(0), np.uint64(1), True,
                 )  # fmt: skip
+            if is_whole:
+                add_pairs(
+                    tile, c[0], place, stride, corners, coefficients, fresh, first, last, overwrite
+                )
+                continue
             _unpack(tile, c, sides, terms, corners, product, at, inner, overwrite, parts)
 
 

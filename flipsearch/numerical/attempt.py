@@ -330,14 +330,15 @@ def to_words(attempt: Attempt) -> Words:
 
 
 def from_words(words: Words, n: int) -> Attempt:
-    """Return the attempt of n variables that `to_words` stored."""
+    """Return the attempt of n variables that `to_words` stored; any words give some attempt."""
     rows = np.ascontiguousarray(words[:, :n])
     values, solution, sparse = (rows[k].view(np.float64).copy() for k in (0, 3, 4))
     fixed, zeros = (rows[k] != 0 for k in (1, 5))
     barred = (rows[2][:, None] & _BITS) != 0
-    numbers = np.ascontiguousarray(words[-1, 1 : len(_NUMBERS) + 1]).view(np.float64).tolist()
-    stage, *floats = numbers[:7]
+    numbers = np.ascontiguousarray(words[-1, 1 : len(_NUMBERS) + 1]).view(np.float64)
+    counts = np.clip(np.nan_to_num(numbers[7:]), 0, 1e9)
     return Attempt(
-        *(int(words[-1, 0]), values, fixed, barred, solution, sparse, zeros),
-        *(Stage(int(stage)), *floats, *map(int, numbers[7:])),
+        *(int(words[-1, 0]), values, fixed, barred, solution, sparse, zeros, Stage.of(words)),
+        *numbers[1:7].tolist(),
+        *map(int, counts.tolist()),
     )

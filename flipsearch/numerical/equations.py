@@ -175,7 +175,8 @@ def objective(squares, variables, counts, pull, weights, centres):
     return squares + pull * total
 
 
-LARGEST_DAMPING, LEAST_DAMPING = 1e8, 1e-13
+LARGEST_DAMPING, LEAST_DAMPING = 1e8, 1e-12
+"""Bounds of the damping; below, rounding errors make the normal matrix indefinite."""
 
 
 @njit

@@ -115,23 +115,26 @@ class Problem:
         """
         n, variables = len(unknowns), at.variables.copy()
         numbers = np.array([at.damping, at.pull, decay, least])
-        squares, _ = descend(
-            variables,
-            unknowns.constants,
-            unknowns.owners,
-            unknowns.signs,
-            unknowns.leaders,
-            unknowns.counts,
-            self.rank,
-            self.lengths,
-            self.first,
-            self.target,
-            np.ones(n) if weights is None else weights,
-            np.zeros(n) if centres is None else centres,
-            numbers,
-            steps,
-            GOAL,
-        )
+        try:
+            squares, _ = descend(
+                variables,
+                unknowns.constants,
+                unknowns.owners,
+                unknowns.signs,
+                unknowns.leaders,
+                unknowns.counts,
+                self.rank,
+                self.lengths,
+                self.first,
+                self.target,
+                np.ones(n) if weights is None else weights,
+                np.zeros(n) if centres is None else centres,
+                numbers,
+                steps,
+                GOAL,
+            )
+        except np.linalg.LinAlgError:  # the entries are too large, or no numbers
+            squares = np.inf
         return Descent(variables, float(numbers[0]), float(numbers[1]), float(squares))
 
     def normal(self, unknowns: Unknowns, variables: Floats) -> Floats:

@@ -71,7 +71,7 @@ class PlainProblem(Problem):
             if after < before:
                 ratio = (before - after) / (step @ (at.damping * counts * step - slope))
                 factor = max(0.2, 1 - (2 * float(ratio) - 1) ** 3)
-                damping = max(at.damping * factor, 1e-13)
+                damping = max(at.damping * factor, 1e-12)
                 pull = at.pull * decay
                 pull, growth = (0.0 if pull < least else pull), 2.0
                 at = Descent(tried, damping, pull, float(error @ error))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any
 
@@ -26,7 +26,7 @@ from flipsearch.numerical.problem import Problem
 from flipsearch.numerical.reference import PlainProblem
 from flipsearch.rings import Ring
 from flipsearch.walk.kinds import Kind, register
-from flipsearch.walk.task import WalkOutcome, WalkTask, Words, pack
+from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ def one_blas_thread() -> Iterator[None]:
 register(
     Kind(
         *("numerical", NumericalTask, walk, reference, NumericalOutcome),
-        policies={"collect": (1,)},
+        policies={f.name: (f.default,) for f in fields(Policy) if f.name != "stop_rank"},
         parts={"start": "rows", "attempt": "attempt"},
         write_out=lambda task, parts: parts[0],
     )

@@ -128,6 +128,20 @@ def test_an_outcome_passes_between_processes() -> None:
     np.testing.assert_array_equal(opened.final_attempt, outcome.final_attempt)
 
 
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), stage=st.sampled_from(Stage))
+def test_words_of_a_stranger_break_nothing(seed: int, stage: Stage) -> None:
+    random = np.random.default_rng(seed)
+    words = random.integers(0, 2**64, size=(7, 84), dtype=np.uint64)
+    words[:, ::5] = np.array([np.nan, np.inf, -0.0]).view(np.uint64)[seed % 3]
+    words[-1, 0], words[-1, 1] = seed, np.array([float(stage)]).view(np.uint64)[0]
+    assert from_words(words, 84).stage is Stage.of(words) is stage
+    with np.errstate(all="ignore"):
+        outcome = engine.walk(replace(task(3), attempt=words))
+    assert outcome.rank == 8
+    assert outcome.reason in ("budget", "stuck")
+
+
 def test_fractions_are_read_and_wrong_ones_are_refused() -> None:
     scheme = naive_scheme("2x2x2", Ring.Q)
     problem = Problem(scheme.format, 8)

@@ -104,10 +104,15 @@ class NumericalStrategy(Strategy):
         """Return a task of one move."""
         return [self._task(0, 0, 1, self._blank(0))]
 
-    def choose(self, number: int, seed: int) -> tuple[WalkTask, None]:
-        """Return the next moves of the attempt that has waited longest, or of a new attempt."""
-        attempt = self._waiting.pop(0) if self._waiting else self._blank(seed)
-        return self._task(number, seed, self.moves, attempt), None
+    def choose(self, number: int, seed: int) -> tuple[WalkTask, int]:
+        """Return the next moves of the attempt that has waited longest, or of a new attempt.
+
+        The note is the attempt's seed.
+        """
+        if self._waiting:
+            attempt = self._waiting.pop(0)
+            return self._task(number, seed, self.moves, attempt), int(attempt[-1, 0])
+        return self._task(number, seed, self.moves, self._blank(seed)), seed % 2**32
 
     def _task(self, number: int, seed: int, moves: int, attempt: Words) -> NumericalTask:
         return NumericalTask(
@@ -120,11 +125,13 @@ class NumericalStrategy(Strategy):
         unknowns = unknowns_of(self.format, self.target, self.symmetry, seed % 2**32)
         return np.zeros((0, width(len(unknowns))), dtype=np.uint64)
 
-    def learn(self, sent: None, outcome: WalkOutcome | None) -> None:
+    def learn(self, sent: int, outcome: WalkOutcome | None) -> None:
         """Keep an exact scheme, count an attempt that has ended, or let it wait for more moves."""
         if not isinstance(outcome, NumericalOutcome):
             return
         words = outcome.final_attempt
+        if words.shape[0] == 0 or words[-1, 0] != sent:  # of another attempt
+            return
         stage = Stage.of(words)
         if outcome.rank < len(self._naive):
             self.archive.admit_all(outcome.best)

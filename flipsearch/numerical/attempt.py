@@ -332,7 +332,9 @@ def to_words(attempt: Attempt) -> Words:
 def from_words(words: Words, n: int) -> Attempt:
     """Return the attempt of n variables that `to_words` stored; any words give some attempt."""
     rows = np.ascontiguousarray(words[:, :n])
-    values, solution, sparse = (rows[k].view(np.float64).copy() for k in (0, 3, 4))
+    values, solution, sparse = (
+        np.nan_to_num(rows[k].view(np.float64), posinf=0.0, neginf=0.0) for k in (0, 3, 4)
+    )
     fixed, zeros = (rows[k] != 0 for k in (1, 5))
     barred = (rows[2][:, None] & _BITS) != 0
     numbers = np.ascontiguousarray(words[-1, 1 : len(_NUMBERS) + 1]).view(np.float64)

@@ -41,6 +41,7 @@ CONSTRUCTORS: Registry[Constructor] = Registry(
     "constructor",
     {
         "trilinear": "flipsearch.constructors.trilinear:TRILINEAR",
+        "hopcroft": "flipsearch.constructors.hopcroft:HOPCROFT",
         "structured": "flipsearch.constructors.structured:STRUCTURED",
         "remainders": "flipsearch.constructors.remainders:REMAINDERS",
     },

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from flipsearch.catalogue import Best, Catalogue
-from flipsearch.constructors.plan import all_sides
+from flipsearch.constructors.closure import all_sides
 from flipsearch.rings import Ring
 from flipsearch.verify import verify
 

@@ -143,7 +143,7 @@ def _summarise(
     plans: dict[Ring, Plan], known: dict[Ring, dict[Sides, int]], *, as_json: bool
 ) -> None:
     """Print, for each ring, how many formats are in reach at or near their known rank."""
-    from flipsearch.constructors.plan import all_sides
+    from flipsearch.constructors.closure import all_sides
 
     rows = []
     for ring, plan in plans.items():

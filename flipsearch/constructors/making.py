@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flipsearch.constructors.plan import Leaf, Plan, all_sides
+from flipsearch.constructors.closure import Leaf, all_sides
+from flipsearch.constructors.plan import Plan
 from flipsearch.constructors.recipes import (
     NAIVE,
     NAMED,

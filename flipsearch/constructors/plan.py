@@ -12,13 +12,23 @@ Invariant: a rank in the table is that of a scheme at hand, or of one that the r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from itertools import combinations_with_replacement, permutations
+from itertools import permutations
 
 import numpy as np
 
+from flipsearch.constructors.closure import (
+    FAR,
+    LARGEST_OUTER,
+    Leaf,
+    Outer,
+    Uneven,
+    all_sides,
+    closed,
+    partitions,
+    unevens,
+)
 from flipsearch.constructors.constructor import constructors, offers
 from flipsearch.constructors.recipes import Recipe, Sides, source, written_groups
 from flipsearch.errors import FlipsearchError, UsageError
@@ -26,157 +36,10 @@ from flipsearch.formats import TABULATED_SIDE, Format, MatrixProduct
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 from flipsearch.transform.dimensions import DIMENSIONS, matrix_format, project, terms_left
-from flipsearch.transform.serendipity import Group, cheapest_split, grown, shared_factors
+from flipsearch.transform.serendipity import Group, cheapest_split, grown
 
-FAR = 1 << 40
-"""Stands for a rank that is not to be used."""
 HOPED_FOR = 0.1
 """Share of the terms left by a projection that may still merge, where that is worth trying."""
-PARTITIONS = 12
-"""Random orders in which the groups of a scheme's shared factors are taken."""
-
-
-def all_sides(low: int = 2, high: int = TABULATED_SIDE) -> list[Sides]:
-    """Return the sides in order of all general formats within a range, smallest first."""
-    found = combinations_with_replacement(range(low, high + 1), 3)
-    return sorted(found, key=lambda s: (s[0] * s[1] * s[2], s))
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A scheme that the plan starts from.
-
-    Parameters
-    ----------
-    sides : three int
-        As the scheme has them.
-    rank : int
-    name : str
-        Its content hash, or empty if `how` makes it.
-    how : str
-        The recipe that makes it, empty for a scheme at hand.
-    ring : Ring, optional
-        The ring over which the recipe of a name is replayed.
-    """
-
-    sides: Sides
-    rank: int
-    name: str
-    how: str = ""
-    ring: Ring | None = None
-
-
-@dataclass(frozen=True)
-class Outer:
-    """A scheme as the outer factor of serendipitous products: disjoint groups of its terms."""
-
-    leaf: Leaf
-    groups: tuple[Group, ...]
-
-    @cached_property
-    def sizes(self) -> list[tuple[int, int, int]]:
-        """(slot, size of a group, how many groups)."""
-        counts: dict[tuple[int, int], int] = {}
-        for group in self.groups:
-            key = group.slot, len(group.members)
-            counts[key] = counts.get(key, 0) + 1
-        return [(slot, size, count) for (slot, size), count in counts.items()]
-
-    @property
-    def singles(self) -> int:
-        """Terms in no group."""
-        return self.leaf.rank - sum(len(group.members) for group in self.groups)
-
-    def ranks(self, table: IntArray) -> IntArray:
-        """Return the ranks of its products with all <a, b, c>, shape (L/n, L/m, L/p)."""
-        most = [TABULATED_SIDE // side for side in self.leaf.sides]
-        window = tuple(slice(1, count + 1) for count in most)
-        total = self.singles * table[window]
-        longest: dict[int, int] = {}
-        for slot, size, _ in self.sizes:
-            longest[slot] = max(size, longest.get(slot, 0))
-        costs = {slot: _split_costs(table, slot, size, most) for slot, size in longest.items()}
-        for slot, size, count in self.sizes:
-            total = total + count * costs[slot][size]
-        return np.minimum(total, FAR)
-
-
-def _split_costs(table: IntArray, slot: int, longest: int, most: Sequence[int]) -> list[IntArray]:
-    """Return, for each group size, the ranks of the cheapest cuts for all inner products."""
-    grid = np.indices(most) + 1
-    whole = []
-    for size in range(1, longest + 1):
-        sides = list(grown((grid[0], grid[1], grid[2]), slot, size))
-        inside = np.maximum.reduce(sides) <= TABULATED_SIDE
-        clipped = tuple(np.minimum(side, TABULATED_SIDE) for side in sides)
-        whole.append(np.where(inside, table[clipped], FAR))
-    costs = [np.zeros(most, dtype=np.int64)]
-    for size in range(1, longest + 1):
-        options = [costs[size - first] + whole[first - 1] for first in range(1, size + 1)]
-        costs.append(np.minimum(np.minimum.reduce(options), FAR))
-    return costs
-
-
-def partitions(scheme: Scheme, seed: int = 0) -> list[tuple[Group, ...]]:
-    """Return several choices of disjoint groups among the terms that share a factor.
-
-    Rows refer to ``scheme.canonical``. Large groups come first, each slot in turn before others.
-    """
-    generator = np.random.default_rng(seed)
-    available = shared_factors(scheme)
-    found: dict[tuple[tuple[int, int], ...], tuple[Group, ...]] = {}
-    for number in range(PARTITIONS if available else 0):
-        favour = np.ones(3) if number % 4 == 3 else np.where(np.arange(3) == number % 4, 4.0, 1.0)
-        noise = generator.random(len(available)) if number > 3 else np.ones(len(available))
-        order = sorted(
-            range(len(available)),
-            key=lambda k: -len(available[k].members) * favour[available[k].slot] * noise[k],
-        )
-        free = set(range(scheme.canonical.rank))
-        chosen = []
-        for k in order:
-            members = tuple(row for row in available[k].members if row in free)
-            if len(members) > 1:
-                chosen.append(Group(available[k].slot, members))
-                free -= set(members)
-        kind = tuple(sorted((group.slot, len(group.members)) for group in chosen))
-        found.setdefault(kind, tuple(chosen))
-    return list(found.values())
-
-
-def closed(table: IntArray, outers: Sequence[Outer] = ()) -> IntArray:
-    """Return a table of ranks closed under turning, gluing, products and serendipitous products.
-
-    Parameters
-    ----------
-    table : int64 array, shape (17, 17, 17)
-        Rank by sides; not changed.
-    outers : sequence of Outer
-        Outer factors of serendipitous products.
-    """
-    table = table.copy()
-    side = TABULATED_SIDE
-    while True:
-        before = table.copy()
-        table = np.minimum.reduce([table.transpose(order) for order in permutations(range(3))])
-        for n in range(side - 1, 0, -1):  # fewer rows take no more products
-            table[n] = np.minimum(table[n], table[n + 1])
-        for n in range(2, side + 1):
-            for first in range(1, n // 2 + 1):
-                table[n] = np.minimum(table[n], table[first] + table[n - first])
-        for a, b, c in all_sides(1, side):
-            if a * b * c > 1 and 2 * a <= side and table[a, b, c] < FAR:
-                view = table[a::a, b::b, c::c]
-                i, j, k = view.shape
-                inner = table[1 : i + 1, 1 : j + 1, 1 : k + 1]
-                np.minimum(view, table[a, b, c] * inner, out=view)
-        for outer in outers:
-            n, m, p = outer.leaf.sides
-            view = table[n::n, m::m, p::p]
-            np.minimum(view, outer.ranks(table), out=view)
-        table = np.minimum(table, FAR)
-        if (table == before).all():
-            return table
 
 
 def _first_table(leaves: Iterable[Leaf]) -> IntArray:
@@ -211,7 +74,8 @@ class Plan:
         self.ring = ring
         images = [image for image in (_image(s, ring) for s in schemes) if image is not None]
         self.leaves: list[Leaf] = []
-        self.outers: list[Outer] = []
+        self.outers: list[Outer | Uneven] = []
+        self._kinds: set[tuple[Sides, tuple[int, ...], tuple[int, ...]]] = set()
         for scheme, origin in images:
             self._add(scheme, Leaf(matrix_format(scheme).sides, scheme.rank, origin))
         for recipe in recipes:
@@ -228,6 +92,12 @@ class Plan:
 
     def _add(self, scheme: Scheme, leaf: Leaf) -> None:
         self.leaves.append(leaf)
+        if max(leaf.sides) <= LARGEST_OUTER:
+            for uneven in unevens(scheme, leaf):
+                kind = (leaf.sides, tuple(map(len, uneven.fewer)), uneven.counts)
+                if kind not in self._kinds:
+                    self._kinds.add(kind)
+                    self.outers.append(uneven)
         # a serendipitous product adds forms up, which leaves ZT
         if self.ring is not Ring.ZT and scheme.content_hash == leaf.name:
             self.outers += [Outer(leaf, groups) for groups in partitions(scheme)]
@@ -350,13 +220,34 @@ class Plan:
             if sides not in (outer, inner) and self.rank(*outer) * self.rank(*inner) == rank:
                 return "product", [outer, inner]
         for outer_ in self.outers:
-            for order in permutations(sides):
+            for n, m, p in permutations(sides):
+                order = n, m, p
+                if isinstance(outer_, Uneven):
+                    larger_ = outer_.size_of(order, self.ranks)
+                    if larger_ is not None:
+                        return self._uneven(outer_, larger_)
+                    continue
                 if any(side % part for side, part in zip(order, outer_.leaf.sides, strict=True)):
                     continue
                 a, b, c = (s // part for s, part in zip(order, outer_.leaf.sides, strict=True))
                 if a * b * c > 1 and outer_.ranks(self.ranks)[a - 1, b - 1, c - 1] == rank:
                     return self._serendipity(outer_, (a, b, c))
         raise UsageError(f"no move makes {n}x{m}x{p} of rank {rank}")
+
+    def _uneven(self, outer: Uneven, larger: Sides) -> tuple[str, list[Sides]]:
+        """Return the words and sources of a product with blocks of two sizes."""
+        sizes = [
+            [size - (k in fewer) for k in range(side)]
+            for size, side, fewer in zip(larger, outer.leaf.sides, outer.fewer, strict=True)
+        ]
+        a, b, c = larger
+        wanted = [
+            (a - (code >> 2), b - (code >> 1 & 1), c - (code & 1))
+            for code, count in enumerate(outer.counts)
+            if count
+        ]
+        words = f"uneven {'x'.join('.'.join(map(str, each)) for each in sizes)}"
+        return f"{words} {source(outer.leaf.name, outer.leaf.sides)}", wanted
 
     def _serendipity(self, outer: Outer, inner: Sides) -> tuple[str, list[Sides]]:
         """Return the words and sources of a serendipitous product: its groups cut as it pays."""

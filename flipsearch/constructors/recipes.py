@@ -7,6 +7,7 @@ beginnings of their hashes, in the sides that the move wants them in:
     product 351108e80c9c57a3:4x4x4 be531090e4a11f5c:2x2x2
     project p 3 055b8d56aa3c1d2e:5x5x5
     serendipity 2x2x1 0=1.4+1=2.3.7 351108e80c9c57a3:4x4x4 ...
+    uneven 4.3x4.4x4.4 be531090e4a11f5c:2x2x2 351108e80c9c57a3:4x4x4 ...
     construct trilinear
 
 A source may be made by a recipe itself.
@@ -38,7 +39,7 @@ Fetch = Callable[[str], Scheme]
 NAIVE = "naive"
 NAMED = 16
 """Digits of a hash by which a recipe names a source."""
-MOVES = ("merge", "product", "project", "serendipity", "construct")
+MOVES = ("merge", "product", "project", "serendipity", "uneven", "construct")
 _SOURCE = re.compile(rf"({NAIVE}|[0-9a-f]{{{NAMED}}}):(\d+x\d+x\d+)")
 
 
@@ -148,6 +149,7 @@ def _made(words: Sequence[str], format_: MatrixProduct, ring: Ring, fetch: Fetch
     from flipsearch.transform import merge, product, project, serendipitous_product
     from flipsearch.transform.dimensions import matrix_format
     from flipsearch.transform.symmetry import oriented
+    from flipsearch.transform.uneven import uneven_product
 
     given = [
         (sides, naive_scheme(MatrixProduct(*sides), ring) if name == NAIVE else fetch(name))
@@ -174,6 +176,10 @@ def _made(words: Sequence[str], format_: MatrixProduct, ring: Ring, fetch: Fetch
             return serendipitous_product(
                 ordered[0], inner, groups, lambda n, m, p: blocks[n, m, p]
             )
+        case "uneven":
+            n, m, p = (tuple(map(int, part.split("."))) for part in words[1].split("x"))
+            blocks = {matrix_format(scheme).sides: scheme for scheme in ordered[1:]}
+            return uneven_product(ordered[0], (n, m, p), lambda *sides: blocks[sides])
         case "construct":
             maker = CONSTRUCTORS.get(words[1])
             rings = [ring] if ring.characteristic else [Ring.ZT, Ring.Z, Ring.Q]

@@ -14,7 +14,7 @@ from typing import Any
 
 from flipsearch.catalogue import Catalogue, Provenance, Record, Run
 from flipsearch.constructors import construct, offers
-from flipsearch.constructors.plan import Leaf
+from flipsearch.constructors.closure import Leaf
 from flipsearch.constructors.recipes import NAIVE, sources_of
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format, MatrixProduct

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from flipsearch.constructors.plan import Leaf
+from flipsearch.constructors.closure import Leaf
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format
 from flipsearch.rings import Ring

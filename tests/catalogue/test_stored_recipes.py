@@ -9,8 +9,8 @@ from scheme_samples import strassen
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
+from flipsearch.constructors.closure import all_sides
 from flipsearch.constructors.making import recipe_of
-from flipsearch.constructors.plan import all_sides
 from flipsearch.constructors.recipes import (
     NAIVE,
     NAMED,
@@ -120,7 +120,7 @@ def test_plan_makes_recipes_that_a_catalogue_takes_in(ship, tmp_path, capsys):
         pass
     database = ["--db", str(tmp_path / "catalogue.sqlite")]
     assert main(["plan", "3x3x3", "--rings", "ZT", *database]) == 0
-    assert capsys.readouterr().out.startswith("3x3x3:26 over ZT: merge n 2x3x3:17 1x3x3:9")
+    assert capsys.readouterr().out.startswith("3x3x3:25 over ZT: uneven 1.2x1.2x1.2 ")
     assert main(["plan", "--rings", "ZT,F2", "--json", *database]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(row["ring"], row["formats"]) for row in rows] == [("ZT", 680), ("F2", 680)]

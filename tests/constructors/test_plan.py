@@ -1,22 +1,25 @@
 """Plans: the closure agrees with a slow plain one, and schemes made have the ranks promised."""
 
 import functools
+from itertools import permutations, product
 
 import pytest
 from scheme_samples import strassen
 
+from flipsearch.constructors.closure import all_sides, partitions
 from flipsearch.constructors.making import Maker
-from flipsearch.constructors.plan import Plan, all_sides, partitions
+from flipsearch.constructors.plan import Plan
 from flipsearch.formats import TABULATED_SIDE
 from flipsearch.rings import Ring
 from flipsearch.transform import merge
+from flipsearch.transform.uneven import term_sides
 
 BASE = strassen()
 
 
 @functools.cache
 def plain(n, m, p):
-    """The least rank from Strassen's scheme by gluing and products, one format at a time."""
+    """The least rank from Strassen's scheme by gluing and all products, one format at a time."""
     n, m, p = sorted((n, m, p))
     if n == 1:
         return m * p
@@ -32,6 +35,10 @@ def plain(n, m, p):
             for c in range(1, p + 1):
                 if 1 < a * b * c < n * m * p and not (n % a or m % b or p % c):
                     best = min(best, plain(a, b, c) * plain(n // a, m // b, p // c))
+    for order in permutations((n, m, p)):
+        halves = [{(side // 2, -(-side // 2)), (-(-side // 2), side // 2)} for side in order]
+        for sizes in product(*halves):
+            best = min(best, sum(plain(*sides) for sides in term_sides(BASE, sizes).tolist()))
     return best
 
 
@@ -48,7 +55,7 @@ def test_the_closure_is_the_plain_one():
 
 def test_schemes_are_made_as_promised():
     maker = Maker({Ring.ZT: plan()}, lambda name: BASE)
-    for sides in [(2, 2, 3), (3, 3, 3), (2, 4, 5), (4, 4, 4)]:
+    for sides in [(2, 2, 3), (3, 3, 3), (2, 4, 5), (4, 4, 4), (5, 5, 5), (5, 6, 7)]:
         scheme = maker.fetch(maker.name(Ring.ZT, sides))
         assert scheme.rank == plan().rank(*sides)
         assert sorted(scheme.format.sides) == list(sides)
@@ -76,5 +83,5 @@ def test_partitions_are_disjoint():
 @pytest.mark.parametrize("sides", [(2, 3, 4), (5, 7, 16)])
 def test_every_rank_has_a_move(sides):
     words, sources = plan().move(sides)
-    assert words.split()[0] in ("merge", "product", "project")
+    assert words.split()[0] in ("merge", "product", "project", "uneven")
     assert all(max(each) <= TABULATED_SIDE for each in sources)

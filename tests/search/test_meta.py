@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from flipsearch.constructors.plan import Leaf
+from flipsearch.constructors.closure import Leaf
 from flipsearch.constructors.recipes import NAIVE, source
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
@@ -128,7 +128,7 @@ def test_a_new_best_lowers_what_is_made_of_it(seven: Scheme) -> None:
 
 def test_formats_that_pay_are_drawn_and_idle_ones_rest(seven: Scheme) -> None:
     known = {"2x2x2": 7, "2x2x3": 11, "2x3x3": 15, "3x3x3": 23}
-    strategy = MetaStrategy(formats_within(2, 3), Ring.F2, 1, known, [seven])
+    strategy = MetaStrategy(formats_within(2, 3), Ring.ZT, 1, known, [seven])
     members = strategy.members
     assert members["2x2x2"].weight < members["3x3x3"].weight < members["2x3x3"].weight
     before = members["2x3x3"].weight
@@ -175,13 +175,13 @@ def test_pools_hold_distinct_states() -> None:
 
 
 def test_offers_in_any_orientation(seven: Scheme) -> None:
-    strategy = meta()
-    wide = permute(extend(seven, "p").over(Ring.F2), (2, 0, 1))
+    strategy = MetaStrategy(formats_within(2, 3), Ring.ZT, 1)
+    wide = permute(extend(seven, "p"), (2, 0, 1))
     assert wide.format.sides == (3, 2, 2)
     assert strategy.offer(wide)
     assert strategy.members["2x2x3"].best == 11
-    assert not strategy.offer(seven)  # over another ring
-    assert not strategy.offer(naive_scheme(parse_format("4x4x4"), Ring.F2))
+    assert not strategy.offer(seven.over(Ring.F2))
+    assert not strategy.offer(naive_scheme(parse_format("4x4x4"), Ring.ZT))
 
 
 def test_refusals() -> None:

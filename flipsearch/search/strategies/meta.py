@@ -27,8 +27,9 @@ from typing import Any
 
 import numpy as np
 
+from flipsearch.constructors.closure import Leaf
 from flipsearch.constructors.making import Maker
-from flipsearch.constructors.plan import Leaf, Plan
+from flipsearch.constructors.plan import Plan
 from flipsearch.constructors.recipes import NAIVE, NAMED, Sides
 from flipsearch.errors import UsageError
 from flipsearch.formats import TABULATED_SIDE, Format, MatrixProduct, parse_format

@@ -22,7 +22,7 @@ from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.runtime.algorithm import CLASSICAL, Algorithm
 from flipsearch.kernels.runtime.driver import classical_triangle, multiply, multiply_gram
 
-SMALLEST_HALF = 1024
+SMALLEST_HALF = 2048
 """A triangle is halved while the halves keep this many rows."""
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flipsearch.errors import FormatError
-from flipsearch.files.limits import LARGEST_NUMBER_DIGITS
+from flipsearch.files.limits import LARGEST_ENTRIES, LARGEST_NUMBER_DIGITS
 from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme, narrow
 
 _FRACTION = re.compile(
@@ -214,6 +214,10 @@ def scattered(
             numbers = narrow(np.array([getattr(x, part) for x in values], dtype=np.int64))
         except OverflowError:
             raise FormatError(_TOO_LARGE) from None
+        if (size := shape[0] * shape[1] * numbers.itemsize) > LARGEST_ENTRIES:
+            raise FormatError(
+                f"{name} would take {size >> 20} MiB: its coefficients are too large"
+            )
         if part == "numerator" or (numbers != 1).any():
             arrays.append(np.full(shape, empty, dtype=numbers.dtype))
             arrays[-1][at] = numbers

@@ -17,7 +17,7 @@ import flipsearch as fs
 from flipsearch.errors import FormatError, NotFoundError
 from flipsearch.files import Read, read_schemes
 from flipsearch.files.claims import PLAIN, TRANSPOSED
-from flipsearch.files.numbers import Table
+from flipsearch.files.numbers import Table, scattered
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
@@ -353,6 +353,12 @@ def test_paths_that_are_not_there(tmp_path: Path) -> None:
         list(read_schemes(tmp_path / "nothing"))
     with pytest.raises(FormatError, match="0 schemes"):
         fs.read(tmp_path)
+
+
+def test_few_entries_do_not_take_much_memory() -> None:
+    assert scattered((1 << 14, 1 << 10), [0], [0], [127], "U").above.itemsize == 1
+    with pytest.raises(FormatError, match="U would take 128 MiB"):
+        scattered((1 << 14, 1 << 10), [0], [0], [128], "U")
 
 
 @pytest.mark.parametrize("largest", [1, 4, 40, 41, 2**12])

@@ -89,7 +89,36 @@ def _leading_zeros(typing_context: Any, word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
+def _opaque(typing_context: Any, word: Any) -> Any:
+    """Return a uint64 unchanged; the compiler cannot know its value.
+
+    LLVM turns a branch on `x & y` into two branches. If either is taken at random and both
+    together hardly ever, that costs a misprediction every few times. An opaque x keeps one branch.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(_I64, [_I64])
+        return builder.asm(kind, "", "=r,0", arguments, side_effect=False)
+
+    return types.uint64(types.uint64), generate
+
+
+def _pointer_to(typing_context: Any, array: Any) -> Any:
+    """Return a pointer to the first entry of an array, which is indexed like the array.
+
+    numba counts the references to an array at every call that is not inlined. A pointer has none;
+    the caller keeps the array alive.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.make_array(array)(context, builder, arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), generate  # type: ignore[no-untyped-call]
+
+
 popcount: Any = intrinsic(_popcount)
+opaque: Any = intrinsic(_opaque)
+pointer_to: Any = intrinsic(_pointer_to)
 kth_set_bit: Any = intrinsic(_kth_set_bit)
 trailing_zeros: Any = intrinsic(_trailing_zeros)
 leading_zeros: Any = intrinsic(_leading_zeros)

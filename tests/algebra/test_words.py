@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from numba import njit
 
 from flipsearch.algebra.draws import draw, next_draw, plain_draw
-from flipsearch.algebra.words import kth_set_bit, leading_zeros, popcount, trailing_zeros
+from flipsearch.algebra.words import (
+    kth_set_bit,
+    leading_zeros,
+    opaque,
+    pointer_to,
+    popcount,
+    trailing_zeros,
+)
 
 words = st.integers(0, 2**64 - 1)
 
@@ -24,6 +31,18 @@ def _kth(word, k):
 @njit
 def _zeros(word):
     return leading_zeros(word), trailing_zeros(word)
+
+
+@njit
+def _opaque(word):
+    return opaque(word)
+
+
+@njit
+def _double_through_pointer(array, count):
+    pointer = pointer_to(array)
+    for place in range(count):
+        pointer[place] += pointer[place]
 
 
 @njit
@@ -51,6 +70,18 @@ def test_zeros_around_the_set_bits(word):
 def test_every_set_bit_in_order(word):
     bits = [b for b in range(64) if word >> b & 1]
     assert [_kth(np.uint64(word), np.uint64(k)) for k in range(len(bits))] == bits
+
+
+@given(words)
+def test_an_opaque_word_is_unchanged(word):
+    assert _opaque(np.uint64(word)) == word
+
+
+def test_a_pointer_reads_and_writes_its_array():
+    for dtype in (np.uint64, np.uint16):
+        array = np.arange(5, dtype=dtype)
+        _double_through_pointer(array, 3)
+        assert array.tolist() == [0, 2, 4, 3, 4]
 
 
 @given(words, st.integers(0, 2**40))

@@ -27,8 +27,8 @@ from flipsearch.algebra.planes import add_modulo_3
 from flipsearch.algebra.words import copy_words, kth_set_bit, popcount, trailing_zeros
 from flipsearch.errors import UsageError
 from flipsearch.walk.diagonal.task import DiagonalTask, always, completed, diagonal, without
-from flipsearch.walk.plain.flips import HALF, LOW32, flag
-from flipsearch.walk.plain.index import ONE, THREE, TWO, ZERO, U
+from flipsearch.walk.plain.flips import HALF, LOW32
+from flipsearch.walk.plain.index import ONE, THREE, TWO, ZERO, U, flag
 from flipsearch.walk.rotation.kernel import BUDGET, REACHED, form, plus
 from flipsearch.walk.task import HISTORY, WalkOutcome, Words, counted, pack, unpack
 

@@ -23,24 +23,30 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import numpy as np
-
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.planes import add_modulo_3, add_ternary, leaves_ternary
-from flipsearch.algebra.words import kth_set_bit, popcount
-from flipsearch.walk.plain.index import LOW6, ONE, SIX, THREE, TWO, ZERO, Layout, U, hash_key
+from flipsearch.algebra.words import kth_set_bit, opaque, pointer_to, popcount
+from flipsearch.walk.plain.classes import agreeing, choose, live_rows, move_row, partner
+from flipsearch.walk.plain.index import (
+    LOW6,
+    ONE,
+    SIX,
+    THREE,
+    TWO,
+    ZERO,
+    Layout,
+    U,
+    find,
+    flag,
+    hash_key,
+    mix,
+)
 
 DONE, STUCK, EVENT = U(0), U(1), U(2)
 LOW32, EIGHT, HALF, PART = U(0xFFFFFFFF), U(8), U(32), U(24)
 NEXT, AFTER = U(0b001001), U(0b010010)
 """The slots after and before slot a, two bits each."""
-
-
-@njit(inline="always")
-def flag(condition):
-    """Return 1 or 0 as uint64."""
-    return U(condition)
 
 
 @njit(inline="always")
@@ -98,126 +104,30 @@ def normalise(at, words, x):
 
 
 @njit(inline="always")
-def find(at, wide, narrow, slot, new):
-    """Return (class or 0, table position) of the key at wide[new].
+def combine(at, words, to, x, y, minus):
+    """Set words[to] to words[x] + words[y], or - if `minus` is 1, in normal form.
 
-    The key is first written to class 0. An empty entry then compares equal too, and the loop has
-    one condition, which is almost always true at once.
+    Return whether the result is zero, 1 if the normal form has the other sign, and the hash.
     """
-    base, entries = slot * at.classes, at.entries + slot * at.table
-    for t in range(at.key):
-        wide[base * at.key + t] = wide[new + t]
-    position = hash_key(at, wide, new)
-    while True:
-        class_ = U(narrow[entries + position])
-        other = (base + class_) * at.key
-        different = ZERO
-        for t in range(at.key):
-            different |= wide[other + t] ^ wide[new + t]
-        if different == ZERO:
-            return class_, position
-        position = (position + ONE) & (at.table - ONE)
-
-
-@njit(inline="always")
-def select(at, wide, first, skip_block, skip_bit, k):
-    """Return the k-th row of the bitmap at wide[first] without the skipped bit."""
-    if at.blocks == ONE:
-        return kth_set_bit(wide[first] & ~skip_bit, k)
-    block, before, total = ZERO, ZERO, ZERO
-    for t in range(at.blocks - ONE):
-        word = wide[first + t] & ~(skip_bit & (ZERO - flag(t == skip_block)))
-        total += popcount(word)
-        beyond = flag(k >= total)
-        block += beyond
-        before = total if k >= total else before
-    word = wide[first + block] & ~(skip_bit & (ZERO - flag(block == skip_block)))
-    return (block << SIX) + kth_set_bit(word, k - before)
-
-
-@njit(inline="always")
-def close_gap(at, wide, narrow, base, entries, hole):
-    """Delete the table entry at `hole` and move later entries of its cluster up."""
-    probe = hole
-    while True:
-        probe = (probe + ONE) & (at.table - ONE)
-        moved = U(narrow[entries + probe])
-        if moved == ZERO:
-            break
-        home = hash_key(at, wide, (base + moved) * at.key)
-        if ((probe - home) & (at.table - ONE)) >= ((probe - hole) & (at.table - ONE)):
-            narrow[entries + hole] = np.uint16(moved)
-            narrow[at.positions + base + moved] = np.uint16(hole)
-            hole = probe
-    narrow[entries + hole] = np.uint16(0)
-
-
-@njit(inline="always")
-def recount(at, wide, narrow, h, o, row, live, number, found):
-    """Move `row` from class o to class h with several blocks of rows; return 1 if o is empty.
-
-    Counts and exclusive ors of row numbers determine the rows that become flippable or cease to
-    be.
-    """
-    block, bit = row >> SIX, ONE << (row & LOW6)
-    wide[at.bitmaps + h * at.blocks + block] |= bit
-    joined = U(narrow[at.counts + h]) + ONE
-    companion = U(narrow[at.row_sums + h])
-    narrow[at.counts + h] = np.uint16(joined)
-    narrow[at.row_sums + h] = np.uint16(companion ^ row)
-    wide[at.bitmaps + o * at.blocks + block] &= ~bit
-    left = U(narrow[at.counts + o]) - ONE
-    last = U(narrow[at.row_sums + o]) ^ row
-    narrow[at.counts + o] = np.uint16(left)
-    narrow[at.row_sums + o] = np.uint16(last)
-    empty, pair, alone = flag(left == ZERO), flag(joined == TWO), flag(left == ONE)
-    wide[live + (last >> SIX)] &= ~(alone << (last & LOW6))
-    wide[live + block] = (wide[live + block] & ~bit) | (bit & (ZERO - found))
-    wide[live + (companion >> SIX)] |= pair << (companion & LOW6)
-    wide[number] += found + pair + empty - alone - ONE
-    return empty
-
-
-@njit(inline="always")
-def move_row(at, wide, narrow, slot, row, new, class_, position, counted):
-    """Move `row` of `slot` to the class of the key at wide[new], as `find` found it.
-
-    Counts and the number of flippable rows are kept with more than one block, or if `counted`.
-    """
-    base, entries = slot * at.classes, at.entries + slot * at.table
-    bit = ONE << (row & LOW6)
-    old = U(narrow[slot * at.rows + row])
-    o, top = base + old, U(narrow[at.free_counts + slot])
-    found = flag(class_ != ZERO)
-    class_ = class_ | (U(narrow[at.free + base + top - ONE]) & (found - ONE))
-    h = base + class_
-    # the class that it joins
-    narrow[entries + position] = np.uint16(class_)
-    narrow[at.positions + h] = np.uint16(position)
-    for t in range(at.key):
-        wide[h * at.key + t] = wide[new + t]
-    narrow[slot * at.rows + row] = np.uint16(class_)
-    live = at.flippable + slot * at.blocks
-    if at.blocks == ONE and not counted:  # the two bitmaps determine the flippable rows
-        before = wide[at.bitmaps + h]
-        wide[at.bitmaps + h] = before | bit
-        after = wide[at.bitmaps + o] & ~bit
-        wide[at.bitmaps + o] = after
-        empty = flag(after == ZERO)
-        joined = bit & (ZERO - found) | before & (ZERO - flag(before & (before - ONE) == ZERO))
-        alone = after & (ZERO - flag(after & (after - ONE) == ZERO))
-        wide[live] = wide[live] & ~(bit | alone) | joined
+    if at.words > ONE:
+        zero, turned = add(at, words, to, x, y, minus), ZERO
+        if at.ring != TWO:
+            turned = normalise(at, words, to)
+        return zero, turned, hash_key(at, words, to)
+    # the same for one word; these values do not take the way through memory
+    nx, ny = words[x], words[y]
+    if at.ring == TWO:
+        total, sign, turned = nx ^ ny, ZERO, ZERO
+        words[to] = total
     else:
-        empty = recount(at, wide, narrow, h, o, row, live, at.live + slot, found)
-    top -= ONE - found
-    narrow[at.free + base + top] = np.uint16(old)
-    narrow[at.free_counts + slot] = np.uint16(top + empty)
-    # the table entry of a class that became empty
-    gone = U(narrow[at.positions + o])
-    if narrow[entries + ((gone + ONE) & (at.table - ONE))] == 0:
-        narrow[entries + gone] = np.uint16(old & (empty - ONE))
-    elif empty != ZERO:
-        close_gap(at, wide, narrow, base, entries, gone)
+        sx, sy = words[x + ONE], words[y + ONE] ^ (ny & (ZERO - minus))
+        if at.ring == THREE:
+            total, sign = add_modulo_3(nx, sx, ny, sy)
+        else:
+            total, sign = add_ternary(nx, sx, ny, sy)
+        turned = flag(sign & total & (ZERO - total) != ZERO)
+        words[to], words[to + ONE] = total, sign ^ (total & (ZERO - turned))
+    return total == ZERO, turned, mix(at, ZERO, total, sign) >> at.shift
 
 
 @functools.cache
@@ -225,12 +135,12 @@ def make_flips(at: Layout) -> Any:
     """Return the jitted loop for one layout."""
 
     @njit
-    def flips(wide, narrow, seed, counter, steps, merge, move):
+    def flips(wide_array, narrow_array, seed, counter, steps, merge, move):
         """Walk at most `steps` steps.
 
         Parameters
         ----------
-        wide, narrow : arrays
+        wide_array, narrow_array : arrays
             The index, changed in place.
         seed, counter, steps : uint64
             The draws are counter + 1, counter + 2, ...
@@ -245,15 +155,18 @@ def make_flips(at: Layout) -> Any:
             DONE: all steps were done. STUCK: no row is flippable; that step is not counted. EVENT:
             the flip in `move` reduces the scheme; its step is counted, its flip is not.
         """
+        wide, narrow = pointer_to(wide_array), pointer_to(narrow_array)
         done, refused, code = ZERO, ZERO, DONE
+        signs = wide[at.signs]  # of all rows, if there is one block of them
         while done < steps:
             mask, mask1, mask2 = ZERO, ZERO, ZERO
-            if at.blocks == ONE:  # counting the masks is faster than reading stored numbers
+            if at.blocks == ONE:
                 mask = wide[at.flippable]
                 mask1, mask2 = wide[at.flippable + ONE], wide[at.flippable + TWO]
                 live0, live1, live2 = popcount(mask), popcount(mask1), popcount(mask2)
             else:
-                live0, live1, live2 = wide[at.live], wide[at.live + ONE], wide[at.live + TWO]
+                live0, live1 = live_rows(at, wide, ZERO), live_rows(at, wide, ONE)
+                live2 = live_rows(at, wide, TWO)
             live1 += live0
             live2 += live1
             if live2 == ZERO:
@@ -270,68 +183,61 @@ def make_flips(at: Layout) -> Any:
                 mask ^= ((mask ^ mask1) & (ZERO - beyond0)) ^ ((mask1 ^ mask2) & (ZERO - beyond1))
                 i = kth_set_bit(mask, k)
             else:
-                i = select(at, wide, at.flippable + a * at.blocks, ZERO, ZERO, k)
+                i = choose(at, wide, a, k)
             b, c = (NEXT >> (a + a)) & THREE, (AFTER >> (a + a)) & THREE
-            shared = a * at.classes + U(narrow[a * at.rows + i])
-            if at.blocks == ONE:
-                others = popcount(wide[at.bitmaps + shared]) - ONE
-            else:
-                others = U(narrow[at.counts + shared]) - ONE
-            k = (((z & LOW32) >> EIGHT) * others) >> PART
-            j = select(at, wide, at.bitmaps + shared * at.blocks, i >> SIX, ONE << (i & LOW6), k)
-            first_b, second_b = b * at.rows + i, b * at.rows + j
-            bi = b * at.classes + U(narrow[first_b])
-            bj = b * at.classes + U(narrow[second_b])
-            ci = c * at.classes + U(narrow[c * at.rows + i])
-            cj = c * at.classes + U(narrow[c * at.rows + j])
+            shared = U(narrow[a * at.rows + i])
+            j = partner(at, wide, narrow, a, shared, i, (z & LOW32) >> EIGHT, PART)
+            bi, bj = b * at.rows + i, b * at.rows + j
+            ci, cj = c * at.rows + i, c * at.rows + j
+            x, y = at.factors + bi * at.key, at.factors + bj * at.key
+            v, w = at.factors + ci * at.key, at.factors + cj * at.key
             minus_b, minus_c = ZERO, ZERO
             if at.ring != TWO:
-                sign_i = wide[at.signs + (i >> SIX)] >> (i & LOW6)
-                sign_j = wide[at.signs + (j >> SIX)] >> (j & LOW6)
+                sign_i, sign_j = signs >> i, signs >> j
+                if at.blocks != ONE:
+                    sign_i = wide[at.signs + (i >> SIX)] >> (i & LOW6)
+                    sign_j = wide[at.signs + (j >> SIX)] >> (j & LOW6)
                 alike = ONE ^ ((sign_i ^ sign_j) & ONE)
                 minus_b = z & ONE
                 if at.ring == ZERO:
-                    plus, less = overflow(at, wide, bi * at.key, bj * at.key)
-                    plus_c, less_c = overflow(at, wide, cj * at.key, ci * at.key)
+                    plus, less = overflow(at, wide, x, y)
+                    plus_c, less_c = overflow(at, wide, w, v)
                     swap = ZERO - alike
                     plus |= (plus_c & ~swap) | (less_c & swap)
                     less |= (less_c & ~swap) | (plus_c & swap)
-                    if (plus != ZERO) & (less != ZERO):
+                    if opaque(flag(plus != ZERO)) & flag(less != ZERO) != ZERO:
                         refused += ONE
                         continue
                     minus_b = (minus_b & flag(less == ZERO)) | flag(plus != ZERO)
                 minus_c = minus_b ^ alike
-            rare = add(at, wide, at.first_new, bi * at.key, bj * at.key, minus_b)
-            rare |= add(at, wide, at.second_new, cj * at.key, ci * at.key, minus_c)
-            turned_b, turned_c = ZERO, ZERO
-            if at.ring != TWO:
-                turned_b = normalise(at, wide, at.first_new)
-                turned_c = normalise(at, wide, at.second_new)
-            class_b, position_b = find(at, wide, narrow, b, at.first_new)
-            class_c, position_c = find(at, wide, narrow, c, at.second_new)
+            zero_b, turned_b, hash_b = combine(at, wide, at.first_new, x, y, minus_b)
+            zero_c, turned_c, hash_c = combine(at, wide, at.second_new, w, v, minus_c)
+            rare = zero_b | zero_c
+            class_b, some_b = find(at, wide, narrow, b, hash_b, wide, at.first_new)
+            class_c, some_c = find(at, wide, narrow, c, hash_c, wide, at.second_new)
             agree = ZERO
             if merge != ZERO:
-                hb, hc = b * at.classes + class_b, c * at.classes + class_c
-                for t in range(at.blocks):
-                    pairs = wide[at.bitmaps + shared * at.blocks + t]
-                    same_c = wide[at.bitmaps + ci * at.blocks + t]
-                    same_b = wide[at.bitmaps + bj * at.blocks + t]
-                    agree |= wide[at.bitmaps + hb * at.blocks + t] & (pairs | same_c)
-                    agree |= wide[at.bitmaps + hc * at.blocks + t] & (pairs | same_b)
+                same_b, same_c = U(narrow[bj]), U(narrow[ci])
+                agree = agreeing(at, wide, narrow, b, class_b, some_b, a, shared, c, same_c)
+                agree |= agreeing(at, wide, narrow, c, class_c, some_c, a, shared, b, same_b)
             if at.ring == THREE:
                 # two unmerged rows agree in two factors: twice a factor is minus that factor, and
                 # the row would join its own class, which `move_row` cannot do
-                rare |= (b * at.classes + class_b == bi) | (c * at.classes + class_c == cj)
+                rare |= (class_b == U(narrow[bi])) | (class_c == U(narrow[cj]))
             if rare | (agree != ZERO):
                 move[0], move[1], move[2], move[3] = a, i, j, minus_b
                 refused += ONE
                 code = EVENT
                 break
-            move_row(at, wide, narrow, b, i, at.first_new, class_b, position_b, False)
-            move_row(at, wide, narrow, c, j, at.second_new, class_c, position_c, False)
-            if at.ring != TWO:
+            move_row(at, wide, narrow, b, i, at.first_new, class_b, some_b)
+            move_row(at, wide, narrow, c, j, at.second_new, class_c, some_c)
+            if at.blocks == ONE:
+                signs ^= (turned_b << i) ^ (turned_c << j)
+            elif at.ring != TWO:
                 wide[at.signs + (i >> SIX)] ^= turned_b << (i & LOW6)
                 wide[at.signs + (j >> SIX)] ^= turned_c << (j & LOW6)
+        if at.blocks == ONE:
+            wide[at.signs] = signs
         return code, done, done - refused, counter
 
     return flips

@@ -21,11 +21,12 @@ import numpy as np
 
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
-from flipsearch.algebra.words import copy_words, leading_zeros, trailing_zeros
+from flipsearch.algebra.words import copy_words, leading_zeros, pointer_to, trailing_zeros
 from flipsearch.errors import UsageError
 from flipsearch.formats import MatrixProduct
 from flipsearch.rings import Ring
-from flipsearch.walk.plain.flips import HALF, LOW32, find, flag, move_row, select
+from flipsearch.walk.plain.classes import choose, live_rows, move_row, partner
+from flipsearch.walk.plain.flips import HALF, LOW32
 from flipsearch.walk.plain.index import (
     LOW6,
     ONE,
@@ -36,7 +37,13 @@ from flipsearch.walk.plain.index import (
     Layout,
     U,
     allocate,
+    clear,
+    find,
+    flag,
+    hash_key,
+    insert,
     layout,
+    mark,
 )
 from flipsearch.walk.quotient.task import LARGEST_PLACES, QuotientOutcome, QuotientTask, written
 from flipsearch.walk.task import HISTORY, counted
@@ -92,9 +99,10 @@ def _offer(at, wide, place, vector, image):
 def _set(at, wide, narrow, place, vector, image):
     """Change the vector at a place; `image` is its mirror image, unused without Z2."""
     _offer(at, wide, place, vector, image)
-    class_, position = find(at, wide, narrow, ZERO, at.first_new)
+    position = hash_key(at, wide, at.first_new)
+    class_, some = find(at, wide, narrow, ZERO, position, wide, at.first_new)
     if class_ != U(narrow[place]):  # else only the bit changes
-        move_row(at, wide, narrow, ZERO, place, at.first_new, class_, position, True)
+        move_row(at, wide, narrow, ZERO, place, at.first_new, class_, some)
 
 
 @njit(inline="always")
@@ -106,52 +114,29 @@ def _turned(at, wide, place):
 
 
 @njit(inline="always")
-def _vector(at, wide, narrow, place, turn):
+def _vector(at, wide, place, turn):
     """Return the vector at a place, or with `turn` 1 its mirror image."""
     if at.key == ONE:
-        return wide[U(narrow[place])]
-    return wide[U(narrow[place]) * TWO + (_turned(at, wide, place) ^ turn)]
+        return wide[at.factors + place]
+    return wide[at.factors + place * TWO + (_turned(at, wide, place) ^ turn)]
 
 
 @njit
-def _read(at, vectors, count, wide, narrow):
+def _read(at, vectors, count, wide):
     """Write the vectors of all places."""
     for place in range(count):
-        vectors[place] = _vector(at, wide, narrow, U(place), ZERO)
+        vectors[place] = _vector(at, wide, U(place), ZERO)
 
 
 @njit
 def _build(at, vectors, count, entries, wide, narrow):
     """Fill slot 0 of the index with the vectors of all places."""
-    wide[:] = ZERO
-    narrow[:] = np.uint16(0)
-    used = ZERO
+    clear(at, wide, narrow)
     for row in range(count):
-        place = U(row)
-        vector = vectors[place]
-        _offer(at, wide, place, vector, _reverse(vector, entries))
-        class_, position = find(at, wide, narrow, ZERO, at.first_new)
-        if class_ == ZERO:
-            used += ONE
-            class_ = used
-            narrow[at.entries + position] = np.uint16(class_)
-            narrow[at.positions + class_] = np.uint16(position)
-            for t in range(at.key):
-                wide[class_ * at.key + t] = wide[at.first_new + t]
-        narrow[place] = np.uint16(class_)
-        wide[at.bitmaps + class_ * at.blocks + (place >> SIX)] |= ONE << (place & LOW6)
-        narrow[at.counts + class_] += np.uint16(1)
-        narrow[at.row_sums + class_] ^= np.uint16(place)
-    free = ZERO
-    for spare in range(at.classes - ONE, used, -1):
-        narrow[at.free + free] = np.uint16(spare)
-        free += ONE
-    narrow[at.free_counts] = np.uint16(free)
-    for row in range(count):
-        place = U(row)
-        if narrow[at.counts + U(narrow[place])] > 1:
-            wide[at.flippable + (place >> SIX)] |= ONE << (place & LOW6)
-            wide[at.live] += ONE
+        vector = vectors[row]
+        _offer(at, wide, U(row), vector, _reverse(vector, entries))
+        insert(at, wide, narrow, ZERO, U(row), wide, at.first_new)
+    mark(at, wide, narrow, ZERO, count)
 
 
 @njit(inline="always")
@@ -268,7 +253,8 @@ def make_walk(at: Layout) -> Any:
     copies = TWO if mirrored else ONE
 
     @njit
-    def run(vectors, cubes, numbers, best_, limits, wide, narrow, history):
+    def run(vectors, cubes, numbers, best_, limits, wide_, narrow_, history):
+        wide, narrow = pointer_to(wide_), pointer_to(narrow_)
         entries, seed, steps, plus_after = limits[0], limits[1], limits[2], limits[3]
         band, stop_rank, plus_below = limits[4], limits[5], limits[6]
         column = ZERO
@@ -286,14 +272,14 @@ def make_walk(at: Layout) -> Any:
             return step, made, reductions, escapes, records, _REACHED
         _build(at, vectors, numbers[0], entries, wide, narrow)
         while step < steps:
-            live = wide[at.live]
+            live = live_rows(at, wide, ZERO)
             stuck = (live == ZERO) | (idle >= REFUSALS)
             due = plus_after != ZERO and step >= last + plus_after
             if stuck or due:
                 last, idle = step, ZERO
                 allowed = rank < best + band and (plus_below == ZERO or rank < plus_below)
                 if stuck or allowed:
-                    _read(at, vectors, numbers[0], wide, narrow)
+                    _read(at, vectors, numbers[0], wide)
                     done, counter = _plus(
                         vectors, numbers, entries, mirrored, bound, seed, counter
                     )
@@ -309,31 +295,30 @@ def make_walk(at: Layout) -> Any:
             step += ONE
             z = draw(seed, counter)
             k = ((z >> HALF) * live) >> HALF
-            p = select(at, wide, at.flippable, ZERO, ZERO, k)
+            p = choose(at, wide, ZERO, k)
             class_ = U(narrow[p])
-            k = ((z & LOW32) * (U(narrow[at.counts + class_]) - ONE)) >> HALF
-            q = select(at, wide, at.bitmaps + class_ * at.blocks, p >> SIX, ONE << (p & LOW6), k)
+            q = partner(at, wide, narrow, ZERO, class_, p, z & LOW32, HALF)
             if p // THREE == q // THREE:
                 idle += ONE
                 continue
             # the turn that makes q's vector equal to p's; both do if the vector is its own image
             turn = _turned(at, wide, p) ^ _turned(at, wide, q)
             if mirrored:
-                turn ^= z & flag(wide[class_ * TWO] == wide[class_ * TWO + ONE])
+                turn ^= z & flag(_vector(at, wide, p, ZERO) == _vector(at, wide, p, ONE))
             up, before, after, down = _next(p), _previous(p), _next(q), _previous(q)
-            a, b = _vector(at, wide, narrow, p, ZERO), _vector(at, wide, narrow, q, ZERO)
-            c, d = _vector(at, wide, narrow, before, ZERO), _vector(at, wide, narrow, after, ZERO)
-            x = _vector(at, wide, narrow, up, ZERO) ^ _vector(at, wide, narrow, after, turn)
-            y = _vector(at, wide, narrow, down, ZERO) ^ _vector(at, wide, narrow, before, turn)
+            a, b = _vector(at, wide, p, ZERO), _vector(at, wide, q, ZERO)
+            c, d = _vector(at, wide, before, ZERO), _vector(at, wide, after, ZERO)
+            x = _vector(at, wide, up, ZERO) ^ _vector(at, wide, after, turn)
+            y = _vector(at, wide, down, ZERO) ^ _vector(at, wide, before, turn)
             u, v = x, y
             # rare: an orbit may vanish or become a cube, which plain vectors decide
             rare = (x == ZERO) | (y == ZERO) | ((x == a) & (c == a)) | ((y == b) & (d == b))
             if mirrored:
-                u = _vector(at, wide, narrow, up, ONE)
-                u ^= _vector(at, wide, narrow, after, ONE ^ turn)
-                v = _vector(at, wide, narrow, down, ONE)
-                v ^= _vector(at, wide, narrow, before, ONE ^ turn)
-                same = wide[class_ * TWO] == wide[class_ * TWO + ONE]
+                u = _vector(at, wide, up, ONE)
+                u ^= _vector(at, wide, after, ONE ^ turn)
+                v = _vector(at, wide, down, ONE)
+                v ^= _vector(at, wide, before, ONE ^ turn)
+                same = _vector(at, wide, p, ZERO) == _vector(at, wide, p, ONE)
                 rare |= same & ((x == u) | (y == v))
             if _exceeds(x, bound) | _exceeds(y, bound):
                 idle += ONE
@@ -344,7 +329,7 @@ def make_walk(at: Layout) -> Any:
                 _set(at, wide, narrow, up, x, u)
                 _set(at, wide, narrow, down, y, v)
                 continue
-            _read(at, vectors, numbers[0], wide, narrow)
+            _read(at, vectors, numbers[0], wide)
             vectors[up], vectors[down] = x, y
             _tidy(vectors, cubes, numbers, entries, mirrored)
             lower = copies * numbers[0] + numbers[1]
@@ -361,7 +346,7 @@ def make_walk(at: Layout) -> Any:
                     break
             _build(at, vectors, numbers[0], entries, wide, narrow)
         if reason == _BUDGET:
-            _read(at, vectors, numbers[0], wide, narrow)
+            _read(at, vectors, numbers[0], wide)
         return step, made, reductions, escapes, records, reason
 
     return run

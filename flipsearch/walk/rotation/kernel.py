@@ -22,8 +22,8 @@ from flipsearch.algebra.planes import add_modulo_3, leaves_ternary
 from flipsearch.algebra.words import copy_words
 from flipsearch.errors import UsageError
 from flipsearch.rings import Ring
-from flipsearch.walk.plain.flips import HALF, LOW32, flag
-from flipsearch.walk.plain.index import ONE, SIX, THREE, TWO, ZERO, U
+from flipsearch.walk.plain.flips import HALF, LOW32
+from flipsearch.walk.plain.index import ONE, SIX, THREE, TWO, ZERO, U, flag
 from flipsearch.walk.rotation.task import RotationTask, orders
 from flipsearch.walk.task import HISTORY, WalkOutcome, counted
 

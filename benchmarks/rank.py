@@ -1,9 +1,13 @@
 """seconds_to_rank: from the naive scheme to a rank, on all cores, over seeds.
 
 A strategy runs on the thread executor exactly as `search` runs it, without catalogue and lifting;
-compiling is apart. A seed that does not arrive within the limit counts as the limit.
+compiling is apart. Each line has the median, in which a seed that does not arrive counts as the
+limit, how many seeds arrived, and the fitted rate of arrival with its interval (see
+`benchmarks.arrivals`). With --steps the unit is a million steps, of one walk after the other. Such
+figures depend on the seeds only: they need no quiet machine and are the same on every other.
 
     python -m benchmarks.rank [--ring F2] [--format 4x4x4] [--seeds 10] [--limit 60] [--json]
+    python -m benchmarks.rank --format 4x4x4 --ring F2 --steps 1000
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import statistics
 import sys
 import time
 
+from benchmarks.arrivals import fitted
 from benchmarks.common import benchmark_parser, emit, emit_dgemm
 from flipsearch.executors.threads import ThreadExecutor
 from flipsearch.formats import MatrixProduct, parse_format
@@ -27,7 +32,7 @@ from flipsearch.walk import engine
 CASES = [
     ("F2", "3x3x3", 23, 10.0, "pool"),
     ("F2", "4x4x4", 47, 40.0, "pool"),
-    ("ZT", "4x4x4", 49, 40.0, "pool"),
+    ("ZT", "4x4x4", 49, 60.0, "pool"),
     ("F2", "2x3x4", 20, 5.0, "pool"),
     ("F2", "3x4x5", 47, 20.0, "pool"),
     ("F3", "3x3x3", 23, 10.0, "pool"),
@@ -37,6 +42,7 @@ CASES = [
 ]
 LONG = [
     ("F3", "ss:5x5x5", 60, 120.0, "symmetric"),
+    ("F3", "ss:5x5x5", 55, 300.0, "symmetric"),
     ("F3", "sw:5x5x5", 60, 300.0, "symmetric"),
     ("F3", "us:4x4x4", 28, 300.0, "diagonal"),
     ("F2", "5x5x5", 93, 300.0, "symmetric"),
@@ -75,6 +81,18 @@ def seconds_to_rank(strategy: Strategy, limit: float) -> float | None:
     return None
 
 
+def steps_to_rank(strategy: Strategy, limit: float) -> float | None:
+    """Return the million steps until the rank was reached, or None if they passed the limit."""
+    spent = 0
+    while spent < 1e6 * limit:
+        outcome = engine.walk(strategy.ask())
+        strategy.tell(outcome)
+        spent += outcome.steps
+        if strategy.finished:
+            return spent / 1e6
+    return None
+
+
 def main() -> int:
     """Print the figures."""
     parser = benchmark_parser(__doc__)
@@ -82,6 +100,9 @@ def main() -> int:
     parser.add_argument("--format", help="only this format")
     parser.add_argument("--seeds", type=int, default=None, help="default 10 (3 for slow cases)")
     parser.add_argument("--limit", type=float, default=None, help="seconds a seed may take")
+    parser.add_argument(
+        "--steps", type=float, default=None, help="million steps a seed may take, not seconds"
+    )
     parser.add_argument(
         "--long",
         action="store_true",
@@ -100,15 +121,17 @@ def main() -> int:
         if kind == "pool" or ring is not Ring.F2:
             format_ = parse_format(name)
             engine.warm_up(format_, ring, PoolStrategy(format_, ring).starts[0])
-        limit = options.limit or limit
-        seeds = range(options.seeds or (10 if limit <= 40 else 3))
+        limit = options.steps or options.limit or limit
+        seeds = range(options.seeds or (10 if limit <= 60 else 3))
         searches = (strategy_for(kind, name, ring, seed, rank) for seed in seeds)
-        times = [seconds_to_rank(search, limit) for search in searches]
+        measured, unit = (steps_to_rank, "M steps") if options.steps else (seconds_to_rank, "s")
+        times = [measured(search, limit) for search in searches]
         median = statistics.median(limit if t is None else t for t in times)
+        fit = fitted(times, limit)._asdict()
         keys = {"ring": ring_name, "format": name, "rank": rank, "seeds": len(times)}
-        keys["strategy"] = kind
-        reached = sum(t is not None for t in times)
-        emit(options.json, "seconds_to_rank", median, "s", reached=reached, limit=limit, **keys)
+        keys |= {"strategy": kind, "limit": limit, "reached": sum(t is not None for t in times)}
+        keys |= {key: float(f"{value:.3g}") for key, value in fit.items()}
+        emit(options.json, measured.__name__, median, unit, **keys)
     return 0
 
 

@@ -11,6 +11,7 @@ from flipsearch.cli.compare import run_compare
 from flipsearch.cli.names import opened
 from flipsearch.cli.output import hint, print_json, print_table
 from flipsearch.cli.parser import finish, natural
+from flipsearch.cli.replay import run_replay
 from flipsearch.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -46,6 +47,15 @@ def register(commands: Any) -> None:
         examples=("runs compare 12 13", "runs compare monday tuesday --json"),
     )
     compare.add_argument("runs", nargs="+", metavar="RUN", help="numbers or names")
+    replay = below.add_parser(
+        "replay",
+        help="walk a task again that brought a scheme",
+        description="Walk one task of a run again, alone, and prove what it finds. A run logs the "
+        "latest tasks that brought a stored scheme; `list --json` names the task of a scheme.",
+        examples=("runs replay 12 431", "runs replay monday 431 --json"),
+    )
+    replay.add_argument("run", metavar="RUN", help="number or name of the run")
+    replay.add_argument("task", metavar="TASK", type=int, help="number of the task")
     bounds = commands.add_parser(
         "bounds",
         help="show or update the table of known bounds",
@@ -76,6 +86,7 @@ def register(commands: Any) -> None:
     for parser, handler in (
         (runs, run_runs),
         (compare, run_compare),
+        (replay, run_replay),
         (update, run_bounds_update),
         (known, run_bounds_list),
     ):

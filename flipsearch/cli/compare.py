@@ -28,7 +28,8 @@ def run_compare(arguments: argparse.Namespace) -> int:
         journals = [Journal.loaded(catalogue.runs.last_checkpoint(run)) for run in runs]
     if arguments.json:
         for run, journal in zip(runs, journals, strict=True):
-            print_json({**run.to_dict(), **asdict(journal)})
+            told = asdict(journal) | {"finds": list(journal.finds)}
+            print_json({**run.to_dict(), **told})
         return 0
     print_table(
         ("run", "name", "format", "ring", "strategy", "seed", "rank", "seconds", "M flips/s"),

@@ -223,7 +223,10 @@ class Driver:
             format_ = None if several else self.strategy.format
             self.journal.count(format_, task, outcome, lower)
         self._asked.pop(outcome.number, None)
+        before = len(self.result.stored)
         self.keeper.keep(outcome, task)
+        if task is not None and len(self.result.stored) > before:
+            self.journal.log(task)
 
     def _learn(self, change: Callable[[], bool]) -> bool:
         """Change the strategy; record and return whether there is a new best rank."""

@@ -1,7 +1,7 @@
-"""The journal of a run: its best rank over time, and which tasks led lower.
+"""The journal of a run: its best rank over time, which tasks led lower, which brought schemes.
 
-A checkpoint keeps it; `flipsearch runs compare` shows those of several runs, and a result those of
-its own. It serves people: no strategy reads it.
+A checkpoint keeps it. `flipsearch runs compare` shows those of several runs, and a result its own;
+`flipsearch runs replay` walks a logged task again. It serves people: no strategy reads it.
 
 Invariant: moments and counts are of the whole run, however often it was paused or killed, but for
 the walking that a kill loses.
@@ -16,10 +16,12 @@ from typing import Any, NamedTuple, Self
 from flipsearch.catalogue import Run
 from flipsearch.formats import Format
 from flipsearch.search.progress import Progress
-from flipsearch.walk.kinds import kind_of
+from flipsearch.walk.kinds import encode, kind_of
 from flipsearch.walk.task import WalkOutcome, WalkTask
 
 TABLES = ("start", "schedule", "kind")
+FINDS = 256
+"""Largest number of tasks in the log, the latest ones."""
 
 
 class Moment(NamedTuple):
@@ -51,12 +53,16 @@ class Journal:
     tables : mapping of str to mapping of str to Tally
         Success by ``start`` (rank, or format if it is another than the run's), by ``schedule``
         (steps before a plus transition, and the band above the best rank) and by ``kind`` of walk.
+    finds : mapping of str to task
+        The latest tasks that brought a stored scheme, by number, as `flipsearch.walk.kinds.encode`
+        writes them. Each can be walked again alone.
     """
 
     history: list[Moment] = field(default_factory=list)
     tables: dict[str, dict[str, Tally]] = field(
         default_factory=lambda: {name: {} for name in TABLES}
     )
+    finds: dict[str, Any] = field(default_factory=dict)
 
     def note(self, run: Run, now: Progress) -> None:
         """Add the present to the history, unless it is the last entry already."""
@@ -81,13 +87,20 @@ class Journal:
             tally.best += best
             tally.steps += outcome.steps
 
+    def log(self, task: WalkTask) -> None:
+        """Keep a task that brought a stored scheme; drop the oldest one beyond `FINDS`."""
+        self.finds[str(task.number)] = encode(task)
+        if len(self.finds) > FINDS:
+            del self.finds[next(iter(self.finds))]
+
     def saved(self) -> dict[str, Any]:
-        """Return what `loaded` reads, as JSON values."""
+        """Return what `loaded` reads, as JSON values and arrays."""
         tables = {
             name: {key: list(astuple(tally)) for key, tally in table.items()}
             for name, table in self.tables.items()
         }
-        return {"history": [list(moment) for moment in self.history], "tables": tables}
+        history = [list(moment) for moment in self.history]
+        return {"history": history, "tables": tables, "finds": dict(self.finds)}
 
     @classmethod
     def loaded(cls, state: Mapping[str, Any] | None) -> Self:
@@ -97,4 +110,4 @@ class Journal:
             name: {key: Tally(*row) for key, row in saved["tables"].get(name, {}).items()}
             for name in TABLES
         }
-        return cls([Moment(*row) for row in saved["history"]], tables)
+        return cls([Moment(*row) for row in saved["history"]], tables, saved.get("finds", {}))

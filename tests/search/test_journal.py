@@ -10,7 +10,7 @@ from fault_support import pool
 
 import flipsearch as fs
 from flipsearch.cli import main
-from flipsearch.search.journal import TABLES, Journal, Tally
+from flipsearch.search.journal import FINDS, TABLES, Journal, Tally
 from flipsearch.search.study import Study
 from flipsearch.walk import engine
 
@@ -73,3 +73,28 @@ def test_runs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert Tally(**found["tables"]["start"]["8"]) == Tally(4, 1, 1, 900)
     assert main(["runs", "compare", "a", "c", "--db", database]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_find_is_walked_again_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    database = str(tmp_path / "c.sqlite")
+    with fs.Catalogue.open(database, shipped=False) as catalogue:
+        study = Study("2x2x2", target=7, seed=1, catalogue=catalogue, gpu="off", workers=1)
+        result = study.run(10, lift=False)
+        [*_, task] = result.journal.finds
+    assert main(["runs", "replay", "1", task, "--json", "--db", database]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rank"], found["stored"]) == (7, True)
+    assert found["scheme"] in result.stored
+    assert main(["runs", "replay", "1", task, "--db", database]) == 0
+    assert found["scheme"][:12] in capsys.readouterr().out
+    assert main(["runs", "replay", "1", "123456", "--db", database]) == 1
+    assert f"no log of task 123456; it has those of: {', '.join(result.journal.finds)}" in (
+        capsys.readouterr().err
+    )
+
+
+def test_the_log_holds_the_latest_finds() -> None:
+    strategy, journal = pool(1), Journal()
+    for _ in range(FINDS + 2):
+        journal.log(strategy.ask())
+    assert list(journal.finds) == [str(number) for number in range(2, FINDS + 2)]

@@ -2,7 +2,8 @@
 
 Walks start from a scheme of the given rank that has flips and end as soon as the rank drops, when
 the next one starts; no plus transitions. Only flips carried out count. Compiling is apart. The
-8x8x8 state of rank 343 is the Kronecker product of the 4x4x4 one with Strassen's scheme.
+8x8x8 state of rank 343 is the Kronecker product of the 4x4x4 one with that of Strassen, and may
+drop after some thousand steps; then starting counts. Wide states are naive ones, which never drop.
 
     python -m benchmarks.walk [--ring F2] [--format 4x4x4] [--seconds 5] [--json]
 """
@@ -30,6 +31,10 @@ CASES = [
     ("F2", "3x3x3", 23),
     ("F2", "5x5x5", 97),
     ("F2", "8x8x8", 343),
+    ("F2", "7x7x7", 343),
+    ("F2", "9x9x9", 729),
+    ("F2", "12x12x12", 1728),
+    ("F2", "16x16x16", 4096),
 ]
 SLICES = 5
 SEARCH_SECONDS = 25.0
@@ -45,6 +50,8 @@ def state_of(ring: Ring, name: str, rank: int) -> Words:
         factor = unpack(parse_format("4x4x4"), ring, state_of(ring, "4x4x4", 49))
         return pack(product(factor, strassen(ring)))
     format_ = parse_format(name)
+    if rank == format_.naive_rank:
+        return pack(naive_scheme(format_, ring))
     strategy = PoolStrategy(format_, ring, seed=1, target=1)
     deadline = time.monotonic() + SEARCH_SECONDS
     while time.monotonic() < deadline and len(strategy.levels.get(rank, ())) < 64:

@@ -40,10 +40,10 @@ MORE = {
     "report": "--no-plots",
 }
 """Options that are added to a command, or take the place of those on the page."""
-LARGE = re.compile("--strategy (symmetric|diagonal)|--within")
-"""Searches that only parse here: at the sizes of the page they take a minute to begin.
+LARGE = re.compile("--strategy (symmetric|diagonal)|--within|runs replay")
+"""Commands that only parse here: searches that take a minute to begin, and replays of a task.
 
-The tests of these strategies run them at smaller sizes.
+The tests of these strategies run them at smaller sizes; those of the journal replay a task.
 """
 STORED = ("2x2x2", "3x3x3", "4x4x4", "gt_4x4x4")
 

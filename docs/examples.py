@@ -24,7 +24,8 @@ COMMANDS = {
 }
 HEAD = """# Examples, executed
 
-Four scripts to copy from, each with the output of one run on two cores of an AMD Zen 4.
+Four scripts to copy from, each with the output of one run. It was made on two cores of an AMD
+Zen 4 that other work kept busy (load 15).
 `.venv/bin/python docs/examples.py` runs them again and writes this page. The tests run them with
 small budgets.
 """
@@ -44,7 +45,7 @@ def section(name: str) -> str:
             stdout=subprocess.PIPE,
             text=True,
         )
-    options = re.sub(rf"{ROOT}/docs/\\S+", "rank.svg", COMMANDS[name])
+    options = re.sub(rf"{ROOT}/docs/\S+", "rank.svg", COMMANDS[name])
     shown = f"$ python examples/{name}.py {options}\n{done.stdout.rstrip()}"
     picture = "\n![best rank over time](examples.svg)\n" if ".svg" in COMMANDS[name] else ""
     return f"## {name}\n\n{about}\n\n```\n{shown}\n```\n{picture}\n```python\n{code}\n```\n"

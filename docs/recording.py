@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = (
-    "search 3x3x3 --ring F2 --target 23 --budget 20s --seed 1 --gpu off",
+    "search 3x3x3 --ring F2 --fresh --target 23 --budget 20s --gpu off",
     "list 3x3x3",
     "show 2x2x2 --products",
     "list --best --limit 6",

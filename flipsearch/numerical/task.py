@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,12 @@ def _search(format_: Format, rank: int, symmetry: str, seed: int, plain: bool) -
     return Search(format_, rank, symmetry, seed, PlainProblem if plain else Problem)
 
 
+@cache
+def _blas() -> Any:
+    """Return threadpoolctl's handle of the BLAS libraries, which takes milliseconds to make."""
+    return ThreadpoolController()
+
+
 _lock = threading.Lock()
 _running = 0
 _limit: Any = None
@@ -118,7 +124,7 @@ def one_blas_thread() -> Iterator[None]:
     global _running, _limit
     with _lock:
         if not _running:
-            _limit = ThreadpoolController().limit(limits=1, user_api="blas")
+            _limit = _blas().limit(limits=1, user_api="blas")
         _running += 1
     try:
         yield

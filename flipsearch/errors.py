@@ -33,6 +33,11 @@ class FlipsearchError(Exception):
         return "`".join(parts)
 
 
+def is_on_the_command_line() -> bool:
+    """Return whether messages name options as the command line spells them."""
+    return _spelled[-1] == "options"
+
+
 @contextmanager
 def on_the_command_line() -> Iterator[None]:
     """Let messages name options as the command line spells them."""

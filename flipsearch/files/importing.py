@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy.typing as npt
 
 from flipsearch.algebra.cores import available_cores
 from flipsearch.algebra.processes import worker_pool
-from flipsearch.errors import FormatError
+from flipsearch.errors import FormatError, is_on_the_command_line, on_the_command_line
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import Read, read_piece
 from flipsearch.formats import Format, MatrixProduct, parse_format
@@ -136,14 +137,14 @@ def _parallel(
     waiting: deque[tuple[list[Piece], Future[list[Packed]]]] = deque()
     with worker_pool(workers) as pool:
         try:
+            here = only, seal_key(), is_on_the_command_line()
             for batch in islice(batches, workers + 1):
-                waiting.append((batch, pool.submit(_read_batch, batch, only, seal_key())))
+                waiting.append((batch, pool.submit(_read_batch, batch, *here)))
             while waiting:
                 batch, future = waiting.popleft()
                 packed = future.result()
                 for following in islice(batches, 1):
-                    task = pool.submit(_read_batch, following, only, seal_key())
-                    waiting.append((following, task))
+                    waiting.append((following, pool.submit(_read_batch, following, *here)))
                 yield batch, map(_unpacked, packed)
         except BrokenProcessPool:
             raise FormatError(
@@ -153,9 +154,11 @@ def _parallel(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read_batch(batch: list[Piece], only: Only, key: bytes) -> list[Packed]:
+def _read_batch(batch: list[Piece], only: Only, key: bytes, options: bool) -> list[Packed]:
+    """Read pieces as the parent process would, under its key and in its words."""
     seal_key(key)
-    return [_packed(read_piece(piece, *only)) for piece in batch]
+    with on_the_command_line() if options else nullcontext():
+        return [_packed(read_piece(piece, *only)) for piece in batch]
 
 
 def _packed(read: Read) -> Packed:

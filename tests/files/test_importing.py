@@ -10,7 +10,7 @@ import pytest
 from scheme_samples import changed_basis, product, samples, strassen
 
 from flipsearch.catalogue import intake
-from flipsearch.errors import NotFoundError
+from flipsearch.errors import NotFoundError, on_the_command_line
 from flipsearch.files import Progress, importing, read_many, read_schemes, to_bytes
 from flipsearch.files.importing import _packed, _unpacked
 from flipsearch.files.pieces import Piece, pieces_of
@@ -70,6 +70,19 @@ def test_two_processes_give_the_same_in_the_same_order(
     serial = summary(read_many([collection], workers=1))
     assert summary(read_many([collection], workers=2)) == serial
     assert len(serial) == 31 + len(samples())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_reasons_name_options_as_the_command_line_does(
+    tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "_WORTH_IT", 0)
+    (tmp_path / "few.txt").write_text("1 1 1 1 1 1 1")
+    with on_the_command_line():
+        (read,) = read_many([tmp_path], workers=workers)
+    assert "add --format 1x1x1" in read.reason
+    (read,) = read_many([tmp_path], workers=workers)
+    assert "add format 1x1x1" in read.reason
 
 
 @pytest.mark.parametrize("workers", [1, 2])

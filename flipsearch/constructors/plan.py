@@ -149,7 +149,9 @@ class Plan:
         """Return the least rank for sides in any order."""
         return int(self.ranks[sides])
 
-    def gains(self, known: Mapping[Sides, int], largest: int = 8) -> list[tuple[Sides, int, int]]:
+    def gains(
+        self, known: Mapping[Sides, int], largest: int = 8, *, quick: bool = False
+    ) -> list[tuple[Sides, int, int]]:
         """Return which primitives at their known ranks would help most.
 
         Parameters
@@ -158,6 +160,8 @@ class Plan:
             Known ranks by sides in order.
         largest : int
             Largest side of a primitive.
+        quick : bool
+            Count only the formats that gluing and plain products lower, in a tenth of the time.
 
         Returns
         -------
@@ -171,7 +175,7 @@ class Plan:
                 table = self.ranks.copy()
                 for order in permutations(sides):
                     table[order] = rank
-                lower = closed(table, self.outers) < self.ranks
+                lower = closed(table, () if quick else self.outers) < self.ranks
                 count = sum(bool(lower[each]) for each in all_sides())
                 found.append((sides, rank, count))
         return sorted(found, key=lambda gain: (-gain[2], gain[0]))

@@ -398,7 +398,10 @@ class MetaStrategy(Strategy):
         """Count how many formats would fall with each at its known rank, or with one alone."""
         members = list(self.members.values()) if only is None else [only]
         known = {m.format.sides: m.known for m in members if m.known is not None}
-        counts = {sides: count for sides, _, count in self.plan.gains(known, LARGEST_PRIMITIVE)}
+        counts = {
+            sides: count
+            for sides, _, count in self.plan.gains(known, LARGEST_PRIMITIVE, quick=True)
+        }
         for member in members:
             member.gain = counts.get(member.format.sides, 1.0)
 

@@ -179,7 +179,8 @@ class Maker:
 
     def _make(self, how: str, format_: MatrixProduct, ring: Ring) -> str:
         for name, recipe in self._recipes.items():
-            if recipe.how == how and recipe.format == format_:
+            alike = recipe.ring.characteristic == ring.characteristic  # a formula may differ
+            if alike and recipe.how == how and recipe.format == format_:
                 return name
         scheme = replayed(how, format_, ring, self.fetch)
         verify(scheme)

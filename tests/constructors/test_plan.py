@@ -85,3 +85,11 @@ def test_every_rank_has_a_move(sides):
     words, sources = plan().move(sides)
     assert words.split()[0] in ("merge", "product", "project", "uneven")
     assert all(max(each) <= TABULATED_SIDE for each in sources)
+
+
+def test_a_formula_over_two_fields_makes_two_schemes():
+    plans = {ring: Plan(ring, []) for ring in (Ring.Q, Ring.F2)}
+    maker = Maker(plans, lambda name: BASE)
+    rational, binary = (maker.fetch(maker.name(ring, (2, 7, 9))) for ring in plans)
+    assert (rational.rank, rational.ring) == (99, Ring.Q)
+    assert (binary.rank, binary.ring) == (99, Ring.F2)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
     from flipsearch.constructors import construct
     from flipsearch.equivalence import equivalent
+    from flipsearch.equivalence.anatomy import anatomy
     from flipsearch.errors import FlipsearchError, UsageError
     from flipsearch.executors import register_executor
     from flipsearch.files.convert import convert, read, write
@@ -44,6 +45,7 @@ _PLACES = {
     "Scheme": "scheme",
     "Study": "search.study",
     "UsageError": "errors",
+    "anatomy": "equivalence.anatomy",
     "construct": "constructors",
     "convert": "files.convert",
     "equivalent": "equivalence",
@@ -73,6 +75,7 @@ __all__ = [
     "Study",
     "UsageError",
     "__version__",
+    "anatomy",
     "construct",
     "convert",
     "equivalent",

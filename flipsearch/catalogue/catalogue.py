@@ -24,12 +24,13 @@ from flipsearch.catalogue.programs import Programs
 from flipsearch.catalogue.runs import Runs
 from flipsearch.catalogue.schemes import Schemes
 from flipsearch.errors import CatalogueError, NotFoundError
-from flipsearch.formats import Format
+from flipsearch.formats import Format, is_product, parse_format
 from flipsearch.formats.named import format_of
 from flipsearch.rings import Ring
 
 if TYPE_CHECKING:
     from flipsearch.catalogue import audit as auditing
+    from flipsearch.constructors.blocks import BlockMaker
 
 _log = logging.getLogger(__name__)
 
@@ -138,6 +139,17 @@ class Catalogue:
         """
         held = self.schemes.tensor(value) if isinstance(value, str) else None
         return format_of(value) if held is None else held
+
+    def blocks(self, ring: Ring) -> BlockMaker:
+        """Return what makes schemes over a ring from blocks of the stored schemes and formulas."""
+        from flipsearch.constructors.blocks import BlockMaker, Blocks
+
+        held = {
+            parse_format(cell.format): (cell.rank, cell.hash)
+            for cell in self.schemes.best_table((ring,))
+            if cell.rank is not None and cell.hash is not None and is_product(cell.format)
+        }
+        return BlockMaker(Blocks(ring, held), lambda name: self.schemes.get(name).scheme)
 
     @property
     def place(self) -> Place:

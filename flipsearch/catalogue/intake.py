@@ -203,6 +203,8 @@ def insert_recipes(connection: Connection, recipes: Iterable[Recipe], source: st
                 "additions": recipe.additions,
                 "fewest": recipe.additions,
                 "nonzeros": recipe.nonzeros,
+                "calls": recipe.calls,
+                "gamma": recipe.gamma,
                 "growth": recipe.growth,
                 "omega": 3 * math.log(recipe.rank) / math.log(recipe.format.naive_rank),
                 "denominator": recipe.denominator,

@@ -191,9 +191,9 @@ class Schemes:
         """
         how = self.recipe(record) or ""
         found: list[tuple[Record | str, Any]] = []
-        for name, sides in sources_of(how):
+        for name, format_ in sources_of(how):
             if name == NAIVE:
-                found.append((f"naive {'x'.join(map(str, sides))}", []))
+                found.append((f"naive {format_}", []))
             else:
                 held = self.get(name)
                 found.append((held, self.lineage(held)))

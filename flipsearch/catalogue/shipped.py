@@ -38,8 +38,8 @@ _log = logging.getLogger(__name__)
 _HASH = re.compile("[0-9a-f]{6,64}")
 _HASH_LINE = re.compile(rb"^hash: ([0-9a-f]{64})\s*$", re.MULTILINE)
 _HEADER_BYTES = 4096
-RECIPES = "recipes.csv"
-"""The table of schemes that are made of others: `flipsearch.constructors.recipes`."""
+RECIPES = ("recipes.csv", "structured.csv")
+"""The tables of schemes that are made of others: `flipsearch.constructors.recipes`."""
 
 COMPOSED = "composed.csv"
 """The table of the additions of composed programs: `flipsearch.constructors.composed`."""
@@ -66,7 +66,7 @@ def stamp(folder: Path) -> str:
             path = os.path.join(parent, name)
             if name.endswith((".txt", ".json")):
                 lines.append(f"{os.path.relpath(path, folder)} {os.stat(path).st_size}")
-            elif name in (RECIPES, COMPOSED):
+            elif name in (*RECIPES, COMPOSED):
                 lines.append(hashlib.sha256(Path(path).read_bytes()).hexdigest())
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
@@ -83,7 +83,9 @@ def take(connection: Connection, folder: Path, mark: str) -> int:
     new = intake.insert_proved(
         connection, read_folder(folder, _unknown(connection, folder)), "shipped"
     )
-    new += intake.insert_recipes(connection, _recipes(folder), f"{folder.name}/{RECIPES}")
+    for name in RECIPES:
+        place = f"{folder.name}/{name}"
+        new += intake.insert_recipes(connection, _recipes(folder / name), place)
     programs.keep_proved(connection, read_programs(folder))
     programs.note_composed(connection, _composed(folder))
     row = {"stamp": mark, "taken": dt.datetime.now(dt.UTC)}
@@ -91,9 +93,8 @@ def take(connection: Connection, folder: Path, mark: str) -> int:
     return new
 
 
-def _recipes(folder: Path) -> list[Recipe]:
-    """Return the recipes under a folder; a table that cannot be read is logged and passed over."""
-    path = folder / RECIPES
+def _recipes(path: Path) -> list[Recipe]:
+    """Return the recipes of a table; one that cannot be read is logged and passed over."""
     try:
         return list(read_recipes(path.read_text(), path.name)) if path.exists() else []
     except (FlipsearchError, OSError, ValueError) as error:

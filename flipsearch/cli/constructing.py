@@ -25,20 +25,31 @@ def register(commands: Any) -> None:
     """Add the parsers of this group."""
     make = commands.add_parser(
         "construct",
-        help="make a scheme by a closed formula, and store it",
-        description="Make the scheme of a format that a closed formula gives, prove it and store "
-        "it. No search is needed.",
-        examples=("construct 14x14x14", "construct ss:6x6x6 --ring ZT"),
+        help="make a scheme by a closed formula or from blocks, and store it",
+        description="Make the scheme of a format that a closed formula gives, or that blocks of "
+        "stored schemes give, prove it and store it. No search is needed.",
+        examples=(
+            "construct 14x14x14",
+            "construct ss:6x6x6 --ring ZT",
+            "construct ug:9x9x9 --blocks",
+        ),
     )
     make.add_argument("format", metavar="FORMAT", help="for instance 14x14x14 or ss:6x6x6")
     make.add_argument("--ring", help="F2, F3, ZT, Z or Q (default: least rank of ZT, Z, Q)")
-    make.add_argument("--by", metavar="NAME", help="the constructor (default: the best)")
+    way = make.add_mutually_exclusive_group()
+    way.add_argument("--by", metavar="NAME", help="the constructor (default: the best)")
+    way.add_argument(
+        "--blocks",
+        action="store_true",
+        help="assemble it from blocks of stored schemes of other formats, and formulas",
+    )
     plan = commands.add_parser(
         "plan",
         help="list the least rank of every format that stored schemes reach by moves",
         description="List the least ranks of general formats that the stored schemes reach by "
-        "extensions, projections, products and sums, with the known bounds.",
-        examples=("plan", "plan 9x9x9 --rings ZT"),
+        "extensions, projections, products and sums, with the known bounds. Of one structured "
+        "format, show the blocks.",
+        examples=("plan", "plan 9x9x9 --rings ZT", "plan ug:8x8x8 --rings Q"),
     )
     plan.add_argument(
         "format", metavar="FORMAT", nargs="?", help="only this one, and how it is reached"
@@ -70,14 +81,23 @@ def register(commands: Any) -> None:
 def run_construct(arguments: argparse.Namespace) -> int:
     """Construct a scheme and store it."""
     from flipsearch.catalogue import Provenance
+    from flipsearch.catalogue.arguments import as_ring
     from flipsearch.constructors import best_offer, construct
+    from flipsearch.formats import parse_format
     from flipsearch.formats.named import format_of, short_name
+    from flipsearch.rings import Ring
 
-    format_ = format_of(arguments.format)
-    _, ring, by = best_offer(format_, arguments.ring, arguments.by)
-    scheme = construct(format_, ring, by)
     with opened(arguments, read_only=False) as catalogue:
-        stored = catalogue.schemes.add(scheme, Provenance(method=f"construct: {by}"))
+        if arguments.blocks:
+            maker = catalogue.blocks(as_ring(arguments.ring or Ring.Q))
+            scheme, how = maker.assembled(parse_format(arguments.format))
+            origin = Provenance(method="blocks", details={"recipe": how})
+        else:
+            format_ = format_of(arguments.format)
+            _, ring, by = best_offer(format_, arguments.ring, arguments.by)
+            scheme = construct(format_, ring, by)
+            origin = Provenance(method=f"construct: {by}")
+        stored = catalogue.schemes.add(scheme, origin)
         record = catalogue.schemes.get(stored.hash)
     if arguments.json:
         print_json(record.to_dict() | {"new": stored.new})
@@ -98,6 +118,8 @@ def run_plan(arguments: argparse.Namespace) -> int:
     with opened(arguments) as catalogue:
         if arguments.composed:
             return _write_composed(catalogue, Path(arguments.composed))
+        if arguments.format and ":" in arguments.format:
+            return _explain_blocks(catalogue, rings, arguments.format, as_json=arguments.json)
         plans = _plans(catalogue, rings)
         if arguments.recipes:
             return _write(catalogue, plans, Path(arguments.recipes))
@@ -187,6 +209,26 @@ def _explain(plans: dict[Ring, Plan], name: str, *, as_json: bool) -> int:
             print_json({"ring": ring.value, "rank": rank, "how": how, "sources": of})
         else:
             print(f"{name}:{rank} over {ring}: {' '.join([how, *of])}")
+    return 0
+
+
+def _explain_blocks(
+    catalogue: Catalogue, rings: Sequence[Ring], name: str, *, as_json: bool
+) -> int:
+    """Print the least rank of a structured format over each ring, and the blocks that give it."""
+    from flipsearch.formats import parse_format
+
+    for ring in rings:
+        blocks = catalogue.blocks(ring).blocks
+        choice = blocks.choice(parse_format(name))
+        how = choice.name if not choice.name.isalnum() else f"stored {choice.name[:12]}"
+        parts = [] if choice.name else blocks.blocks(choice.format)
+        of = [f"{block.format}:{blocks.rank(block.format)}" for block in parts]
+        if as_json:
+            found = {"rank": choice.rank, "how": how or "blocks", "sources": of}
+            print_json({"ring": ring.value, **found})
+        else:
+            print(f"{name}:{choice.rank} over {ring}: {' '.join([how or 'blocks', *of])}")
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli.names import opened, scheme_named
-from flipsearch.cli.output import print_json, terminal_width
+from flipsearch.cli.output import print_json, print_table, terminal_width
 from flipsearch.cli.parser import finish
 from flipsearch.errors import UsageError
 
@@ -26,7 +26,7 @@ def register(commands: Any) -> None:
         "show",
         help="show everything about one scheme",
         description="Show a scheme's columns, provenance, programs and invariants.",
-        examples=("show 4x4x4 --products", "show 928ba8decfed --orbit", "show gt:4x4x4 --ring F2"),
+        examples=("show 4x4x4 --products", "show 928ba8decfed --orbit", "show ss:5x5x5 --anatomy"),
     )
     show.add_argument(
         "scheme",
@@ -48,6 +48,11 @@ def register(commands: Any) -> None:
         "--orbit",
         action="store_true",
         help="its class under symmetry: exactly where feasible, invariants in any case",
+    )
+    show.add_argument(
+        "--anatomy",
+        action="store_true",
+        help="its products by the indices that they touch, its symmetries and their orbits",
     )
     finish(show, run_show, printed="one JSON object")
 
@@ -77,12 +82,25 @@ def run_show(arguments: argparse.Namespace) -> int:
         from flipsearch.equivalence import orbit
 
         facts["orbit"] = orbit(scheme).to_dict()
+    found_anatomy = None
+    if arguments.anatomy:
+        from flipsearch.equivalence.anatomy import anatomy
+
+        found_anatomy = anatomy(scheme)
+        facts["anatomy"] = found_anatomy.to_dict()
     if arguments.products:
         facts["products"], facts["outputs"] = dict(scheme.products()), dict(scheme.outputs())
     if arguments.json:
         print_json(facts)
-    else:
-        _print_facts(facts)
+        return 0
+    facts.pop("anatomy", None)
+    _print_facts(facts)
+    if found_anatomy is not None:
+        print()
+        _line("symmetry", found_anatomy.title)
+        for head, rows in found_anatomy.tables():
+            print()
+            print_table(head, rows)
     return 0
 
 

@@ -96,7 +96,7 @@ def column_scheme(format_: Format) -> Scheme:
     return scheme.over(scheme.natural_ring)
 
 
-def row_scheme(format_: Format, core: Scheme | None = None) -> Scheme:
+def row_scheme(format_: Format) -> Scheme:
     """Return a scheme for ``us``, ``uw`` or ``uk``, one row of the triangular operand at a time.
 
     The first row times the structured matrix is a vector's product, and the first column of the
@@ -106,36 +106,23 @@ def row_scheme(format_: Format, core: Scheme | None = None) -> Scheme:
     ----------
     format_ : MatrixProduct
         Upper triangular times symmetric or skew-symmetric, n x n x n.
-    core : Scheme, optional
-        A scheme of the same operands and of side m <= n for the last m rows.
 
     Returns
     -------
     Scheme
-        n(n+1)(2n+1)/6 products without a core, n less for ``uk``. From a core of rank R and side
-        n - 1 R + n^2, one less for ``uk``.
+        n(n+1)(2n+1)/6 products, n less for ``uk``.
 
     Raises
     ------
     UsageError
-        The format is another, or the core does not fit.
+        The format is another.
     """
     form = _checked(format_, ("us", "uw", "uk"))
     n, letter = form.n, form.operands[1]
-    done, terms = 0, []
-    if core is not None:
-        inner = core.format
-        if not isinstance(inner, MatrixProduct) or inner.operands != form.operands or inner.n > n:
-            raise UsageError(f"a scheme for {inner} is no core of one for {form}")
-        done = inner.n
-        maps = _into_last(inner, form)
-        terms = [
-            (u @ maps[0], v @ maps[1], w @ maps[2], d)
-            for u, v, w, d in zip(*core.factors, core.denominators, strict=True)
-        ]
+    terms = []
     A, B = entries(form.left), entries(form.right)
     C = np.eye(n * n, dtype=np.int64).reshape(n, n, n * n).swapaxes(0, 1)
-    for i in range(n - done):
+    for i in range(n):
         if letter != "k" or i < n - 1:
             block = B[i:, i:].swapaxes(0, 1)
             for form_b, x, y in vector_products(block, letter):
@@ -157,25 +144,3 @@ def _checked(format_: Format, operands: tuple[str, ...]) -> MatrixProduct:
     ):
         raise UsageError(f"{format_} has no such construction: use {', '.join(operands)}")
     return format_
-
-
-def _into_last(inner: MatrixProduct, outer: MatrixProduct) -> list[IntArray]:
-    """Return the maps of parameters that put a format into the last indices of a larger one."""
-    shift = outer.n - inner.n
-    maps = [
-        np.zeros(sizes, dtype=np.int64)
-        for sizes in zip(inner.dimensions, outer.dimensions, strict=True)
-    ]
-    for before, after, into in (
-        (inner.left, outer.left, maps[0]),
-        (inner.right, outer.right, maps[1]),
-    ):
-        for parameter in range(before.parameters):
-            i, j = before.position(parameter)
-            entry = after.entry(i + shift, j + shift)
-            assert entry is not None
-            into[parameter, entry[0]] = entry[1]
-    for index in range(inner.dimensions[2]):
-        i, k = inner.output_position(index)
-        maps[2][index, outer.output_index(i + shift, k + shift)] = 1
-    return maps

@@ -207,16 +207,16 @@ def composed(
     if words[0] not in ("merge", "product", "project"):
         return None
     sources = []
-    for name, sides in sources_of(how):
+    for name, wanted in sources_of(how):
         if name == NAIVE:
-            found = plain_reduction(naive_scheme(MatrixProduct(*sides), ring))
+            found = plain_reduction(naive_scheme(wanted, ring))
         else:
             found = fetch(name)
         if (found.scheme.denominators != 1).any():
             return None
         assert isinstance(found.scheme.format, MatrixProduct)
         programs = found.left, found.right, transposed(found.output)
-        sources.append(_Parts(found.scheme.format.sides, programs).oriented(sides))
+        sources.append(_Parts(found.scheme.format.sides, programs).oriented(wanted.sides))
     if words[0] == "merge":
         made = reduce(partial(_merged, dimension_number(words[1])), sources)
     elif words[0] == "product":

@@ -23,6 +23,7 @@ from flipsearch.constructors.recipes import (
     source,
 )
 from flipsearch.formats import MatrixProduct
+from flipsearch.formats.recursion import recursion
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 from flipsearch.transform.dimensions import DIMENSIONS, matrix_format, terms_left
@@ -192,14 +193,19 @@ class Maker:
 
 def recipe_of(scheme: Scheme, how: str) -> Recipe:
     """Return the recipe of a scheme in canonical form, with what is measured of it."""
-    assert isinstance(scheme.format, MatrixProduct)
+    form = matrix_format(scheme)
+    found = None
+    if form.operands != "gg":
+        found = recursion(form, scheme.factors, scheme.ring.characteristic)
     return Recipe(
-        scheme.format,
+        form,
         scheme.ring,
         scheme.rank,
         scheme.content_hash,
         scheme.additions,
         scheme.nonzeros,
+        None if found is None else found.recursive_calls,
+        None if found is None or found.gamma is None else float(found.gamma),
         scheme.growth,
         scheme.bad_characteristics,
         how,

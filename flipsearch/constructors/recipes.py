@@ -9,8 +9,11 @@ beginnings of their hashes, in the sides that the move wants them in:
     serendipity 2x2x1 0=1.4+1=2.3.7 351108e80c9c57a3:4x4x4 ...
     uneven 4.3x4.4x4.4 be531090e4a11f5c:2x2x2 351108e80c9c57a3:4x4x4 ...
     construct trilinear
+    blocks 5f0c2d1e9a7b3c44:ug:3x3x6@0.0.0 be531090e4a11f5c:3x3x6@0.3.0 ...
 
-A source may be made by a recipe itself.
+A source may be made by a recipe itself. Blocks name the first row, inner index and column of each
+source, `t` for a transposed block and `r` for one with all indices reversed. Naive products make
+up the rest.
 
 Invariant: replaying is exact and always gives the same scheme: the recipe's hash is that of its
 content, and `replayed` returns nothing else. Whether it satisfies its Brent equations is proved by
@@ -33,14 +36,17 @@ from flipsearch.scheme import Scheme, naive_scheme
 
 if TYPE_CHECKING:
     from flipsearch.transform import Group
+    from flipsearch.transform.dimensions import Part
 
 Sides = tuple[int, int, int]
 Fetch = Callable[[str], Scheme]
 NAIVE = "naive"
 NAMED = 16
 """Digits of a hash by which a recipe names a source."""
-MOVES = ("merge", "product", "project", "serendipity", "uneven", "construct")
-_SOURCE = re.compile(rf"({NAIVE}|[0-9a-f]{{{NAMED}}}):(\d+x\d+x\d+)")
+MOVES = ("merge", "product", "project", "serendipity", "uneven", "construct", "blocks")
+_SOURCE = re.compile(
+    rf"({NAIVE}|[0-9a-f]{{{NAMED}}}):((?:[a-z]{{2}}:)?\d+x\d+x\d+)(?:@(\d+)\.(\d+)\.(\d+)(t?)(r?))?"
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Recipe:
     Parameters
     ----------
     format : MatrixProduct
-        General, sides in order.
+        General with its sides in order, or structured.
     ring : Ring
         The smallest ring that holds the scheme.
     rank : int
@@ -58,6 +64,9 @@ class Recipe:
         Content hash of the scheme.
     additions, nonzeros : int
         As `Scheme` counts them.
+    calls : int or None
+    gamma : float or None
+        Of block recursion with a structured format: see `flipsearch.formats.recursion`.
     growth : float or None
         The growth factor of Bini and Lotti; None over finite fields.
     denominator : int
@@ -72,23 +81,25 @@ class Recipe:
     hash: str
     additions: int
     nonzeros: int
+    calls: int | None
+    gamma: float | None
     growth: float | None
     denominator: int
     how: str
 
     @property
-    def sources(self) -> list[tuple[str, Sides]]:
-        """The beginnings of the hashes of what it is made of, with the sides, in order."""
+    def sources(self) -> list[tuple[str, MatrixProduct]]:
+        """The beginnings of the hashes of what it is made of, with the formats, in order."""
         return sources_of(self.how)
 
 
 COLUMNS = tuple(field.name for field in fields(Recipe))
 
 
-def sources_of(how: str) -> list[tuple[str, Sides]]:
-    """Return (name, sides) of the sources in the text of a recipe."""
+def sources_of(how: str) -> list[tuple[str, MatrixProduct]]:
+    """Return (name, format) of the sources in the text of a recipe."""
     found = (_SOURCE.fullmatch(word) for word in how.split())
-    return [(match[1], _sides(match[2])) for match in found if match is not None]
+    return [(match[1], parse_format(match[2])) for match in found if match is not None]
 
 
 def summary(how: str) -> str:
@@ -96,10 +107,10 @@ def summary(how: str) -> str:
 
     Naive sources count like others. Of more than four sources the others are only counted.
     """
-    move, first, *_ = how.split()
-    parts = ["x".join(map(str, sides)) for _, sides in sources_of(how)]
+    move, *words = how.split()
+    parts = [str(format_) for _, format_ in sources_of(how)]
     if not parts:
-        return f"{move} {first}"
+        return " ".join([move, *words[:1]])
     if len(parts) > 4:
         parts[3:] = [f"{len(parts) - 3} more"]
     head = ", ".join(parts[:-1])
@@ -137,28 +148,29 @@ def replayed(how: str, format_: MatrixProduct, ring: Ring, fetch: Fetch) -> Sche
         made = _made(how.split(), format_, ring, fetch)
     except (FlipsearchError, ValueError, IndexError) as error:
         raise FormatError(f"recipe {how[:60]!r} for {format_}: {error}") from None
-    if isinstance(made.format, MatrixProduct) and made.format.sorted == format_.sorted:
-        made = oriented(made, format_.sides)
-    else:
+    if not isinstance(made.format, MatrixProduct) or made.format.sorted != format_.sorted:
         raise FormatError(f"recipe {how[:60]!r} makes {made.format}, not {format_}")
+    made = oriented(made, format_)
     return made.canonical.over(made.natural_ring)
 
 
 def _made(words: Sequence[str], format_: MatrixProduct, ring: Ring, fetch: Fetch) -> Scheme:
     from flipsearch.constructors.constructor import CONSTRUCTORS
-    from flipsearch.transform import merge, product, project, serendipitous_product
+    from flipsearch.transform import assemble, merge, product, project, serendipitous_product
     from flipsearch.transform.dimensions import matrix_format
     from flipsearch.transform.symmetry import oriented
     from flipsearch.transform.uneven import uneven_product
 
     given = [
-        (sides, naive_scheme(MatrixProduct(*sides), ring) if name == NAIVE else fetch(name))
-        for name, sides in sources_of(" ".join(words))
+        (wanted, naive_scheme(wanted, ring) if name == NAIVE else fetch(name))
+        for name, wanted in sources_of(" ".join(words))
     ]
     over = ring
     if not ring.characteristic:
         over = max((scheme.ring for _, scheme in given), key=list(Ring).index, default=ring)
-    ordered = [oriented(scheme.over(over), sides) for sides, scheme in given]
+        if words[0] == "blocks" and over is Ring.ZT:
+            over = Ring.Z  # the two entries of a block that are one parameter may add up to 2
+    ordered = [oriented(scheme.over(over), wanted) for wanted, scheme in given]
     match words[0]:
         case "merge":
             first, *rest = ordered
@@ -185,7 +197,27 @@ def _made(words: Sequence[str], format_: MatrixProduct, ring: Ring, fetch: Fetch
             rings = [ring] if ring.characteristic else [Ring.ZT, Ring.Z, Ring.Q]
             over = next(each for each in rings if maker.rank(format_, each) is not None)
             return maker.build(format_, over)
+        case "blocks":
+            return assemble(
+                format_,
+                over,
+                [_part(*pair) for pair in zip(ordered, words[1:], strict=True)],
+            )
     raise FormatError(f"no move {words[0]!r}: there are {', '.join(MOVES)}")
+
+
+def _part(scheme: Scheme, word: str) -> Part:
+    """Return a scheme at the place that its source in a recipe names."""
+    from flipsearch.transform.dimensions import Part, matrix_format
+
+    match = _SOURCE.fullmatch(word)
+    if match is None or match[3] is None:
+        raise FormatError(f"{word!r} names no place: write HASH:FORMAT@0.0.0")
+    ranges = [
+        range(int(first), int(first) + side)[:: -1 if match[7] else 1]
+        for first, side in zip(match.groups()[2:5], matrix_format(scheme).sides, strict=True)
+    ]
+    return Part(scheme, *ranges, transposed=bool(match[6]))
 
 
 def _sides(text: str) -> Sides:
@@ -230,6 +262,8 @@ def read_recipes(text: str, name: str) -> Iterator[Recipe]:
                 row["hash"],
                 int(row["additions"]),
                 int(row["nonzeros"]),
+                int(row["calls"]) if row["calls"] else None,
+                float(row["gamma"]) if row["gamma"] else None,
                 float(row["growth"]) if row["growth"] else None,
                 int(row["denominator"]),
                 row["how"],

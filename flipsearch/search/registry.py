@@ -10,13 +10,14 @@ schemes that the record names by their hashes. `resume` therefore makes the same
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from flipsearch.catalogue import Catalogue, Provenance, Record, Run
 from flipsearch.constructors import construct, offers
 from flipsearch.constructors.closure import Leaf
 from flipsearch.constructors.recipes import NAIVE, sources_of
-from flipsearch.errors import UsageError
+from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.registry import Registry
 from flipsearch.rings import Ring
@@ -190,23 +191,31 @@ def remade(
 def best_held(catalogue: Catalogue, format_: Format, ring: Ring) -> list[str]:
     """Return the hashes of the best stored schemes of a format from which a pool walks.
 
-    A constructor's scheme of lower rank than these is stored first.
+    Schemes over Z count over a finite field, and those over Q that reduce to it. A scheme of lower
+    rank than these is stored first if a constructor, or blocks of stored schemes, make one.
     """
-    rings = [ring, "Z"] if ring.characteristic else [ring]
-    records = [
-        record
-        for held in rings
-        for record in catalogue.schemes.records(format=format_, ring=held, sort="rank", limit=HELD)
+    p = ring.characteristic
+    stored = {
+        record.hash: record
+        for over in ((ring, Ring.Z, Ring.Q) if p else (ring,))
+        for record in catalogue.schemes.records(format=format_, ring=over, sort="rank", limit=HELD)
         if record.rank <= LARGEST_RANK
-    ]
-    held = [record.hash for record in sorted(records, key=lambda r: r.rank)[:HELD]]
-    lowest = min((record.rank for record in records), default=LARGEST_RANK)
+        and (record.ring is not Ring.Q or (record.denominator or p) % p)
+    }
+    held = sorted(stored, key=lambda name: stored[name].rank)[:HELD]
+    lowest = min((record.rank for record in stored.values()), default=LARGEST_RANK)
+    made: tuple[Scheme, Provenance] | None = None
     for rank, name in offers(format_, ring)[:1]:
         if rank < lowest:
-            made = construct(format_, ring, name)
-            added = catalogue.schemes.add(made, Provenance(method=f"construct: {name}"))
-            held = [added.hash, *held[: HELD - 1]]
-    return held
+            origin = Provenance(method=f"construct: {name}")
+            made, lowest = (construct(format_, ring, name), origin), rank
+    if isinstance(format_, MatrixProduct) and format_.operands != "gg" and not format_.corner:
+        maker = catalogue.blocks(ring)
+        if maker.blocks.divided(format_) < lowest:
+            with suppress(FormatError):  # over ZT sums of coefficients may leave it
+                scheme, how = maker.assembled(format_)
+                made = scheme, Provenance(method="blocks", details={"recipe": how})
+    return held if made is None else [catalogue.schemes.add(*made).hash, *held[: HELD - 1]]
 
 
 def held_starts(catalogue: Catalogue, within: str, ring: Ring) -> list[str]:

@@ -10,8 +10,9 @@ outer sides of A times its transpose. Tied sizes change together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -29,12 +30,16 @@ Indices = Sequence[int]
 
 @dataclass(frozen=True)
 class Part:
-    """A scheme, and the places of its rows, inner indices and columns in a larger format."""
+    """A scheme, and the places of its rows, inner indices and columns in a larger format.
+
+    A transposed part computes a block of (A B)^T = B^T A^T: its rows lie along the columns there.
+    """
 
     scheme: Scheme
     rows: Indices
     inner: Indices
     columns: Indices
+    transposed: bool = field(default=False, kw_only=True)
 
 
 def matrix_format(scheme: Scheme) -> MatrixProduct:
@@ -92,64 +97,86 @@ def resized(
 
 
 def injection(
-    small: MatrixProduct, large: MatrixProduct, rows: Indices, inner: Indices, columns: Indices
+    small: MatrixProduct,
+    large: MatrixProduct,
+    rows: Indices,
+    inner: Indices,
+    columns: Indices,
+    *,
+    transposed: bool = False,
 ) -> tuple[tuple[IntArray, IntArray], ...]:
     """Map the coordinates of a small format to coordinates of a large one, for each slot.
 
     Parameters
     ----------
     small, large : MatrixProduct
-        An operand entry of `small` must be a nonzero entry of `large`.
+        An operand of `small` must not vanish in `large`; single entries may.
     rows, inner, columns : sequences of int
-        Increasing; the index in `large` of each row, inner index and column of `small`.
+        All increasing, or all decreasing, which reverses a triangle; the index in `large` of each
+        row, inner index and column of `small`.
+    transposed : bool
+        Whether the rows of `small` lie along the columns of `large`, and the reverse. The slots
+        of the operands then change places.
 
     Returns
     -------
     three pairs of int64 arrays, shapes (d,)
-        Coordinates in `large` and signs. The coordinate is -1 for an output that `large` does
-        not compute.
+        Coordinates in `large` and signs. The coordinate is -1 for an entry that is zero in
+        `large`, and for an output that it does not compute.
 
     Raises
     ------
     UsageError
         The maps do not fit the formats.
     """
+    limits = large.sides[::-1] if transposed else large.sides
+    falling = any(a > b for indices in (rows, inner, columns) for a, b in pairwise(indices))
     for name, indices, side, limit in zip(
-        DIMENSIONS, (rows, inner, columns), small.sides, large.sides, strict=True
+        DIMENSIONS, (rows, inner, columns), small.sides, limits, strict=True
     ):
-        if len(indices) != side or any(a >= b for a, b in pairwise(indices)):
-            raise UsageError(f"{small} needs {side} increasing indices for {name} in {large}")
-        if side and not 0 <= indices[0] <= indices[-1] < limit:
+        if len(indices) != side or any((a <= b) == falling for a, b in pairwise(indices)):
+            way = "decreasing" if falling else "increasing"
+            raise UsageError(f"{small} needs {side} {way} indices for {name} in {large}")
+        if side and not 0 <= min(indices) <= max(indices) < limit:
             raise UsageError(f"indices for {name} of {small} lie outside {large}")
-    places = [np.full(d, -1, dtype=np.int64) for d in small.dimensions]
-    signs = [np.ones(d, dtype=np.int64) for d in small.dimensions]
+    maps = []
+    for slot, (entry, there, axes) in enumerate(
+        (
+            (small.left.entry, large.left.entry, (rows, inner)),
+            (small.right_entry, large.right_entry, (inner, columns)),
+            (_output(small), _output(large), (rows, columns)),
+        )
+    ):
+        if transposed:
+            there = (large.right_entry, large.left.entry, _output(large))[slot]
+        places = np.full(small.dimensions[slot], -1, dtype=np.int64)
+        signs = np.ones_like(places)
+        seen: dict[int, tuple[int, int]] = {}
+        for i, j in np.ndindex(len(axes[0]), len(axes[1])):
+            here = entry(i, j)
+            if here is not None:
+                pair = (axes[0][i], axes[1][j])
+                found = there(*(pair[::-1] if transposed else pair)) or (-1, here[1])
+                placed = found[0], here[1] * found[1]
+                if seen.setdefault(here[0], placed) != placed:
+                    raise UsageError(
+                        f"the symmetry of {small} is not that of its place in {large}"
+                    )
+                places[here[0]], signs[here[0]] = placed
+        if slot < 2 and len(places) and (places < 0).all():
+            raise UsageError(f"an operand of {small} is zero in {large}")
+        maps.append((places, signs))
+    return tuple(maps)
 
-    def put(slot: int, here: tuple[int, int], there: tuple[int, int] | None) -> None:
-        if there is None:
-            raise UsageError(f"an entry of {small} is zero in {large}")
-        found = there[0], here[1] * there[1]
-        held = places[slot][here[0]], signs[slot][here[0]]
-        if held[0] >= 0 and held != found:
-            raise UsageError(f"the symmetry of {small} is not that of its place in {large}")
-        places[slot][here[0]], signs[slot][here[0]] = found
 
-    for i in range(small.n):
-        for j in range(small.m):
-            left = small.left.entry(i, j)
-            if left is not None:
-                put(0, left, large.left.entry(rows[i], inner[j]))
-    for j in range(small.m):
-        for k in range(small.p):
-            right = small.right_entry(j, k)
-            if right is not None:
-                put(1, right, large.right_entry(inner[j], columns[k]))
-    for i in range(small.n):
-        for k in range(small.p):
-            output = small.output_index(i, k)
-            if output is not None:
-                place = large.output_index(rows[i], columns[k])
-                places[2][output] = -1 if place is None else place
-    return tuple(zip(places, signs, strict=True))
+def _output(format_: MatrixProduct) -> Callable[[int, int], tuple[int, int] | None]:
+    """Return the function from (i, k) to the coordinate of the output and its sign 1, or None."""
+
+    def entry(i: int, k: int) -> tuple[int, int] | None:
+        place = format_.output_index(i, k)
+        return None if place is None else (place, 1)
+
+    return entry
 
 
 def assemble(format_: MatrixProduct, ring: Ring, parts: Sequence[Part]) -> Scheme:
@@ -185,17 +212,21 @@ def assemble(format_: MatrixProduct, ring: Ring, parts: Sequence[Part]) -> Schem
     for part in parts:
         if part.scheme.ring is not ring:
             raise UsageError(f"{part.scheme!r} is not over {ring}: map it with over() first")
-        maps = injection(matrix_format(part.scheme), format_, part.rows, part.inner, part.columns)
-        for a, b, c, value in part.scheme.format.target.tolist():
-            key = tuple(int(places[x]) for (places, _), x in zip(maps, (a, b, c), strict=True))
-            if -1 not in key:
-                sign = int(maps[0][1][a] * maps[1][1][b] * maps[2][1][c])
-                rest[key] = rest.get(key, 0) - sign * value  # type: ignore[index,arg-type]
-        for slot, (places, signs) in enumerate(maps):
+        where = part.rows, part.inner, part.columns
+        small = matrix_format(part.scheme)
+        maps = injection(small, format_, *where, transposed=part.transposed)
+        order = (1, 0, 2) if part.transposed else (0, 1, 2)
+        for entry in part.scheme.format.target.tolist():
+            a, b, c = (int(maps[slot][0][entry[slot]]) for slot in order)
+            if min(a, b, c) >= 0:
+                sign = math.prod(int(maps[slot][1][entry[slot]]) for slot in range(3))
+                rest[a, b, c] = rest.get((a, b, c), 0) - sign * entry[3]
+        for slot, source in enumerate(order):
+            places, signs = maps[source]
             large = np.zeros((part.scheme.rank, format_.dimensions[slot]), dtype=np.int64)
             kept = places >= 0
             # a general block on a symmetric diagonal has two coordinates for one place
-            here = part.scheme.factors[slot][:, kept] * signs[kept]
+            here = part.scheme.factors[source][:, kept] * signs[kept]
             np.add.at(large.T, places[kept], here.T)
             pieces[slot].append(ring.balanced(large))
         pieces[3].append(part.scheme.denominators)

@@ -76,14 +76,20 @@ def oriented_sides(sides: Order, order: Order) -> Order:
     return sides[order[0]], sides[order[1]], sides[order[2]]
 
 
-def oriented(scheme: Scheme, sides: Order) -> Scheme:
-    """Return the scheme of a general format with its sides in the given order.
+def oriented(scheme: Scheme, wanted: Order | MatrixProduct) -> Scheme:
+    """Return the scheme with its sides in the given order, or of the given format by its dual.
 
     Raises
     ------
     UsageError
-        They are not a permutation of its own.
+        The sides are not a permutation of its own; the format is another and no dual.
     """
+    if isinstance(wanted, MatrixProduct) and not wanted.is_general:
+        turned = scheme if scheme.format == wanted else dual(scheme)
+        if turned.format != wanted:
+            raise UsageError(f"{scheme.format} has no other side that is {wanted}")
+        return turned
+    sides = wanted.sides if isinstance(wanted, MatrixProduct) else wanted
     own = matrix_format(scheme).sides
     for order in ORDERS:
         if oriented_sides(own, order) == sides:

@@ -216,6 +216,9 @@ def test_show_tells_the_orbit(run: Run, path: Path) -> None:
     (item,) = _objects(run("show", name, "--orbit", "--json")[1])
     assert item["orbit"]["automorphisms"] == 36
     assert item["orbit"]["type"] == "X^2Y^2Z^2 + 6XYZ"
+    (item,) = _objects(run("show", name, "--anatomy", "--json")[1])
+    assert sum(each["products"] for each in item["anatomy"]["by_number"]) == item["rank"]
+    assert "indices touched" in run("show", name, "--anatomy")[1]
     _, out, _ = run("show", name, "--orbit")
     facts = dict(line.split(":", 1) for line in out.splitlines() if ":" in line)
     assert facts["class"].strip() == "not computed"

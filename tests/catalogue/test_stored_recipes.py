@@ -8,6 +8,7 @@ import pytest
 from scheme_samples import strassen
 
 from flipsearch.catalogue import Catalogue
+from flipsearch.catalogue.shipped import RECIPES
 from flipsearch.cli import main
 from flipsearch.constructors.closure import all_sides
 from flipsearch.constructors.making import recipe_of
@@ -21,7 +22,7 @@ from flipsearch.constructors.recipes import (
 )
 from flipsearch.errors import CatalogueError
 from flipsearch.files.native import to_text
-from flipsearch.formats import parse_format
+from flipsearch.formats import OPERANDS, parse_format
 from flipsearch.report.pages import scheme_name
 from flipsearch.rings import Ring
 from flipsearch.transform import merge, product
@@ -130,6 +131,22 @@ def test_plan_makes_recipes_that_a_catalogue_takes_in(ship, tmp_path, capsys):
     assert "no constructor makes 7x7x7" in capsys.readouterr().err
 
 
+def test_blocks_of_stored_schemes_are_assembled_and_shown(ship, tmp_path, capsys):
+    with ship([]):
+        pass
+    database = ["--db", str(tmp_path / "catalogue.sqlite")]
+    assert main(["plan", "ug:4x4x4", "--rings", "ZT", *database]) == 0
+    assert "ug:4x4x4:" in capsys.readouterr().out
+    assert main(["construct", "ug:4x4x4", "--blocks", "--ring", "Z", *database]) == 0
+    made = capsys.readouterr().out
+    assert "over ZT, proved, stored as" in made
+    assert main(["plan", "gt:4x4x4", "--rings", "ZT", "--json", *database]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["how"].startswith("stored")  # the dual of what was made
+    assert f"of rank {found['rank']} " in made
+    assert main(["construct", "ug:4x4x4", "--blocks", "--by", "trilinear", *database]) == 2
+
+
 def test_replaying_is_canonical():
     how = f"merge p {ONE} {ONE}"
     assert replayed(how, parse_format("2x2x4"), Ring.ZT, lambda name: BASE) == SUM
@@ -142,8 +159,12 @@ def test_the_shipped_recipes_are_of_shipped_schemes_and_reach_all_general_format
     for path in root.glob("*/*.scheme.txt"):
         at_hand.add(re.search("^hash: ([0-9a-f]{16})", path.read_text(), re.MULTILINE)[1])
         formats.add(path.parent.name)
-    for recipe in read_recipes((root / "recipes.csv").read_text(), "recipes.csv"):
-        assert at_hand.issuperset(name for name, _ in recipe.sources), recipe.how
-        at_hand.add(recipe.hash[:NAMED])
-        formats.add(str(recipe.format.sorted))
+    for table in RECIPES:
+        for recipe in read_recipes((root / table).read_text(), table):
+            assert at_hand.issuperset(name for name, _ in recipe.sources), recipe.how
+            at_hand.add(recipe.hash[:NAMED])
+            formats.add(str(recipe.format.sorted))
     assert formats >= {"x".join(map(str, sides)) for sides in all_sides()}
+    cubes = {(operands, n) for operands in OPERANDS[1:] for n in range(2, 9)}
+    names = {name.replace("_", ":") for name in formats}
+    assert names >= {f"{operands}:{n}x{n}x{n}" for operands, n in cubes}

@@ -10,7 +10,6 @@ from flipsearch.constructors.triples import triple_scheme
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
-from flipsearch.scheme import naive_scheme
 from flipsearch.verify import verify
 
 
@@ -75,16 +74,6 @@ def test_rows_cost_what_a_vector_and_a_triangle_cost(operands, n):
     scheme = row_scheme(cube(operands, n))
     assert scheme.rank == n * (n + 1) * (2 * n + 1) // 6 - (n if operands == "uk" else 0)
     verify(scheme)
-
-
-@pytest.mark.parametrize("operands", ["us", "uw", "uk"])
-def test_rows_are_put_before_a_scheme_at_hand(operands):
-    core = naive_scheme(cube(operands, 3), Ring.Z)
-    scheme = row_scheme(cube(operands, 5), core)
-    assert scheme.rank == core.rank + 16 + 25 - (2 if operands == "uk" else 0)
-    verify(scheme)
-    with pytest.raises(UsageError, match="is no core"):
-        row_scheme(cube(operands, 2), core)
 
 
 @pytest.mark.parametrize("build", [skew_scheme, triple_scheme, column_scheme, row_scheme])

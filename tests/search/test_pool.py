@@ -8,12 +8,14 @@ from scheme_samples import strassen
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
+from flipsearch.constructors import construct
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 from flipsearch.search.ladder import draw_ladder, removable
 from flipsearch.search.pools import can_flip, key_of
+from flipsearch.search.registry import best_held
 from flipsearch.search.request import Request
 from flipsearch.search.strategies.pool import PoolStrategy
 from flipsearch.search.strategy import task_seed
@@ -175,3 +177,24 @@ def test_a_pool_walks_from_the_best_stored_schemes(tmp_path):
     with pytest.raises(UsageError, match="fresh has no effect with start"):
         Request("2x2x2", start=[strassen()], fresh=True).settled()
     assert main(["search", "--within", "2..3", "--fresh", "--db", database]) == 2
+
+
+def test_a_search_starts_from_blocks_unless_a_better_scheme_is_stored() -> None:
+    with Catalogue.open(":memory:", shipped=False) as catalogue:
+        catalogue.schemes.add(strassen())
+        format_ = parse_format("ug:4x4x4")
+        strategy, parameters = Request("ug:4x4x4", "F2", seed=1).made(catalogue)
+        [made] = parameters["parameters"]["held"]
+        assert strategy.best_rank == catalogue.schemes.get(made).rank < format_.naive_rank
+        assert best_held(catalogue, format_, Ring.F2) == [made]
+        fresh, parameters = Request("ug:4x4x4", "F2", seed=1, fresh=True).made(catalogue)
+        assert fresh.best_rank == format_.naive_rank
+
+
+def test_schemes_with_denominators_start_searches_over_fields_that_they_reduce_to() -> None:
+    with Catalogue.open(":memory:", shipped=False) as catalogue:
+        halves = catalogue.schemes.add(construct("kg:4x4x4")).hash
+        assert catalogue.schemes.get(halves).ring is Ring.Q
+        format_ = parse_format("kg:4x4x4")
+        assert halves in best_held(catalogue, format_, Ring.F3)
+        assert halves not in best_held(catalogue, format_, Ring.F2)

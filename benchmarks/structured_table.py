@@ -1,0 +1,132 @@
+"""Structured products to side 8: a proved scheme of each, from searches, formulas and blocks.
+
+All twenty pairs n x n x n, and the rectangles of ``ug gt sg kg wg``, over Q, Z, F2 and F3. Schemes
+that ship count, and formulas, and blocks of both (`flipsearch.constructors.blocks`). Those that do
+not ship yet are made and proved; ``--recipes`` writes down how, for every catalogue to take in.
+Run it again until it makes no scheme: those of one ring can be blocks over another.
+
+    python -m benchmarks.structured_table --recipes schemes/structured.csv
+    python -m benchmarks.structured_table --write docs/structured.md
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.common import benchmark_parser, emit
+from flipsearch.catalogue import Catalogue, Record
+from flipsearch.constructors.recipes import NAMED, Recipe, read_recipes, written_recipes
+from flipsearch.formats import OPERANDS, MatrixProduct
+from flipsearch.rings import Ring
+from flipsearch.verify import verify
+
+LARGEST, LARGEST_RECTANGLE = 8, 6
+RINGS = (Ring.Q, Ring.Z, Ring.F2, Ring.F3)
+START, END = "<!-- python -m benchmarks.structured_table -->", "<!-- end -->"
+
+
+def formats(largest: int = LARGEST) -> list[MatrixProduct]:
+    """Return the structured formats to a side, small ones first."""
+    found = []
+    for operands in OPERANDS[1:]:
+        for n in range(1, largest + 1):
+            free = range(1, largest + 1) if "g" in operands else (n,)
+            sides = ((n, m, n) if operands == "gt" else (n, n, m) for m in free)
+            found += [MatrixProduct(*each, operands) for each in sides]
+    return sorted((f for f in found if f.naive_rank), key=lambda f: f.naive_rank)
+
+
+def recipes(catalogue: Catalogue, old: dict[str, Recipe]) -> list[Recipe]:
+    """Make the missing schemes; return the recipes of all of least rank, sources first."""
+    known, wanted = dict(old), list[str]()
+    for ring in RINGS:
+        maker = catalogue.blocks(ring)
+        wanted += [maker.own_name(format_) for format_ in formats() if format_.naive_rank > 1]
+        known |= maker.recipes
+        made = [maker.fetch(name) for name in maker.recipes]
+        new = sum(stored.new for stored in catalogue.schemes.add_many(made))
+        print(f"{new} schemes made over {ring}", flush=True)
+    found: dict[str, Recipe] = {}
+
+    def take(name: str) -> None:
+        recipe = known.get(name[:NAMED])
+        if recipe is not None and recipe.hash not in found:
+            for source, _ in recipe.sources:
+                take(source)
+            found[recipe.hash] = recipe
+
+    for name in wanted:
+        take(name)
+    return list(found.values())
+
+
+def rows(catalogue: Catalogue) -> Iterator[tuple[Record, int, float]]:
+    """Yield the best record of each format in characteristic 0, its bound by blocks, seconds."""
+    blocks = catalogue.blocks(Ring.Q).blocks
+    for format_ in (each for each in formats() if each.naive_rank > 1):
+        record = catalogue.schemes.query(format=format_, ring=Ring.Q, sort="rank", limit=1)[0]
+        start = time.perf_counter()
+        verify(record.scheme)
+        yield record, blocks.divided(format_), time.perf_counter() - start
+
+
+def ranks(found: dict[MatrixProduct, tuple[Record, int, float]]) -> Iterator[str]:
+    """Yield the lines of the tables of ranks: squares, then rectangles."""
+    yield "| operands | " + " | ".join(map(str, range(2, LARGEST + 1))) + " |"
+    yield "|---" * LARGEST + "|"
+    for operands in OPERANDS[1:]:
+        cells = (_cell(*found[MatrixProduct(n, n, n, operands)]) for n in range(2, LARGEST + 1))
+        yield f"| `{operands}` | {' | '.join(cells)} |"
+    yield ""
+    yield (
+        "| rectangles | " + " | ".join(f"m = {m}" for m in range(1, LARGEST_RECTANGLE + 1)) + " |"
+    )
+    yield "|---" * (LARGEST_RECTANGLE + 1) + "|"
+    for operands in ("ug", "sg", "kg", "wg"):
+        for n in range(2, LARGEST_RECTANGLE + 1):
+            each = (MatrixProduct(n, n, m, operands) for m in range(1, LARGEST_RECTANGLE + 1))
+            also = f", `gt:{n}×m×{n}`" if operands == "ug" else ""
+            cells = (_cell(*found[format_]) for format_ in each)
+            yield f"| `{operands}:{n}×{n}×m`{also} | {' | '.join(cells)} |"
+
+
+def _cell(record: Record, bound: int, seconds: float) -> str:
+    """Return a rank: over Q marked by ½ or q, below the bound by blocks in bold."""
+    ring = "" if record.ring is not Ring.Q else "½" if record.denominator == 2 else "q"
+    text = f"{record.rank}{ring}"
+    return f"**{text}**" if record.rank < bound else text
+
+
+def main() -> None:
+    """Make, measure and print."""
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--recipes", type=Path, help="where to write the recipes")
+    parser.add_argument("--write", type=Path, help="put the table between its marks in a file")
+    arguments = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Catalogue.open(Path(folder) / "c.sqlite") as catalogue,
+    ):
+        if path := arguments.recipes:
+            text = path.read_text() if path.exists() else written_recipes([])
+            old = {recipe.hash[:NAMED]: recipe for recipe in read_recipes(text, path.name)}
+            path.write_text(written_recipes(recipes(catalogue, old)))
+            return
+        found = {record.format: (record, *rest) for record, *rest in rows(catalogue)}
+    for format_, (record, bound, seconds) in found.items():
+        keys = {"ring": str(record.ring), "by_blocks": bound, "calls": record.calls}
+        keys |= {"gamma": record.gamma, "seconds": round(seconds, 3), "source": record.source}
+        emit(arguments.json, "rank", record.rank, "products", format=str(format_), **keys)
+    if arguments.write:
+        pattern = re.compile(f"{re.escape(START)}.*{re.escape(END)}", re.DOTALL)
+        marked = "\n".join([START, *ranks(found), END])
+        page = arguments.write.read_text()
+        arguments.write.write_text(pattern.sub(lambda _: marked, page))
+
+
+if __name__ == "__main__":
+    main()

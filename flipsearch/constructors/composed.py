@@ -208,10 +208,7 @@ def composed(
         return None
     sources = []
     for name, wanted in sources_of(how):
-        if name == NAIVE:
-            found = plain_reduction(naive_scheme(wanted, ring))
-        else:
-            found = fetch(name)
+        found = plain_reduction(naive_scheme(wanted, ring)) if name == NAIVE else fetch(name)
         if (found.scheme.denominators != 1).any():
             return None
         assert isinstance(found.scheme.format, MatrixProduct)

@@ -64,22 +64,20 @@ def recipes(catalogue: Catalogue, old: dict[str, Recipe]) -> list[Recipe]:
     return list(found.values())
 
 
-def rows(catalogue: Catalogue) -> Iterator[tuple[Record, int, float]]:
-    """Yield the best record of each format in characteristic 0, its bound by blocks, seconds."""
-    blocks = catalogue.blocks(Ring.Q).blocks
+def best(catalogue: Catalogue) -> Iterator[Record]:
+    """Yield the best record of each format in characteristic 0."""
     for format_ in (each for each in formats() if each.naive_rank > 1):
-        record = catalogue.schemes.query(format=format_, ring=Ring.Q, sort="rank", limit=1)[0]
-        start = time.perf_counter()
-        verify(record.scheme)
-        yield record, blocks.divided(format_), time.perf_counter() - start
+        found = catalogue.schemes.query(format=format_, ring=Ring.Q, sort="rank", limit=8)
+        yield min(found, key=lambda record: (record.rank, list(Ring).index(record.ring)))
 
 
-def ranks(found: dict[MatrixProduct, tuple[Record, int, float]]) -> Iterator[str]:
+def ranks(catalogue: Catalogue) -> Iterator[str]:
     """Yield the lines of the tables of ranks: squares, then rectangles."""
+    found = {record.format: record for record in best(catalogue)}
     yield "| operands | " + " | ".join(map(str, range(2, LARGEST + 1))) + " |"
     yield "|---" * LARGEST + "|"
     for operands in OPERANDS[1:]:
-        cells = (_cell(*found[MatrixProduct(n, n, n, operands)]) for n in range(2, LARGEST + 1))
+        cells = (_cell(found[MatrixProduct(n, n, n, operands)]) for n in range(2, LARGEST + 1))
         yield f"| `{operands}` | {' | '.join(cells)} |"
     yield ""
     yield (
@@ -90,15 +88,14 @@ def ranks(found: dict[MatrixProduct, tuple[Record, int, float]]) -> Iterator[str
         for n in range(2, LARGEST_RECTANGLE + 1):
             each = (MatrixProduct(n, n, m, operands) for m in range(1, LARGEST_RECTANGLE + 1))
             also = f", `gt:{n}×m×{n}`" if operands == "ug" else ""
-            cells = (_cell(*found[format_]) for format_ in each)
+            cells = (_cell(found[format_]) for format_ in each)
             yield f"| `{operands}:{n}×{n}×m`{also} | {' | '.join(cells)} |"
 
 
-def _cell(record: Record, bound: int, seconds: float) -> str:
-    """Return a rank: over Q marked by ½ or q, below the bound by blocks in bold."""
-    ring = "" if record.ring is not Ring.Q else "½" if record.denominator == 2 else "q"
-    text = f"{record.rank}{ring}"
-    return f"**{text}**" if record.rank < bound else text
+def _cell(record: Record) -> str:
+    """Return a rank, over Q marked by ½, or by q if 3 divides a denominator."""
+    ring = "" if record.ring is not Ring.Q else "½" if record.denominator % 3 else "q"
+    return f"{record.rank}{ring}"
 
 
 def main() -> None:
@@ -116,16 +113,22 @@ def main() -> None:
             old = {recipe.hash[:NAMED]: recipe for recipe in read_recipes(text, path.name)}
             path.write_text(written_recipes(recipes(catalogue, old)))
             return
-        found = {record.format: (record, *rest) for record, *rest in rows(catalogue)}
-    for format_, (record, bound, seconds) in found.items():
-        keys = {"ring": str(record.ring), "by_blocks": bound, "calls": record.calls}
-        keys |= {"gamma": record.gamma, "seconds": round(seconds, 3), "source": record.source}
-        emit(arguments.json, "rank", record.rank, "products", format=str(format_), **keys)
-    if arguments.write:
-        pattern = re.compile(f"{re.escape(START)}.*{re.escape(END)}", re.DOTALL)
-        marked = "\n".join([START, *ranks(found), END])
-        page = arguments.write.read_text()
-        arguments.write.write_text(pattern.sub(lambda _: marked, page))
+        if arguments.write:
+            pattern = re.compile(f"{re.escape(START)}.*{re.escape(END)}", re.DOTALL)
+            marked = "\n".join([START, *ranks(catalogue), END])
+            page = arguments.write.read_text()
+            arguments.write.write_text(pattern.sub(lambda _: marked, page))
+            return
+        blocks = catalogue.blocks(Ring.Q).blocks
+        for record in best(catalogue):
+            start = time.perf_counter()
+            verify(record.scheme)
+            seconds = time.perf_counter() - start
+            assert isinstance(record.format, MatrixProduct)
+            keys = {"ring": str(record.ring), "by_blocks": blocks.divided(record.format)}
+            keys |= {"calls": record.calls, "gamma": record.gamma, "source": record.source}
+            keys |= {"seconds": round(seconds, 3), "format": str(record.format)}
+            emit(arguments.json, "rank", record.rank, "products", **keys)
 
 
 if __name__ == "__main__":

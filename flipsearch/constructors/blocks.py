@@ -141,9 +141,9 @@ class Blocks:
         if format_ in self._held:
             rank, name = self._held[format_]
             choices.append(Choice(rank, format_, name))
+        choices.append(Choice(format_.naive_rank, format_, NAIVE))
         for rank, name in offers(format_, self.ring, self._makers)[:1]:
             choices.append(Choice(rank, format_, f"{CONSTRUCT} {name}"))
-        choices.append(Choice(format_.naive_rank, format_, NAIVE))
         choices.append(Choice(self.divided(format_), format_))
         return min(choices, key=lambda choice: choice.rank)
 

@@ -179,6 +179,7 @@ def anatomy(scheme: Scheme) -> Anatomy:
 
     Examples
     --------
+    >>> from flipsearch.scheme import naive_scheme
     >>> anatomy(naive_scheme("ss:2x2x2", "ZT")).by_number
     {(1,): (2, 2), (2,): (6, 1)}
     """

@@ -28,6 +28,8 @@ def registries(monkeypatch, tmp_path):
     monkeypatch.setenv("FLIPSEARCH_CACHE", str(tmp_path))
     for things in (base.EXECUTORS, named.TENSORS, registry.STRATEGIES):
         monkeypatch.setattr(things, "added", dict(things.added))
+    import flipsearch.numerical.task  # noqa: F401 - registers its kind, not to be forgotten
+
     for name in ("_NAMED", "_OF"):
         monkeypatch.setattr(kinds, name, dict(getattr(kinds, name)))
 

@@ -172,8 +172,8 @@ def test_a_pool_walks_from_the_best_stored_schemes(tmp_path):
         fresh, parameters = Request("2x2x2", "F2", seed=1, fresh=True).made(catalogue)
         assert parameters["parameters"]["held"] == []
         assert fresh.best_rank == 8
-        other, _ = Request("2x2x3", "F2", seed=1).made(catalogue)
-        assert other.best_rank == 12
+        other, _ = Request("3x3x3", "F2", seed=1).made(catalogue)
+        assert other.best_rank == 27
     with pytest.raises(UsageError, match="fresh has no effect with start"):
         Request("2x2x2", start=[strassen()], fresh=True).settled()
     assert main(["search", "--within", "2..3", "--fresh", "--db", database]) == 2

@@ -3,9 +3,9 @@
 A structured matrix of side n = a + b consists of four blocks: structured ones on the diagonal, and
 general ones or none off it. The product of two such matrices is a sum of products of blocks,
 each a product of smaller formats. A free side is split likewise. The bound of a format is the
-least of its naive rank, of the cited table, of the formulas of `flipsearch.constructors`, of a
-format that it is a special case of, and of its splits. Bounds over Z, Q, F2 and F3 are composed
-apart.
+least of its naive rank, of the cited table, of the formulas of `flipsearch.constructors`, of the
+recipes in `schemes/structured.csv`, of a format that it is a special case of, and of its splits.
+Bounds over Z, Q, F2 and F3 are composed apart.
 
     python -m benchmarks.structured_bounds > flipsearch/data/derived_ranks.csv
 """
@@ -17,8 +17,10 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 from flipsearch.catalogue.bounds import parse_table
+from flipsearch.constructors.recipes import read_recipes
 from flipsearch.constructors.structured import STRUCTURED
 from flipsearch.formats import OPERANDS, MatrixProduct
 from flipsearch.rings import Ring
@@ -121,6 +123,22 @@ def cited() -> dict[tuple[str, Ring], int]:
 
 
 @cache
+def recipes() -> dict[tuple[MatrixProduct, Ring], int]:
+    """Return the least rank of the shipped recipes that have an image over a ring."""
+    text = (Path(__file__).resolve().parent.parent / "schemes" / "structured.csv").read_text()
+    found: dict[tuple[MatrixProduct, Ring], int] = {}
+    for recipe in read_recipes(text, "structured.csv"):
+        for ring in RINGS:
+            p = ring.characteristic
+            whole = recipe.ring in (Ring.ZT, Ring.Z)
+            rational = recipe.ring is Ring.Q and (recipe.denominator % p if p else ring is Ring.Q)
+            if recipe.ring is ring or whole or rational:
+                key = (recipe.format, ring)
+                found[key] = min(recipe.rank, found.get(key, recipe.rank))
+    return found
+
+
+@cache
 def rings_of(operands: str, n: int) -> tuple[Ring, ...]:
     """Return the rings over which the scheme of a formula has an image."""
     scheme = STRUCTURED.build(
@@ -150,6 +168,8 @@ def bound(format_: MatrixProduct, ring: Ring) -> tuple[int, str]:
     formula = STRUCTURED.rank(format_, Ring.Q)
     if formula is not None and n > 1 and ring in rings_of(format_.operands, n):
         found.append((formula, "a formula of docs/structured.md"))
+    if (format_, ring) in recipes():
+        found.append((recipes()[format_, ring], "a recipe of schemes/structured.csv"))
     found.append((format_.naive_rank, "naive"))
     if format_.operands == "gt" and n > 1:
         dual = MatrixProduct(n, n, m, "ug")

@@ -138,6 +138,27 @@ def test_the_package_is_no_longer_than_it_must_be():
     assert sum(path.read_bytes().count(b"\n") for path in sources) <= MOST_LINES
 
 
+def test_prose_uses_plain_words():
+    """Docstrings, comments of constants and pages open no clause with words that stop a reader."""
+    stopping = re.compile(r"\b(so that|anew|hence|beside)\b", re.IGNORECASE)
+    texts = {page.name: page.read_text() for page in (PACKAGE.parent / "docs").glob("*.md")}
+    texts["README.md"] = (PACKAGE.parent / "README.md").read_text()
+    for module, parsed in tree().items():
+        prose = [node.value.value for node in ast.walk(parsed) if is_prose(node)]
+        texts[module] = "\n".join(prose)
+    found = {name: stopping.findall(text) for name, text in texts.items()}
+    assert {name: words for name, words in found.items() if words} == {}
+
+
+def is_prose(node: ast.AST) -> bool:
+    """Return whether a node is a string that stands alone: a docstring."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
 def test_the_reader_sees_every_import():
     text = "try:\n    pass\nfinally:\n    def f():\n        with x:\n            import late"
     assert any(isinstance(node, ast.Import) for node in statements(ast.parse(text).body))

@@ -1,6 +1,6 @@
 """completion: a script by which a shell completes commands, options and their values.
 
-The scripts are made from the parsers themselves, so that they know every option there is.
+The scripts are made from the parsers themselves and therefore know every option.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ ENDINGS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasat
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP, raised like Ctrl-C so that unfinished files are removed."""
+    """SIGTERM or SIGHUP, raised like Ctrl-C: unfinished files are then removed."""
 
 
 def adapt_streams() -> None:

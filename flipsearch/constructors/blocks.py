@@ -4,8 +4,8 @@ A *box* of a product A B holds the products a_ij b_jk with i, j and k in three r
 a product of two blocks, which are structured where they lie on a diagonal: a smaller format, or a
 case of a more general one. A box takes the rank of such a format, or those of the two boxes into
 which a cut of one range divides it. Boxes of one format at the same distance from the diagonals
-agree, and many are shared, so that one dynamic programme finds the least rank of all such
-divisions. Structured matrices times vectors enter as formats with a side 1.
+agree, and many are shared. One dynamic programme finds the least rank of all such divisions.
+Structured matrices times vectors enter as formats with a side 1.
 
 Invariant: the boxes of a division hold each product of the format that an output needs once.
 """
@@ -63,7 +63,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Choice:
-    """How the least rank of a format comes about.
+    """The least rank of a format, and the choice that gives it.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Choice:
 
 
 class Blocks:
-    """What schemes at hand reach over one ring by blocks.
+    """The least ranks that schemes at hand reach over one ring by blocks.
 
     Parameters
     ----------

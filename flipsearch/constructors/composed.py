@@ -38,7 +38,7 @@ _PRIME = 2**61 - 1
 class _Builder:
     """A program in the making; a sum that is there up to sign is not made again.
 
-    Sums are compared by their values at a random point, so that wrong matches are improbable.
+    Sums are compared by their values at a random point; wrong matches are improbable.
     """
 
     def __init__(self, inputs: int) -> None:

@@ -64,7 +64,7 @@ class Symmetry:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What the products of a scheme touch, and how symmetries permute them.
+    """The indices that the products of a scheme touch, and the symmetries that permute them.
 
     Parameters
     ----------

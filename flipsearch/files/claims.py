@@ -1,4 +1,4 @@
-"""What a file claims, and what turns out to be true: format, ring and orientation by proof.
+"""Prove the claims of a file: its format, ring and orientation.
 
 A reader of a file format only extracts a `Claim`: three factor matrices, and what the file says
 about them. `settle` decides. It tries what the file says first, then the other orientation of W

@@ -9,8 +9,8 @@ floats. Other shapes are
 - masks: three integers a product, bit k for entry k, over F2.
 
 Ours has rows, and the keys ``format``, ``ring``, ``hash`` and ``provenance`` besides (``tensor``
-for formats that are sparse tensors), so that structured formats and finite fields survive the way
-out and back; other readers ignore them.
+for formats that are sparse tensors). They carry structured formats and finite fields; other
+readers ignore them.
 
 Invariant: whatever the object holds, the answer is a `Claim` or a `FormatError`.
 """

@@ -42,7 +42,7 @@ Packed = tuple[Read, Format | str, str, Factors, bytes]
 
 @dataclass
 class Progress:
-    """How far an import has come; the numbers only grow."""
+    """The progress of an import; its numbers only grow."""
 
     pieces: int = 0
     bytes: int = 0

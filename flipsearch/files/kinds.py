@@ -1,4 +1,4 @@
-"""What kind of content a piece is, told by its first characters, never by its name.
+"""Tell the kind of a piece's content by its first characters, never by its name.
 
 Invariant: the answer costs time linear in the length of the content, at worst.
 """

@@ -1,4 +1,4 @@
-"""How much a foreign file may ask for, and the one place where those bounds stand.
+"""Bound the memory and the time that a foreign file may ask for, all in one place.
 
 Invariant: reading one piece (a file, an archive member, an element of a collection) needs memory
 and time bounded by these figures, whatever the bytes say.

@@ -38,7 +38,7 @@ EITHER = (ROWS, COLUMNS, LINEAR, (1, 1, 0))
 
 @dataclass(frozen=True)
 class Said:
-    """What a file says of its scheme beside the factors, at worst nothing."""
+    """The statements of a file about its scheme, apart from the factors."""
 
     format: Format | None = None
     rank: int | None = None

@@ -15,8 +15,8 @@ product is added. A factor 1/d in front is the term's denominator. Any other hea
 as provenance (found-by, seed, run, date, lifted-from, ...); lines that start with ``#`` are
 comments.
 
-Invariant: parse, print, parse is the identity on schemes, print is the identity on printed text,
-and the hash in the header is checked on reading, so that a file changed by accident is refused.
+Invariant: parse, print, parse is the identity on schemes; print is the identity on printed text.
+The hash in the header is checked on reading: a file changed by accident is refused.
 Validity is not checked here: that is `flipsearch.verify`.
 """
 

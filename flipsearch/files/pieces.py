@@ -1,8 +1,8 @@
 """From paths to pieces: every scheme's own bytes, out of files, folders, archives, collections.
 
 Invariant: pieces come in a fixed order (names sorted), hold at most `LARGEST_PIECE` bytes each,
-and are produced while reading, so that memory stays flat whatever the size of the input. Types
-are told by content; names only bring the three files of one scheme together. What cannot be opened
+and are produced while reading; memory stays flat whatever the size of the input. Types are told by
+content; names only bring the three files of one scheme together. A path that cannot be opened
 becomes a piece that carries its error.
 """
 

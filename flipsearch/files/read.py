@@ -30,7 +30,7 @@ _LONGEST_REASON = 500
 
 @dataclass(frozen=True)
 class Read:
-    """What one piece of input turned out to be.
+    """The result of reading one piece: a scheme, or the reason why there is none.
 
     Parameters
     ----------

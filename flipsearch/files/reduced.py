@@ -5,8 +5,8 @@ the numbers after the inputs. The rows of ``u`` and ``v`` are products' operands
 entries of C (transposed) over the products and the sums of products. A sum of k terms costs
 k - 1 additions.
 
-Invariant: reading gives exactly the programs that are written, so that their additions survive
-the way out and back; and a program is believed only after it was evaluated.
+Invariant: reading gives exactly the programs that were written, with their additions. A program is
+believed only after it was evaluated.
 """
 
 from __future__ import annotations

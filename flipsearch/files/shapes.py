@@ -1,7 +1,7 @@
-"""Which formats fit a file that does not name its own: all of them, by their dimensions.
+"""Find the formats that fit a file that does not name its own, by their dimensions.
 
 Invariant: the answer depends on numbers in the file only, never on its name. Small and square
-formats come first, so that the likely ones are tried first.
+formats come first, because they are likely.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from flipsearch.files.limits import LARGEST_MEMBERS, LARGEST_PIECE, LARGEST_RATI
 _CHUNK = 1 << 16
 _XZ_MEMORY = 64 << 20
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Those that `zipfile` unpacks in bounded steps: a few bytes of its bzip2 may fill the memory."""
+"""Methods that `zipfile` unpacks in bounded steps: a few bytes of bzip2 may fill the memory."""
 
 
 def compression(head: bytes) -> str | None:
@@ -154,7 +154,7 @@ def _check_zip_member(info: zipfile.ZipInfo) -> None:
 def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(info) as stream:
-            return stream.read(info.file_size + 1)  # one more, so that the end is reached
+            return stream.read(info.file_size + 1)  # one more: the end is reached
     except Exception as error:  # zipfile raises nearly everything on broken members
         raise FormatError(f"its zip member is broken ({str(error)[:60]})") from None
 

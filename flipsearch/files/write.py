@@ -137,9 +137,9 @@ def _general(scheme: Scheme, to: str) -> MatrixProduct:
 
 
 def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
-    """Write a file so that under its name stand all of the bytes or what stood there before.
+    """Write a file whole: its name holds all of the bytes, or still its earlier content.
 
-    What is no regular file (a terminal, a pipe, the null device) is written to, never replaced.
+    A terminal, a pipe or a device is written to, never replaced.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def _json(scheme: Scheme, meta: Mapping[str, str]) -> str:
 
 
 def _head(scheme: Scheme, meta: Mapping[str, str]) -> dict[str, Any]:
-    """Return what our JSON files say of a scheme beside its factors."""
+    """Return the keys of our JSON files about a scheme, apart from its factors."""
     form = scheme.format
     head: dict[str, Any] = {}
     if isinstance(form, MatrixProduct):

@@ -5,7 +5,7 @@ The general product takes a fast scheme. The two others are halved again until t
 then only tiles on and above the diagonal are computed. The lower triangle is copied.
 
 A triangular matrix in n x n blocks has n (n + 1) / 2 that are not zero, and as many products; a
-scheme of these alone is carried out as any other. Large squares of blocks beside the diagonal are
+scheme of these alone is carried out as any other. Large squares of blocks off the diagonal are
 multiplied by Strassen's scheme.
 """
 

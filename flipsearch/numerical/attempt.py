@@ -118,7 +118,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Search:
-    """What an attempt looks for; makes attempts and moves them on.
+    """The goal of attempts; makes them and moves them on.
 
     Parameters
     ----------

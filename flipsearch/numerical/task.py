@@ -1,4 +1,4 @@
-"""Define numerical attempts as a kind of walk, so that every executor runs them.
+"""Define numerical attempts as a kind of walk, which every executor runs.
 
 A task carries an attempt on by some moves, a fraction of a second of work. Its start is the naive
 scheme; its `policy.stop_rank` is the rank to reach. The strategy sends an attempt that has not

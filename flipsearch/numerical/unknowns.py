@@ -125,7 +125,7 @@ def unknowns_of(format_: Format, rank: int, symmetry: str, seed: int) -> Unknown
 def drawn_types(
     types: Sequence[tuple[Images, ...]], order: int, rank: int, random: np.random.Generator
 ) -> list[tuple[Images, ...]]:
-    """Return the stabiliser of each orbit of a scheme, so that the orbits have `rank` terms.
+    """Return a stabiliser for each orbit of a scheme whose orbits have `rank` terms together.
 
     Parameters
     ----------

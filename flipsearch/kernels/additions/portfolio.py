@@ -150,7 +150,7 @@ class _Portfolio:
     def _keep(self, found: Reduction) -> None:
         """Take a reduction into the pool if it is new and among the best."""
         if all(found.scheme != other.scheme for other in self.pool):
-            # among equals the latest come first, so that the pool drifts
+            # among equals the latest come first: the pool drifts
             self.pool = sorted([found, *self.pool], key=_additions)[:POOL]
 
     def _again(self) -> Reduction:

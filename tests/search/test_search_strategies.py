@@ -18,9 +18,7 @@ from flipsearch.search.strategies.diagonal import DiagonalStrategy
 from flipsearch.search.strategies.meta import MetaStrategy
 from flipsearch.search.strategies.pool import PoolStrategy
 from flipsearch.search.strategies.rotation import RotationStrategy
-from flipsearch.transform import merge
 from flipsearch.verify import is_valid
-from flipsearch.walk.engine import walk
 from flipsearch.walk.task import unpack
 
 
@@ -127,15 +125,18 @@ def test_a_run_prints_the_table(tmp_path: Path, monkeypatch, capsys) -> None:
     assert row["known_bound"] == 7
 
 
-def test_some_tasks_climb() -> None:
+def test_some_tasks_climb(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a smaller format has a scheme below naive, its extension is walked from."""
-    formats = [parse_format(name) for name in ("2x2x2", "2x2x4", "2x2x5")]
-    strategy = MetaStrategy(formats, Ring.F2, 1)
-    assert all(len(strategy.ask().start) in (8, 16, 20) for _ in range(20))
-    seven = MetaStrategy(formats[:1], Ring.F2, 3)
-    while seven.best_rank > 7:
-        seven.tell(walk(seven.ask()))
-    strategy.offer(merge(*[seven.held_scheme((2, 2, 2))] * 2, 2))
-    climbs = [t for t in (strategy.ask() for _ in range(60)) if len(t.start) == 18]
-    assert climbs
-    assert {str(task.format) for task in climbs} == {"2x2x5"}
+
+    def started() -> set[tuple[str, int]]:
+        strategy = MetaStrategy([parse_format("3x3x3"), parse_format("3x3x4")], Ring.F2, 1)
+        return {
+            (str(task.format), len(task.start)) for task in (strategy.ask() for _ in range(60))
+        }
+
+    ranks = started()
+    least = min(rank for name, rank in ranks if name == "3x3x3")
+    assert least < 27
+    assert ("3x3x4", least + 9) in ranks
+    monkeypatch.setattr(MetaStrategy, "_extended", lambda self, member: None)
+    assert ("3x3x4", least + 9) not in started()

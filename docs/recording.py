@@ -25,7 +25,7 @@ COMMANDS = (
     "query --gap ..-1 --limit 5",
     "verify 3x3x3 --paranoid",
     "kernel 3x3x3 -o mm.py",
-    "reduce 2x2x2 --budget 2s --keep",
+    "reduce 2x2x2 --budget 2s",
     "protect 2x2x2 --survive 1",
     "serch 4x4x4",
 )

@@ -7,46 +7,37 @@ the hash of every scheme is checked when it is read.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, select, update
-from sqlalchemy.engine import Connection
+from sqlalchemy import Select, select, update
 
 from flipsearch.catalogue import arguments, best, storing
-from flipsearch.catalogue.arguments import TENSOR_PREFIX, as_ring, within_database
+from flipsearch.catalogue.arguments import as_ring, within_database
 from flipsearch.catalogue.best import Best
 from flipsearch.catalogue.codec import (
-    damaged,
     format_of,
-    recipe_in,
-    restored,
-    unpack_programs,
 )
-from flipsearch.catalogue.columns import SCHEMES, Condition, Record, record_of, select_records
+from flipsearch.catalogue.columns import SCHEMES, Condition, Record, select_records
 from flipsearch.catalogue.connection import Database
 from flipsearch.catalogue.filters import Filters, order
 from flipsearch.catalogue.intake import CHUNK, Stored
+from flipsearch.catalogue.loading import Loader
 from flipsearch.catalogue.portions import MOST_SCHEMES
 from flipsearch.catalogue.provenance import SHORT, Provenance, checked
 from flipsearch.catalogue.storing import pair
-from flipsearch.catalogue.tables import FACTORS, PROGRAMS, PROVENANCE, TENSORS
-from flipsearch.constructors.recipes import NAIVE, replayed, sources_of
+from flipsearch.catalogue.tables import PROVENANCE, TENSORS
+from flipsearch.constructors.recipes import NAIVE, sources_of
 from flipsearch.errors import (
-    FormatError,
-    InvalidSchemeError,
     NotFoundError,
     UsageError,
 )
-from flipsearch.formats import Format, MatrixProduct
-from flipsearch.programs import Reduction, plain_reduction
+from flipsearch.formats import Format
+from flipsearch.programs import Reduction
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
-from flipsearch.verify import verify
 
 SHORTEST_PREFIX = 6
-_log = logging.getLogger(__name__)
 
 Item = Scheme | tuple[Scheme, Provenance | None]
 
@@ -56,7 +47,7 @@ class Schemes:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._tensors: dict[str, Format] = {}
+        self._loader = Loader(database, self.get)
 
     def get(self, scheme: str | int) -> Record:
         """Return a stored scheme.
@@ -292,19 +283,12 @@ class Schemes:
         """Yield the records of a statement made by `select_records`."""
         with self._database.reading() as connection:
             rows = connection.execution_options(yield_per=1000).execute(statement)
-            found = (self._record(row, connection) for row in rows)
+            found = (self._loader.record(row, connection) for row in rows)
             if not self._database.place.in_memory:
                 yield from found
                 return
             kept = list(found)  # frees the one connection for the caller
         yield from kept
-
-    def _record(self, row: Row[Any], connection: Connection) -> Record:
-        try:
-            format_, ring = self._format(row.format, connection), Ring(row.ring)
-        except (UsageError, FormatError, ValueError) as error:
-            raise damaged(str(row.hash), str(error)) from None
-        return record_of(row, format_, ring, self._load, self._load_reduction)
 
     def tensor(self, name: str) -> Format | None:
         """Return the tensor whose definition is stored under a name, or None."""
@@ -314,97 +298,13 @@ class Schemes:
             definition = connection.execute(statement).scalar()
         return None if definition is None else format_of(name, definition)
 
-    def _format(self, name: str, connection: Connection) -> Format:
-        """Return the format of a name; a tensor's definition is read once."""
-        if not name.startswith(TENSOR_PREFIX):
-            return format_of(name, None)
-        if name not in self._tensors:
-            statement = select(TENSORS.c.definition).where(TENSORS.c.name == name)
-            self._tensors[name] = format_of(name, connection.execute(statement).scalar())
-        return self._tensors[name]
-
-    def _load(self, record: Record) -> Scheme:
-        """Return the scheme of a record, its hash checked; of a recipe made and proved."""
-        scheme = self._made(record, {})
-        try:
-            if self.recipe(record) is not None:
-                verify(scheme)
-        except InvalidSchemeError as error:
-            raise damaged(record.hash, str(error)) from None
-        return scheme
-
     def recipe(self, record: Record | int) -> str | None:
         """Return the recipe by which a scheme is made when it is fetched, or None."""
-        return recipe_in(self._data(_number(record)))
-
-    def _data(self, number: int) -> bytes | None:
-        statement = select(FACTORS.c.data).where(FACTORS.c.scheme_id == number)
-        with self._database.reading() as connection:
-            return connection.execute(statement).scalar()
-
-    def _made(self, record: Record, made: dict[str, Scheme]) -> Scheme:
-        """Return the scheme of a record, unpacked or replayed; `made` holds those made so far."""
-        data = self._data(record.id)
-        how = recipe_in(data)
-        if how is None:
-            return restored(data, record.format, record.ring, record.rank, record.hash)
-
-        def fetch(name: str) -> Scheme:
-            if name not in made:
-                made[name] = self._made(self.get(name), made)
-            return made[name]
-
-        assert isinstance(record.format, MatrixProduct)
-        try:
-            scheme = replayed(how, record.format, record.ring, fetch)
-        except (FormatError, NotFoundError) as error:
-            raise damaged(record.hash, str(error)) from None
-        if scheme.content_hash != record.hash:
-            raise damaged(record.hash, "its recipe makes another scheme")
-        return scheme
-
-    def _load_reduction(self, record: Record) -> Reduction | None:
-        """Return the programs of a record, stored or composed; None if there are none."""
-        kept = select(PROGRAMS.c.data, PROGRAMS.c.additions)
-        with self._database.reading() as connection:
-            row = connection.execute(kept.where(PROGRAMS.c.scheme_id == record.id)).first()
-        if row is None:
-            return self.composed(record, {})
-        try:
-            return unpack_programs(row.data, record.format, record.hash, row.additions)
-        except FormatError as error:
-            raise damaged(record.hash, str(error)) from None
+        return self._loader.recipe(_number(record))
 
     def composed(self, record: Record, made: dict[str, Reduction]) -> Reduction | None:
-        """Return programs as a record's recipe composes them, or None if there are none.
-
-        Parameters
-        ----------
-        record : Record
-        made : dict
-            Programs by the beginnings of hashes; those made here are added.
-        """
-        from flipsearch.constructors.composed import composed
-
-        how = self.recipe(record)
-        if how is None:
-            return None
-
-        def fetch(name: str) -> Reduction:
-            if name not in made:
-                source = self.get(name)
-                found = self.composed(source, made) or source.reduction
-                made[name] = found or plain_reduction(source.scheme)
-            return made[name]
-
-        assert isinstance(record.format, MatrixProduct)
-        try:
-            found = composed(how, record.format, record.ring, fetch)
-        except (FormatError, InvalidSchemeError, NotFoundError) as error:
-            raise damaged(record.hash, str(error)) from None
-        # terms that a move merges or drops have no programs here
-        same = found is not None and found.scheme.content_hash == record.hash
-        return found if same else None
+        """Return programs as a record's recipe composes them: see `loading.Loader.composed`."""
+        return self._loader.composed(record, made)
 
 
 def _number(record: Record | int) -> int:

@@ -223,7 +223,7 @@ def test_a_failure_leaves_the_earlier_site(
     def damaged(*_: object) -> Scheme:
         raise CatalogueError("damaged")
 
-    monkeypatch.setattr(catalogue.schemes, "_load", damaged)
+    monkeypatch.setattr(catalogue.schemes._loader, "_load", damaged)
     with pytest.raises(CatalogueError, match="damaged"):
         write_report(catalogue, folder, plots=False, downloads="none")
     assert (folder / "index.html").read_bytes() == before

@@ -39,17 +39,8 @@ class WalkFailedError(FlipsearchError):
 def seal(task: WalkTask, outcome: WalkOutcome) -> tuple[Record, list[Words]]:
     """Pack an outcome as plain values and the states that the driver does not have.
 
-    Parameters
-    ----------
-    task : WalkTask
-    outcome : WalkOutcome
-
-    Returns
-    -------
-    record : tuple
-        Strings, integers and tuples of them.
-    states : list of uint64 arrays
-        Each new state once, from place 1 on. Place 0 stands for the start, which is not sent.
+    The states stand in the list once each, from place 1 on. Place 0 stands for the start, which is
+    not sent.
     """
     kind = kind_of(task)
     known = [kind.start(task)]
@@ -85,10 +76,7 @@ def seal_many(
 def words_needed(task: WalkTask, record: Any) -> int:
     """Return the number of words of the flat array that belong to a record.
 
-    Raises
-    ------
-    AnswerError
-        The record is malformed.
+    Raises `AnswerError` if the record is malformed.
     """
     _require(type(record) is tuple and len(record) == 6, "its record has not six fields")
     sizes = record[5]
@@ -104,21 +92,11 @@ def words_needed(task: WalkTask, record: Any) -> int:
 
 
 def open_answer(task: WalkTask, record: Any, words: Any, seed: int) -> WalkOutcome:
-    """Rebuild an outcome from a worker's answer and check it against its task.
+    """Rebuild an outcome from a worker's answer, which may be anything, and check it.
 
-    Parameters
-    ----------
-    task : WalkTask
-        The task, as it was sent.
-    record, words
-        The answer, which may be anything.
-    seed : int
-        A secret of 64 bits, from which the random points are drawn.
-
-    Raises
-    ------
-    AnswerError
-        The answer is malformed or contradicts its task, or a state is no scheme.
+    The task is the driver's own; `seed` is a secret of 64 bits, from which the random points are
+    drawn. Raises `AnswerError` if the answer is malformed or contradicts its task, or a state is
+    no scheme.
     """
     needed = words_needed(task, record)
     _require(

@@ -20,16 +20,7 @@ from flipsearch.walk.task import WalkOutcome, WalkTask
 
 @dataclass(frozen=True)
 class Rejection:
-    """An answer that an executor did not accept.
-
-    Parameters
-    ----------
-    number : int
-        Number of the task.
-    reason : str
-    worker : str
-        Host and process of the worker.
-    """
+    """A rejected answer: number of its task, reason, host and process of the worker."""
 
     number: int
     reason: str
@@ -106,12 +97,7 @@ class Executor:
     ) -> Iterator[tuple[str, Any]]:
         """Apply a pure function of an importable module to items, in order.
 
-        Parameters
-        ----------
-        function : function
-        items : iterable
-        idle : function
-            Called about once a second or more often. If it raises an error, the work ends.
+        `idle` is called about once a second or more often. If it raises an error, the work ends.
 
         Yields
         ------

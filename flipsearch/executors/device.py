@@ -36,21 +36,11 @@ LOOK_SECONDS = 0.02
 
 
 class DeviceExecutor(QueueExecutor):
-    """Walk on a device, such as a GPU.
+    """Walk on a device, by default the first CUDA device.
 
-    Parameters
-    ----------
-    device : Device, optional
-        By default the first CUDA device.
-    walkers : int, optional
-        Largest number of walks at once; by default as many as fit on the device.
-    walk : function
-        Returns the outcome of a task that the device does not take.
-
-    Raises
-    ------
-    UsageError
-        There is no device, or `walkers` is not positive.
+    At most `walkers` walks run at once, by default as many as fit. `walk` returns the outcome of a
+    task that the device does not take. Raises `UsageError` if there is no device, or `walkers` is
+    not positive.
     """
 
     name = "device"
@@ -155,10 +145,7 @@ class DeviceExecutor(QueueExecutor):
 class Together(Executor):
     """Several executors as one; a task goes to the one with the largest share of free room.
 
-    Parameters
-    ----------
-    *executors : Executor
-        They close together with this executor.
+    They close together with this executor.
     """
 
     name = "together"
@@ -224,17 +211,12 @@ def local_executor(
     workers : int, optional
         Number of threads; by default one a core.
     gpu : str
-        ``auto``: threads, and the GPU if there is one. ``off``: threads only. ``only``: the GPU
-        only.
+        ``auto``: threads, and the GPU if there is one; ``off``: threads only; ``only``: the GPU
+        only, which takes no `workers`.
     address : str, optional
         The address of a cluster, which is refused.
     announce : function, optional
         Not called: nothing here takes long.
-
-    Raises
-    ------
-    UsageError
-        `gpu` is ``only`` and there is no GPU, or `workers` is given too; or `address` is given.
     """
     if gpu not in ("auto", "off", "only"):
         raise UsageError("gpu is auto, off or only")

@@ -48,33 +48,27 @@ DEATHS = 20
 class RayExecutor(Executor):
     """Walk on a Ray cluster.
 
+    Raises `UsageError` if Ray is not installed, no cluster answers, or `workers` is not positive.
+
     Parameters
     ----------
     workers : int, optional
-        Number of walkers, one core each. By default all cores of the cluster, including cores
-        that join later.
+        Number of walkers, one core each. By default all cores of the cluster, including cores that
+        join later.
     address : str, optional
         The cluster to join: ``auto``, ``host:6379`` or ``ray://host:10001``. Without an address a
         local Ray is started, and `close` stops it.
     gpu : str
         ``auto``: also one walker for each GPU of the cluster; ``only``: GPUs without cores;
         ``off``: cores without GPUs.
-    walk : function, optional
-        Returns the outcome of a task; by default the numba engine.
-    device : function, optional
-        Makes the device of a walker with a GPU. By default CUDA's first: Ray shows a walker only
-        its own GPU.
-    chunk_seconds : float
-        Duration of a call to aim at.
-    hang_seconds : float
-        Seconds without an answer after which a worker is killed and its tasks are sent again.
+    walk, device : functions, optional
+        Return the outcome of a task, by default that of the numba engine; and the device of a
+        walker with a GPU, by default CUDA's first, since Ray shows a walker only its own GPU.
+    chunk_seconds, hang_seconds : float
+        Duration of a call to aim at; and seconds without an answer after which a worker is killed
+        and its tasks are sent again.
     announce : function, optional
         Is given a line of text before a long wait.
-
-    Raises
-    ------
-    UsageError
-        Ray is not installed, no cluster answers, or `workers` is not positive.
     """
 
     name = "ray"
@@ -149,12 +143,8 @@ class RayExecutor(Executor):
     def next_outcome(self, timeout: float) -> WalkOutcome | None:
         """Return an outcome, or None after `timeout` seconds.
 
-        Raises
-        ------
-        WalkFailedError
-            A task raised an error on every worker that it was sent to.
-        ClusterError
-            The cluster is gone.
+        Raises `WalkFailedError` if a task raised an error on every worker that it was sent to.
+        Raises `ClusterError` if the cluster is gone.
         """
         deadline = time.monotonic() + timeout
         while not self._outcomes:

@@ -45,24 +45,19 @@ class Worker:
 
     Parameters
     ----------
-    handle
-        Ray's handle of the actor.
-    starting
-        The reference of a call of `ready` that has not come back, or None.
+    handle, starting
+        Ray's handle of the actor, and the reference of a call of `ready` that has not come back.
     calls : dict
         The entries of each call in flight, by its reference.
     since : float
         Time of its last answer, or of a call to it while it was idle.
-    failures : int
-        Number of failed starts in succession.
-    retry_at : float
-        Time at which another actor replaces it; 0 for never.
+    failures, retry_at : int, float
+        Number of failed starts in succession; time at which another actor replaces it, 0 for
+        never.
     name : str
         Host and process.
-    device : bool
-        Whether it has a GPU instead of a core.
-    room : int
-        Number of tasks that its device takes; 0 for a core.
+    device, room : bool, int
+        Whether it has a GPU instead of a core, and the number of tasks that the GPU takes.
     held : list
         Entries on its device that were not finished when the last call came back.
     """
@@ -99,19 +94,16 @@ class Crew:
 
     Parameters
     ----------
-    ray : module
     wanted : int, optional
         Number of workers; by default one for each core of the cluster, later ones included.
     arguments : tuple
-        Arguments of each `Walker`.
+        Arguments of each `Walker`; `device` is the last one of a walker with a GPU.
     hang_seconds : float
         Seconds without an answer after which a worker with calls is killed.
     take_back : function
         Is given the entries of a lost worker.
     gpu : str
         As for `RayExecutor`.
-    device : bool or function
-        The argument `device` of a `Walker` with a GPU.
     """
 
     def __init__(

@@ -16,15 +16,7 @@ from flipsearch.walk.task import WalkOutcome, WalkTask
 
 
 class ThreadExecutor(QueueExecutor):
-    """Walk on threads of this process.
-
-    Parameters
-    ----------
-    workers : int, optional
-        Number of threads; by default the number of cores that this process may use.
-    walk : function
-        Returns the outcome of a task.
-    """
+    """Walk on threads of this process, by default one for each core that it may use."""
 
     name = "threads"
     workers = 0

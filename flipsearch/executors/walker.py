@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Walker:
-    """A worker: one core, one walk at a time.
+    """A worker: one core, one walk at a time; or a device, thousands of tasks at once.
 
     Parameters
     ----------
@@ -44,8 +44,7 @@ class Walker:
         The driver's `machine`. On another machine compiled code is kept in the folder
         NUMBA_CACHE_DIR, or else in a private folder of the node.
     device : bool or function
-        Whether this worker walks on a GPU, thousands of tasks at once, instead of on a core. A
-        function makes the device.
+        Whether this worker walks on a GPU. A function makes the device.
     """
 
     def __init__(
@@ -68,10 +67,7 @@ class Walker:
         self._done: dict[int, WalkOutcome] = {}
 
     def ready(self) -> tuple[str, str, int, int]:
-        """Return the package's version, host, process number and the device's room for tasks.
-
-        The room is 0 for a core.
-        """
+        """Return version, host, process number and the device's room for tasks, 0 for a core."""
         from flipsearch import __version__
 
         room = 0 if self._device is None else self._device.capacity
@@ -82,18 +78,14 @@ class Walker:
     ) -> tuple[list[Any], Any, float]:
         """Carry out tasks.
 
-        Parameters
-        ----------
-        tasks : sequence of (WalkTask, int)
-            A task and the place of its start in `starts`, or -1 if the task has its start.
-        *starts : uint64 arrays
-            Read-only states from the object store.
+        Each task comes with the place of its start in `starts`, or -1 if it has its start.
+        `starts` are read-only uint64 arrays from the object store.
 
         Returns
         -------
         records : list
-            For each task the record of `flipsearch.executors.answers.seal`, or
-            ("error", kind, text).
+            For each task the record of `flipsearch.executors.answers.seal`, or ("error", kind,
+            text).
         words : uint64 array
             The states of all records.
         seconds : float
@@ -140,10 +132,9 @@ class Walker:
         ----------
         tasks : sequence of (int, WalkTask or None, int)
             The driver's number for the task; the task, or None if it is on the device already; the
-            place of its start in `starts`, or -1 if the task has its start.
+            place of its start, as for `walk`.
         hurry : bool
             End all walks at their present step, and drop tasks that have not begun.
-        *starts : uint64 arrays
 
         Returns
         -------

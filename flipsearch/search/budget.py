@@ -14,10 +14,7 @@ _UNITS = {"ms": 0.001, None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 8640
 def parse_budget(budget: str | float) -> float:
     """Return the seconds of a budget such as ``90s``, ``5m``, ``2h`` or 90.
 
-    Raises
-    ------
-    UsageError
-        The budget is no duration, or not positive.
+    Raises `UsageError` if it is no duration, or not positive.
 
     Examples
     --------

@@ -50,20 +50,17 @@ class Driver:
 
     Parameters
     ----------
-    strategy : Strategy
-    executor : Executor
     catalogue : Catalogue
         Open for writing.
     run : Run
-        The run's record, from `Catalogue.start_run` or `resume_run`.
+        The run's record, from `Runs.start` or `Runs.resume`.
     report : function
         Called with the `Progress` about twice a second.
-    stop : Stop, optional
     deterministic : bool
         Tell outcomes in the order of their tasks and ask for one new task after each. The whole
         run then replays on any executor.
     outstanding : iterable of WalkTask
-        Tasks of this strategy whose outcomes were not told before it stopped; walked first.
+        Tasks whose outcomes were not told before the strategy stopped; walked first.
     keep : int, optional
         Number of inequivalent schemes to store of each best rank; without them a target does not
         end the walk.
@@ -104,6 +101,11 @@ class Driver:
     def run(self, budget: float, *, lift: bool = True, stale: float = math.inf) -> Result:
         """Walk, lift, and record the end of the run.
 
+        Raises `SpooledError` if a scheme could not be stored (disk full, locked for a minute): its
+        schemes are in a spool file, which the next opening of the catalogue stores. Raises
+        `ClusterError` or `WalkFailedError` if the executor failed: found schemes are stored, and
+        the run can be resumed.
+
         Parameters
         ----------
         budget : float
@@ -113,14 +115,6 @@ class Driver:
             Whether to lift the best schemes over F2 or F3 at the end.
         stale : float
             Seconds without a lower rank after which walking also ends.
-
-        Raises
-        ------
-        SpooledError
-            A scheme could not be stored (disk full, locked for a minute), and the search stopped.
-            Its schemes are in a spool file; the next opening of the catalogue stores them.
-        ClusterError, WalkFailedError
-            The executor failed. Found schemes are stored, and the run can be resumed.
         """
         failure: BaseException | None = None
         try:

@@ -46,18 +46,9 @@ def sorted_scheme(scheme: Scheme) -> Scheme:
 def fitted(scheme: Scheme, format_: Format) -> Scheme:
     """Extend a scheme to a larger format by naive products.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        A scheme of the same operands whose sides are at most those of the format. The sides of a
-        general format may be in any order. Or a scheme of a tensor with entries in common.
-    format_ : Format
-        The scheme's own format, or a larger one without a corner suffix.
-
-    Raises
-    ------
-    UsageError
-        The scheme's format does not fit into the other one.
+    The scheme has the operands of the format and sides up to its sides, in any order if both are
+    general; or both are tensors. The format has no corner suffix unless it is the scheme's own.
+    Raises `UsageError` if the scheme's format does not fit into the other one.
     """
     if scheme.format == format_:
         return scheme
@@ -93,14 +84,10 @@ def fitted(scheme: Scheme, format_: Format) -> Scheme:
 
 
 def padded(scheme: Scheme, tensor: SparseTensor) -> Scheme:
-    """Return the scheme of a tensor from one of a smaller one, with naive products for the rest.
+    """Return the scheme of a tensor from one of a smaller tensor.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        Of a tensor whose lengths of A, B and C are at most those of the other.
-    tensor : SparseTensor
-        The entries in which it differs become products.
+    The lengths of A, B and C of the smaller one are at most those of the other. Each entry in
+    which they differ becomes a naive product.
     """
     assert isinstance(scheme.format, SparseTensor)
     taken = ((a, b, c, -value) for a, b, c, value in scheme.format.entries)
@@ -117,16 +104,10 @@ def padded(scheme: Scheme, tensor: SparseTensor) -> Scheme:
 def cuts(
     scheme: Scheme, held: Callable[..., int], generator: np.random.Generator
 ) -> Iterator[Scheme]:
-    """Yield projections of a scheme for a general format that are below the ranks held.
+    """Yield projections of a general scheme that are below the ranks held.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        Usually a new best scheme.
-    held : function
-        Returns the least rank held for the sides n, m, p.
-    generator : numpy.random.Generator
-        Draws bases, over a field.
+    ``held(n, m, p)`` is the least rank held for these sides. The generator draws bases, over a
+    field.
     """
     sides = matrix_format(scheme).sides
     for d in range(3):

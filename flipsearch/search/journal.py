@@ -55,7 +55,7 @@ class Journal:
         (steps before a plus transition, and the band above the best rank) and by ``kind`` of walk.
     finds : mapping of str to task
         The latest tasks that brought a stored scheme, by number, as `flipsearch.walk.kinds.encode`
-        writes them. Each can be walked again alone.
+        writes them.
     """
 
     history: list[Moment] = field(default_factory=list)

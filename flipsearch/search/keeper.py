@@ -36,15 +36,9 @@ HEARTBEAT_SECONDS = 10.0
 class Keeper:
     """Write the schemes of the best ranks of a strategy to the catalogue, each once.
 
-    Parameters
-    ----------
-    strategy : Strategy
-    catalogue : Catalogue
-    result : Result
-        Receives the hashes of stored schemes; its progress adds to the totals of its run.
-    wanted : int, optional
-        Store this number of schemes of each best rank, proved to be inequivalent. By default up
-        to `STORED_A_RANK` distinct ones are stored.
+    The result receives the hashes of stored schemes; its progress adds to the totals of its run.
+    Of each best rank `wanted` schemes are stored, proved to be inequivalent; by default up to
+    `STORED_A_RANK` distinct ones.
     """
 
     def __init__(
@@ -94,7 +88,7 @@ class Keeper:
     def count_classes(self, seconds: float = COUNTING_SECONDS) -> None:
         """Tell the result how many classes the stored schemes of the best rank are proved to be.
 
-        After so many seconds the others are left out.
+        Schemes that are left after so many seconds are not compared.
         """
         classes, end = Classes(), time.monotonic() + seconds
         for scheme in self.stored.get(self.strategy.best_rank, {}).values():
@@ -172,12 +166,7 @@ class Keeper:
             raise ended
 
     def store(self, scheme: Scheme, provenance: Provenance) -> None:
-        """Prove a scheme and store it.
-
-        Raises
-        ------
-        InvalidSchemeError, SpooledError
-        """
+        """Prove a scheme and store it; raises `InvalidSchemeError` or `SpooledError`."""
         verify(scheme)
         stored = self.catalogue.schemes.add(scheme, provenance)
         if stored.hash not in self.result.stored:

@@ -62,13 +62,9 @@ def removable(format_: Format) -> list[int]:
 def without(format_: Format, removed: int) -> Format:
     """Return the format that is one index smaller.
 
-    Parameters
-    ----------
-    format_ : Format
-    removed : int
-        For a matrix product the dimension to shorten by one, with all tied to it. For a tensor the
-        slot times `LARGEST_DIMENSION` plus the index whose entries are left out; the lengths of A,
-        B and C stay.
+    `removed` is the dimension of a matrix product to shorten by one, with all tied to it. For a
+    tensor it is the slot times `LARGEST_DIMENSION` plus the index whose entries are left out; the
+    lengths of A, B and C stay.
     """
     if isinstance(format_, SparseTensor):
         slot, index = divmod(removed, LARGEST_DIMENSION)
@@ -105,20 +101,10 @@ def draw_ladder(format_: Format, random: np.random.Generator) -> list[tuple[Form
 class Descent:
     """The state of one descent on its ladder.
 
-    Parameters
-    ----------
-    number : int
-    ring : Ring
-        Where its tasks walk.
-    ladder : list of (Format, int)
-        From `draw_ladder`, or a single rung.
-    pools : Pools
-        The pools of the current rung.
-    rung : int
-    steps, last_gain : int
-        Number of steps walked on this rung, now and at the last improvement of its best rank.
-    waiting : int
-        Number of its tasks whose outcomes were not told.
+    Its tasks walk over `ring`. `ladder` is from `draw_ladder`, or a single rung; `pools` are those
+    of the current rung. `steps` and `last_gain` are the numbers of steps walked on this rung, now
+    and at the last improvement of its best rank. `waiting` is the number of its tasks whose
+    outcomes were not told.
     """
 
     number: int

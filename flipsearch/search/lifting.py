@@ -48,15 +48,8 @@ class _OverError(Exception):
 class Lifting:
     """Lift the best schemes of a search on the workers of its executor.
 
-    Parameters
-    ----------
-    keeper : Keeper
-        Stores the lifts and records them in its result.
-    executor : Executor
-    stop : Stop
-        The first signal during lifting ends it.
-    show : function
-        Called several times a second.
+    The keeper stores the lifts and records them in its result. The first signal to `stop` during
+    lifting ends it. `show` is called several times a second.
     """
 
     def __init__(
@@ -187,12 +180,8 @@ def tries(scheme: Scheme) -> int:
 def lifted(scheme: Scheme) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Lift a scheme; return ring, factors and denominators as plain values.
 
-    A lift of a general format to Z is made ternary by a change of basis if that succeeds.
-
-    Raises
-    ------
-    LiftError
-        The scheme does not lift.
+    A lift of a general format to Z is made ternary by a change of basis if that succeeds. Raises
+    `LiftError` if the scheme does not lift.
     """
     found = lift(scheme)
     format_ = found.format

@@ -17,14 +17,9 @@ Show = Callable[[Strategy, Progress], None]
 
 @contextmanager
 def live_bar(seconds: float, wanted: bool | None) -> Iterator[Show]:
-    """Show a bar on standard error, and give the function that updates it.
+    """Show a bar of so many seconds on standard error; give the function that updates it.
 
-    Parameters
-    ----------
-    seconds : float
-        Budget of the search.
-    wanted : bool, optional
-        Whether to show a bar; by default in a terminal or a notebook.
+    By default (`wanted` is None) a bar is shown in a terminal or a notebook only.
     """
     if wanted is False:
         yield lambda strategy, progress: None

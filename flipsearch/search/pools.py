@@ -65,10 +65,9 @@ class Pools(Generic[State]):
         Largest number of states at each rank.
     slack : int, optional
         Number of ranks to keep above the lowest; by default all.
-    rank : function
-        Returns the rank of a state.
-    key : function, optional
-        Returns bytes for a state; only the first of several states with equal keys is kept.
+    rank, key : functions
+        Return the rank of a state, and bytes; only the first of several states with equal keys is
+        kept. None for no keys.
     """
 
     def __init__(
@@ -133,17 +132,10 @@ class Pools(Generic[State]):
         *,
         by_rank: bool = False,
     ) -> State:
-        """Draw a state from one of the lowest levels, with a flip if any state there has one.
+        """Draw a state from one of some lowest levels, with a flip if any state there has one.
 
-        Parameters
-        ----------
-        random : Generator
-        ratio : float
-            Probability of a level relative to that of the next lower level, or of the next lower
-            rank if `by_rank` is set.
-        lowest : int
-            Number of levels to draw from.
-        by_rank : bool
+        `ratio` is the probability of a level relative to that of the next lower level, or of the
+        next lower rank if `by_rank` is set.
         """
         ranks = sorted(self.levels)
         if self.ring is not None:

@@ -23,14 +23,9 @@ if TYPE_CHECKING:
 def read_priorities(path: str | os.PathLike[str]) -> dict[str, float]:
     """Return the factor of each format that a file names, by sorted name.
 
-    A line is a format and a factor, such as ``3x4x6 5``; ``#`` begins a comment.
-
-    Raises
-    ------
-    FormatError
-        A line is something else; the message names it.
-    OSError
-        The file cannot be read.
+    A line is a format and a factor, such as ``3x4x6 5``; ``#`` begins a comment. Raises
+    `FormatError`, which names the line, if a line is something else; `OSError` if the file cannot
+    be read.
     """
     factors: dict[str, float] = {}
     for number, line in enumerate(Path(path).read_text("utf-8").splitlines(), 1):
@@ -51,11 +46,7 @@ def read_priorities(path: str | os.PathLike[str]) -> dict[str, float]:
 class Priorities:
     """A callback of a study that applies a file of priorities, and again whenever it changes.
 
-    Parameters
-    ----------
-    path : path
-    announce : function
-        Told in a line of text that the file was read, or why not.
+    `announce` is told in a line of text that the file was read, or why not.
     """
 
     def __init__(self, path: str | os.PathLike[str], announce: Callable[[str], None]) -> None:
@@ -65,12 +56,8 @@ class Priorities:
     def apply(self, strategy: Strategy) -> None:
         """Give a strategy the priorities in the file.
 
-        Raises
-        ------
-        UsageError
-            The strategy has no priorities, the file cannot be read, or a format is not searched.
-        FormatError
-            A line of the file is wrong.
+        Raises `UsageError` if the strategy has no priorities, the file cannot be read, or a format
+        is not searched; `FormatError` if a line is wrong.
         """
         if not isinstance(strategy, MetaStrategy):
             raise UsageError(

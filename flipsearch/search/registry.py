@@ -22,6 +22,7 @@ from flipsearch.formats import Format, MatrixProduct
 from flipsearch.registry import Registry
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
+from flipsearch.search.members import formats_of
 from flipsearch.search.strategy import Setting, Strategy
 from flipsearch.walk.task import LARGEST_RANK
 
@@ -70,12 +71,7 @@ def register_strategy(name: str, strategy: type[Strategy]) -> None:
 def strategy_named(name: str | type[Strategy], ring: Ring = Ring.F2) -> type[Strategy]:
     """Return the class of a strategy; ``symmetric`` is cyclic over F2 and rotation elsewhere.
 
-    A class is returned as it is.
-
-    Raises
-    ------
-    UsageError
-        No strategy has the name.
+    A class is returned as it is. Raises `UsageError` if no strategy has the name.
     """
     if isinstance(name, type):
         return name
@@ -85,21 +81,10 @@ def strategy_named(name: str | type[Strategy], ring: Ring = Ring.F2) -> type[Str
 
 
 def refuse_idle_options(name: str | type[Strategy], ring: Ring, given: Mapping[str, Any]) -> None:
-    """Refuse options that a strategy would ignore.
+    """Raise a `UsageError` if a strategy, as the user names it, would ignore a given option.
 
-    Parameters
-    ----------
-    name : str or class of Strategy
-        The strategy, as the user names it.
-    ring : Ring
-    given : mapping
-        Values by option as in `Strategy.options`, false for an option that is not given. Other
-        keys are ignored.
-
-    Raises
-    ------
-    UsageError
-        The strategy would ignore a given option.
+    `given` has values by option as in `Strategy.options`, false for an option that is not given.
+    Other keys are ignored.
     """
     strategy = strategy_named(name, ring)
     called = name if isinstance(name, str) else strategy.name
@@ -122,24 +107,16 @@ def make_strategy(
     seed: int,
     parameters: Mapping[str, Any],
 ) -> Strategy:
-    """Make the strategy of a run.
+    """Make the strategy of a run; raises `UsageError` if the arguments do not go together.
 
     Parameters
     ----------
     catalogue : Catalogue
         Holds the schemes to start from, and the known bounds.
-    name : str or class of Strategy
     format_ : Format or None
         None if ``within`` names the formats.
-    ring : Ring
-    seed : int
     parameters : mapping
         ``target``, ``start`` and ``held`` (hashes), ``within``, ``mirrored``, ``symmetry``.
-
-    Raises
-    ------
-    UsageError
-        The arguments do not go together.
     """
     strategy = strategy_named(name, ring)
     within, hashes = parameters.get("within"), list(parameters.get("start") or ())
@@ -174,12 +151,8 @@ def remade(
 ) -> tuple[Strategy, dict[str, Any] | None]:
     """Return the strategy of a run at its last checkpoint, and the state of the checkpoint.
 
-    The class is found by the strategy's name unless it is given.
-
-    Raises
-    ------
-    UsageError
-        The run is for a tensor whose definition is not stored.
+    The class is found by the strategy's name unless it is given. Raises `UsageError` if the run is
+    for a tensor whose definition is not stored.
     """
     parameters, state = dict(run.parameters), catalogue.runs.last_checkpoint(run)
     format_ = None if parameters.get("within") else catalogue.format(run.format)
@@ -221,11 +194,9 @@ def best_held(catalogue: Catalogue, format_: Format, ring: Ring) -> list[str]:
 def held_starts(catalogue: Catalogue, within: str, ring: Ring) -> list[str]:
     """Return the hashes of the catalogue's schemes with which a meta search plans.
 
-    These are the best of each format of sides up to the largest, recipes included. Over a finite
-    field schemes over Z count too, because they reduce to it.
+    These are the best of each format of sides up to the largest, recipes and images of schemes
+    over Z included.
     """
-    from flipsearch.search.strategies.meta import formats_of
-
     rings = [ring, "Z"] if ring.characteristic else [ring]
     return [
         record.hash

@@ -34,29 +34,9 @@ FormatLike = str | os.PathLike[str] | Format
 class Request:
     """A search as a user describes it; None and empty values stand for options not given.
 
-    Parameters
-    ----------
-    format : str, path or Format, optional
-        The name of a format, a tensor file, or a format.
-    ring : str or Ring, optional
-        By default the first that the strategy takes: F2, for numerical Q.
-    target : int, optional
-        The rank that ends the search.
-    strategy : str or class of Strategy, optional
-        By default ``pool``, or ``meta`` with `within`.
-    seed : int, optional
-        By default drawn from the clock.
-    start : sequence of str or Scheme
-        Schemes to start from: IDs of stored schemes, or schemes, which are then stored.
-    fresh : bool
-        Whether a pool leaves out the best stored schemes of the format, from which it walks
-        besides its ladder unless there is a `start`.
-    within : str, optional
-        A range of sides such as ``2..4``.
-    mirrored : bool
-        Whether symmetric walks over F2 also keep the reversal of all indices.
-    symmetry : str, optional
-        The symmetry of numerical solutions, such as ``C3``.
+    The parameters are those of `flipsearch.Study` of the same names. By default the ring is the
+    first that the strategy takes, the strategy is ``pool``, or ``meta`` with `within`, and the
+    seed is drawn from the clock.
     """
 
     format: FormatLike | None = None
@@ -75,10 +55,7 @@ class Request:
     ) -> tuple[type[Strategy], Format | None, Ring]:
         """Return strategy, format (None with `within`) and ring of a new run.
 
-        Raises
-        ------
-        UsageError
-            They do not go together, or an option would have no effect.
+        Raises `UsageError` if they do not go together, or an option would have no effect.
         """
         name = self.strategy or ("meta" if self.within else "pool")
         ring = parse_ring(self.ring or strategy_named(name).rings[0])
@@ -136,13 +113,7 @@ class Request:
         ]
 
     def refuse_changes(self, run: Run, catalogue: Catalogue) -> None:
-        """Refuse a request that differs from the existing run.
-
-        Raises
-        ------
-        UsageError
-            An option differs.
-        """
+        """Raise a `UsageError` if the request differs from an existing run."""
         own = isinstance(self.strategy, type) and self.strategy.name == run.strategy
         kind = self.strategy if own else run.strategy
         held = {**run.parameters, "format": run.format, "ring": run.ring, "seed": run.seed}

@@ -42,13 +42,7 @@ MEMORY = 0.97
 
 
 class Bandit:
-    """Draw arms with probabilities that follow their recent success.
-
-    Parameters
-    ----------
-    arms : int
-        Number of arms.
-    """
+    """Draw arms with probabilities that follow their recent success."""
 
     def __init__(self, arms: int) -> None:
         self.tried, self.gained = np.zeros((2, arms))

@@ -32,28 +32,10 @@ Levels = Mapping[int, Sequence[Words]]
 class Setting:
     """The user's settings of a search, as the record of its run holds them.
 
-    Parameters
-    ----------
-    format : Format or None
-        None if `within` names the formats.
-    ring : Ring
-    seed : int
-    target : int
-        The rank that ends the search; 0 for none.
-    starts : tuple of Scheme
-        Stored schemes to start from, over any ring.
-    composed : tuple of Leaf
-        Recipes to plan with, of sources among these and the starts.
-    held : tuple of Scheme
-        The best stored schemes of the format, over any ring, to walk from besides.
-    within : str or None
-        A range of sides such as ``2..8``.
-    mirrored : bool
-        Whether symmetric walks also keep the reversal of all indices.
-    symmetry : str
-        The symmetry of numerical solutions, such as ``C3``.
-    bounds : mapping of str to int
-        Known bounds over the ring, by format.
+    They are those of `flipsearch.Study`; with `within` the format is None. `starts` and `held` are
+    stored schemes over any ring: instead of the naive scheme, and in addition to it. `composed`
+    are recipes to plan with, of sources among these and the starts. `bounds` are the known bounds
+    over the ring, by format.
     """
 
     format: Format | None
@@ -242,13 +224,8 @@ class Strategy(ABC):
     def restore(self, state: Mapping[str, Any]) -> Self:
         """Go back to a saved state; return the strategy.
 
-        Tasks without a told outcome are dropped unless the state holds them under
-        ``outstanding``.
-
-        Raises
-        ------
-        UsageError
-            The state belongs to another strategy, format, ring or seed.
+        Tasks without a told outcome are dropped unless the state holds them under ``outstanding``.
+        Raises `UsageError` if the state belongs to another strategy, format, ring or seed.
         """
         whose = {"strategy": "pool", **state}  # older states lack the strategy
         if whose["strategy"] == self.formerly:

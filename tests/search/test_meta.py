@@ -8,8 +8,9 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.search.edges import cuts, fitted, oriented, sorted_scheme
+from flipsearch.search.members import formats_within
 from flipsearch.search.pools import key_of
-from flipsearch.search.strategies.meta import MetaStrategy, formats_within
+from flipsearch.search.strategies.meta import MetaStrategy
 from flipsearch.transform import extend, merge, permute, product
 from flipsearch.verify import is_valid
 from flipsearch.walk.engine import walk

@@ -9,8 +9,9 @@ import pytest
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
+from flipsearch.search.members import formats_within
 from flipsearch.search.priorities import Priorities, read_priorities
-from flipsearch.search.strategies.meta import MetaStrategy, formats_within
+from flipsearch.search.strategies.meta import MetaStrategy
 from flipsearch.search.strategies.pool import PoolStrategy
 
 

@@ -20,11 +20,12 @@ from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.search.checkpoint import outstanding_tasks, trimmed, with_outstanding
 from flipsearch.search.driver import Driver
+from flipsearch.search.members import formats_within
 from flipsearch.search.result import Result
 from flipsearch.search.schedules import Schedule
 from flipsearch.search.strategies.cyclic import CyclicStrategy
 from flipsearch.search.strategies.diagonal import DiagonalStrategy
-from flipsearch.search.strategies.meta import MetaStrategy, formats_within
+from flipsearch.search.strategies.meta import MetaStrategy
 from flipsearch.search.strategies.pool import PoolStrategy
 from flipsearch.search.strategies.rotation import RotationStrategy
 from flipsearch.walk import engine

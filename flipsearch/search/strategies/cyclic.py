@@ -133,22 +133,16 @@ class CyclicStrategy(Strategy):
     ----------
     format_ : MatrixProduct
         A general format n x n x n, n from 2 to 8.
-    seed, target
-        See `Strategy`.
     mirrored : bool
         Whether the group is C3 x Z2 instead of C3.
     parts : sequence of partitions, optional
         Sets of indices that give fixed cubes; by default `default_parts`.
-    width : int
-        Largest number of states at each rank.
-    slack : int
-        Height above the best rank up to which states are kept, in orbits of 3 or 6 terms.
-    restart : float
-        Share of the courses that start from the naive scheme.
-    without : float
-        Share of the tasks that walk without symmetry.
-    loosened : float
-        Share of the courses under C3 that start from states found under C3 x Z2.
+    width, slack : int
+        Largest number of states at each rank, and the height above the best rank up to which
+        states are kept, in orbits.
+    restart, without, loosened : float
+        Shares of the courses that start from the naive scheme, of the tasks without symmetry, and
+        of the courses under C3 that start from states found under C3 x Z2.
     schedules : tuple of Schedule, optional
         Drawn uniformly for each course; by default those of the course's group.
     """
@@ -293,10 +287,7 @@ class CyclicStrategy(Strategy):
     def remember(self, state: Mapping[str, Any]) -> None:
         """Restore the state that `memory` returned.
 
-        Raises
-        ------
-        UsageError
-            The state has other partitions.
+        Raises `UsageError` if the state has other partitions.
         """
         parts = [tuple(tuple(part) for part in saved["parts"]) for saved in state["pools"]]
         if parts != [group.parts for group in self.groups]:

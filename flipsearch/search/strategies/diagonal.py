@@ -40,23 +40,9 @@ class Descent(NamedTuple):
 
 
 class DiagonalStrategy(Strategy):
-    """Walk modulo diagonal terms, in many short descents.
+    """Walk modulo diagonal terms, in many short descents of tasks of so many steps.
 
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        ``us:n x n x n``, n from 2 to 5.
-    ring : Ring
-        F3.
-    seed, target
-        See `Strategy`.
-    steps : int
-        Number of steps of a task.
-
-    Raises
-    ------
-    UsageError
-        Such walks do not take the format or ring.
+    Takes ``us:n x n x n``, n from 2 to 5, over F3; raises `UsageError` for others.
     """
 
     name = "diagonal"

@@ -13,16 +13,12 @@ its end: from an extended 3x4x4:38, 3x4x5:47 is a few million steps away, while 
 Formats are drawn by the number of formats that would fall with them, by recent success, and by
 their size. A format that brought nothing for long rests until one that feeds it is lowered.
 
-Invariant: pools hold schemes of their format over one ring, with the sides in ascending order. The
-rank of a member is that of its best state, or of the scheme that the plan makes.
+Invariant: pools hold schemes of their format over one ring, with the sides in ascending order.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -37,6 +33,7 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme, naive_scheme
 from flipsearch.search.edges import changed, cuts, sorted_scheme
 from flipsearch.search.ladder import naive_start
+from flipsearch.search.members import Member, formats_of
 from flipsearch.search.pools import Pools
 from flipsearch.search.schedules import Schedule, pick, pick_weighted
 from flipsearch.search.strategy import Levels, Setting, Strategy
@@ -57,80 +54,12 @@ LARGEST_NAIVE = 64
 """Largest rank of a naive scheme to start from: larger ones lead nowhere."""
 FADING = 0.98
 """Decay factor of a format's credit with each of its tasks."""
-PATIENCE = 4_000_000
-"""Steps without a gain after which a format rests, times the number of its naive products."""
-CLOSED = 0.05
-"""Gain of a format at its known bound or below, of which one more rank would be news."""
-RESTING = 0.02
-"""Share of its weight that a resting format keeps."""
 LARGEST_PRIMITIVE = 8
 """Largest side of the formats whose gains the plan counts; the others count as one format."""
 COUNTED_AGAIN = 8
 """Number of new bests after which gains are counted again, which takes seconds."""
 POOL_BYTES = 512 << 20
 """Bytes of all pools together, when each is full."""
-
-
-def formats_within(low: int, high: int) -> list[MatrixProduct]:
-    """Return all general formats n <= m <= p with sides from low to high."""
-    if not 1 <= low <= high:
-        raise UsageError(f"a range of sides is low..high with 1 <= low <= high, not {low}..{high}")
-    return [
-        MatrixProduct(*sides) for sides in combinations_with_replacement(range(low, high + 1), 3)
-    ]
-
-
-def formats_of(within: str) -> list[MatrixProduct]:
-    """Return the formats of a range of sides such as ``2..8``.
-
-    Raises
-    ------
-    UsageError
-        The text is no range.
-    """
-    match = re.fullmatch(r"(\d+)\.\.(\d+)", within)
-    if match is None:
-        raise UsageError(f"range {within!r} is not LOW..HIGH, for instance 2..4")
-    return formats_within(int(match[1]), int(match[2]))
-
-
-@dataclass
-class Member:
-    """A format of the search, with its known bound, states, recent success and tasks.
-
-    Parameters
-    ----------
-    format : MatrixProduct
-    known : int or None
-    pools : Pools
-        Empty until the first walk.
-    best : int
-        The least rank of a state, or of what the plan makes.
-    gain : float
-        The number of formats that a new best would lower.
-    credit : float
-        1 after a new best; decays with every task.
-    tasks : int
-    idle : int
-        Steps since the last new best of the format, or of one that feeds it.
-    """
-
-    format: MatrixProduct
-    known: int | None
-    pools: Pools[Words]
-    best: int
-    gain: float = 1.0
-    credit: float = 1.0
-    tasks: int = 0
-    idle: int = 0
-
-    @property
-    def weight(self) -> float:
-        """The weight of the format in the draw of a task."""
-        is_open = self.known is None or self.best > self.known
-        rest = RESTING if self.idle > PATIENCE * self.format.naive_rank else 1.0
-        gain = rest * self.gain if is_open else CLOSED
-        return gain * (0.2 + self.credit) / self.format.naive_rank**0.5
 
 
 class MetaStrategy(Strategy):
@@ -141,21 +70,15 @@ class MetaStrategy(Strategy):
 
     Parameters
     ----------
-    formats : sequence of MatrixProduct
-        General formats, up to the order of their sides.
-    ring, seed
-        See `Strategy`.
     known : mapping of str to int, optional
         Known bounds by sorted format name, for the weights.
     starts : iterable of Scheme, optional
-        Schemes to plan with, with sides in any order; those without an image over the ring are
-        passed over.
+        Schemes to plan with; those without an image over the ring are passed over.
     composed : iterable of Leaf, optional
         Recipes to plan with, of sources among these and the starts.
-    width : int
-        Largest number of states at each rank of a format; fewer if they are large.
-    slack : int
-        Number of ranks to keep above the best of a format.
+    width, slack : int
+        Largest number of states at each rank of a format, fewer if they are large; and the number
+        of ranks to keep above its best.
     schedules : sequence of (steps, plus_after, band)
         Drawn uniformly for each task.
     """
@@ -280,10 +203,7 @@ class MetaStrategy(Strategy):
     def prioritise(self, weights: Mapping[str, float]) -> None:
         """Multiply the weights of formats by sorted names; those not named have factor 1.
 
-        Raises
-        ------
-        UsageError
-            A format is not one of the search, or all would have weight 0.
+        Raises `UsageError` if a format is not one of the search, or all would have weight 0.
         """
         for name in weights:
             if name not in self.members:

@@ -41,25 +41,11 @@ WORDS = {
 
 
 class NumericalStrategy(Strategy):
-    """Attempt after attempt from random numbers, at one rank.
+    """Attempt after attempt from random numbers over Q, at one rank, the target.
 
-    Parameters
-    ----------
-    format_ : Format
-    ring : Ring
-        Q.
-    seed : int
-        See `Strategy`.
-    target : int
-        The rank of all attempts.
-    symmetry : str
-        See `flipsearch.numerical.symmetry.group`.
-
-    Raises
-    ------
-    UsageError
-        There is no target, it is below a lower bound, the symmetry does not fix the format, or the
-        normal matrix does not fit the machine's memory.
+    `symmetry` is as in `flipsearch.numerical.symmetry.group`. Raises `UsageError` if there is no
+    target, it is below a lower bound, the symmetry does not fix the format, or the normal matrix
+    does not fit the machine's memory.
     """
 
     name = "numerical"
@@ -105,10 +91,7 @@ class NumericalStrategy(Strategy):
         return [self._task(0, 0, 1, self._blank(0))]
 
     def choose(self, number: int, seed: int) -> tuple[WalkTask, int]:
-        """Return the next moves of the attempt that has waited longest, or of a new attempt.
-
-        The note is the attempt's seed.
-        """
+        """Return the next moves of the attempt that waited longest, or of a new one; its seed."""
         if self._waiting:
             attempt = self._waiting.pop(0)
             return self._task(number, seed, self.moves, attempt), int(attempt[-1, 0])

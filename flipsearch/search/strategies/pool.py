@@ -72,8 +72,6 @@ class PoolStrategy(Strategy):
 
     Parameters
     ----------
-    format_, ring, seed, target
-        See `Strategy`.
     starts : sequence of Scheme, optional
         Schemes over the ring at which every descent begins. By default a descent climbs a ladder.
     steps : int

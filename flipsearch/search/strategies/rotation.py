@@ -59,23 +59,10 @@ class Attempt:
 
 
 class RotationStrategy(Strategy):
-    """Walk by rotated orbits, and for a share of tasks without symmetry.
+    """Walk by rotated orbits, and for a share of tasks without symmetry, so many steps a task.
 
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        n x n x n, n from 2 to 8, invariant under rotated indices: `flipsearch.walk.rotation`.
-    ring : Ring
-        F3 or ZT.
-    seed, target
-        See `Strategy`.
-    steps : int
-        Number of steps of a task.
-
-    Raises
-    ------
-    UsageError
-        Such walks do not take the format or ring.
+    Takes n x n x n, n from 2 to 8, invariant under rotated indices (`flipsearch.walk.rotation`),
+    over F3 and ZT; raises `UsageError` for others.
     """
 
     name = "rotation"

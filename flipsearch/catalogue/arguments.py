@@ -10,7 +10,6 @@ import datetime as dt
 import math
 import operator
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from flipsearch.formats import Format, MatrixProduct, is_product, parse_format
@@ -131,12 +130,6 @@ def as_ring(given: str | Ring) -> Ring:
     return given if isinstance(given, Ring) else parse_ring(text("ring", given))
 
 
-@lru_cache(maxsize=4096)
-def as_format(name: str) -> MatrixProduct:
-    """Return the matrix format of a name."""
-    return parse_format(name)
-
-
 def names_of(given: str | Format) -> tuple[str, str]:
     """Return a format's name and its tabulated name, which has the sides in ascending order.
 
@@ -149,7 +142,7 @@ def names_of(given: str | Format) -> tuple[str, str]:
     if isinstance(given, str):
         if given.strip().startswith(TENSOR_PREFIX):
             return given.strip(), given.strip()
-        given = as_format(given) if is_product(given) else format_of(given)
+        given = parse_format(given) if is_product(given) else format_of(given)
     return given.name, given.sorted.name if isinstance(given, MatrixProduct) else given.name
 
 

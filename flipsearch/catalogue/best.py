@@ -8,21 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    String,
-    and_,
-    cast,
-    func,
-    literal,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Select, String, and_, cast, func, or_, select
 from sqlalchemy.engine import Connection
 
 from flipsearch.catalogue.arguments import TENSOR_PREFIX, names_of
@@ -99,49 +89,59 @@ def best_table(connection: Connection, rings: Sequence[Ring] = tuple(Ring)) -> l
     Formats come in order of size, including formats without a scheme. Over F2 and F3 a scheme
     over ZT, Z or Q counts if it reduces to the field.
     """
-    ours: dict[str, dict[tuple[str, int], tuple[int, str]]] = {}
-    for tabulated, ring, prime, best in connection.execute(_best_of_each()).all():
-        if best is not None:
-            number, _, name = best.partition(" ")
-            ours.setdefault(tabulated, {})[ring, prime] = int(number), name
-    current = select(BOUNDS.c.format, BOUNDS.c.ring, BOUNDS.c.value).where(BOUNDS.c.current)
+    ours = {
+        name: [
+            None if text is None else _witness(text, over)
+            for (over, _), text in zip(KINDS, texts, strict=True)
+        ]
+        for name, *texts in connection.execute(_best_of_each()).all()
+    }
     known: dict[str, dict[str, int]] = {}
-    for tabulated, ring, bound in connection.execute(current).all():
-        known.setdefault(tabulated, {})[ring] = bound
-    table = []
-    ring_of = {ring.value: ring for ring in Ring}
-    implied = [
-        (ring, ring.value, [_kind(other, ring) for other in IMPLIED[ring]]) for ring in rings
+    current = select(BOUNDS.c.format, BOUNDS.c.ring, BOUNDS.c.value).where(BOUNDS.c.current)
+    for name, value, bound in connection.execute(current).all():
+        known.setdefault(name, {})[value] = bound
+    counting = [
+        (ring, ring.value, [KINDS.index(_kind(held, ring)) for held in IMPLIED[ring]])
+        for ring in rings
     ]
-    nothing: dict[tuple[str, int], tuple[int, str]] = {}
-    unknown: dict[str, int] = {}
+    table = []
     for name in sorted(ours.keys() | known.keys(), key=format_order):
-        here, bounds = ours.get(name, nothing), known.get(name, unknown)
-        for ring, value, others in implied:
-            rank, witness_hash, over = None, None, None
-            for other in others if here else ():
-                found = here.get(other)
-                if found is not None and (rank is None or found[0] < rank):
-                    (rank, witness_hash), over = found, ring_of[other[0]]
-            limit = bounds.get(value)
-            if rank is not None or limit is not None:
-                table.append(Best(name, ring, rank, witness_hash, over, limit))
+        here, bounds = ours.get(name), known.get(name, {})
+        for ring, value, kinds in counting:
+            held = [found for kind in kinds if (found := here[kind])] if here else ()
+            bound = bounds.get(value)
+            if held or bound is not None:
+                rank, witness, over = min(held, key=itemgetter(0), default=(None, None, None))
+                table.append(Best(name, ring, rank, witness, over, bound))
     return table
 
 
-def _kind(held: Ring, wanted: Ring) -> tuple[str, int]:
-    """Return the kind (ring, prime) of stored schemes that count over a ring; see below."""
-    return held.value, wanted.characteristic if held is Ring.Q and wanted.characteristic else 1
+def _witness(text: str, over: Ring) -> tuple[int, str, Ring]:
+    """Return the rank, the hash and the ring of a text of `_best_of_each`."""
+    rank, _, name = text.partition(" ")
+    return int(rank), name, over
 
 
+Kind = tuple[Ring, int]
+"""A ring of stored schemes and 1, or Q and a prime that divides no denominator."""
+
+
+def _kind(held: Ring, wanted: Ring) -> Kind:
+    """Return the kind of the schemes over `held` that count over a ring."""
+    return held, wanted.characteristic if held is Ring.Q and wanted.characteristic else 1
+
+
+KINDS = list(dict.fromkeys(_kind(held, ring) for ring in Ring for held in IMPLIED[ring]))
+
+
+@cache
 def _best_of_each() -> Select[Any]:
-    """Return (format, ring, prime, "rank hash") for every stored format and kind of scheme.
+    """Return every stored format, and for each of `KINDS` the text "rank hash" of its best scheme.
 
-    A kind is a ring with the prime 1, or Q with a prime that divides no denominator. The text is
-    None for a kind without schemes. Each format, and the best scheme of each kind, is found by one
-    step in the index. The cost therefore does not grow with the number of schemes, except for
-    schemes over Q that the prime excludes. Rank and hash are one text, which the index alone
-    gives.
+    The text is None for a kind without schemes. One step in the index finds each format, and one
+    the best scheme of each kind. The cost therefore does not grow with the number of schemes,
+    except for schemes over Q that the prime excludes. Rank and hash are one text, which the index
+    alone gives.
     """
     formats = select(func.min(SCHEMES.c.tabulated).label("name")).cte("formats", recursive=True)
     following = (
@@ -151,24 +151,17 @@ def _best_of_each() -> Select[Any]:
         .scalar_subquery()
     )
     formats = formats.union_all(select(following).where(formats.c.name.is_not(None)))
-    kinds = union_all(
-        *(
-            select(literal(ring).label("ring"), literal(prime).label("prime"))
-            for ring, prime in sorted({_kind(held, r) for r in Ring for held in IMPLIED[r]})
+    witnesses = []
+    for ring, prime in KINDS:
+        s = SCHEMES.alias().c
+        first = select(cast(s.rank, String) + " " + s.hash).where(
+            s.tabulated == formats.c.name, s.ring == ring.value
         )
-    ).cte("kinds")
-    first = SCHEMES.alias().c
-    witness = (
-        select(cast(first.rank, String) + " " + first.hash)
-        .where(first.tabulated == formats.c.name, first.ring == kinds.c.ring)
-        .where(or_(kinds.c.prime == 1, first.denominator % kinds.c.prime != 0))
-        .order_by(first.rank, first.fewest, first.id)
-        .limit(1)
-        .correlate(formats, kinds)
-        .scalar_subquery()
-    )
-    pairs = formats.join(kinds, formats.c.name.is_not(None))
-    return select(formats.c.name, kinds.c.ring, kinds.c.prime, witness).select_from(pairs)
+        if prime > 1:
+            first = first.where(s.denominator % prime != 0)
+        first = first.order_by(s.rank, s.fewest, s.id).limit(1).correlate(formats)
+        witnesses.append(first.scalar_subquery())
+    return select(formats.c.name, *witnesses).where(formats.c.name.is_not(None))
 
 
 @lru_cache(maxsize=8192)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from flipsearch.catalogue.arguments import TENSOR_PREFIX, as_format
+from flipsearch.catalogue.arguments import TENSOR_PREFIX
 from flipsearch.catalogue.provenance import SHORT, Provenance
 from flipsearch.errors import CatalogueError, FlipsearchError, FormatError, InvalidSchemeError
 from flipsearch.formats import Format, parse_format
@@ -337,7 +337,7 @@ def format_of(name: str, definition: str | None) -> Format:
         The name is no format.
     """
     if not name.startswith(TENSOR_PREFIX):
-        return as_format(name)
+        return parse_format(name)
     tensor = parse_tensor(definition or "")
     if tensor.name != name:
         raise FormatError(f"the definition of {name} is another tensor's")

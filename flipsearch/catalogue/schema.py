@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import inspect, or_, select, text, update
+from sqlalchemy import Column, MetaData, String, Table, insert, inspect, or_, select, text, update
 from sqlalchemy.engine import Connection
 
 import flipsearch
@@ -21,7 +21,7 @@ from flipsearch.catalogue.codec import format_of, unpack_scheme
 from flipsearch.catalogue.columns import SCHEMES, measured
 from flipsearch.catalogue.connection import Database
 from flipsearch.catalogue.places import Place, checkout
-from flipsearch.catalogue.tables import FACTORS, TENSORS, VERSION_TABLE
+from flipsearch.catalogue.tables import FACTORS, METADATA, TENSORS, VERSION_TABLE
 from flipsearch.errors import CatalogueError, FlipsearchError
 from flipsearch.rings import Ring
 
@@ -78,6 +78,14 @@ def migrate(connection: Connection, to: str = NEWEST) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, to)
+
+
+def _create(connection: Connection) -> None:
+    """Make the newest tables in an empty database; importing alembic would take longer."""
+    METADATA.create_all(connection)
+    version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
+    version.create(connection)
+    connection.execute(insert(version).values(version_num=NEWEST))
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
 
@@ -128,10 +136,11 @@ def _make(database: Database, fill: bool) -> None:
         before = revision_of(connection, database.place)
         if before == NEWEST:
             return
-        migrate(connection)
         if before is not None:
+            migrate(connection)
             _fill_in(connection)
         else:
+            _create(connection)
             bounds.load(connection, *bounds.shipped_table())
             folder = shipped.shipped_folder()
             if fill and folder is not None:

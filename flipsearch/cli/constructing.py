@@ -148,17 +148,13 @@ def _plans(catalogue: Catalogue, rings: Sequence[Ring]) -> dict[Ring, Plan]:
 
 def _known(catalogue: Catalogue, ring: Ring) -> dict[Sides, int]:
     """Return the known bounds over a ring by sides in order; over Q the least of Q, Z and ZT."""
+    from flipsearch.formats import parse_format
+
     return {
-        _format(name).sides: bound.value
+        parse_format(name).sides: bound.value
         for (name, over), bound in catalogue.bounds.all().items()
         if over is ring and ":" not in name
     }
-
-
-def _format(name: str) -> Any:
-    from flipsearch.catalogue.arguments import as_format
-
-    return as_format(name)
 
 
 def _summarise(
@@ -193,9 +189,9 @@ def _explain(plans: dict[Ring, Plan], name: str, *, as_json: bool) -> int:
     """Print the least rank of one format over each ring, and the move that gives it."""
     from flipsearch.catalogue.arguments import names_of
     from flipsearch.constructors.plan import is_planned
-    from flipsearch.formats import TABULATED_SIDE
+    from flipsearch.formats import TABULATED_SIDE, parse_format
 
-    format_ = _format(names_of(name)[1])
+    format_ = parse_format(names_of(name)[1])
     if not is_planned(format_):
         raise UsageError(f"plans are for general formats of sides to {TABULATED_SIDE}, not {name}")
     sides = format_.sides

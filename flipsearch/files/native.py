@@ -76,7 +76,7 @@ def to_text(scheme: Scheme, meta: Mapping[str, str] | None = None) -> str:
         if text:
             lines.append(f"{key}: {text}")
     lines.append("")
-    named = list(_places(scheme.format))
+    named = list(_entries(scheme.format))
     du, dv, _ = scheme.format.dimensions
     names = (named[:du], named[du : du + dv], named[du + dv :])
     for *rows, denominator in zip(*scheme.factors, scheme.denominators.tolist(), strict=True):
@@ -181,12 +181,12 @@ def _split(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
 
 def _read_product(line: str, format_: Format, factors: list[IntArray], row: int) -> int:
     """Fill row `row` of the factors from one line and return its denominator."""
-    places = _places(format_)
+    entries = _entries(format_)
 
     def entry(name: str) -> Form:
-        if name not in places:
+        if name not in entries:
             raise FormatError(f"{name[:20]!r} is no entry of {name[0].upper()} in {format_.name}")
-        return variable(places[name])
+        return entries[name]
 
     form = Reader(line, entry).whole()
     if form.scale.numerator != 1:
@@ -201,10 +201,10 @@ def _read_product(line: str, format_: Format, factors: list[IntArray], row: int)
 
 
 @lru_cache(maxsize=64)
-def _places(format_: Format) -> dict[str, tuple[str, int]]:
-    """Return the slot's letter and the index of each entry by its name, in their order."""
+def _entries(format_: Format) -> dict[str, Form]:
+    """Return each entry, a variable (letter of the slot, index), by its name, in their order."""
     return {
-        format_.variable(slot, index): ("ABC"[slot], index)
+        format_.variable(slot, index): variable(("ABC"[slot], index))
         for slot, dimension in enumerate(format_.dimensions)
         for index in range(dimension)
     }

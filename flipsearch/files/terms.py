@@ -49,16 +49,15 @@ class Form:
 
     def linear(self) -> Combination:
         """Return the value as one sum of variables, which is no product and no number but 0."""
+        if self.scale == 1 and len(self.factors) == 1:
+            return self.factors[0]
         if len(self.factors) > 1:
             raise FormatError("expected a sum of single variables but found a product of them")
         if not self.factors and self.scale:
             raise FormatError(f"expected a variable but found the number {self.scale}")
         if not self.scale or not self.factors:
             return {}
-        (factor,) = self.factors
-        if self.scale == 1:
-            return factor
-        return {key: bounded(self.scale * x) for key, x in factor.items()}
+        return {key: bounded(self.scale * x) for key, x in self.factors[0].items()}
 
 
 @contextmanager
@@ -78,16 +77,17 @@ def variable(key: Hashable) -> Form:
 def _add(total: Combination, more: Combination, coefficient: Number) -> None:
     """Add a multiple of a combination to another one."""
     for key, x in more.items():
-        added = bounded(total.get(key, 0) + coefficient * x)
+        added = total.get(key, 0) + coefficient * x
         if added:
-            total[key] = added
+            total[key] = bounded(added)
         else:
             total.pop(key, None)
 
 
 def bounded(value: Number) -> Number:
     """Return a number, which must stay below 2^62: sums of many fractions would take long."""
-    if max(abs(value.numerator), value.denominator) >= LARGEST_COEFFICIENT:
+    size = abs(value) if isinstance(value, int) else max(abs(value.numerator), value.denominator)
+    if size >= LARGEST_COEFFICIENT:
         raise FormatError("a coefficient is 2^62 or more in absolute value")
     return value
 
@@ -168,7 +168,7 @@ class Reader:
         total: Combination = {}
         for sign, size, name in _PLAIN_TERM.findall(self.line, self.end, end):
             check_time()
-            _add(total, self.value_of(name).linear(), bounded(int(sign + (size or "1"))))
+            _add(total, self.value_of(name).linear(), int(f"{sign}{size or 1}"))
         self.end = end
         self.take()
         return Form(1, (total,))

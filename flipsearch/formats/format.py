@@ -14,7 +14,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -229,6 +229,7 @@ def is_product(text: str) -> bool:
     return _NAME.fullmatch(text.strip().lower().replace("×", "x")) is not None
 
 
+@lru_cache(maxsize=4096)
 def parse_format(text: str) -> MatrixProduct:
     """Return the format of that name: ``4x5x12``, ``ug:4x4x4``, ``gt:4x4x4c``.
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flipsearch.catalogue import Best, Record
-from flipsearch.catalogue.arguments import as_format
 from flipsearch.errors import FormatError
 from flipsearch.files import file_name, to_bytes
-from flipsearch.formats import Format, MatrixProduct
+from flipsearch.formats import Format, MatrixProduct, parse_format
 from flipsearch.report import pages
 from flipsearch.rings import Ring
 
@@ -66,7 +65,7 @@ def downloads_of(record: Record, kinds: Sequence[str]) -> list[Download]:
 
 def row_of(name: str, cells: dict[Ring, Best]) -> dict[str, Any]:
     """Return the values of a format's row in the table of the index."""
-    naive = None if name.startswith("tensor:") else as_format(name).naive_rank
+    naive = None if name.startswith("tensor:") else parse_format(name).naive_rank
     real = cells.get(Ring.Q)
     omega = None
     if real is not None and real.rank is not None and ":" not in name and naive and naive > 1:

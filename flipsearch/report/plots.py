@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from flipsearch.canvas import axes_or_new, plain, whole_numbers
 from flipsearch.catalogue import Catalogue, Run
-from flipsearch.catalogue.arguments import as_format, as_ring, names_of
+from flipsearch.catalogue.arguments import as_ring, names_of
 from flipsearch.errors import NotFoundError
-from flipsearch.formats import Format
+from flipsearch.formats import Format, parse_format
 from flipsearch.report.history import best_over_time
 from flipsearch.rings import Ring
 
@@ -241,7 +241,7 @@ def omega_by_format(
     for cell in catalogue.schemes.best_table((wanted,)):
         if cell.format.startswith("tensor:") or ":" in cell.format or cell.rank is None:
             continue
-        volume = math.prod(as_format(cell.format).sides)
+        volume = math.prod(parse_format(cell.format).sides)
         if volume > 1 and cell.rank > 1:
             reached = cell.gap is not None and cell.gap <= 0
             omega = 3 * math.log(cell.rank) / math.log(volume)

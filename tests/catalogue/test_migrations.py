@@ -125,10 +125,16 @@ def test_the_developers_configuration_finds_the_migrations() -> None:
     assert script.get_current_head() == schemas.NEWEST
 
 
-def test_migrations_and_models_agree(address: str) -> None:
+@pytest.mark.parametrize("migrated", [False, True])
+def test_migrations_and_models_agree(address: str, migrated: bool) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    if migrated:  # otherwise the tables are made at once
+        database = Database(resolve(address))
+        with database.writing() as connection:
+            schemas.migrate(connection)
+        database.close()
     with Catalogue.open(address) as catalogue, catalogue.database.reading() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "compare_type": True}

@@ -24,13 +24,7 @@ _T = TypeVar("_T")
 
 
 def instance(name: str, value: Any, kind: type[_T] | tuple[type[_T], ...], words: str) -> _T:
-    """Return an argument if it is of one of the given types.
-
-    Raises
-    ------
-    TypeError
-        It is of another type; the message says ``NAME must be WORDS``.
-    """
+    """Return an argument of one of the types, or raise a TypeError: ``NAME must be WORDS``."""
     if not isinstance(value, kind):
         raise _wrong(name, value, words)
     return value
@@ -43,12 +37,7 @@ def _wrong(name: str, value: Any, words: str) -> TypeError:
 def whole(name: str, value: Any, least: int | None = None) -> int:
     """Return an integer argument; NumPy's integers count, booleans do not.
 
-    Raises
-    ------
-    TypeError
-        It is no integer.
-    ValueError
-        It is below `least`.
+    Another type raises a TypeError, a number below `least` a ValueError.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise _wrong(name, value, "a whole number")
@@ -133,10 +122,7 @@ def as_ring(given: str | Ring) -> Ring:
 def names_of(given: str | Format) -> tuple[str, str]:
     """Return a format's name and its tabulated name, which has the sides in ascending order.
 
-    Raises
-    ------
-    UsageError
-        The text is no format.
+    Text that is no format raises a `UsageError`.
     """
     instance("format", given, (str, Format), "a format or its name")
     if isinstance(given, str):

@@ -170,14 +170,9 @@ def audit(
 ) -> Audit:
     """Check every stored scheme: hash, Brent equations and measured columns.
 
-    The audit runs in `workers` processes, by default one for each core that this process may use.
-    Up to `_FEW` schemes are checked in this process. `progress` is called with (checked, total)
-    after each batch.
-
-    Raises
-    ------
-    CatalogueError
-        A process was killed.
+    The audit runs in `workers` processes, by default one for each core that this process may use,
+    and checks up to `_FEW` schemes in this process. It calls `progress` with (checked, total)
+    after each batch. A killed process raises a `CatalogueError`.
     """
     checked, damaged, sound = 0, [], []
     workers = available_cores() if workers is None else arguments.whole("workers", workers, 1)

@@ -44,18 +44,9 @@ Entry = tuple[str, Ring, int, str]
 def parse_table(text: str, name: str) -> list[Entry]:
     """Parse the bounds of a CSV table as (format, ring, value, source).
 
-    Parameters
-    ----------
-    text : str
-        Columns ``format,ZT,Z,Q,F2,F3,source`` and optionally ``later``, with an empty cell for an
-        unknown bound; or the columns of ``structured_ranks.csv``.
-    name : str
-        The table's name in messages.
-
-    Raises
-    ------
-    FormatError
-        The text is not such a table; the message names the line.
+    The columns are ``format,ZT,Z,Q,F2,F3,source`` and optionally ``later``, with an empty cell for
+    an unknown bound; or those of ``structured_ranks.csv``. Other text raises a `FormatError`,
+    whose message names the table and the line.
     """
     reader = csv.DictReader(io.StringIO(text))
     columns = set(reader.fieldnames or ())
@@ -151,13 +142,7 @@ def _shipped_files() -> list[tuple[str, bytes]]:
 
 
 def read_table(path: Path) -> tuple[str, str, list[Entry]]:
-    """Return (name, SHA-256, entries) of a table in a file.
-
-    Raises
-    ------
-    FormatError
-        The file is not such a table.
-    """
+    """Return (name, SHA-256, entries) of a table in a file, or raise a `FormatError`."""
     with path.open("rb") as file:
         data = file.read(LARGEST_TABLE_BYTES + 1)
     if len(data) > LARGEST_TABLE_BYTES:
@@ -237,17 +222,12 @@ class Bounds:
         return self._current()
 
     def update(self, path: Path | None = None) -> int | None:
-        """Load a newer table of known bounds.
+        """Load a newer table of bounds; return their number, or None if it is the newest already.
 
         Parameters
         ----------
         path : Path, optional
             A CSV file, see `parse_table`; by default the shipped table.
-
-        Returns
-        -------
-        int or None
-            The number of its bounds, or None if it is the newest table already.
 
         Raises
         ------

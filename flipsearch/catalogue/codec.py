@@ -83,19 +83,9 @@ def recipe_in(data: bytes | None) -> str | None:
 
 
 def unpack_scheme(data: bytes, format_: Format, ring: Ring, rank: int) -> Scheme:
-    """Unpack the scheme whose factors `pack_scheme` packed.
+    """Unpack the scheme whose factors `pack_scheme` packed, by the columns of its row.
 
-    Parameters
-    ----------
-    data : bytes
-        From `pack_scheme`.
-    format_, ring, rank
-        From the columns of the scheme's row.
-
-    Raises
-    ------
-    FormatError
-        The bytes are not the factors of such a scheme.
+    Bytes that are not the factors of such a scheme raise a `FormatError`.
     """
     if not data or rank < 0:
         raise FormatError("no factors")
@@ -140,10 +130,7 @@ def _entries(payload: bytes, kind: int, count: int, plane: int) -> IntArray:
 def inflate(data: bytes, largest: int) -> bytes:
     """Inflate bytes to at most `largest` bytes.
 
-    Raises
-    ------
-    FormatError
-        The data is damaged, cut off, followed by other bytes, or inflates to more.
+    Data that is damaged, cut off, longer, or followed by other bytes raises a `FormatError`.
     """
     inflater = zlib.decompressobj()
     try:
@@ -158,18 +145,10 @@ def inflate(data: bytes, largest: int) -> bytes:
 def pack_state(state: Mapping[str, Any]) -> bytes:
     """Pack a run's state as bytes.
 
-    Parameters
-    ----------
-    state : mapping
-        JSON values in lists and mappings with string keys, nested arbitrarily, and NumPy arrays of
-        booleans, integers or floats in any place. Tuples come back as lists.
-
-    Raises
-    ------
-    TypeError
-        The state holds a value of another type.
-    CatalogueError
-        The state takes more than `LARGEST_STATE_BYTES`, which `unpack_state` would refuse.
+    The state holds JSON values in lists and mappings with string keys, nested arbitrarily, and
+    NumPy arrays of booleans, integers or floats in any place. Tuples come back as lists. A value
+    of another type raises a TypeError. More than `LARGEST_STATE_BYTES`, which `unpack_state` would
+    refuse, raise a `CatalogueError`.
     """
     blocks: list[bytes] = []
 
@@ -203,10 +182,7 @@ def pack_state(state: Mapping[str, Any]) -> bytes:
 def unpack_state(data: bytes) -> dict[str, Any]:
     """Unpack the state that `pack_state` packed; its arrays are new and writable.
 
-    Raises
-    ------
-    FormatError
-        The bytes are no state, or inflate to more than `LARGEST_STATE_BYTES`.
+    Other bytes, or too many inflated ones, raise a `FormatError`.
     """
     if not data.startswith(_STATE_MAGIC):
         raise FormatError("not a run's state")
@@ -258,23 +234,10 @@ def pack_programs(reduction: Reduction) -> bytes:
 
 
 def unpack_programs(data: bytes, format_: Format, name: str, additions: int) -> Reduction:
-    """Unpack a reduction and evaluate its programs again.
+    """Unpack the programs of a scheme and evaluate them again.
 
-    Parameters
-    ----------
-    data : bytes
-        From `pack_programs`.
-    format_ : Format
-        The format of the scheme.
-    name : str
-        Content hash of the scheme that the programs must compute.
-    additions : int
-        The number of additions that the programs must have.
-
-    Raises
-    ------
-    FormatError
-        The bytes are no programs, or programs of another scheme.
+    `name` is the content hash that they must compute, `additions` the number of additions that
+    they must have. Bytes that are no such programs raise a `FormatError`.
     """
     try:
         reduction = reduction_from(json.loads(inflate(data, LARGEST_PROGRAM_BYTES)), format_)
@@ -306,13 +269,7 @@ def scheme_to_json(scheme: Scheme, provenance: Provenance | None = None) -> dict
 
 
 def scheme_from_json(record: Any) -> tuple[Scheme, Provenance | None]:
-    """Return the scheme and provenance that `scheme_to_json` described.
-
-    Raises
-    ------
-    FormatError
-        The values describe no scheme.
-    """
+    """Return the scheme and provenance of `scheme_to_json`; other values raise a `FormatError`."""
     try:
         u, v, w = (np.array(record[key]) for key in "uvw")
         denominators = np.array(record.get("denominators", [1] * len(u)))
@@ -329,12 +286,8 @@ def scheme_from_json(record: Any) -> tuple[Scheme, Provenance | None]:
 def format_of(name: str, definition: str | None) -> Format:
     """Return the format of a name; a tensor is parsed from its definition.
 
-    Raises
-    ------
-    FormatError
-        The definition is missing or defines another tensor.
-    UsageError
-        The name is no format.
+    A definition that is missing or another tensor's raises a `FormatError`, an unknown name a
+    `UsageError`.
     """
     if not name.startswith(TENSOR_PREFIX):
         return parse_format(name)
@@ -345,13 +298,7 @@ def format_of(name: str, definition: str | None) -> Format:
 
 
 def restored(data: bytes | None, format_: Format, ring: Ring, rank: int, name: str) -> Scheme:
-    """Return the scheme of a row after comparing its hash.
-
-    Raises
-    ------
-    CatalogueError
-        The row is damaged.
-    """
+    """Return the scheme of a row after comparing its hash, or raise a `CatalogueError`."""
     try:
         scheme = unpack_scheme(data or b"", format_, ring, rank)
         if scheme.content_hash == name:

@@ -37,16 +37,9 @@ CHUNK = 500
 class Stored:
     """The outcome of storing a scheme.
 
-    Parameters
-    ----------
-    id : int
-        Row number; 0 if rejected.
-    hash : str
-        Content hash, 64 hex digits.
-    new : bool
-        Whether the catalogue did not hold the scheme before.
-    rejected : str, optional
-        The reason why it was quarantined instead of stored.
+    `id` is the row number, 0 if the scheme was rejected, and `hash` the content hash, 64 hex
+    digits. `new` tells whether the catalogue did not hold it before. `rejected` is the reason why
+    it was quarantined instead of stored, or None.
     """
 
     id: int
@@ -77,12 +70,8 @@ class Prepared:
 def prepare(scheme: Scheme) -> Prepared:
     """Prove a scheme and return its row and factors, in canonical form over its natural ring.
 
-    Raises
-    ------
-    InvalidSchemeError
-        A Brent equation fails.
-    UsageError
-        The format has no name that a row can hold.
+    A Brent equation that fails raises an `InvalidSchemeError`, a format without a name that a row
+    can hold a `UsageError`.
     """
     format_ = scheme.format
     if not isinstance(format_, MatrixProduct | SparseTensor):

@@ -76,19 +76,9 @@ def _located(path: Path) -> Path:
 class Lease:
     """The right to write to a database, until `release`.
 
-    Parameters
-    ----------
-    path : Path
-        The lock file, which is made if it is missing.
-    name : str
-        The database's name in messages.
-    wait : float
-        Seconds to wait for another process to finish.
-
-    Raises
-    ------
-    CatalogueError
-        Another process holds the lease, or the folder cannot be written.
+    The lock file `path` is made if it is missing, and `name` is the database's name in messages.
+    The lease is waited for up to `wait` seconds. If another process holds it then, or the folder
+    cannot be written, a `CatalogueError` is raised.
     """
 
     def __init__(self, path: Path, name: str, wait: float = 5.0) -> None:

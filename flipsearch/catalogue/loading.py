@@ -27,14 +27,7 @@ from flipsearch.verify import verify
 
 
 class Loader:
-    """Makes the values of rows when they are asked for.
-
-    Parameters
-    ----------
-    database : Database
-    get : function
-        From the beginning of a hash to the record.
-    """
+    """Makes the values of rows when they are asked for; `get` finds a record by its hash."""
 
     def __init__(self, database: Database, get: Callable[[str], Record]) -> None:
         self._database, self._get = database, get
@@ -112,11 +105,7 @@ class Loader:
     def composed(self, record: Record, made: dict[str, Reduction]) -> Reduction | None:
         """Return programs as a record's recipe composes them, or None if there are none.
 
-        Parameters
-        ----------
-        record : Record
-        made : dict
-            Programs by the beginnings of hashes; those made here are added.
+        `made` holds programs by the beginnings of hashes; those made here are added.
         """
         from flipsearch.constructors.composed import composed
 

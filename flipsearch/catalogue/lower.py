@@ -19,15 +19,9 @@ from flipsearch.rings import Ring
 
 @dataclass(frozen=True)
 class LowerBound:
-    """No scheme has fewer products.
+    """No scheme has fewer products than `rank`; `source` is who proved it.
 
-    Parameters
-    ----------
-    rank : int
-    source : str
-        Who proved it.
-    border : int or None
-        The largest lower bound on the border rank that is tabulated.
+    `border` is the largest tabulated lower bound on the border rank, or None.
     """
 
     rank: int

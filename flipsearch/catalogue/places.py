@@ -26,16 +26,9 @@ FILE_NAME = "catalogue.sqlite"
 
 @dataclass(frozen=True)
 class Place:
-    """The address of a catalogue.
+    """The address of a catalogue: a URL, and the path if it is an SQLite file on disk.
 
-    Parameters
-    ----------
-    url : sqlalchemy.URL
-        The URL of the database.
-    path : Path or None
-        The file of an SQLite catalogue on disk.
-    is_default : bool
-        Whether it is the usual place because the user named none.
+    `is_default` tells whether it is the usual place because the user named none.
     """
 
     url: URL
@@ -110,17 +103,9 @@ def open_regular(path: Path, flags: int) -> int:
 
 
 def resolve(address: str | os.PathLike[str] | None = None) -> Place:
-    """Return the place of a catalogue.
+    """Return the place of a path or a URL; by default that of FLIPSEARCH_DB, or the usual one.
 
-    Parameters
-    ----------
-    address : str, path or None
-        A path or an SQLAlchemy URL. None stands for FLIPSEARCH_DB, or else the usual place.
-
-    Raises
-    ------
-    UsageError
-        The URL cannot be read, or its database is not supported.
+    A URL that cannot be read, or of a database that is not supported, raises a `UsageError`.
     """
     if address is None:
         address = os.environ.get("FLIPSEARCH_DB") or None

@@ -30,16 +30,9 @@ def bytes_of(scheme: Scheme | None) -> int:
 def portions(
     items: Iterable[_T], weigh: Callable[[_T], int], *, most: int = MOST_SCHEMES
 ) -> Iterator[list[_T]]:
-    """Yield the items in lists, in order.
+    """Yield the items in lists of at most `most`, in order.
 
-    Parameters
-    ----------
-    items : iterable
-        The items, which are read one at a time.
-    weigh : callable
-        Returns the number of bytes of an item.
-    most : int
-        Largest number of items in a list.
+    The items are read one at a time; `weigh` returns the bytes of one.
     """
     portion: list[_T] = []
     size, start = 0, time.monotonic()

@@ -28,16 +28,9 @@ from flipsearch.programs import Reduction
 
 @dataclass(frozen=True)
 class StoredProgram:
-    """The outcome of storing programs.
+    """The outcome of storing programs: that of their scheme, and their number of additions.
 
-    Parameters
-    ----------
-    scheme : Stored
-        The outcome of storing their scheme.
-    additions : int
-        Number of additions of the programs.
-    kept : bool
-        Whether they were stored; False if the stored programs have no more additions.
+    `kept` is False if the stored programs have no more additions.
     """
 
     scheme: Stored
@@ -55,14 +48,8 @@ class Programs:
     def add(self, reduction: Reduction, provenance: Provenance | None = None) -> StoredProgram:
         """Prove a scheme's programs and store them if they have the fewest additions.
 
-        The scheme is stored too if it is missing.
-
-        Parameters
-        ----------
-        reduction : Reduction
-            The programs and the scheme that they compute.
-        provenance : Provenance, optional
-            The origin of the programs, and of the scheme if it is new.
+        The scheme is stored too if it is missing. `provenance` is the origin of the programs, and
+        of the scheme if it is new.
 
         Raises
         ------

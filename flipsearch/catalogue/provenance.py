@@ -26,16 +26,12 @@ class Provenance:
 
     Parameters
     ----------
-    run : int
-        Number of the run that found it.
-    seed : int
-        Seed of that run, of any size.
-    task : int
-        Number of the walk task within the run, which can be replayed alone.
-    parent : str
-        Content hash of the scheme from which exact moves made it.
-    lifted_from : str
-        Content hash of the scheme over a finite field that was lifted.
+    run, seed, task : int
+        Number and seed (of any size) of the run that found it, and number of the walk task within
+        the run, which can be replayed alone.
+    parent, lifted_from : str
+        Content hash of the scheme from which exact moves made it, or of the scheme over a finite
+        field that was lifted.
     source : str
         A file, an address or a citation, for a scheme found by others.
     method : str

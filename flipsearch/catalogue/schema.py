@@ -35,10 +35,7 @@ _CREATION_SECONDS = 60.0
 def revision_of(connection: Connection, place: Place) -> str | None:
     """Return the schema's revision, or None for an empty database.
 
-    Raises
-    ------
-    CatalogueError
-        The database belongs to another program, or is newer than this one.
+    A database of another program, or newer than this one, raises a `CatalogueError`.
     """
     if place.is_sqlite:
         names = set(connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars())
@@ -62,15 +59,7 @@ def revision_of(connection: Connection, place: Place) -> str | None:
 
 
 def migrate(connection: Connection, to: str = NEWEST) -> None:
-    """Bring the database to a revision, inside the caller's transaction.
-
-    Parameters
-    ----------
-    connection : Connection
-        In a transaction that may write.
-    to : str
-        One of `REVISIONS`.
-    """
+    """Bring the database to one of `REVISIONS`, in the caller's transaction, which may write."""
     from alembic import command
     from alembic.config import Config
 
@@ -93,12 +82,8 @@ def _create(connection: Connection) -> None:
 def make_ready(database: Database, fill: bool = True) -> None:
     """Bring the schema of a database to the newest one; usually this is one small query.
 
-    A fresh database also gets the shipped schemes if `fill` is set.
-
-    Raises
-    ------
-    CatalogueError
-        The database cannot be made, or is no catalogue.
+    A fresh database also gets the shipped schemes if `fill` is set. A database that cannot be
+    made, or is no catalogue, raises a `CatalogueError`.
     """
     place = database.place
     if place.path is not None and place.path.is_dir():

@@ -105,10 +105,7 @@ def weight(item: tuple[Scheme, Provenance | None] | str) -> int:
 def read_spool(path: Path) -> Iterator[tuple[Scheme, Provenance | None] | str]:
     """Yield the scheme of each line of a spool file, or the reason why the line holds none.
 
-    Raises
-    ------
-    OSError
-        The file is gone or no regular file.
+    A file that is gone or no regular file raises an OSError.
     """
     with open(open_regular(path, os.O_RDONLY), "rb") as file:
         number = 0

@@ -49,16 +49,10 @@ def composed(format_: MatrixProduct) -> Scheme:
 def base_schemes(
     format_: MatrixProduct, address: str | None, *, stored: bool = True
 ) -> list[tuple[str, Scheme]]:
-    """Return the schemes of least rank to protect, with labels.
+    """Return the schemes of least rank to protect, of a general format, with labels.
 
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        A general format.
-    address : str or None
-        The catalogue; see `flipsearch.catalogue.Catalogue.open`.
-    stored : bool
-        Whether to search the catalogue.
+    The catalogue at `address` is searched too if `stored` is set; see
+    `flipsearch.catalogue.Catalogue.open`.
     """
     found: list[tuple[str, Scheme]] = [("composed", composed(format_))]
     if format_.sides == (2, 2, 2):

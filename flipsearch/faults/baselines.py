@@ -53,14 +53,8 @@ def alternatives(
 ) -> list[tuple[str, Certificate]]:
     """Return the certificates of plain copies and polynomial codes, with their names.
 
-    Parameters
-    ----------
-    format_ : Format
-        A general format.
-    rank : int
-        The rank of the scheme to copy.
-    survive, workers : int
-        The number of losses to survive, and the number of workers of the union to compare with.
+    `format_` is general, and `rank` that of the scheme to copy. The codes survive `survive`
+    losses, on as few workers as they need and on `workers`, those of the union to compare with.
     """
     least = polynomial_threshold(general(format_)) + survive
     codes = [
@@ -75,12 +69,8 @@ def latency(certificate: Certificate) -> tuple[float, float]:
 
     In the model all workers start at once and each takes 1 + Exp(1). At time 1 + t each worker is
     missing with probability e^-t, independently. Therefore P(T > 1 + t) = P_fail(e^-t), and
-    integration gives E T = 1 + sum_k FC(k) / (k C(n, k)). Both values are exact.
-
-    Raises
-    ------
-    UsageError
-        The certificate is not complete.
+    integration gives E T = 1 + sum_k FC(k) / (k C(n, k)). Both values are exact. A certificate
+    that is not complete raises a `UsageError`.
     """
     n = certificate.workers
     low, high = 0.0, 60.0

@@ -38,12 +38,8 @@ LARGEST_POOL = 48
 class FewestWorkers:
     """The result of the covering programme for a pool.
 
-    Parameters
-    ----------
-    bound : int
-        No choice of fewer products of the pool survives; len(pool) + 1 if no choice does.
-    chosen : tuple of int or None
-        A choice of `bound` products that survives, or None if none was found.
+    No choice of fewer than `bound` products of the pool survives; len(pool) + 1 stands for none at
+    all. `chosen` is a choice of `bound` products that survives, or None if none was found.
     """
 
     bound: int
@@ -61,17 +57,9 @@ def fewest_workers(
 ) -> FewestWorkers:
     """Find the fewest products of a pool that survive any `survive` losses.
 
-    Parameters
-    ----------
-    format_ : Format
-    u, v : int64 arrays, shapes (N, dU), (N, dV)
-        The pool; a product that is in it twice may be chosen twice.
-    survive : int
-        f, the number of losses.
-    budget : float
-        Seconds after which the bound proved until then is returned.
-    seed : int
-        Seed of the order in which constraints are sharpened.
+    The pool is `u` and `v`, int64 of shapes (N, dU) and (N, dV); a product that is in it twice may
+    be chosen twice. After `budget` seconds the bound proved until then is returned. `seed` orders
+    the constraints to sharpen.
     """
     products = (u[:, :, None] * v[:, None, :]).reshape(len(u), -1)
     targets = target_forms(format_)
@@ -115,17 +103,9 @@ def bound_around(
 ) -> tuple[int, int] | None:
     """Return (bound, size of the pool): no fewer products of the pool survive as many losses.
 
-    The pool holds the products of the union and of the base schemes, and as many ternary checksum
-    products as fit. None stands for a pool that is too large.
-
-    Parameters
-    ----------
-    union : FaultTolerantScheme
-    bases : schemes of its format
-    survive : int
-        Number of losses to survive.
-    budget : float
-        Seconds; below half a second the result is None.
+    The pool holds the products of the union and of the base schemes of its format, and as many
+    ternary checksum products as fit. None stands for a pool that is too large, or a budget below
+    half a second.
     """
     format_ = general(union.format)
     parts = [(union.u, union.v), *((scheme.u, scheme.v) for scheme in bases)]

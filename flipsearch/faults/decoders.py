@@ -29,16 +29,9 @@ from flipsearch.rings import IntArray
 class Decoder:
     """Coefficients that combine the arrived products into the outputs.
 
-    Parameters
-    ----------
-    lost : tuple of int
-        The lost products.
-    rows : int64 array, shape (dW, n)
-        Numerators; zero at the lost products. Output c is ``rows[c] . products / scales[c]``.
-    scales : int64 array, shape (dW,)
-        Positive denominators.
-    growth : float
-        gamma, the largest factor by which errors of the products can grow.
+    Output c is ``rows[c] . products / scales[c]``: `rows`, int64 of shape (dW, n), holds
+    numerators, zero at the `lost` products, and `scales`, int64 of shape (dW,), positive
+    denominators. `growth` is gamma, the largest factor by which errors of the products can grow.
     """
 
     lost: tuple[int, ...]
@@ -56,20 +49,10 @@ def product_weights(union: FaultTolerantScheme) -> IntArray:
 def least_growth_row(
     union: FaultTolerantScheme, output: int, lost: Iterable[int] = ()
 ) -> tuple[IntArray, int] | None:
-    """Find the row of least growth for one output, exactly.
+    """Find the row of least growth for one output, a coordinate of the third factor, exactly.
 
-    Parameters
-    ----------
-    union : FaultTolerantScheme
-    output : int
-        Coordinate of the third factor.
-    lost : product indices
-        The products at which the row is zero.
-
-    Returns
-    -------
-    (int64 array (n,), int) or None
-        Numerators and a positive denominator; None if the output cannot be decoded.
+    Return its numerators, int64 of shape (n,) and zero at the lost products, and a positive
+    denominator; None if the output cannot be decoded.
     """
     n = union.workers
     gone = sorted(set(lost))
@@ -107,10 +90,7 @@ def least_growth_row(
 def decoder(union: FaultTolerantScheme, lost: Iterable[int] = ()) -> Decoder:
     """Return the verified decoder of least growth without the lost products.
 
-    Raises
-    ------
-    InvalidSchemeError
-        The pattern is fatal; the message names it.
+    A fatal pattern raises an `InvalidSchemeError`, which names it.
     """
     gone = tuple(sorted(set(lost)))
     rows, scales = [], []

@@ -58,18 +58,9 @@ class Code:
 class Descent:
     """Coordinate descent over n products drawn from a pool of factors.
 
-    Parameters
-    ----------
-    format_ : Format
-        The format to compute.
-    left, right : int64 arrays, shapes (Pu, dU), (Pv, dV)
-        Factors of the candidates; each step tries all Pu Pv products.
-    p : float
-        Probability of a loss in the score; small values favour a larger kmin.
-    depth : int
-        Largest number of losses in the score.
-    seed : int
-        Seed of all random choices.
+    `left` and `right` are int64 arrays of shapes (Pu, dU) and (Pv, dV), the factors of the
+    candidates; each step tries all Pu Pv products. `p` is the probability of a loss in the score,
+    where small values favour a larger kmin, and `depth` the largest number of losses in it.
     """
 
     def __init__(
@@ -131,15 +122,10 @@ class Descent:
     def run(self, u: IntArray, v: IntArray, *, fixed: int = 0, kick: int = 3) -> Iterator[Code]:
         """Yield the code after each step, without end: descend, and kick at a local minimum.
 
-        Parameters
-        ----------
-        u, v : int64 arrays, shapes (n, dU), (n, dV)
-            The code to start from; its products must span the targets.
-        fixed : int
-            The first `fixed` products stay.
-        kick : int
-            Largest number of products that a kick replaces by random candidates. It starts from
-            the best code, or once in ten times from the present one.
+        The descent starts from `u` and `v`, int64 of shapes (n, dU) and (n, dV), whose products
+        must span the targets; the first `fixed` products stay. A kick replaces up to `kick`
+        products by random candidates. It starts from the best code, or once in ten times from the
+        present one.
         """
         n = len(u)
         best = present = Code(u, v, np.inf)

@@ -152,11 +152,8 @@ def write_fault_tolerant_kernel(
 ) -> Path:
     """Write the module of `emit_fault_tolerant_kernel`, whole or not at all; return its path.
 
-    Raises
-    ------
-    UsageError
-        The format is structured, the file name is no name of a module, or its folder does not
-        exist.
+    A structured format, a file name that is no name of a module, or a missing folder raises a
+    `UsageError`.
     """
     target = module_path(path)
     source = emit_fault_tolerant_kernel(union, losses=losses, module=target.stem)

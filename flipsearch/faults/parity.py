@@ -31,15 +31,8 @@ def with_parities(
 ) -> FaultTolerantScheme:
     """Add the `count` parity products that lower the probability of failure most.
 
-    Parameters
-    ----------
-    union : FaultTolerantScheme
-    count : int
-        For 1 and 2 all candidates are tried; for more the descent takes `steps` steps.
-    left, right : int64 arrays, shapes (Pu, dU), (Pv, dV)
-        Factors of the candidates.
-    steps, seed : int
-        Number of steps and seed of the descent.
+    For 1 and 2 all candidates are tried; for more the descent takes `steps` steps. Factors of the
+    candidates are `left` and `right`, int64 of shapes (Pu, dU) and (Pv, dV).
     """
     n, kmin = union.workers, union.certificate().kmin
     u = np.vstack([union.u, np.repeat(left[:1], count, axis=0)])

@@ -36,12 +36,8 @@ def fatal_counts(checks: IntArray, decoder: IntArray, largest: int | None = None
     decoder : int64 array, shape (targets, n)
         One decoder D0; each row may be multiplied by any nonzero integer.
     largest : int, optional
-        Largest size k; by default n, which is feasible up to n = 25 or so (2^n subsets).
-
-    Raises
-    ------
-    OutOfTimeError
-        The deadline passed; see `flipsearch.algebra.deadline`.
+        Largest size k; by default n, which is feasible up to n = 25 or so (2^n subsets). A
+        deadline that passes raises an `OutOfTimeError`.
     """
     n = checks.shape[1]
     largest = n if largest is None else min(largest, n)
@@ -78,14 +74,8 @@ def fatal_patterns(checks: IntArray, decoder: IntArray, size: int) -> list[tuple
 class _Walk:
     """A walk over the sets of up to `largest` lost products, which can be interrupted.
 
-    Parameters
-    ----------
-    checks, decoder : int64 arrays
-        See `fatal_counts`.
-    largest : int
-        Size of the largest sets.
-    prefixes : int
-        Number of undecodable sets after which `go_on` returns; 0 to count only.
+    `checks` and `decoder` are as for `fatal_counts`. After `prefixes` undecodable sets `go_on`
+    returns; 0 stands for counting only.
     """
 
     def __init__(

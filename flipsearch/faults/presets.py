@@ -43,10 +43,8 @@ def union_text(union: FaultTolerantScheme) -> str:
 def read_union(path: str | Path) -> FaultTolerantScheme:
     """Read and prove a union.
 
-    Raises
-    ------
-    FormatError
-        The file is no scheme, or its union survives fewer losses than it claims.
+    A file that is no scheme, or a union that survives fewer losses than it claims, raises a
+    `FormatError`.
     """
     scheme, said = read_native(path)
     return restored(scheme, said, str(path))
@@ -84,12 +82,7 @@ def preset_folder() -> Path | None:
 def presets(format_: Format | None = None, survive: int = 0) -> list[FaultTolerantScheme]:
     """Return the shipped unions that survive a number of losses, fewest workers first.
 
-    Parameters
-    ----------
-    format_ : Format, optional
-        The format of the unions; by default all formats.
-    survive : int
-        Number of lost workers that each union survives.
+    By default unions of all formats are returned.
     """
     folder = preset_folder()
     paths = sorted(folder.glob("*.txt")) if folder is not None else []

@@ -46,15 +46,8 @@ _P = 0.05
 class Found:
     """The union that `protect` found.
 
-    Parameters
-    ----------
-    union : FaultTolerantScheme
-    tried : dict
-        Number of candidates of each search; empty for a shipped union.
-    seconds : float
-        Duration of the search.
-    interrupted : bool
-        Whether Ctrl-C ended the search.
+    `tried` is the number of candidates of each search, empty for a shipped union. `seconds` is the
+    duration of the search, and `interrupted` tells whether Ctrl-C ended it.
     """
 
     union: FaultTolerantScheme
@@ -349,16 +342,8 @@ def find_union(
 ) -> FaultTolerantScheme:
     """Return a shipped union that survives any `survive` losses, or else search for one.
 
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        A general format.
-    survive : int
-        F, the number of losses, at least 1.
-    address : str, optional
-        The catalogue with the scheme to start from.
-    budget : float
-        Seconds to search if there is no shipped union.
+    `format_` is general and `survive` at least 1. The search starts from a scheme of the catalogue
+    at `address` and takes `budget` seconds.
     """
     if shipped := presets(format_, survive) if survive >= 1 else []:
         return shipped[0]

@@ -36,15 +36,10 @@ LARGEST_COMPLETE = 24
 
 @dataclass(frozen=True)
 class Certificate:
-    """The exact numbers of fatal erasure patterns.
+    """The exact numbers of fatal erasure patterns of n `workers`.
 
-    Parameters
-    ----------
-    workers : int
-        n, the number of workers.
-    counts : tuple of int
-        FC(0), FC(1), ...: the number of undecodable sets of k lost products. Shorter than n + 1 if
-        larger sets were not enumerated.
+    `counts` is FC(0), FC(1), ...: the number of undecodable sets of k lost products. It is shorter
+    than n + 1 if larger sets were not enumerated.
     """
 
     workers: int
@@ -93,10 +88,7 @@ class Certificate:
     def failure_probability(self, p: float) -> float:
         """Return P_fail(p) for a complete certificate.
 
-        Raises
-        ------
-        UsageError
-            Larger sets were not enumerated; use `failure_bounds`.
+        Otherwise a `UsageError` is raised: see `failure_bounds`.
         """
         if not self.is_complete:
             raise UsageError(
@@ -112,8 +104,6 @@ class FaultTolerantScheme:
 
     Parameters
     ----------
-    format : Format
-        The format to compute.
     u, v : integer arrays, shapes (n, dU), (n, dV)
         Product r is (u_r . A)(v_r . B).
     origin : tuple of str
@@ -123,10 +113,8 @@ class FaultTolerantScheme:
 
     Raises
     ------
-    FormatError
-        Shapes or coefficients do not fit.
-    InvalidSchemeError
-        The products do not span the target.
+    FormatError, InvalidSchemeError
+        Shapes or coefficients do not fit; or the products do not span the target.
     """
 
     format: Format
@@ -195,16 +183,9 @@ class FaultTolerantScheme:
     ) -> Scheme:
         """Return the surviving products with a decoder as third factor, as a scheme over Q.
 
-        A proof of this scheme by `flipsearch.verify` proves the decoder.
-
-        Parameters
-        ----------
-        decoder : int64 array, shape (dW, n)
-            Numerators; zero at the lost products.
-        scales : dW positive integers
-            Output c is ``decoder[c] . products / scales[c]``.
-        lost : product indices
-            The products to leave out.
+        A proof of this scheme by `flipsearch.verify` proves the decoder. `decoder`, int64 of shape
+        (dW, n), holds numerators, zero at the lost products; output c is ``decoder[c] . products /
+        scales[c]``.
         """
         keep = np.setdiff1d(np.arange(self.workers), np.fromiter(lost, dtype=np.int64))
         denominators = [int(s) for s in scales]
@@ -228,12 +209,8 @@ class FaultTolerantScheme:
         """Prove a decoder against the Brent equations by `flipsearch.verify.verify`.
 
         Each coefficient becomes one term with the denominator of its output. The outputs therefore
-        need no common denominator.
-
-        Raises
-        ------
-        InvalidSchemeError
-            An equation fails, or the decoder reads a lost product.
+        need no common denominator. If an equation fails, or the decoder reads a lost product, an
+        `InvalidSchemeError` is raised.
         """
         if decoder[:, list(lost)].any():
             raise InvalidSchemeError("the decoder reads a product that is lost")
@@ -314,13 +291,7 @@ class FaultTolerantScheme:
 
 
 def general(format_: Format) -> MatrixProduct:
-    """Return the format if it is general, as fault-tolerant products need.
-
-    Raises
-    ------
-    UsageError
-        The format is structured, or no matrix product.
-    """
+    """Return the format if it is general, as such products need, or raise a `UsageError`."""
     if not isinstance(format_, MatrixProduct) or not format_.is_general:
         raise UsageError(f"{format_}: only general formats such as 4x4x4 can be protected")
     return format_

@@ -47,25 +47,13 @@ PLAIN = "C"
 class Claim:
     """Three factors as a file gives them.
 
-    Parameters
-    ----------
-    format : Format
-        What they should compute.
-    u, v, w : integer arrays, shapes (R, dU), (R, dV), (R, dW)
-        Numerators, in the file's own orientation of W.
-    denominators : sequence of R positive integers, optional
-        Of the terms.
-    ring : Ring, optional
-        Only if the file names one; tried first.
-    order : str
-        The orientation of W usual for this kind of file; tried first.
-    meta : mapping
-        Provenance that the file carries.
-    programs : (left, right, output), optional
-        How the file adds the factors up, where it holds programs.
-    said : bool
-        Whether the file says that it holds a scheme of this format. Otherwise the format has to
-        be the only one that fits, and too large to fit by accident.
+    `u`, `v` and `w` are integer arrays of shapes (R, dU), (R, dV) and (R, dW), the numerators in
+    the file's own orientation of W. `denominators` are R positive integers, those of the terms.
+    `ring` is tried first; it is None unless the file names one. `order` is the orientation of W
+    usual for this kind of file, tried first too. `meta` is the provenance that the file carries,
+    and `programs` (left, right, output) are the programs that it holds. `said` tells whether the
+    file says that it holds a scheme of this format. Otherwise the format has to be the only one
+    that fits, and too large to fit by accident.
     """
 
     format: Format
@@ -118,17 +106,9 @@ def settle(
 ) -> Settled:
     """Return the one reading of the claims that is a scheme, proved.
 
-    Parameters
-    ----------
-    claims : iterable of Claim
-        Alternative readings of one file, best first.
-    ring : Ring, optional
-        Accept this ring only, instead of finding one out: characteristic 0, then F2, then F3. Z
-        includes ZT, and Q both.
-    format_ : Format, optional
-        Accept this format only.
-    source : str
-        Name of the file. A format named there decides between readings that all hold.
+    `claims` are alternative readings of one file, best first. Without a ring the scheme's is
+    found: characteristic 0, then F2, then F3; Z includes ZT, and Q both. A format in `source`, the
+    name of the file, decides between readings that all hold.
 
     Raises
     ------
@@ -222,15 +202,7 @@ def _rings(claim: Claim, ring: Ring | None) -> list[Ring]:
 
 
 def _reading(claim: Claim, w: IntArray, ring: Ring) -> Scheme | None:
-    """Return the proved scheme of one reading, or None if its entries are none.
-
-    Raises
-    ------
-    InvalidSchemeError
-        A Brent equation fails.
-    FormatError
-        It would take too long to tell.
-    """
+    """Return the proved scheme of a reading, or None if its entries are none; raise as `prove`."""
     if not _plausible(claim, w, ring.characteristic):
         return None
     factors = (claim.u, claim.v, w)

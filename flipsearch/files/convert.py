@@ -86,14 +86,11 @@ def write(
 
     Raises
     ------
-    UsageError
-        No file format has that name, or the file is there already.
-    FormatError
-        That file format cannot hold this scheme.
-    NotFoundError
-        The folder is not there.
-    OSError
-        The file cannot be written.
+    UsageError, FormatError
+        No file format has that name, or the file is there already; or the format cannot hold this
+        scheme.
+    NotFoundError, OSError
+        The folder is not there, or the file cannot be written.
 
     Examples
     --------

@@ -58,24 +58,18 @@ def read_many(
     workers: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[Read]:
-    """Read files, folders and archives on several cores.
+    """Read files, folders and archives in their order on several cores; see `read_schemes`.
 
     Parameters
     ----------
     paths : iterable of path
-        What to read, in this order.
     ring, format_ : optional
         As for `flipsearch.files.read_schemes`.
     workers : int, optional
-        Processes; 1 stays in this one, the default is one a core. Small inputs (4 MB) are read
-        in this process in any case, since starting others takes longer.
+        Processes; 1 stays in this one, the default is one a core. Small inputs (4 MB) are read in
+        this process in any case, since starting others takes longer.
     progress : callable, optional
         Called after each batch.
-
-    Yields
-    ------
-    Read
-        One a scheme or rejected piece.
 
     Raises
     ------

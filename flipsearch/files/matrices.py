@@ -121,16 +121,8 @@ def claims_of(
 ) -> Iterator[Claim]:
     """Yield the readings of three matrices.
 
-    Parameters
-    ----------
-    factors : three tables of two dimensions, or of three that hold a matrix for each product
-        U, V and W, each R x d or d x R.
-    said : Said
-        What the file says.
-    order : str
-        Usual orientation of W.
-    ways : tuple of (axis in U, axis in V, axis in W)
-        Axes along which the products may lie.
+    `factors` are U, V and W, each R x d or d x R, or with a matrix for each product. `order` is
+    the usual orientation of W. `ways` are the axes along which the products may lie in U, V and W.
     """
     if len(factors) != 3 or any(len(factor.shape) not in (2, 3) for factor in factors):
         raise FormatError("it does not hold three factor matrices")

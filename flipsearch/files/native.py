@@ -47,17 +47,9 @@ _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 def to_text(scheme: Scheme, meta: Mapping[str, str] | None = None) -> str:
     """Return a scheme in the readable form, its terms in their order.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        What to write.
-    meta : mapping, optional
-        Provenance: lower-case keys with hyphens, one-line values; empty values are left out.
-
-    Raises
-    ------
-    FormatError
-        A key is reserved or ill-formed, or a value spans lines.
+    `meta` is provenance: lower-case keys with hyphens and one-line values, of which empty ones are
+    left out. A key that is reserved or ill-formed, or a value of several lines, raises a
+    `FormatError`.
     """
     lines = [
         f"format: {scheme.format}",
@@ -92,11 +84,7 @@ def to_text(scheme: Scheme, meta: Mapping[str, str] | None = None) -> str:
 def from_text(text: str) -> tuple[Scheme, dict[str, str]]:
     """Return the scheme and the provenance of a text in the readable form.
 
-    Raises
-    ------
-    FormatError
-        The text is not of this form, its parts do not fit together, or the hash is another
-        scheme's.
+    Other text, parts that do not fit together, or another scheme's hash raise a `FormatError`.
     """
     header, products = _split(text)
     try:
@@ -126,13 +114,7 @@ def from_text(text: str) -> tuple[Scheme, dict[str, str]]:
 
 
 def read_native(path: str | Path) -> tuple[Scheme, dict[str, str]]:
-    """Read a file in the readable form; see `from_text`.
-
-    Raises
-    ------
-    FormatError
-        The file is not UTF-8, or is not a scheme; the message names the file.
-    """
+    """Read a file in the readable form; see `from_text`. A `FormatError` names the file."""
     try:
         return from_text(Path(path).read_text(encoding="utf-8"))
     except UnicodeDecodeError:

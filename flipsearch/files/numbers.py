@@ -35,15 +35,7 @@ Row = list[Fraction | int]
 
 @dataclass(frozen=True)
 class Table:
-    """An array of exact fractions.
-
-    Parameters
-    ----------
-    above : integer array
-        Numerators.
-    below : integer array of that shape, optional
-        Denominators; without it all are 1.
-    """
+    """An array of exact fractions: numerators, and denominators of that shape (None: all 1)."""
 
     above: Array
     below: Array | None = None

@@ -35,16 +35,10 @@ _CELL = re.compile(r"\bb_?[\[ ]?\d|[{\[]\s*[{\[]|^\s*-?\d", re.IGNORECASE | re.M
 
 @dataclass(frozen=True)
 class Piece:
-    """The bytes of one scheme (or of one small file), and where they come from.
+    """The bytes of one scheme (or of one small file), or the error that stands for them.
 
-    Parameters
-    ----------
-    source : str
-        Path, with ``!member`` for archives and ``#k`` for the k-th element of a collection.
-    data : bytes
-        The content.
-    error : str
-        Why there is none, otherwise empty.
+    `source` is the path, with ``!member`` for archives and ``#k`` for the k-th element of a
+    collection.
     """
 
     source: str
@@ -53,13 +47,7 @@ class Piece:
 
 
 def pieces_of(*paths: str | Path) -> Iterator[Piece]:
-    """Yield the pieces of files, folders and archives.
-
-    Raises
-    ------
-    NotFoundError
-        There is nothing at one of the paths.
-    """
+    """Yield the pieces of files, folders and archives; nothing at a path is a `NotFoundError`."""
     done: set[Path] = set()  # sparse matrices and programs come in threes
     for path in paths:
         top = Path(path)

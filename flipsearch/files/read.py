@@ -30,27 +30,15 @@ _LONGEST_REASON = 500
 
 @dataclass(frozen=True)
 class Read:
-    """The result of reading one piece: a scheme, or the reason why there is none.
+    """The result of reading one piece: a proved scheme, or the reason why there is none.
 
-    Parameters
-    ----------
-    source : str
-        Path, ``!member`` of an archive, ``#k`` of a collection.
-    kind : str
-        The file format: ``json``, ``table``, ``braces``, ``maple``, ``products``, ``array`` (a
-        numpy file), ``archive`` (several), ``sms``, ``slp``, ``scheme`` (our readable form), or
-        empty if it is none.
-    scheme : Scheme or None
-        Proved, over the ring that was found.
-    reason : str
-        Why there is no scheme; empty if there is one.
-    w_order : str
-        The orientation in which the file held W: ``C transposed`` or ``C``.
-    meta : mapping
-        Provenance that the file carried.
-    reduction : Reduction or None
-        Programs with shared sums, where the file is of the addition-reduced form: evaluated, they
-        compute this scheme.
+    `source` is the path, with ``!member`` of an archive and ``#k`` of a collection. `kind` is the
+    file format: ``json``, ``table``, ``braces``, ``maple``, ``products``, ``array`` (a numpy
+    file), ``archive`` (several), ``sms``, ``slp``, ``scheme`` (our readable form), or empty.
+    `scheme` is over the ring that was found; `reason` is empty if there is one. `w_order` is the
+    orientation in which the file held W: ``C transposed`` or ``C``. `meta` is the provenance that
+    the file carried, and `reduction` its programs with shared sums: evaluated, they compute this
+    scheme.
     """
 
     source: str
@@ -65,7 +53,7 @@ class Read:
 def read_schemes(
     path: str | Path, ring: Ring | None = None, format_: Format | None = None
 ) -> Iterator[Read]:
-    """Read every scheme of a file, folder or archive, each verified exactly.
+    """Read every scheme of a file, folder or archive, each verified exactly, in a fixed order.
 
     Parameters
     ----------
@@ -77,11 +65,6 @@ def read_schemes(
     format_ : Format, optional
         Accept schemes for this format only. Without it the format is what the file says, else the
         only one that fits.
-
-    Yields
-    ------
-    Read
-        One a scheme or rejected piece, in a fixed order.
 
     Raises
     ------

@@ -80,10 +80,7 @@ def claims_in(text: str, known: Said) -> Iterator[Claim]:
 def _tensor_of(text: str, known: Said) -> SparseTensor | None:
     """Return the tensor that the caller or the first line names, or None.
 
-    Raises
-    ------
-    UsageError
-        No family makes the tensor of the first line any more.
+    If no family makes the tensor of the first line any more, a `UsageError` is raised.
     """
     if isinstance(known.format, SparseTensor):
         return known.format
@@ -160,15 +157,10 @@ def _masks_in(rows: list[list[str]], known: Said) -> tuple[list[list[int]], Said
 
 
 def claims_of_masks(masks: Any, said: Said) -> Iterator[Claim]:
-    """Yield what products of three bit masks claim, over F2.
+    """Yield what products of three bit masks claim, over F2, or raise a `FormatError`.
 
     The highest bit of all masks of a factor tells how many entries it has, as each entry of a
     matrix product occurs in some product.
-
-    Raises
-    ------
-    FormatError
-        They are no triples of bit masks.
     """
     if not isinstance(masks, list) or not 0 < len(masks) <= LARGEST_RANK:
         raise FormatError("its bit masks are no list of products")

@@ -55,18 +55,15 @@ def to_bytes(
     meta: Mapping[str, str] | None = None,
     reduction: Reduction | None = None,
 ) -> bytes:
-    """Return a scheme as the content of a file.
+    """Return a scheme, which is not verified here, as the content of a file.
 
     Parameters
     ----------
-    scheme : Scheme
-        What to write; it is not verified here.
     to : str
         One of `SUFFIXES`: ``json`` (FMM's, with format, ring and hash added), ``txt``
         (ternary_flip_graph), ``npz`` (AlphaTensor), ``exp``, ``m`` (nested braces), ``mpl``
         (Maple), ``npy`` (flip-cpd), ``scheme`` (our readable form), ``reduced`` (FMM's JSON with
-        shared sums), ``sms`` and ``slp`` (plinopt's three matrices and three programs, as one
-        text: see `parts_of`).
+        shared sums), ``sms`` and ``slp`` (plinopt's three matrices or programs: `parts_of`).
     meta : mapping, optional
         Provenance, for the formats that have a place for it (``json``, ``reduced``, ``scheme``).
     reduction : Reduction, optional
@@ -119,10 +116,8 @@ def _content(
 def parts_of(scheme: Scheme, to: str, reduction: Reduction | None = None) -> dict[str, bytes]:
     """Return the files ``_L``, ``_R`` and ``_P`` of a scheme, for the formats that need three.
 
-    Raises
-    ------
-    FormatError
-        The format of the scheme is no general one, or the programs are not those of the scheme.
+    A `FormatError` says that the scheme's format is no general one, or that the programs are not
+    those of the scheme.
     """
     if reduction is not None and reduction.scheme != scheme:
         raise FormatError("those programs compute another scheme")
@@ -139,16 +134,9 @@ def _general(scheme: Scheme, to: str) -> MatrixProduct:
 def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
     """Write a file whole: its name holds all of the bytes, or still its earlier content.
 
-    A terminal, a pipe or a device is written to, never replaced.
-
-    Raises
-    ------
-    UsageError
-        The file exists and `force` is not given, or the path is a folder.
-    NotFoundError
-        The folder it should lie in is not there.
-    OSError
-        It cannot be written; the error names the file asked for.
+    A terminal, a pipe or a device is written to, never replaced. A folder raises a `UsageError`,
+    and so does a file that exists unless `force` is set. A missing folder raises a
+    `NotFoundError`. An OSError names the file asked for.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder: name a file in it")

@@ -31,20 +31,11 @@ def check_source(
     forbidden: Set[str] = FORBIDDEN_NAMES,
     is_program: bool = False,
 ) -> None:
-    """Raise KernelError unless a kernel's source is made of allowed parts only.
+    """Raise a `KernelError` unless a kernel's source is made of allowed parts only.
 
-    At the top level: a docstring, imports, assignments, functions and classes.
-
-    Parameters
-    ----------
-    text : str
-        Source of a module.
-    imports : set of str
-        Packages that it may import.
-    forbidden : set of str
-        Names that may occur nowhere in it.
-    is_program : bool
-        Whether ``if __name__ == "__main__":`` is allowed at the top level.
+    At the top level these are a docstring, imports of the packages in `imports`, assignments,
+    functions and classes; with `is_program` also ``if __name__ == "__main__":``. Names in
+    `forbidden` may occur nowhere.
     """
     tree = ast.parse(text)
     top = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.ClassDef)
@@ -70,13 +61,8 @@ def check_source(
 def merged_sources(package: str, names: Iterable[str]) -> tuple[str, str]:
     """Return the imports and the bodies of some modules as those of one module.
 
-    Parameters
-    ----------
-    package : str
-        Where the modules are. Imports of flipsearch are left out.
-    names : iterable of str
-        Modules of the package, or full names of others with a dot in them, each after those it
-        imports; their docstrings become comments.
+    `names` are modules of the package, or full names of others with a dot in them, each after
+    those it imports. Their docstrings become comments; imports of flipsearch are left out.
     """
     whole: set[str] = set()
     parts: dict[str, set[str]] = {}

@@ -58,23 +58,10 @@ def find_scheme(
 ) -> Scheme:
     """Return a stored scheme by hash prefix, or the best one of a format.
 
-    Parameters
-    ----------
-    name : str
-        A format such as ``4x4x4`` or ``gt:4x4x4``, or at least 6 hex digits of a hash.
-    database : str, optional
-        Catalogue to look in.
-    cost : callable, optional
-        The least value wins; by default the predicted time of the scheme's kernel.
-    ring : Ring
-        Over which the scheme has to hold; Q includes ZT and Z, which F2 and F3 include reduced.
-
-    Raises
-    ------
-    NotFoundError
-        Nothing is stored under that name.
-    UsageError
-        No kernel can be written for the format.
+    `name` is a format such as ``4x4x4`` or ``gt:4x4x4``, or at least 6 hex digits of a hash. The
+    least `cost` wins, by default the predicted time of the scheme's kernel. The scheme has to hold
+    over `ring`; Q includes ZT and Z, which F2 and F3 include reduced. A `NotFoundError` says that
+    nothing is stored under that name, a `UsageError` that no kernel can be written for the format.
     """
     from flipsearch.catalogue import Catalogue
     from flipsearch.catalogue.arguments import is_hash

@@ -50,14 +50,10 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
     str
         A module with ``matmul(a, b, out=None, threads=None, levels=None)`` (``matmul(a, ...)``
         for a matrix times its own transpose), ``prove()``, ``release()``, ``ALGORITHM``,
-        ``SCHEME`` (its content hash) and ``FORMAT``. Over F2 also with ``matmul_bits`` for
-        packed matrices, ``pack_bits`` and ``unpack_bits``. Of a tensor see
-        `flipsearch.kernels.vectors.emit_map`.
-
-    Raises
-    ------
-    UsageError, InvalidSchemeError
-        See `flipsearch.kernels.plan.algorithm_of`.
+        ``SCHEME`` (its content hash) and ``FORMAT``. Over F2 also with ``matmul_bits`` for packed
+        matrices, ``pack_bits`` and ``unpack_bits``. Of a tensor see
+        `flipsearch.kernels.vectors.emit_map`. Errors are those of
+        `flipsearch.kernels.plan.algorithm_of`.
     """
     if isinstance(scheme.format, SparseTensor):
         if levels is not None:

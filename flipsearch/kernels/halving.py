@@ -31,16 +31,14 @@ BLOCKS, SMALLEST_BLOCK, SMALLEST_OF_SCHEME = 8, 256, 512
 
 
 def gram(a: Any, out: Any = None, threads: int | None = None, upper: bool = False) -> Any:
-    """Return a @ a.T, a symmetric matrix.
+    """Return a @ a.T, a symmetric matrix, or with `upper` its upper triangle and zeros below.
 
     Parameters
     ----------
     a : matrix
         Of a type that `flipsearch.kernels.matmul` takes; complex matrices are not conjugated.
-    out : array, optional
-        Where to write; not overlapping `a`.
-    threads : int, optional
-        Threads to use; by default as many as numpy's BLAS would.
+    out, threads
+        See `flipsearch.kernels.matmul`, also for errors.
     upper : bool
         Return the upper triangle only, with zeros below the diagonal.
 
@@ -48,13 +46,6 @@ def gram(a: Any, out: Any = None, threads: int | None = None, upper: bool = Fals
     -------
     array
         Exactly symmetric, or upper triangular. Small matrices are left to numpy.
-
-    Raises
-    ------
-    ValueError
-        `out` has another shape, overlaps `a` or is read-only, or `threads` is not positive.
-    TypeError
-        The product cannot be stored in `out`.
     """
     result = multiply_gram(CLASSICAL, a, out, threads, upper=_upper, mirrored=not upper)
     if upper:

@@ -54,16 +54,14 @@ def matmul_exact(a: Any, b: Any, out: Any = None, threads: int | None = None) ->
     Returns
     -------
     array, shape (M, N)
-        int32 for operands of at most 8 bits, int64 for wider ones, objects for objects.
+        int32 for operands of at most 8 bits, int64 for wider ones, objects for objects. An entry
+        that may be too large for that type raises an OverflowError.
 
     Raises
     ------
-    TypeError
-        An operand is no matrix of integers, or `out` cannot hold the product.
-    OverflowError
-        An entry may be too large for the type of the result.
-    ValueError
-        Shapes do not fit, `out` overlaps an operand or is read-only, or `threads` is not positive.
+    TypeError, ValueError
+        An operand is no matrix of integers, or `out` cannot hold the product; shapes do not fit,
+        `out` overlaps an operand or is read-only, or `threads` is not positive.
     """
     check_threads(threads)
     a, b = integer_matrices(a, b, "iubO")

@@ -36,10 +36,8 @@ def load_kernel(
 
     Raises
     ------
-    NotFoundError
-        Nothing is stored under that name.
-    KernelError
-        The file is no kernel.
+    NotFoundError, KernelError
+        Nothing is stored under that name; or the file is no kernel.
 
     Examples
     --------
@@ -60,12 +58,8 @@ def import_kernel(path: str | os.PathLike[str]) -> ModuleType:
     """Return the module of a kernel file, fault-tolerant ones included.
 
     The text is copied to the cache folder and imported from there; a file that has changed is
-    another module.
-
-    Raises
-    ------
-    KernelError
-        There is no such file, or it defines neither ``matmul`` nor ``apply``.
+    another module. A missing file, or one that defines neither ``matmul`` nor ``apply``, raises a
+    `KernelError`.
     """
     path = Path(path)
     try:

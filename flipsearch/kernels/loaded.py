@@ -52,15 +52,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def module_of(text: str, stem: str) -> ModuleType:
-    """Return the module of that text, imported once a process.
-
-    Parameters
-    ----------
-    text : str
-        Source of the module.
-    stem : str
-        Readable part of its name.
-    """
+    """Return the module of a text, imported once a process; `stem` is a part of its name."""
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     name = re.sub(r"\W", "_", f"{stem}_{digest}")
     folder = str(_kept(f"{name}.py", text))

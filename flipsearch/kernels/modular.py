@@ -89,10 +89,8 @@ def matmul_mod(a: Any, b: Any, modulus: int, out: Any = None, threads: int | Non
     ------
     UsageError
         The modulus is no integer or out of range.
-    TypeError
-        The operands are not integer matrices, or `out` cannot hold the product.
-    ValueError
-        Shapes do not fit, `out` overlaps an operand or is read-only, or `threads` is not positive.
+    TypeError, ValueError
+        As `flipsearch.kernels.matmul_exact` raises them.
     """
     try:
         modulus = operator.index(modulus)
@@ -113,16 +111,9 @@ def matmul_mod(a: Any, b: Any, modulus: int, out: Any = None, threads: int | Non
 
 
 def product_modulo(left: Any, right: Any, modulus: int, threads: int | None) -> Any:
-    """Return a product modulo p as floats of at most p in absolute value.
+    """Return a product modulo p <= 2^31 as floats of at most p in absolute value.
 
-    Parameters
-    ----------
-    left, right : float64 matrices
-        Integers of at most p/2 + 1 in absolute value.
-    modulus : int
-        p, at most 2^31.
-    threads : int or None
-        See `matmul_mod`.
+    The operands are float64 matrices of integers of at most p/2 + 1 in absolute value.
     """
     half, depth = modulus // 2 + 1, left.shape[1]
     dtype: Any = np.dtype(np.float32)

@@ -11,21 +11,10 @@ from flipsearch.kernels.timing import Timing
 
 
 def plot_ratios(timings: Sequence[Timing], path: str | os.PathLike[str], title: str) -> Path:
-    """Draw numpy's time / the kernel's time over the size, a line a number of threads.
+    """Draw numpy's time / the kernel's time over the side of square products.
 
-    Parameters
-    ----------
-    timings : sequence of Timing
-        Square products, any order.
-    path : path
-        Image to write; the ending names its type.
-    title : str
-        Written above the picture.
-
-    Raises
-    ------
-    UsageError
-        matplotlib is not installed, or it does not know the ending.
+    Each number of threads has a line. A `UsageError` says that matplotlib is not installed, or
+    does not know the ending of `path`.
     """
     try:
         from matplotlib.figure import Figure

@@ -23,18 +23,10 @@ MOST_PRODUCTS = 5_000
 def algorithm_of(scheme: Scheme) -> Algorithm:
     """Return the tables of a scheme, after proving it.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        Its operands are general or triangular matrices, or a matrix and its own transpose: blocks
-        of these multiply as their entries do. Over F2 and F3 they are general.
-
-    Raises
-    ------
-    UsageError
-        Its format does not hold for blocks, or it has more than `MOST_PRODUCTS` products.
-    InvalidSchemeError
-        A Brent equation fails.
+    Its operands are general or triangular matrices, or a matrix and its own transpose: blocks of
+    these multiply as their entries do. Over F2 and F3 they are general. Another format, or more
+    than `MOST_PRODUCTS` products, raises a `UsageError`; a Brent equation that fails, an
+    `InvalidSchemeError`.
     """
     algorithm = unproved_algorithm(scheme)
     verify(scheme)
@@ -72,10 +64,7 @@ def check_format(format_: Format) -> None:
 def blockwise(format_: Format) -> MatrixProduct:
     """Return a format for whose schemes kernels can be written, which hold for blocks.
 
-    Raises
-    ------
-    UsageError
-        It is no product of matrices, or holds for numbers but not for blocks.
+    A `UsageError` says that it is no product of matrices, or holds for numbers but not for blocks.
     """
     if not isinstance(format_, MatrixProduct):
         raise UsageError(f"no kernel for {format_}: kernels exist for products of matrices")

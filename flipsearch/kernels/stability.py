@@ -31,13 +31,7 @@ class Growth:
 
 
 def growth(scheme: Scheme) -> Growth:
-    """Return the growth factors of a scheme.
-
-    Parameters
-    ----------
-    scheme : Scheme
-        Over ZT, Z or Q (over a finite field the stored representatives are taken).
-    """
+    """Return the growth factors of a scheme; over a field, of the stored representatives."""
     u, v = np.abs(scheme.u.astype(float)), np.abs(scheme.v.astype(float))
     w = np.abs(scheme.w.astype(float)) / scheme.denominators[:, None]
     if scheme.rank == 0:
@@ -55,23 +49,9 @@ def error_bound(
 ) -> float:
     """Return the bound on max|error| / (max|A| max|B|) after some levels.
 
-    Parameters
-    ----------
-    factors : Growth
-        Of one level.
-    inner_blocks : int
-        m, the scheme's middle side.
-    depth : int
-        K, the common side of the operands.
-    levels : int
-        L; 0 bounds the classical product.
-    epsilon : float
-        Unit roundoff of the type, for float64 2^-53.
-
-    Returns
-    -------
-    float
-        (1 + qmax L + K / m^L) (K / m^L) emax^L epsilon, to first order in epsilon.
+    With K the `depth` (common side of the operands), L the `levels` (0: the classical product), m
+    the `inner_blocks` (the scheme's middle side) and the unit roundoff `epsilon` (2^-53 for
+    float64) it is (1 + qmax L + K / m^L) (K / m^L) emax^L epsilon, to first order in epsilon.
     """
     leaf = -(-depth // inner_blocks**levels)
     return (1 + factors.qmax * levels + leaf) * leaf * factors.emax**levels * epsilon

@@ -84,16 +84,12 @@ def time_against_numpy(
     pairs: int = 5,
     levels: int | None = None,
 ) -> Timing:
-    """Time a kernel against numpy on the same random operands.
+    """Time a kernel module against numpy on the same random operands.
 
     Parameters
     ----------
-    kernel : module
-        A kernel.
     size : int or (m, k, n)
         Sides of the operands.
-    dtype : dtype
-        Type of the operands.
     threads : int, optional
         Threads for both; by default as many as numpy uses.
     pairs : int

@@ -30,20 +30,9 @@ PASSES = 60
 def emit_map(scheme: Scheme) -> str:
     """Return the source of a standalone module that applies a bilinear map by a scheme.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        Of a tensor, over ZT, Z or Q; proved here.
-
-    Returns
-    -------
-    str
-        A module with ``apply(a, b)``, ``prove()``, ``SCHEME`` (its content hash) and ``FORMAT``.
-
-    Raises
-    ------
-    UsageError, InvalidSchemeError
-        The scheme is over a finite field; or a Brent equation fails.
+    The scheme is that of a tensor over ZT, Z or Q, and is proved here. The module has ``apply(a,
+    b)``, ``prove()``, ``SCHEME`` (its content hash) and ``FORMAT``. A scheme over a finite field
+    raises a `UsageError`; a Brent equation that fails, an `InvalidSchemeError`.
     """
     if scheme.ring.characteristic:
         raise UsageError(

@@ -27,32 +27,19 @@ def write_plot(
     ring: str | None = None,
     force: bool = False,
 ) -> Path:
-    """Draw one picture into a file, atomically.
+    """Draw one picture of `what`, a run (number or name) or a format, into a file, atomically.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-        The catalogue to draw.
-    what : str, optional
-        A run (number or name) or a format.
-    path : path
-        The file; its suffix ``.png`` or ``.svg`` is its format.
-    kind : str, optional
-        One of `KINDS`; by default ``history`` for a run, ``ranks`` for a format, ``omega`` without
-        either.
-    ring : str, optional
-        Draw only schemes over this ring (``ranks`` and ``omega``).
-    force : bool
-        Whether an existing file may be replaced.
+    The suffix of the file, ``.png`` or ``.svg``, is its format. `kind` is one of `KINDS`: by
+    default ``history`` for a run, ``ranks`` for a format, ``omega`` without either. With `ring`
+    only schemes over it are drawn (``ranks`` and ``omega``).
 
     Raises
     ------
     UsageError
-        The suffix is another one, `what` is missing for that kind, or the file exists.
-    NotFoundError
-        There is no such run, or there is nothing to draw.
-    PlotError
-        matplotlib is not installed.
+        The suffix is another one, `what` is missing for that kind, or the file exists and `force`
+        is not set.
+    NotFoundError, PlotError
+        There is no such run, or nothing to draw; or matplotlib is not installed.
     """
     target = Path(path)
     suffix = target.suffix.lower()

@@ -41,17 +41,8 @@ class Folder:
 def new_folder(target: str | Path) -> Iterator[Folder]:
     """Give a folder to write to; it replaces the target unless the block raises an error.
 
-    Parameters
-    ----------
-    target : path
-        A missing or empty folder, or one that holds an earlier report and no other files.
-
-    Raises
-    ------
-    UsageError
-        The target is no such folder.
-    OSError
-        The target cannot be written.
+    The target is missing, empty, or holds an earlier report and no other files; otherwise a
+    `UsageError` is raised. A target that cannot be written raises an OSError.
     """
     place = Path(target).resolve()
     _refuse_foreign(place, str(target))

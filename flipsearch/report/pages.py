@@ -36,16 +36,11 @@ _FOLDERS = re.compile(r"""(?<![^\s'"(\[])(?:file://)?(?:/|~|[A-Za-z]:[\\/])(?=\S
 
 
 def rendered(template: str, **values: Any) -> bytes:
-    """Render a page as UTF-8.
+    """Render a page of a template in ``templates/`` as UTF-8.
 
-    Parameters
-    ----------
-    template : str
-        Name of a file in ``templates/``.
-    **values
-        The values of the template. Every page takes ``heading``, ``site`` (name of the site),
-        ``home`` (relative path to the site's folder, such as ``../../``), ``trail`` (addresses and
-        names of the pages above it) and ``sortable`` (whether it has a table to sort or filter).
+    Every page takes ``heading``, ``site`` (name of the site), ``home`` (relative path to the
+    site's folder, such as ``../../``), ``trail`` (addresses and names of the pages above it) and
+    ``sortable`` (whether it has a table to sort or filter).
     """
     return _environment().get_template(template).render(values).encode()
 

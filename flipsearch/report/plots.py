@@ -1,7 +1,8 @@
 """Draw pictures of the catalogue; each function draws on matplotlib axes and returns them.
 
-The axes may belong to any figure. Global state of matplotlib is not changed, and given axes are
-not styled.
+The axes may belong to any figure; by default they are those of a new one. Global state of
+matplotlib is not changed, and given axes are not styled. Without matplotlib a `PlotError` is
+raised.
 
 Invariant: this module only reads. A picture without data is a `NotFoundError`, never empty.
 """
@@ -35,24 +36,7 @@ COLOURS = {
 
 
 def rank_over_time(catalogue: Catalogue, run: Run | int | str, axes: Axes | None = None) -> Axes:
-    """Draw the best rank of one run over the time since its start.
-
-    Parameters
-    ----------
-    catalogue : Catalogue
-        The catalogue that records the run.
-    run : Run, int or str
-        The run, its number or its name.
-    axes : Axes, optional
-        The axes to draw on; by default those of a new figure.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such run, or it has stored no scheme.
-    PlotError
-        matplotlib is not installed.
-    """
+    """Draw the best rank of one run (or its number or name) over the time since its start."""
     known = run if isinstance(run, Run) else catalogue.runs.get(run)
     steps = best_over_time(catalogue, known)
     if not steps:
@@ -78,15 +62,7 @@ def rank_over_time(catalogue: Catalogue, run: Run | int | str, axes: Axes | None
 
 
 def gap_over_time(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
-    """Draw the distance of the latest runs from the known bound over the time since their start.
-
-    Raises
-    ------
-    NotFoundError
-        No run has stored a scheme for a format with a known bound.
-    PlotError
-        matplotlib is not installed.
-    """
+    """Draw the distance of the latest runs from the known bound over the time since they began."""
     drawn = []
     for run in catalogue.runs.all(20 * MOST_RUNS):
         bound = catalogue.bounds.known(run.format, run.ring)
@@ -125,25 +101,9 @@ def rank_histogram(
     ring: str | Ring | None = None,
     axes: Axes | None = None,
 ) -> Axes:
-    """Draw the number of stored schemes of each rank for a format, by ring.
+    """Draw the number of stored schemes of each rank for a format in any order of its sides.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-        The catalogue that stores the schemes.
-    format_ : str or Format
-        The format, in any order of its sides.
-    ring : str or Ring, optional
-        Count only schemes over this ring; Z includes ZT, and Q includes both.
-    axes : Axes, optional
-        The axes to draw on; by default those of a new figure.
-
-    Raises
-    ------
-    NotFoundError
-        No scheme is stored.
-    PlotError
-        matplotlib is not installed.
+    With `ring` only schemes over it count; Z includes ZT, and Q includes both.
     """
     name = names_of(format_)[1]
     counts: dict[Ring, Counter[int]] = {}
@@ -181,15 +141,7 @@ def rank_histogram(
 
 
 def gap_histogram(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
-    """Draw the number of formats at each distance from the known bound, by ring.
-
-    Raises
-    ------
-    NotFoundError
-        No scheme is stored for a format with a known bound.
-    PlotError
-        matplotlib is not installed.
-    """
+    """Draw the number of formats at each distance from the known bound, by ring."""
     counts = {ring: Counter[int]() for ring in Ring}
     for cell in catalogue.schemes.best_table():
         if cell.gap is not None:
@@ -220,21 +172,7 @@ def omega_by_format(
 ) -> Axes:
     """Draw the exponent omega of the best scheme of each general format over its size.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-        The catalogue to draw.
-    ring : str or Ring
-        The ring of the schemes; by default Q, the schemes that work on real numbers.
-    axes : Axes, optional
-        The axes to draw on; by default those of a new figure.
-
-    Raises
-    ------
-    NotFoundError
-        No scheme of a general format is stored over the ring.
-    PlotError
-        matplotlib is not installed.
+    `ring` is that of the schemes; by default Q, the schemes that work on real numbers.
     """
     wanted = as_ring(ring)
     points = []

@@ -86,7 +86,6 @@ def write_report(
     Parameters
     ----------
     catalogue : Catalogue
-        The catalogue to show.
     folder : path
         A new or empty folder, or one that holds an earlier report and no other files.
     everything : bool
@@ -102,12 +101,10 @@ def write_report(
 
     Raises
     ------
-    UsageError
-        The folder holds other files, or there is no such file format.
+    UsageError, OSError
+        The folder holds other files or cannot be written, or there is no such file format.
     CatalogueError
         A row of the catalogue is damaged; nothing is written.
-    OSError
-        The folder cannot be written.
     """
     kinds = _kinds(downloads)
     with new_folder(folder) as site:

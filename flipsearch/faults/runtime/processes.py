@@ -135,16 +135,9 @@ class _Process:
 class ProcessWorkers:
     """A pool of processes that lasts from call to call; use it as a context manager.
 
-    It carries out one call at a time: a call from another thread waits.
-
-    Parameters
-    ----------
-    command : list of str
-        Command that starts one worker.
-    count : int, optional
-        Number of workers; by default the number of cores. Further products wait.
-    threads : int
-        Number of BLAS threads of each worker.
+    It carries out one call at a time: a call from another thread waits. `command` starts one
+    worker. `count` is the number of workers, by default that of cores; further products wait. Each
+    worker has `threads` BLAS threads.
     """
 
     def __init__(self, command: list[str], count: int | None = None, threads: int = 1) -> None:

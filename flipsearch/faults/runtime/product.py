@@ -36,24 +36,11 @@ class LostProductsError(RuntimeError):
 class Outcome:
     """A product, and a report on its workers.
 
-    Parameters
-    ----------
-    product : array
-        The product C.
-    lost : dict
-        The products whose worker failed, with the reason.
-    wrong : tuple of int
-        Products that arrived and failed a check.
-    late : tuple of int
-        Products that had not arrived when C was decoded.
-    resubmitted : tuple of int
-        Products that were started again.
-    used : tuple of int
-        Products from which C was decoded.
-    growth : float
-        Bound of the factor by which decoding magnified the products' rounding errors.
-    decode_seconds, check_seconds : float
-        Time spent decoding and checking in the calling process.
+    `product` is C. `lost` gives the reason for each product whose worker failed. `wrong` products
+    arrived and failed a check, `late` ones had not arrived when C was decoded, `resubmitted` ones
+    were started again, and C was decoded from the `used` ones. `growth` bounds the factor by which
+    decoding magnified the products' rounding errors. The seconds were spent in the calling
+    process.
     """
 
     product: Any

@@ -121,25 +121,12 @@ def product_of_blocks(
 ) -> Any:
     """Compute one product from its blocks of A and of B.
 
-    Its operands are formed in memory that the thread keeps for the next product.
-
-    Parameters
-    ----------
-    shapes : two pairs of int
-        Shapes of the padded blocks of A and of B.
-    left, right : sequences of int
-        Nonzero coefficients, one a block.
-    leaf : callable, ``module:function`` or None
-        Multiplies the two operands.
-    drill : simulated fault, or None
-        ``"kill"``, ``"raise"``, ``"wrong"``, ``"lose"``, or a delay in seconds.
-    keep : bool
-        Whether the product's memory is kept too; the next product overwrites it.
-
-    Raises
-    ------
-    TypeError
-        `leaf` returned an array of another shape or dtype.
+    Its operands are formed in memory that the thread keeps for the next product; with `keep` the
+    product's memory is kept too, and the next product overwrites it. `shapes` are those of the
+    padded blocks of A and of B. `left` and `right` are the nonzero coefficients, one a block.
+    `leaf` multiplies the two operands: a callable, ``module:function``, or None for BLAS. `drill`
+    is a simulated fault: ``"kill"``, ``"raise"``, ``"wrong"``, ``"lose"``, a delay in seconds, or
+    None. A leaf that returns another shape or dtype raises a TypeError.
     """
     rehearse(drill)
     kind = blocks[0].dtype

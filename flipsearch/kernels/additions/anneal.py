@@ -182,26 +182,10 @@ def _sum(sums, slot, modulus, state):
 def anneal(sums, best, sides, least, rank, modulus, shares, hot, cold, steps, state):
     """Run annealing steps; return the least energy seen, with its forms and rows in `best`.
 
-    Parameters
-    ----------
-    sums : Sums
-        Programs of a scheme, changed.
-    best : Sums
-        Overwritten when an energy below `least` is met.
-    sides : int64 array (n, m, p)
-        Of a general format.
-    least : int
-        Least energy so far.
-    rank, modulus : int
-        Number of terms; 0 for ternary integers, 2 or 3 for a field.
-    shares : float array, shape (2,)
-        Shares of flips and of sandwiches among the moves.
-    hot, cold : float
-        Temperatures at the first and last step.
-    steps : int
-        Moves to try.
-    state
-        Random state.
+    `best` is overwritten when an energy below `least` is met. `sides` is an int64 array (n, m, p)
+    of a general format, `rank` the number of terms, and `modulus` 0 for ternary integers, 2 or 3
+    for a field. `shares` are those of flips and of sandwiches among the moves. `hot` and `cold`
+    are the temperatures at the first and last step.
     """
     energy = additions(sums)
     for step in range(steps + 1):

@@ -46,18 +46,10 @@ def may_anneal(matrices: Sequence[IntArray]) -> bool:
 class Annealing:
     """Three matrices with programs, under moves that keep them valid.
 
-    Parameters
-    ----------
-    matrices : three int64 arrays, shapes (rows, inputs)
-        Of -1, 0, 1: the factors U, V, W, or any others if no flips are made.
-    programs : three lists of Programs
-        Programs of each matrix to begin with; steps that are not ternary are left out.
-    ring : Ring
-        F2, F3 or ZT.
-    sides : (n, m, p)
-        Of a general format, else zeros: no sandwiches then.
-    seed : int
-        Of the random choices.
+    `matrices` are three int64 arrays of shapes (rows, inputs), of -1, 0 and 1: the factors U, V,
+    W, or any others if no flips are made. `programs` are those of each matrix to begin with; steps
+    that are not ternary are left out. `ring` is F2, F3 or ZT. `sides` are (n, m, p) of a general
+    format, else zeros: no sandwiches then.
     """
 
     matrices: Sequence[IntArray]
@@ -89,13 +81,8 @@ class Annealing:
     def run(self, steps: int, hot: float = 1.0, cold: float = 1.0, walk: bool = False) -> int:
         """Try so many moves at falling temperatures; return the least number of additions met.
 
-        Parameters
-        ----------
-        steps : int
-        hot, cold : float
-            Temperatures at the first and last step, in additions.
-        walk : bool
-            Whether to move among schemes; otherwise the matrices stay.
+        `hot` and `cold` are the temperatures at the first and last step, in additions. With `walk`
+        the moves go among schemes; otherwise the matrices stay.
         """
         shares = np.array([FLIPS, SANDWICHES] if walk else [0.0, 0.0])
         self.least = anneal(

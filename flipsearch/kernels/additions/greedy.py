@@ -187,23 +187,10 @@ def shorten_repeatedly(plus, minus, best, best_length, best_additions, passes, s
     """Run greedy passes with random strategies; improve `best` in place.
 
     A third of the passes keep a random part (at most three quarters) of the best choices so far.
-
-    Parameters
-    ----------
-    plus, minus : uint64 arrays, shape (inputs, words)
-        The forms.
-    best : int64 array, shape (most shared sums, 3)
-        The best choices so far; overwritten by better ones.
-    best_length, best_additions : int
-        Their number and the additions they leave; a first call passes 0 and a large number.
-    passes : int
-        How many passes to run.
-    state : uint64 array, shape (1,)
-        Of the random numbers.
-
-    Returns
-    -------
-    best_length, best_additions
+    `plus` and `minus`, uint64 of shape (inputs, words), hold the forms. `best`, int64 of shape
+    (most shared sums, 3), holds the best choices so far. `best_length` and `best_additions` are
+    their number and the additions they leave; a first call passes 0 and a large number. Both are
+    returned.
     """
     inputs, words = plus.shape
     most = inputs + best.shape[0] + 1

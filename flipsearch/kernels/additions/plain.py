@@ -44,15 +44,7 @@ def replace(rows: list[dict[int, int]], pair: Pair, fresh: int) -> None:
 
 
 def shorten_plain(matrix: IntArray, random: Random) -> Program:
-    """Return a program for the rows of a matrix, by one greedy pass with random ties.
-
-    Parameters
-    ----------
-    matrix : integer array, shape (rows, inputs)
-        Any coefficients.
-    random : random.Random
-        Breaks ties.
-    """
+    """Return a program for the rows of an integer matrix, by one greedy pass with random ties."""
     rows = [{x: int(p) for x, p in enumerate(row) if p} for row in matrix]
     inputs = matrix.shape[1]
     shared: list[Step] = []

@@ -61,8 +61,6 @@ def fewest_additions(
         64 entries, are not exchanged for others.
     seconds : float
         Time to spend, on every core.
-    seed : int
-        Of the random choices.
     walk : bool
         Whether the scheme may be exchanged for another of the same format and rank.
     others : sequence of Scheme

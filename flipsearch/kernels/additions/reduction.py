@@ -38,23 +38,11 @@ MOST_ENTRIES = 2_000_000
 def reduce_additions(
     scheme: Scheme, seconds: float = 5.0, seed: int = 0, passes: int | None = None
 ) -> Reduction:
-    """Return short programs for a scheme's linear parts.
+    """Return short programs for a scheme's linear parts; over F2 and F3 they add modulo 2 and 3.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        Over any ring. Over F2 and F3 the programs add modulo 2 and 3.
-    seconds : float
-        Time to spend, half of it on sharing and half on annealing.
-    seed : int
-        Of the random choices.
-    passes : int, optional
-        Make so many greedy passes a side instead, for repeatable results.
-
-    Raises
-    ------
-    UsageError
-        The scheme has more than `MOST_ENTRIES` coefficients.
+    Half of the `seconds` go to sharing and half to annealing. Instead, a number of `passes` a side
+    gives repeatable results. A scheme of more than `MOST_ENTRIES` coefficients raises a
+    `UsageError`.
     """
     if (entries := scheme.rank * sum(scheme.format.dimensions)) > MOST_ENTRIES:
         raise UsageError(
@@ -76,16 +64,10 @@ def shorten(
     passes: int | None = None,
     ring: Ring = Ring.ZT,
 ) -> Program:
-    """Return a short program for the rows of an integer matrix.
+    """Return a short program for the rows of an int64 matrix of shape (outputs, inputs).
 
-    Parameters
-    ----------
-    matrix : int64 array, shape (outputs, inputs)
-        Ternary matrices take the compiled passes, others plain ones.
-    seconds, seed, passes
-        As in `reduce_additions`.
-    ring : Ring
-        Over F2 and F3 the program computes the matrix modulo 2 or 3.
+    Ternary matrices take the compiled passes, others plain ones. Over F2 and F3 the program
+    computes the matrix modulo 2 or 3. `seconds`, `seed` and `passes` are as in `reduce_additions`.
     """
     return shorten_all([matrix], ring, seconds, seed, passes)[0]
 

@@ -29,7 +29,7 @@ _ONE, _ZERO = np.uint64(1), np.uint64(0)
 
 
 class Sums(NamedTuple):
-    """Programs of three matrices; the first index of every array is the slot.
+    """Programs of three matrices; the first index of every array is the slot, 6 of them.
 
     Parameters
     ----------
@@ -37,12 +37,10 @@ class Sums(NamedTuple):
         The inputs with coefficient +1, with -1.
     wanted : int64 array, shape (6, most forms)
         Number of rows of the matrix that are the form up to sign.
-    size, inputs : int64 arrays, shape (6,)
-        Number of forms, and of inputs among them.
+    size, inputs, count : int64 arrays, shape (6,)
+        Number of forms, of inputs among them, and of triples.
     triples : int16 array, shape (6, most triples, 3)
         Forms of which each is a sum or difference of the other two.
-    count : int64 array, shape (6,)
-        Number of triples.
     first, after : int16 arrays, shapes (6, BUCKETS) and (6, most forms)
         Lists of forms with the same hash; -1 ends a list.
     node, sign : int64 arrays, shape (6, most rows)

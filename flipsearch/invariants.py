@@ -19,8 +19,9 @@ import numpy as np
 
 from flipsearch.algebra.exact import rank
 from flipsearch.formats import Layout, MatrixProduct
+from flipsearch.normal import normal_rows
 from flipsearch.rings import IntArray
-from flipsearch.scheme import Scheme, normal_rows
+from flipsearch.scheme import Scheme
 
 Ranks = tuple[int, int, int]
 
@@ -34,8 +35,8 @@ class Invariants:
     types : tuple of ((rank U, rank V, rank W), count)
         Number of terms for each triple of ranks of their factors, sorted.
     shared : three tuples of int
-        For U, V and W the sizes of the groups of two or more terms that share this factor,
-        largest first.
+        For U, V and W the sizes of the groups of two or more terms that share this factor, largest
+        first.
     flips : int
         Number of ordered pairs of terms that share a factor; a flip applies to each.
     """
@@ -120,9 +121,7 @@ def spread(layout: Layout, parameters: IntArray) -> IntArray:
     """Return the operands with given parameters, from shape (R, d) to (R, rows, columns)."""
     shape = len(parameters), layout.rows, layout.columns
     matrices = np.zeros(shape, dtype=parameters.dtype)
-    for i in range(layout.rows):
-        for j in range(layout.columns):
-            entry = layout.entry(i, j)
-            if entry is not None:
-                matrices[:, i, j] = entry[1] * parameters[:, entry[0]]
+    places, signs = layout.table
+    i, j = np.nonzero(signs)
+    matrices[:, i, j] = parameters[:, places[i, j]] * signs[i, j]
     return matrices

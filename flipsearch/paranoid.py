@@ -130,13 +130,7 @@ def _parameters(matrix: list[list[Polynomial]]) -> int:
 
 
 def check(document: Any) -> None:
-    """Prove the scheme of a parsed JSON document, or name the fault.
-
-    Raises
-    ------
-    NotAScheme
-        Some part is missing or out of range, or a Brent equation fails.
-    """
+    """Prove the scheme of a parsed JSON document; raises `NotAScheme`, which names the fault."""
     if not isinstance(document, dict):
         raise NotAScheme("the document is no object")
     name = document.get("format")
@@ -218,13 +212,7 @@ def _compare(total: dict[tuple[int, int, int], Any], tensor: Tensor, modulus: in
 
 
 def check_text(text: str) -> None:
-    """Prove the scheme of a JSON text; see `check`.
-
-    Raises
-    ------
-    NotAScheme
-        The text is no JSON, holds absurdly long numbers, or `check` says so.
-    """
+    """Prove the scheme of a JSON text; raises `NotAScheme` as `check` does, or if it is none."""
     try:
         check(json.loads(text))
     except (ValueError, RecursionError) as error:

@@ -19,8 +19,9 @@ import numpy as np
 
 from flipsearch.errors import FormatError, InvalidSchemeError
 from flipsearch.formats import Format
+from flipsearch.normal import LARGEST_COEFFICIENT
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+from flipsearch.scheme import Scheme
 
 Step = tuple[int, int, int, int]  # coefficient, variable, coefficient, variable
 Output = tuple[int, int]  # coefficient, variable; coefficient 0 for the zero form
@@ -54,17 +55,9 @@ class Program:
         return len(self.steps)
 
     def matrix(self, ring: Ring = Ring.Z) -> IntArray:
-        """Compute the program's matrix exactly; shape (outputs, inputs).
+        """Compute the program's matrix, shape (outputs, inputs), over F2 and F3 modulo 2 or 3.
 
-        Parameters
-        ----------
-        ring : Ring
-            Over F2 and F3 the matrix is computed modulo 2 or 3.
-
-        Raises
-        ------
-        OverflowError
-            A coefficient is beyond 64 bits.
+        Raises `OverflowError` if a coefficient is beyond 64 bits.
         """
         count = self.inputs + len(self.steps)
         limit = 2**62
@@ -102,14 +95,8 @@ class Program:
 def chained(inputs: int, shared: list[Step], rows: list[list[tuple[int, int]]]) -> Program:
     """Return the program that computes shared sums first and then adds up each row.
 
-    Parameters
-    ----------
-    inputs : int
-        Number of input variables.
-    shared : list of steps
-        The shared sums: variables `inputs`, `inputs` + 1 and so on.
-    rows : list of lists of (coefficient, variable)
-        The outputs as sums of inputs and shared sums.
+    The shared sums are variables `inputs`, `inputs` + 1 and so on. The rows are the outputs as
+    sums of terms (coefficient, variable).
     """
     steps = list(shared)
     outputs = tuple(summed(row, inputs, steps) for row in rows)
@@ -119,14 +106,8 @@ def chained(inputs: int, shared: list[Step], rows: list[list[tuple[int, int]]]) 
 def summed(terms: Sequence[Output], inputs: int, steps: list[Step]) -> Output:
     """Add up terms (coefficient, variable), a step each, and return where the sum is.
 
-    Parameters
-    ----------
-    terms : sequence of (coefficient, variable)
-        None of them for the zero form.
-    inputs : int
-        Number of input variables of the program.
-    steps : list of steps
-        Of the program so far; those of the sum are appended.
+    Without terms it is the zero form. The steps of the sum are appended to `steps`, those of the
+    program so far.
     """
     if not terms:
         return 0, 0
@@ -181,8 +162,6 @@ class Reduction:
 
     Parameters
     ----------
-    scheme : Scheme
-        The scheme that the programs compute.
     left, right : Program
         Compute the R left (right) operands from the entries of A (of B).
     output : Program
@@ -212,10 +191,7 @@ class Reduction:
     def check(self) -> None:
         """Prove that the programs compute the scheme's factors, entry by entry.
 
-        Raises
-        ------
-        InvalidSchemeError
-            A program computes another matrix; the message names the program.
+        Raises `InvalidSchemeError`, which names the program, if one computes another matrix.
         """
         u, v, w = self.scheme.factors
         for name, program, factor in zip(
@@ -249,10 +225,8 @@ def plain_reduction(scheme: Scheme) -> Reduction:
 def matrix_of(program: Program, ring: Ring = Ring.Z) -> IntArray:
     """Return the matrix of an unchecked program, over F2 and F3 modulo 2 or 3.
 
-    Raises
-    ------
-    InvalidSchemeError
-        The program has absurdly many steps or inputs, or a coefficient is 2^62 or more.
+    Raises `InvalidSchemeError` if the program has absurdly many steps or inputs, or a coefficient
+    is 2^62 or more.
     """
     count = len(program.steps)
     if count > LARGEST_PROGRAM or max(count, program.inputs) * program.inputs > _MOST_WORK:
@@ -277,12 +251,8 @@ def reduction_of(
     """Return the programs with the scheme that they compute.
 
     The scheme is over F2 or F3 if `ring` is, otherwise over the smallest of ZT, Z and Q that holds
-    it. It is not verified here: it may compute another map than the format.
-
-    Raises
-    ------
-    InvalidSchemeError
-        The programs do not fit together, or a coefficient is too large.
+    it. It is not verified here: it may compute another map than the format. Raises
+    `InvalidSchemeError` if the programs do not fit together, or a coefficient is too large.
     """
     rank = len(left.outputs)
     shapes = [(program.inputs, len(program.outputs)) for program in (left, right, output)]
@@ -307,12 +277,8 @@ def reduction_of(
 def reduction_from(value: Any, format_: Format) -> Reduction:
     """Read the JSON values of `Reduction.to_dict` and check all of them.
 
-    Raises
-    ------
-    FormatError
-        The values describe no programs.
-    InvalidSchemeError
-        As for `reduction_of`.
+    Raises `FormatError` if the values describe no programs; `InvalidSchemeError` as `reduction_of`
+    does.
     """
     if not isinstance(value, dict):
         raise FormatError("programs are no JSON object")
@@ -329,10 +295,8 @@ def reduction_from(value: Any, format_: Format) -> Reduction:
 def _program(value: Any) -> Program:
     """Return a program from JSON values.
 
-    Raises
-    ------
-    FormatError
-        A value is no integer or too large, or a step refers to a later variable.
+    Raises `FormatError` if a value is no integer or too large, or a step refers to a later
+    variable.
     """
     if not isinstance(value, dict) or not all(
         isinstance(value.get(name), list) for name in ("steps", "outputs")

@@ -28,11 +28,6 @@ class Registry(Generic[T]):
         ``module:attribute`` of each thing of the package.
     reserved : tuple of str
         Further names that nothing can be registered by.
-
-    Attributes
-    ----------
-    added : dict
-        The things registered by a call, by name.
     """
 
     def __init__(
@@ -50,10 +45,7 @@ class Registry(Generic[T]):
     def register(self, name: str, thing: T) -> None:
         """Make a thing known by a name; a second time changes nothing.
 
-        Raises
-        ------
-        UsageError
-            Another thing has the name.
+        Raises `UsageError` if another thing has the name.
         """
         taken = name in self.places or name in self.reserved
         if taken or self.added.get(name, thing) is not thing:
@@ -83,13 +75,7 @@ class Registry(Generic[T]):
         return None
 
     def get(self, name: str) -> T:
-        """Return the thing of that name.
-
-        Raises
-        ------
-        UsageError
-            There is none.
-        """
+        """Return the thing of that name; raises `UsageError` if there is none."""
         found = self.find(name)
         if found is None:
             names = self.names()

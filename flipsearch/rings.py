@@ -46,17 +46,9 @@ class Ring(StrEnum):
         return self in (Ring.F2, Ring.F3, Ring.ZT)
 
     def balanced(self, coefficients: IntArray) -> IntArray:
-        """Return the stored representatives of integer coefficients.
+        """Return the stored representatives of integers: {0, 1} over F2, {-1, 0, 1} over F3.
 
-        Parameters
-        ----------
-        coefficients : int64 array, any shape
-            Any integers over F2 and F3; stored representatives over ZT, Z and Q.
-
-        Returns
-        -------
-        int64 array, same shape
-            {0, 1} over F2, {-1, 0, 1} over F3, unchanged over ZT, Z and Q.
+        Over ZT, Z and Q the integers are stored representatives already, and stay.
         """
         if self is Ring.F2:
             return coefficients & 1
@@ -78,10 +70,7 @@ class Ring(StrEnum):
 def parse_ring(text: str | Ring) -> Ring:
     """Return the ring of a name in upper or lower case; a ring is returned as it is.
 
-    Raises
-    ------
-    UsageError
-        The name is none of F2, F3, ZT, Z, Q.
+    Raises `UsageError` if the name is none of F2, F3, ZT, Z, Q.
     """
     if isinstance(text, Ring):
         return text

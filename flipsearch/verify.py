@@ -110,12 +110,8 @@ def prove_and_seal(scheme: Scheme) -> None:
 def is_proved(scheme: Scheme, seal: bytes = b"") -> bool:
     """Return whether a scheme was sealed, here or in a worker of this process.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        The scheme to look at.
-    seal : bytes, optional
-        `seal_of` the scheme in the worker that proved it; the scheme keeps it if it is right.
+    `seal` is `seal_of` the scheme in the worker that proved it; the scheme keeps it if it is
+    right.
     """
     held = seal or seal_of(scheme)
     if not held or not hmac.compare_digest(held, _seal(scheme)):

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "flipsearch"
 
 FLOORS = [
     {"algebra", "callables", "canvas", "compiled", "data", "errors", "registry"},
-    {"formats", "rings"},
+    {"formats", "normal", "rings"},
     {"scheme", "verify", "paranoid", "programs", "invariants"},
     {"walk"},
     {"equivalence", "files", "lift", "numerical", "transform"},

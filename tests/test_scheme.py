@@ -13,8 +13,9 @@ from scheme_samples import samples, strassen
 
 from flipsearch.errors import FormatError
 from flipsearch.formats import parse_format
+from flipsearch.normal import LARGEST_COEFFICIENT
 from flipsearch.rings import Ring
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme, naive_scheme, rational_scheme
+from flipsearch.scheme import Scheme, naive_scheme, rational_scheme
 from flipsearch.verify import is_valid
 
 

@@ -53,7 +53,7 @@ class Filters:
         Largest `gamma`. Only structured formats have one.
     front : bool
         Pass only Pareto-best schemes of each format and ring over rank, recursive calls and
-        additions (`flipsearch.formats.recursion.Merits`).
+        additions: no other is nowhere worse and somewhere better.
     source : str
         A part of the source; upper and lower case are equal.
     run : int or str

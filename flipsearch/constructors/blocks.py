@@ -65,14 +65,8 @@ class Block:
 class Choice:
     """The least rank of a format, and the choice that gives it.
 
-    Parameters
-    ----------
-    rank : int
-    format : MatrixProduct
-        The format itself, or its dual.
-    name : str
-        The hash of a scheme at hand, ``naive``, ``construct`` and a constructor, or empty for
-        blocks.
+    `format` is the format itself, or its dual. `name` is the hash of a scheme at hand, ``naive``,
+    ``construct`` and a constructor, or empty for blocks.
     """
 
     rank: int
@@ -85,7 +79,6 @@ class Blocks:
 
     Parameters
     ----------
-    ring : Ring
     held : mapping of MatrixProduct to (rank, name)
         The schemes at hand over the ring: ranks, and hashes by which they are fetched. General
         formats have their sides in order.
@@ -189,14 +182,9 @@ class Blocks:
 
 
 class BlockMaker:
-    """Makes the schemes of `Blocks`, and writes down their recipes.
+    """Makes the schemes of `Blocks`, which learn their ranks, and writes down their recipes.
 
-    Parameters
-    ----------
-    blocks : Blocks
-        Learns the ranks of what is made.
-    fetch : function
-        From the beginning of a hash to a scheme at hand.
+    `fetch` leads from the beginning of a hash to a scheme at hand.
     """
 
     def __init__(self, blocks: Blocks, fetch: Fetch) -> None:
@@ -210,14 +198,10 @@ class BlockMaker:
         return self._at_hand(name) if made is None else made
 
     def assembled(self, format_: MatrixProduct) -> tuple[Scheme, str]:
-        """Return the scheme that blocks give, schemes of the format itself left out, proved.
+        """Return the scheme that blocks give, proved, and its recipe.
 
-        Its recipe comes with it.
-
-        Raises
-        ------
-        UsageError
-            The format has a corner suffix, or the blocks do not add up to a scheme over the ring.
+        Schemes of the format itself are left out. Raises `UsageError` if the format has a corner
+        suffix, or the blocks do not add up to a scheme over the ring.
         """
         if format_.corner:
             raise UsageError(f"{format_}: blocks compute every corner, leave the suffix out")
@@ -227,10 +211,7 @@ class BlockMaker:
         return self._replayed(how, format_), how
 
     def name(self, format_: MatrixProduct) -> str:
-        """Return the hash of a scheme of least rank, or ``naive``; made and proved if need be.
-
-        The scheme may be one of the dual format.
-        """
+        """Return the hash of a scheme of least rank (or of its dual), or ``naive``; make it."""
         choice = self.blocks.choice(format_)
         how, made = choice.name, choice.format
         if how and not how.startswith(CONSTRUCT):

@@ -43,17 +43,8 @@ def all_sides(low: int = 2, high: int = TABULATED_SIDE) -> list[Sides]:
 class Leaf:
     """A scheme that the plan starts from.
 
-    Parameters
-    ----------
-    sides : three int
-        As the scheme has them.
-    rank : int
-    name : str
-        Its content hash, or empty if `how` makes it.
-    how : str
-        The recipe that makes it, empty for a scheme at hand.
-    ring : Ring, optional
-        The ring over which the recipe of a name is replayed.
+    `sides` are as the scheme has them. `name` is its content hash, or empty if the recipe `how`
+    makes it; `how` is empty for a scheme at hand. Over `ring` the recipe of a name is replayed.
     """
 
     sides: Sides
@@ -108,18 +99,18 @@ class Outer:
 class Uneven:
     """A scheme as the outer factor of products with blocks of two sizes that differ by 1.
 
-    Parameters
-    ----------
-    leaf : Leaf
-    fewer : three tuples of int
-        The indices along n, m and p whose blocks are the smaller ones.
-    counts : tuple of eight int
-        How many terms need 1 less along n, m and p: number 4 x + 2 y + z counts (x, y, z).
+    `fewer` holds the indices along n, m and p whose blocks are the smaller ones. `counts` tells
+    how many terms need 1 less along n, m and p: number 4 x + 2 y + z counts (x, y, z).
     """
 
     leaf: Leaf
     fewer: tuple[tuple[int, ...], ...]
     counts: tuple[int, ...]
+
+    @property
+    def saved(self) -> int:
+        """The number of sides of inner products that are less by 1."""
+        return sum(count * code.bit_count() for code, count in enumerate(self.counts))
 
     def _sizes(self) -> list[IntArray]:
         """Return the sizes of the larger blocks along n, m and p that stay within the limit."""
@@ -179,11 +170,7 @@ def unevens(scheme: Scheme, leaf: Leaf) -> Iterator[Uneven]:
             alike = found.setdefault(tuple(len(each) for each in along), {})
             alike.setdefault(counts, Uneven(leaf, along, counts))
     for each in found.values():
-        yield from sorted(each.values(), key=lambda one: -_saved(one.counts))[:KEPT]
-
-
-def _saved(counts: Sequence[int]) -> int:
-    return sum(count * code.bit_count() for code, count in enumerate(counts))
+        yield from sorted(each.values(), key=lambda one: -one.saved)[:KEPT]
 
 
 def _split_costs(table: IntArray, slot: int, longest: int, most: Sequence[int]) -> list[IntArray]:
@@ -232,12 +219,8 @@ def partitions(scheme: Scheme, seed: int = 0) -> list[tuple[Group, ...]]:
 def closed(table: IntArray, outers: Sequence[Outer | Uneven] = ()) -> IntArray:
     """Return a table of ranks closed under turning, gluing and all kinds of products.
 
-    Parameters
-    ----------
-    table : int64 array, shape (17, 17, 17)
-        Rank by sides; not changed.
-    outers : sequence of Outer and Uneven
-        Outer factors of serendipitous products, and of those with blocks of two sizes.
+    The table has shape (17, 17, 17), the rank by sides, and is not changed. `outers` are outer
+    factors of serendipitous products, and of those with blocks of two sizes.
     """
     table = table.copy()
     side = TABULATED_SIDE

@@ -13,9 +13,8 @@ from itertools import combinations
 
 import numpy as np
 
-from flipsearch.constructors.skew import entries
-from flipsearch.errors import UsageError
-from flipsearch.formats import Format, MatrixProduct
+from flipsearch.constructors.skew import checked, entries
+from flipsearch.formats import Format
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 
@@ -25,16 +24,9 @@ Product = tuple[IntArray, IntArray, IntArray]
 def vector_products(matrix: IntArray, letter: str) -> list[Product]:
     """Return products that sum to y^T M x, or to twice that if M is skew-symmetric.
 
-    Parameters
-    ----------
-    matrix : integer array, shape (n, n, parameters)
-        The entries of M as forms in its parameters.
-    letter : str
-        ``s``, ``w`` or ``k``: how M is structured.
-
-    Returns
-    -------
-    list of (form in M, form in x, form in y)
+    The matrix has shape (n, n, parameters): the entries of M as forms in its parameters. The
+    letter ``s``, ``w`` or ``k`` tells how M is structured. A product is (form in M, form in x,
+    form in y).
     """
     n = len(matrix)
     unit, sums = np.eye(n, dtype=np.int64), matrix.sum(axis=1)
@@ -61,22 +53,10 @@ def vector_products(matrix: IntArray, letter: str) -> list[Product]:
 def column_scheme(format_: Format) -> Scheme:
     """Return a scheme for ``sg``, ``wg`` or ``kg``, one column of the right operand at a time.
 
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        A symmetric or skew-symmetric n x n matrix times a general n x p one.
-
-    Returns
-    -------
-    Scheme
-        p n(n+1)/2 products over ZT, or p (n+2)(n-1)/2 over Q for ``kg``.
-
-    Raises
-    ------
-    UsageError
-        The format is another.
+    It has p n(n+1)/2 products over ZT, or p (n+2)(n-1)/2 over Q for ``kg``. Raises `UsageError` if
+    the format is another.
     """
-    form = _checked(format_, ("sg", "wg", "kg"))
+    form = checked(format_, ("sg", "wg", "kg"))
     n, p = form.n, form.p
     u, v, w = (
         np.array(factor).reshape(-1, size)
@@ -100,24 +80,10 @@ def row_scheme(format_: Format) -> Scheme:
     """Return a scheme for ``us``, ``uw`` or ``uk``, one row of the triangular operand at a time.
 
     The first row times the structured matrix is a vector's product, and the first column of the
-    other rows takes one product for each entry of the triangle.
-
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        Upper triangular times symmetric or skew-symmetric, n x n x n.
-
-    Returns
-    -------
-    Scheme
-        n(n+1)(2n+1)/6 products, n less for ``uk``.
-
-    Raises
-    ------
-    UsageError
-        The format is another.
+    other rows takes one product for each entry of the triangle: n(n+1)(2n+1)/6 products, n less
+    for ``uk``. Raises `UsageError` if the format is another.
     """
-    form = _checked(format_, ("us", "uw", "uk"))
+    form = checked(format_, ("us", "uw", "uk"), least=2 if format_.name[:2] == "uk" else 1)
     n, letter = form.n, form.operands[1]
     terms = []
     A, B = entries(form.left), entries(form.right)
@@ -133,14 +99,3 @@ def row_scheme(format_: Format) -> Scheme:
     u, v, w, denominators = (np.array(column) for column in zip(*terms, strict=True))
     scheme = Scheme(form, Ring.Q, u, v, w, denominators).canonical
     return scheme.over(scheme.natural_ring)
-
-
-def _checked(format_: Format, operands: tuple[str, ...]) -> MatrixProduct:
-    if (
-        not isinstance(format_, MatrixProduct)
-        or format_.operands not in operands
-        or format_.corner
-        or (format_.operands == "uk" and format_.n == 1)
-    ):
-        raise UsageError(f"{format_} has no such construction: use {', '.join(operands)}")
-    return format_

@@ -191,17 +191,9 @@ def composed(
 ) -> Reduction | None:
     """Return programs as a recipe composes the scheme, or None for moves that compose nothing.
 
-    Parameters
-    ----------
-    how, format_, ring
-        As for `flipsearch.constructors.recipes.replayed`.
-    fetch : function
-        From the beginning of a hash to programs of that scheme.
-
-    Raises
-    ------
-    FormatError, InvalidSchemeError
-        The programs do not fit together, or a coefficient is too large.
+    The arguments are as for `flipsearch.constructors.recipes.replayed`, but `fetch` leads to
+    programs of schemes. Raises `FormatError` or `InvalidSchemeError` if the programs do not fit
+    together, or a coefficient is too large.
     """
     words = how.split()
     if words[0] not in ("merge", "product", "project"):

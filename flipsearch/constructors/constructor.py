@@ -67,10 +67,7 @@ def best_offer(
 ) -> tuple[int, Ring, str]:
     """Return the rank, the ring and the constructor's name of the scheme that `construct` makes.
 
-    Raises
-    ------
-    UsageError
-        No constructor applies, or there is none of that name.
+    Raises `UsageError` if no constructor applies, or there is none of that name.
     """
     rings = (Ring.ZT, Ring.Z, Ring.Q) if ring is None else (parse_ring(ring),)
     makers = constructors() if by is None else {by: CONSTRUCTORS.get(by)}

@@ -16,13 +16,7 @@ _HEAD = "hash,additions"
 
 
 def read_composed(text: str) -> Iterator[tuple[str, int]]:
-    """Yield (hash, additions).
-
-    Raises
-    ------
-    FormatError
-        The text is no such table; the message names the line.
-    """
+    """Yield (hash, additions); raises `FormatError`, which names the line, if it is no table."""
     head, *lines = text.splitlines() or [""]
     if head != _HEAD:
         raise FormatError(f"line 1: a table of composed programs begins with {_HEAD}")

@@ -66,14 +66,7 @@ CHANGES = 3000
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Columns with their combinations of rows, neighbours and cells.
-
-    Parameters
-    ----------
-    vectors : int64 array, shape (columns, n)
-    neighbours : list of lists
-    colours : list of int
-    """
+    """Columns with their combinations of rows, shape (columns, n), neighbours and cells."""
 
     vectors: IntArray
     neighbours: list[list[int]]
@@ -120,13 +113,8 @@ def build(format_: Format, ring: Ring) -> Scheme:
 def products(arranged: Arrangement, columns: IntArray, characteristic: int = 0) -> list[Row]:
     """Return the products for some columns of the second matrix.
 
-    Parameters
-    ----------
-    arranged : Arrangement
-    columns : int64 array, shape (columns, p)
-        Units: which columns of the second matrix they are.
-    characteristic : int
-        Of the field in which vectors are independent.
+    `columns`, shape (columns, p), are units: which columns of the second matrix they are. The
+    characteristic is that of the field in which vectors are independent.
     """
     n = arranged.vectors.shape[1]
     bases = [_basis(arranged, j, characteristic) for j in range(len(columns))]
@@ -173,12 +161,8 @@ def _pair(
 ) -> list[tuple[IntArray, IntArray, int]]:
     """Return the forms of the three products of a pair, with their denominators.
 
-    Parameters
-    ----------
-    one, two : (combination of rows, column)
-        The first product serves both columns, then one each.
-    a, b, c : points
-        The common point of the two cells, the other of the first, the other of the second.
+    `one` and `two` are (combination of rows, column); the first product serves both columns, then
+    one each. a is the common point of the two cells, b the other of the first, c of the second.
     """
     (u, y), (v, z) = one, two
     g, h = _determinant(a, c) * np.array(b), _determinant(b, a) * np.array(c)

@@ -65,13 +65,8 @@ class _Small:
 class Maker:
     """Makes the schemes of plans; the plans grow by what projections of these schemes give.
 
-    Parameters
-    ----------
-    plans : mapping of Ring to Plan
-    fetch : function
-        From the beginning of a hash to a scheme at hand.
-    composed : iterable of Leaf
-        Recipes at hand, made when they are wanted.
+    `fetch` leads from the beginning of a hash to a scheme at hand. `composed` are recipes at hand,
+    made when they are wanted.
     """
 
     def __init__(
@@ -101,12 +96,7 @@ class Maker:
         """Make a scheme of least rank for every format and ring; return their recipes in order.
 
         Made schemes are projected too. After a gain the plans are closed again, until there is no
-        gain.
-
-        Parameters
-        ----------
-        tell : function
-            Called with a line of text now and then.
+        gain. `tell` is called with a line of text now and then.
         """
         wanted = [(ring, sides) for ring in self.plans for sides in all_sides()]
         while True:

@@ -54,18 +54,9 @@ def _first_table(leaves: Iterable[Leaf]) -> IntArray:
 class Plan:
     """The least ranks that schemes at hand reach over one ring.
 
-    Parameters
-    ----------
-    ring : Ring
-    schemes : iterable of Scheme
-        Of any formats and rings; schemes without an image over the ring are passed over.
-    recipes : iterable of Recipe
-        Compositions that are at hand too.
-
-    Attributes
-    ----------
-    ranks : int64 array, shape (17, 17, 17)
-        The least rank by sides in any order.
+    The schemes may be of any formats and rings; those without an image over the ring are passed
+    over. The recipes are compositions that are at hand too. The int64 array `ranks`, shape (17,
+    17, 17), has the least rank by sides in any order.
     """
 
     def __init__(
@@ -196,12 +187,8 @@ class Plan:
     def move(self, sides: Sides) -> tuple[str, list[Sides]]:
         """Return how the least rank comes about, where no scheme at hand has it.
 
-        Returns
-        -------
-        words : str
-            The recipe without its sources.
-        sources : list of sides
-            In any order of sides, as the move wants them.
+        These are the recipe without its sources, and the sides of the sources in the order of the
+        move.
         """
         n, m, p = sides
         rank = self.rank(*sides)

@@ -59,16 +59,12 @@ class Recipe:
         General with its sides in order, or structured.
     ring : Ring
         The smallest ring that holds the scheme.
-    rank : int
     hash : str
         Content hash of the scheme.
-    additions, nonzeros : int
+    additions, nonzeros, growth
         As `Scheme` counts them.
-    calls : int or None
-    gamma : float or None
+    calls, gamma : int, float or None
         Of block recursion with a structured format: see `flipsearch.formats.recursion`.
-    growth : float or None
-        The growth factor of Bini and Lotti; None over finite fields.
     denominator : int
         The product of those of 2 and 3 that divide a denominator of the scheme.
     how : str
@@ -125,22 +121,9 @@ def source(name: str, sides: Sides) -> str:
 def replayed(how: str, format_: MatrixProduct, ring: Ring, fetch: Fetch) -> Scheme:
     """Return the scheme that a recipe makes, in canonical form over its natural ring.
 
-    Parameters
-    ----------
-    how : str
-        The text of the recipe.
-    format_ : MatrixProduct
-        Of the result.
-    ring : Ring
-        Of the result. Over F2 and F3 sources are reduced first; otherwise the move is made over
-        the smallest ring that holds them all.
-    fetch : function
-        From the beginning of a hash to a scheme.
-
-    Raises
-    ------
-    FormatError
-        It is no recipe, or does not fit together.
+    Over F2 and F3 sources are reduced first; otherwise the move is made over the smallest ring
+    that holds them all. `fetch` leads from the beginning of a hash to a scheme. Raises
+    `FormatError` if the text is no recipe for the format, or does not fit together.
     """
     from flipsearch.transform.symmetry import oriented  # catalogues open without compiled code
 
@@ -243,10 +226,7 @@ def written_groups(groups: Iterable[Group]) -> str:
 def read_recipes(text: str, name: str) -> Iterator[Recipe]:
     """Yield the recipes of a CSV table with the columns `COLUMNS`.
 
-    Raises
-    ------
-    FormatError
-        It is no such table; the message names the line.
+    Raises `FormatError`, which names the line, if the text is no such table.
     """
     reader = csv.DictReader(io.StringIO(text))
     if tuple(reader.fieldnames or ()) != COLUMNS:

@@ -21,6 +21,7 @@ import numpy as np
 from flipsearch.errors import UsageError
 from flipsearch.formats import Format, MatrixProduct
 from flipsearch.formats.layout import Layout
+from flipsearch.invariants import spread
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 from flipsearch.transform.reduce import reduce_terms
@@ -29,20 +30,8 @@ from flipsearch.transform.reduce import reduce_terms
 def skew_scheme(format_: Format) -> Scheme:
     """Return a scheme for ``kk:n x n x n`` or ``sk:n x n x n``.
 
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        A skew-symmetric right operand, a symmetric or skew-symmetric left one.
-
-    Returns
-    -------
-    Scheme
-        Over ZT, Z or Q: the reduction at the end may bring denominators.
-
-    Raises
-    ------
-    UsageError
-        The format is another, or n is 1.
+    It is over ZT, Z or Q: the reduction at the end may bring denominators. Raises `UsageError` if
+    the format is another, or n is 1.
     """
     scheme = reduce_terms(triangle_scheme(format_).over(Ring.Q), "pairs")
     return scheme.over(scheme.natural_ring)
@@ -50,23 +39,18 @@ def skew_scheme(format_: Format) -> Scheme:
 
 def triangle_scheme(format_: Format) -> Scheme:
     """Return the scheme of `skew_scheme` before dependent products are taken out, over Z."""
-    if not isinstance(format_, MatrixProduct) or format_.operands not in ("kk", "sk"):
-        raise UsageError(f"{format_} has no such construction: use kk:NxNxN or sk:NxNxN")
-    if format_.corner or format_.n == 1:
-        raise UsageError(f"{format_}: the construction computes every corner, from n = 2")
-    n = format_.n
-    A, B = entries(format_.left), _with_zero_sums(entries(format_.right))
+    form = checked(format_, ("kk", "sk"), least=2)
+    n = form.n
+    A, B = entries(form.left), _with_zero_sums(entries(form.right))
     C = np.zeros((n + 1, n + 1, n * n), dtype=np.int64)
-    for i in range(n):
-        for k in range(n):
-            C[i + 1, k + 1, format_.output_index(i, k)] = 1
+    C[1:, 1:] = np.eye(n * n, dtype=np.int64).reshape(n, n, n * n).swapaxes(0, 1)
     C[0] = -C.sum(axis=0)
     # twice a_ij without the part that counts for nothing: zero on the diagonal
     twice = np.zeros((n + 1, n + 1, A.shape[2]), dtype=np.int64)
     twice[1:, 1:] = 2 * A
     diagonal = np.einsum("iix->ix", twice) // 2
     twice -= diagonal[:, None] + diagonal[None]
-    symmetric = format_.operands == "sk"
+    symmetric = form.operands == "sk"
     if symmetric:  # constants in rows count for nothing either, and make the diagonal constant
         C = C - np.einsum("iix->ix", C)[:, None]
     across = np.zeros_like(twice)
@@ -97,14 +81,21 @@ def triangle_scheme(format_: Format) -> Scheme:
     return scheme.over(scheme.natural_ring)
 
 
+def checked(format_: Format, operands: tuple[str, ...], least: int = 1) -> MatrixProduct:
+    """Return a format with one of some operands, all corners and a side of at least `least`."""
+    if (
+        not isinstance(format_, MatrixProduct)
+        or format_.operands not in operands
+        or format_.corner
+        or format_.n < least
+    ):
+        raise UsageError(f"{format_} has no such construction: use {', '.join(operands)}")
+    return format_
+
+
 def entries(layout: Layout) -> IntArray:
     """Return each entry of a structured matrix as a row over its parameters."""
-    forms = np.zeros((layout.rows, layout.columns, layout.parameters), dtype=np.int64)
-    for i in range(layout.rows):
-        for j in range(layout.columns):
-            if entry := layout.entry(i, j):
-                forms[i, j, entry[0]] = entry[1]
-    return forms
+    return np.moveaxis(spread(layout, np.eye(layout.parameters, dtype=np.int64)), 0, 2)
 
 
 def _with_zero_sums(forms: IntArray) -> IntArray:

@@ -45,20 +45,8 @@ def symmetric_rank(n: int, *, half: bool = False) -> int:
 def symmetric_scheme(format_: Format) -> Scheme:
     """Return a scheme for ``ss:n x n x n`` or ``st:n x n x n`` of rank `symmetric_rank`.
 
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        Two symmetric operands, all of the output (``ss``) or its upper half (``st``).
-
-    Returns
-    -------
-    Scheme
-        Over ZT, Z or Q, whichever its coefficients need.
-
-    Raises
-    ------
-    UsageError
-        The format is another, or so large that a coefficient passes 2^62.
+    It is over ZT, Z or Q, whichever its coefficients need. Raises `UsageError` if the format is
+    another, or so large that a coefficient passes 2^62.
     """
     if not isinstance(format_, MatrixProduct) or format_.operands not in ("ss", "st"):
         raise UsageError(
@@ -85,22 +73,13 @@ def symmetric_scheme(format_: Format) -> Scheme:
 
 
 def basis(n: int, *, half: bool = False) -> Exact:
-    """Return a matrix P of small integers without a contiguous minor of zero.
+    """Return a matrix P of small integers without a contiguous minor of zero, of shape (n, n).
 
     Entry by entry, in squares from the first, that of 1, 2, -1 and -2 is taken with which the
     minors that end there have the least product. If each makes one zero, the next larger ones are
     tried. Each minor is linear in the entry and zero for one value of it, so one of n + 1 will do.
-
-    Parameters
-    ----------
-    n : int
-        The side; a larger matrix begins with the smaller ones.
-    half : bool
-        Whether P is to be upper triangular with ones on the diagonal: minors with i <= t count.
-
-    Returns
-    -------
-    object array of int, shape (n, n)
+    A larger matrix begins with the smaller ones. With `half` P is upper triangular with ones on
+    the diagonal, and minors with i <= t count.
     """
     P = np.zeros((n, n), dtype=object)
     # minors[l][i, t] has the l rows up to i and the l columns up to t
@@ -129,28 +108,14 @@ def basis(n: int, *, half: bool = False) -> Exact:
     return P
 
 
-def _coordinates(n: int) -> npt.NDArray[np.int64]:
-    """Return the parameter at each entry of a symmetric n x n matrix."""
-    layout = Layout("s", n, n)
-    return np.array([[layout.entry(i, j)[0] for j in range(n)] for i in range(n)])  # type: ignore[index]
-
-
 def _terms(P: Exact, half: bool) -> tuple[Exact, Exact, Exact]:
     """Return the products as rows over the entries of A, of Y = P^-1 B P^-T and of C P.
 
-    Parameters
-    ----------
-    P : object array, shape (n, n)
-        No contiguous minor is zero; if `half`, upper triangular with ones on the diagonal and no
-        such minor on or above it.
-    half : bool
-        Whether C is upper triangular.
-
-    Returns
-    -------
-    u, v, w : object arrays, shapes (R, n(n+1)/2), (R, n(n+1)/2), (R, n^2)
+    Their shapes are (R, n(n+1)/2), (R, n(n+1)/2) and (R, n^2). No contiguous minor of P is zero.
+    If `half`, C is upper triangular, and P too with ones on the diagonal; then minors on or above
+    it count.
     """
-    n, place = len(P), _coordinates(len(P))
+    n, place = len(P), Layout("s", *P.shape).table[0]
     rank, entries = symmetric_rank(n, half=half), n * (n + 1) // 2
     u, v, w = (np.full((rank, size), Fraction(0)) for size in (entries, entries, n * n))
     # weights[l][i, t] multiplies the sum over k <= i, m >= i + l, q <= t, r >= t + l of

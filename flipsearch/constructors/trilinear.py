@@ -91,17 +91,9 @@ def _weighted(forms: IntArray, weights: IntArray, *indices: IntArray) -> IntArra
 def _blocks(n: int, zero: int) -> IntArray:
     """Return n + 1 times the entries of a matrix's enlarged blocks, as forms in its own entries.
 
-    Parameters
-    ----------
-    n : int
-        Side of a block.
-    zero : int
-        The index at which rows and columns of the enlarged blocks are zero.
-
-    Returns
-    -------
-    int64 array, shape (2, n + 2, 2, n + 2, 4 n^2)
-        Entry (x, i, y, j) is entry (i, j) of block (x, y), a row of coefficients.
+    Entry (x, i, y, j) of the result, shape (2, n + 2, 2, n + 2, 4 n^2), is entry (i, j) of block
+    (x, y), a row of coefficients. Blocks have side n; rows and columns at the index `zero` are
+    zero.
     """
     # L X R with R diag(weights) L = 1, weighted column sums of L and row sums of R zero
     left, right = np.zeros((n + 2, n), dtype=np.int64), np.zeros((n, n + 2), dtype=np.int64)

@@ -18,10 +18,8 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from flipsearch.constructors.skew import entries
-from flipsearch.errors import UsageError
+from flipsearch.constructors.skew import checked, entries
 from flipsearch.formats import Format, MatrixProduct
-from flipsearch.formats.layout import Layout
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 from flipsearch.transform.reduce import reduce_terms
@@ -32,31 +30,12 @@ Sparse = Mapping[int, int]
 def triple_scheme(format_: Format) -> Scheme:
     """Return a scheme for ``sw``, ``ww``, ``kt`` or ``wt`` n x n x n.
 
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        Symmetric or skew operands, with or without a diagonal.
-
-    Returns
-    -------
-    Scheme
-        Over ZT, Z or Q: taking out dependent products may bring denominators.
-
-    Raises
-    ------
-    UsageError
-        The format is another.
+    It is over ZT, Z or Q: taking out dependent products may bring denominators. Raises
+    `UsageError` if the format is another.
     """
-    pairs = ("sw", "ww", "kt", "wt")
-    if not isinstance(format_, MatrixProduct) or format_.operands not in pairs or format_.corner:
-        raise UsageError(
-            f"{format_} has no such construction: use {', '.join(pairs)} of n x n x n"
-        )
-    scheme = _upper_half(format_) if format_.is_gram else _everything(format_)
-    if format_.operands in (
-        "kt",
-        "sw",
-    ):  # two products of ``kt`` and one of ``sw`` depend on others
+    form = checked(format_, ("sw", "ww", "kt", "wt"))
+    scheme = _upper_half(form) if form.is_gram else _everything(form)
+    if form.operands in ("kt", "sw"):  # two products of ``kt``, one of ``sw`` are redundant
         scheme = reduce_terms(scheme.over(Ring.Q), "pairs")
     return scheme.over(scheme.natural_ring)
 
@@ -121,7 +100,7 @@ def _half(
     """Return the product that brings the terms of a triple in the upper half of the output."""
     i, j, k = triple
     a, b = (
-        {edge: _parameter(layout, edge) for edge in combinations(triple, 2)}
+        {edge: int(layout.table[0][edge]) for edge in combinations(triple, 2)}
         for layout in (format_.left, format_.right)
     )
     outputs = {}
@@ -162,9 +141,3 @@ def _by_pairs(
         *(({a: 1}, v, {c: 1}) for (a, c), v in groups[1].items()),
         *((u, {b: 1}, {c: 1}) for (b, c), u in groups[0].items()),
     ]
-
-
-def _parameter(layout: Layout, edge: tuple[int, int]) -> int:
-    entry = layout.entry(*edge)
-    assert entry is not None
-    return entry[0]

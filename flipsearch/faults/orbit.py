@@ -15,8 +15,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from flipsearch.kernels.builtin import strassen
+from flipsearch.normal import normal_rows
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import normal_rows
 
 
 def two_by_two_orbit(largest: int = 1) -> Iterator[tuple[IntArray, IntArray]]:

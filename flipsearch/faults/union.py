@@ -26,8 +26,9 @@ from flipsearch.algebra import exact
 from flipsearch.errors import FormatError, InvalidSchemeError, UsageError
 from flipsearch.faults.patterns import fatal_counts, fatal_patterns
 from flipsearch.formats import Format, MatrixProduct
+from flipsearch.normal import normal_rows
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import Scheme, normal_rows
+from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
 
 LARGEST_ENUMERATION = 1 << 22

@@ -25,9 +25,10 @@ from flipsearch.errors import FormatError, InvalidSchemeError
 from flipsearch.files.limits import check_rank, check_time
 from flipsearch.files.numbers import Table
 from flipsearch.formats import Format, MatrixProduct
+from flipsearch.normal import LARGEST_COEFFICIENT
 from flipsearch.programs import Program
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+from flipsearch.scheme import Scheme
 from flipsearch.verify import prove_and_seal
 
 _SCREEN = {0: (8191, 2), 2: (2, 16), 3: (3, 12)}

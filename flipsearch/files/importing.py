@@ -28,8 +28,9 @@ from flipsearch.errors import FormatError, is_on_the_command_line, on_the_comman
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import Read, read_piece
 from flipsearch.formats import Format, MatrixProduct, parse_format
+from flipsearch.normal import narrow
 from flipsearch.rings import Ring
-from flipsearch.scheme import Scheme, narrow
+from flipsearch.scheme import Scheme
 from flipsearch.verify import is_proved, seal_key, seal_of
 
 _BATCH_BYTES = 1 << 20

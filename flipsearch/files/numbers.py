@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from flipsearch.errors import FormatError
 from flipsearch.files.limits import LARGEST_ENTRIES, LARGEST_NUMBER_DIGITS
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme, narrow
+from flipsearch.normal import LARGEST_COEFFICIENT, narrow
+from flipsearch.scheme import Scheme
 
 _FRACTION = re.compile(
     rf"\s*([+-]?\d{{1,{LARGEST_NUMBER_DIGITS}}})\s*(?:/\s*(\d{{1,{LARGEST_NUMBER_DIGITS}}})\s*)?"

@@ -21,7 +21,7 @@ from typing import Any
 
 from flipsearch.errors import FormatError
 from flipsearch.files.limits import LARGEST_NUMBER_DIGITS, LONGEST_LINE, check_time
-from flipsearch.scheme import LARGEST_COEFFICIENT
+from flipsearch.normal import LARGEST_COEFFICIENT
 
 _TOKEN = re.compile(
     r"[ \t\r\n]*(?:(?P<number>\d+(?:\.\d+)?|\.\d+)"

@@ -30,15 +30,7 @@ LETTERS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """The entries of one matrix operand.
-
-    Parameters
-    ----------
-    letter : str
-        One of `LETTERS`.
-    rows, columns : int
-        The size of the matrix; equal unless the letter is ``g``.
-    """
+    """The entries of one matrix operand, by one of `LETTERS`; square unless that is ``g``."""
 
     letter: str
     rows: int

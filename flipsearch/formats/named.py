@@ -64,16 +64,9 @@ def register_tensor(name: str, maker: Maker) -> None:
 def format_of(value: str | os.PathLike[str] | Format) -> Format:
     """Return the format that a user names: as it is, by any name, or from a file.
 
-    Parameters
-    ----------
-    value : str, path or Format
-        Text is the path of a tensor file if it ends in ``.tns``, or if there is such a file and it
-        is no matrix product's name. ``masked:PATH`` names a file of patterns.
-
-    Raises
-    ------
-    UsageError, FormatError
-        There is no such format or file, or the file is none of a tensor.
+    Text is the path of a tensor file if it ends in ``.tns``, or if there is such a file and it is
+    no matrix product's name. ``masked:PATH`` names a file of patterns. Raises `UsageError` or
+    `FormatError` if there is no such format or file, or the file is none of a tensor.
 
     Examples
     --------
@@ -96,16 +89,9 @@ def format_of(value: str | os.PathLike[str] | Format) -> Format:
 def named_format(text: str) -> Format:
     """Return the format of any name: a matrix product's, or that of a family's tensor.
 
-    Parameters
-    ----------
-    text : str
-        ``4x5x6`` or ``gt:4x4x4``; ``poly:5x5``, or what another package registers; or the name
-        under which a family's tensor is stored, ``tensor:poly-5x5:`` and a digest.
-
-    Raises
-    ------
-    UsageError
-        There is no such format, or it is not the one that was stored.
+    Such as ``4x5x6`` or ``gt:4x4x4``; ``poly:5x5``, or what another package registers; or the name
+    under which a family's tensor is stored, ``tensor:poly-5x5:`` and a digest. Raises `UsageError`
+    if there is no such format, or it is not the one that was stored.
     """
     plain = text.strip().lower()
     if is_product(plain):
@@ -135,10 +121,7 @@ def named_format(text: str) -> Format:
 def short_name(format_: Format | str) -> str:
     """Return the shortest name of a format that `named_format` reads: ``poly:5x5``.
 
-    Parameters
-    ----------
-    format_ : Format or str
-        A format, or its stored name. If no family makes the tensor, that name is returned.
+    Of a stored name whose tensor no family makes, that name is returned.
     """
     if isinstance(format_, str):
         try:

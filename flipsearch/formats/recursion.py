@@ -28,10 +28,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,6 @@ Gamma = Fraction | float
 Triple = tuple[int, int, int]
 Factors = tuple[IntArray, IntArray, IntArray]
 Rule = Literal["gram", "output"]
-Item = TypeVar("Item")
 
 RECURSIVE = ("ug", "gt", "ul", "uu", "ut")
 
@@ -61,21 +60,8 @@ def recursion_factor(
 ) -> Gamma:
     """Return gamma of a scheme with (a, b, c) calls to itself and to two companions.
 
-    Parameters
-    ----------
-    n : int
-        Blocks a side.
-    rank : int
-        Products, corners included.
-    calls : (a, b, c)
-        Calls to its own kind, to the first and to the second companion.
-    first, second : Fraction or float
-        Ratios of the companions.
-
-    Returns
-    -------
-    Fraction or float
-        Exact when n is a power of two and the companions are exact.
+    The scheme has n blocks a side and so many products, corners included. `first` and `second` are
+    the ratios of the companions. Gamma is exact if these are and n is a power of two.
     """
     a, b, c = calls
     return (rank - a - b - c + b * first + c * second) / (general_factor(n) - a)
@@ -120,22 +106,18 @@ class Recursion:
 
     Parameters
     ----------
-    format_name : str
-        The format, corner suffix included.
-    rank : int
-        Products, those of left out corners included.
+    format_name, rank : str, int
+        The format, corner suffix included; products, those of left out corners included.
     kinds : tuple of ProductKind
         One a product, corner products last.
-    calls : (a, b, c)
-        Calls by the Gram rule: to itself, to the first and to the second companion.
-    output_calls : (a, b, c)
-        The same by the output rule; equal to `calls` unless the format is a Gram format.
+    calls, output_calls : (a, b, c)
+        Calls to itself, to the first and to the second companion: by the Gram rule, and by the
+        output rule, which agree unless the format is a Gram format.
     destinations : dict of str to int
         How many products recurse to which operands where `gamma` is smallest; ``gg`` is general
         and ``self`` the format itself.
     gamma : Fraction, float or None
-        The smallest recursion factor that the rules give, None where block recursion is not
-        valid.
+        The smallest recursion factor that the rules give, None where block recursion is not valid.
     """
 
     format_name: str
@@ -155,19 +137,9 @@ class Recursion:
 def recursion(format_: MatrixProduct, factors: Factors, characteristic: int = 0) -> Recursion:
     """Classify the products of a scheme and compute its recursion factor.
 
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        The format of the scheme.
-    factors : (U, V, W)
-        Integer arrays, a row a term, as in `flipsearch.scheme.Scheme`.
-    characteristic : int
-        0, 2 or 3: where u and v are compared for being multiples of one another.
-
-    Returns
-    -------
-    Recursion
-        With ``gamma`` None for every format but ug, gt, ul, uu, ut with n blocks a side each.
+    The factors are (U, V, W), integer arrays with a row a term, as in `flipsearch.scheme.Scheme`.
+    In the characteristic 0, 2 or 3, u and v are compared for being multiples of one another.
+    ``gamma`` is None for every format but ug, gt, ul, uu, ut with n blocks a side each.
     """
     full, factors = _completed(format_, factors)
     kinds = tuple(_kinds(full, factors, characteristic))
@@ -186,16 +158,7 @@ def call_triple(operands: str, kinds: Iterable[ProductKind], rule: Rule = "gram"
     """Return (calls to itself, to the first, to the second companion), counted as in the papers.
 
     Companions: ``ab`` calls ``ag`` where only u is diagonal and ``bg`` where only v is; ``xt``
-    calls ``xg`` and ``gt``.
-
-    Parameters
-    ----------
-    operands : str
-        Two letters.
-    kinds : iterable of ProductKind
-        From `recursion`.
-    rule : {"gram", "output"}
-        How calls of Gram formats are recognised.
+    calls ``xg`` and ``gt``. The rule tells how calls of Gram formats are recognised.
     """
     a = b = c = 0
     left, right = operands[0], operands[1]
@@ -241,10 +204,7 @@ def _diagonal(layout: Layout) -> npt.NDArray[np.bool_]:
     """Return which parameters stand on the diagonal; none for general and skew operands."""
     mask = np.zeros(layout.parameters, dtype=bool)
     if layout.letter not in "gk":
-        for i in range(layout.rows):
-            entry = layout.entry(i, i)
-            if entry is not None:
-                mask[entry[0]] = True
+        mask[layout.table[0].diagonal()] = True
     return mask
 
 
@@ -333,40 +293,3 @@ def _solve(n: int, destinations: Counter[str], ratios: dict[str, Gamma]) -> Gamm
             total += count * ratios[operands]
     remaining = general_factor(n) - destinations["self"]
     return total / remaining if remaining > 0 else math.inf
-
-
-@dataclass(frozen=True)
-class Merits:
-    """The figures by which schemes of one format compare: rank, recursive calls, additions."""
-
-    rank: int
-    calls: tuple[int, ...]
-    additions: int
-
-    def dominates(self, other: Merits) -> bool:
-        """Whether this is nowhere worse and somewhere better."""
-        ours, theirs = self._costs(), other._costs()
-        return ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True))
-
-    def _costs(self) -> tuple[int, ...]:
-        return (self.rank, self.additions, *(-count for count in self.calls))
-
-
-def pareto_front(items: Iterable[Item], merits: Callable[[Item], Merits]) -> list[Item]:
-    """Return the items that none dominates, in their order, one for each set of equal merits.
-
-    Parameters
-    ----------
-    items : iterable
-        Anything.
-    merits : callable
-        ``merits(item)`` gives its `Merits`; the tuples of calls must be of one length.
-    """
-    front: list[tuple[Item, Merits]] = []
-    for item in items:
-        merit = merits(item)
-        if any(held == merit or held.dominates(merit) for _, held in front):
-            continue
-        front = [(kept, held) for kept, held in front if not merit.dominates(held)]
-        front.append((item, merit))
-    return [item for item, _ in front]

@@ -40,6 +40,8 @@ Entry = tuple[int, int, int, int]
 class SparseTensor(Format):
     """A bilinear map A, B -> C with C[c] the sum of value * A[a] * B[b] over its entries.
 
+    Raises `FormatError` if an argument is not of this form.
+
     Parameters
     ----------
     label : str
@@ -48,11 +50,6 @@ class SparseTensor(Format):
         Lengths of A, B and C, 1 to 256.
     entries : tuple of (a, b, c, value)
         Indices from 0, sorted, each triple once, no zero value (see `sparse_tensor`).
-
-    Raises
-    ------
-    FormatError
-        The entries are not in that form.
     """
 
     label: str
@@ -109,12 +106,10 @@ def sparse_tensor(
 
     Parameters
     ----------
-    label : str
-        The tensor's label.
     entries : iterable of (a, b, c, value)
         Indices from 0.
     sizes : (dU, dV, dW), optional
-        Lengths; by default one more than the largest indices.
+        Lengths of A, B and C; by default one more than the largest indices.
 
     Raises
     ------
@@ -136,17 +131,10 @@ def sparse_tensor(
 
 
 def read_tensor(path: str | Path) -> SparseTensor:
-    """Read a tensor file (see the module's description).
+    """Read a tensor file; its stem is the label unless a comment names one.
 
-    Parameters
-    ----------
-    path : path
-        A text file; its stem is the label unless a comment names one.
-
-    Raises
-    ------
-    FormatError
-        A line is not four integers, an index or value is out of range, or the file is no text.
+    Raises `FormatError` if a line is not four integers, an index or value is out of range, or the
+    file is no text.
     """
     return parse_tensor(read_text(path), label_of(Path(path).stem))
 
@@ -159,10 +147,7 @@ def label_of(name: str) -> str:
 def read_text(path: str | Path) -> str:
     """Return the text of a file that describes a tensor.
 
-    Raises
-    ------
-    UsageError, FormatError
-        It cannot be read, is too large, or is no text.
+    Raises `UsageError` or `FormatError` if it cannot be read, is too large, or is no text.
     """
     try:
         with Path(path).open("rb") as file:
@@ -179,17 +164,8 @@ def read_text(path: str | Path) -> str:
 def parse_tensor(text: str, label: str = "map") -> SparseTensor:
     """Return the tensor that the text of a tensor file describes.
 
-    Parameters
-    ----------
-    text : str
-        Lines ``a b c value``, indices from 1, and comments.
-    label : str
-        Its label unless a comment ``# name:`` gives one.
-
-    Raises
-    ------
-    FormatError
-        The text is not of that form.
+    The label counts unless a comment ``# name:`` gives one. Raises `FormatError` if the text is
+    not of that form.
     """
     sizes: tuple[int, int, int] | None = None
     entries: list[Entry] = []
@@ -222,10 +198,7 @@ def _integers(text: str, count: int, line: int) -> tuple[int, ...]:
 
 
 def tensor_text(tensor: Format, label: str | None = None) -> str:
-    """Return the text of a tensor file for any format, matrix products included.
-
-    Parsing it gives back an equal tensor.
-    """
+    """Return the text of a tensor file for any format; parsing it gives back an equal tensor."""
     name = label or getattr(tensor, "label", None) or re.sub(r"[^a-z0-9.-]+", "-", tensor.name)
     lines = [f"# name: {name}", f"# dimensions: {' '.join(map(str, tensor.dimensions))}"]
     for a, b, c, value in tensor.target.tolist():

@@ -10,8 +10,9 @@ import numpy as np
 from flipsearch.algebra.reconstruction import fractions_of
 from flipsearch.errors import FormatError
 from flipsearch.formats import Format
+from flipsearch.normal import LARGEST_COEFFICIENT
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+from flipsearch.scheme import Scheme
 
 
 def scheme_of_residues(

@@ -9,8 +9,9 @@ import numpy as np
 
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import MatrixProduct
+from flipsearch.normal import LARGEST_COEFFICIENT
 from flipsearch.rings import IntArray
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+from flipsearch.scheme import Scheme
 from flipsearch.transform.dimensions import matrix_format
 
 

@@ -22,8 +22,9 @@ import numpy as np
 
 from flipsearch.algebra.exact import dependency
 from flipsearch.formats import Format
+from flipsearch.normal import LARGEST_COEFFICIENT
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+from flipsearch.scheme import Scheme
 from flipsearch.transform.terms import (
     Term,
     Vector,

@@ -20,8 +20,9 @@ from flipsearch.algebra.exact import integral, inverse, rank
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import Layout, MatrixProduct
 from flipsearch.invariants import spread
+from flipsearch.normal import LARGEST_COEFFICIENT
 from flipsearch.rings import IntArray, Ring
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme
+from flipsearch.scheme import Scheme
 from flipsearch.transform.dimensions import matrix_format
 from flipsearch.transform.kronecker import check_size
 from flipsearch.transform.symmetry import dual

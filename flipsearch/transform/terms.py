@@ -19,8 +19,9 @@ import numpy as np
 
 from flipsearch.errors import FormatError
 from flipsearch.formats import Format
+from flipsearch.normal import LARGEST_COEFFICIENT, normal_rows
 from flipsearch.rings import Ring
-from flipsearch.scheme import LARGEST_COEFFICIENT, Scheme, normal_rows
+from flipsearch.scheme import Scheme
 
 Vector = tuple[int, ...]
 

@@ -2,16 +2,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flipsearch.formats import OPERANDS, parse_format
 from flipsearch.formats.recursion import (
     BEST_GAMMA,
     RECURSIVE,
-    Merits,
     general_factor,
-    pareto_front,
     recursion,
     recursion_factor,
 )
@@ -155,26 +151,3 @@ def test_both_rules_never_lose_to_one() -> None:
         assert found.gamma is not None
         for calls in (found.calls, found.output_calls):
             assert found.gamma <= recursion_factor(4, 34, calls)
-
-
-@given(
-    st.lists(
-        st.builds(Merits, st.integers(5, 8), st.tuples(st.integers(0, 3)), st.integers(10, 13)),
-        max_size=20,
-    )
-)
-def test_pareto_front(items: list[Merits]) -> None:
-    front = pareto_front(items, lambda m: m)
-    assert len(set(front)) == len(front)
-    assert not any(a.dominates(b) for a in front for b in front)
-    for item in items:
-        assert item in front or any(kept.dominates(item) for kept in front)
-
-
-def test_dominance() -> None:
-    better = Merits(34, (12, 0, 0), 100)
-    assert better.dominates(Merits(34, (10, 0, 0), 100))
-    assert better.dominates(Merits(35, (12, 0, 0), 100))
-    assert not better.dominates(better)
-    assert not better.dominates(Merits(34, (10, 1, 0), 100))
-    assert not better.dominates(Merits(35, (8, 0, 0), 90))

@@ -45,10 +45,7 @@ def least_mod_3(scheme: Scheme) -> Least | None:
 def symmetries(source: Least, target: Least) -> Iterator[Map]:
     """Yield unimodular (P, Q, R) that turn one scheme into another, one for each symmetry mod 3.
 
-    Parameters
-    ----------
-    source, target : Least
-        The least images of the two schemes, from `least_mod_3`.
+    The least images of the two schemes are from `least_mod_3`.
     """
     if source.sides != target.sides or not np.array_equal(source.terms, target.terms):
         return

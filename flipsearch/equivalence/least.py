@@ -85,12 +85,8 @@ class Least:
 def least(scheme: Scheme, p: int) -> Least | None:
     """Return the least image of a scheme's terms mod p, or None if that is not feasible.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        Over F_p, or of characteristic 0 without denominators and with no factor that is 0 mod p.
-    p : int
-        2 or 3.
+    The scheme is over F_p, p 2 or 3, or of characteristic 0 without denominators and with no
+    factor that is 0 mod p.
     """
     form = scheme.format
     if not isinstance(form, MatrixProduct) or not form.is_general:
@@ -143,12 +139,8 @@ def unpacked(terms: Packed, sides: tuple[int, int, int], p: int) -> list[IntArra
 def images(way: Way, mover: Sequence[IntArray], p: int) -> tuple[Packed, IntArray]:
     """Pack the terms of a way's image under (P, Q, R), in the order of the way.
 
-    Returns
-    -------
-    keys : uint64 array, shape (R,)
-        The terms, packed as in `Least`.
-    signs : integer array, shape (2, R)
-        The factors 1 or -1 that turn the image's u and v into the packed ones.
+    Also return signs, shape (2, R): the factors 1 or -1 that turn the image's u and v into the
+    packed ones.
     """
     P, Q, R = mover
     inverse = [inverted(x[None], p)[0] for x in mover]
@@ -193,18 +185,8 @@ def _survivors(
 ) -> list[Pair]:
     """Return the (way, P, Q) that make the sorted first factors least, each up to scalars once.
 
-    Parameters
-    ----------
-    ways : list of three arrays
-        The orders of the factors, mod p.
-    starts : list of (way, row)
-        The terms whose first factor is brought to normal form.
-    sides : three int
-        n <= m <= p.
-    rank : int
-        The rank of those first factors.
-    p : int
-        The characteristic of the field.
+    `ways` are the orders of the factors, mod p. `starts` are the (way, row) of the terms whose
+    first factor, of the given rank, is brought to normal form.
     """
     n, m, _ = sides
     moves = [to_normal(ways[place][0][row], p) for place, row in starts]

@@ -30,8 +30,6 @@ class Steps:
 
     Parameters
     ----------
-    system : System
-        The unknowns and equations.
     frame : Frame
         The target in slot order (E, P, Q).
     start : three int64 arrays
@@ -63,15 +61,11 @@ class Steps:
     def eliminate(self, defect: IntArray) -> bool:
         """Eliminate rows that determine all others; return False if no d meets the defect.
 
-        A sample as large as the number of unknowns comes first. Random solutions of the
-        homogeneous system then name the rows to add: the rows that they violate. This ends when
-        `_CLEAN` such solutions in succession satisfy every row. A row that is still missing is
-        found later, when a solution violates it.
-
-        Parameters
-        ----------
-        defect : int64 array, shape (dE, dP * dQ)
-            The right side: J d must equal it mod p.
+        The defect, shape (dE, dP * dQ), is the right side: J d must equal it mod p. A sample as
+        large as the number of unknowns comes first. Random solutions of the homogeneous system
+        then name the rows to add: the rows that they violate. This ends when `_CLEAN` such
+        solutions in succession satisfy every row. A row that is still missing is found later, when
+        a solution violates it.
         """
         system = self.system
         order = self.generator.permutation(system.rows)
@@ -88,16 +82,8 @@ class Steps:
     def change(self, defect: IntArray, free: Residues) -> Factors | None:
         """Solve J d = defect mod p and check the solution in every row.
 
-        Parameters
-        ----------
-        defect : int64 array, shape (dE, dP * dQ)
-        free : int8 array, shape (columns,)
-            Values of the unknowns without a pivot.
-
-        Returns
-        -------
-        three int64 arrays or None
-            d as (E, P, Q), or None if the equations contradict each other.
+        The defect has shape (dE, dP * dQ). `free`, int8 of shape (columns,), gives the unknowns
+        without a pivot. Return d as (E, P, Q), or None if the equations contradict each other.
         """
         system, p = self.system, self.system.p
         right = system.right(defect)
@@ -115,18 +101,9 @@ class Steps:
     def solve(self, factors: Factors, modulus: int, free: Residues) -> Factors | None:
         """Take one step, from a scheme modulo `modulus` to one modulo p * `modulus`.
 
-        Parameters
-        ----------
-        factors : three int64 arrays
-            (E, P, Q) modulo `modulus`, a power of p.
-        modulus : int
-        free : int8 array, shape (columns,)
-            The next digits of the unknowns without a pivot.
-
-        Returns
-        -------
-        three int64 arrays or None
-            Entries in 0..p*modulus-1; None if the equations contradict each other.
+        The factors are (E, P, Q) modulo `modulus`, a power of p. `free`, int8 of shape (columns,),
+        gives the next digits of the unknowns without a pivot. Return entries in 0..p*modulus-1, or
+        None if the equations contradict each other.
         """
         wider = modulus * self.system.p
         found = self.change(remainder(self.frame, factors, wider) // modulus, free)

@@ -99,15 +99,7 @@ class Reduction:
 
 
 def reduce_pairs(P: IntArray, Q: IntArray, p: int) -> Reduction:
-    """Reduce the pair products of two factors mod p.
-
-    Parameters
-    ----------
-    P, Q : int64 arrays, shapes (R, dP), (R, dQ)
-        Coefficients; any representatives mod p.
-    p : int
-        2 or 3.
-    """
+    """Reduce the pair products of two factors, shapes (R, dP), (R, dQ), modulo p = 2 or 3."""
     pairs = pair_products(P % p, Q % p) % p
     rank = 0
     terms, width = pairs.shape
@@ -140,22 +132,10 @@ def reduce_pairs(P: IntArray, Q: IntArray, p: int) -> Reduction:
 class WholeSystem:
     """The system of all coefficients, with E eliminated through the block structure.
 
-    Parameters
-    ----------
-    frame : Frame
-    factors : three int64 arrays
-        The scheme mod p as (E, P, Q).
-    p : int
-        2 or 3.
-    priority : three float arrays, shapes of the factors
-        Orders the unknowns of P and Q as for `SelectedSystem`; none is infinite.
-
-    Attributes
-    ----------
-    rows : int
-        dE (dP dQ - rank K) equations; row e * others + n.
-    columns : int
-        Number of unknowns: the coefficients of P and Q except the fixed ones.
+    It has dE (dP dQ - rank K) equations, row e * others + n, and a column for each coefficient of
+    P and Q except the fixed ones. The factors are the scheme mod p = 2 or 3 as (E, P, Q). Their
+    priority, three arrays of the same shapes, orders the unknowns as for `SelectedSystem`; none is
+    infinite.
     """
 
     def __init__(
@@ -232,16 +212,9 @@ class WholeSystem:
 class SelectedSystem:
     """The system of some of the coefficients; the others stay as they are.
 
-    Parameters
-    ----------
-    frame : Frame
-    factors : three int64 arrays
-        The scheme mod p as (E, P, Q).
-    p : int
-        2 or 3.
-    priority : three float arrays, shapes of the factors
-        The unknowns in ascending order. The first become pivots and move, the last stay free.
-        Coefficients of infinite priority are no unknowns.
+    The factors are the scheme mod p = 2 or 3 as (E, P, Q). Their priority, three arrays of the
+    same shapes, orders the unknowns: the first become pivots and move, the last stay free.
+    Coefficients of infinite priority are no unknowns.
     """
 
     def __init__(
@@ -314,14 +287,9 @@ def support_first(
 ) -> list[FloatArray]:
     """Return priorities that put nonzero coefficients before zeros.
 
-    Parameters
-    ----------
-    factors : three int64 arrays
-    p : int
-    generator : numpy.random.Generator, optional
-        Draws the order among the nonzeros and among the zeros; without it terms keep theirs.
-    zeros : float
-        Priority of the coefficients that are zero mod p: 1, or infinity to leave them out.
+    The generator draws the order among the nonzeros and among the zeros; without it terms keep
+    theirs. `zeros` is the priority of the coefficients that are zero mod p: 1, or infinity to
+    leave them out.
     """
     priority = []
     for matrix in factors:

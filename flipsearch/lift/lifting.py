@@ -69,12 +69,9 @@ class LiftResult:
         The field of the scheme that was lifted, F2 or F3.
     steps : int
         Number of Hensel steps; the coefficients were read off modulo p^(steps + 1).
-    seed : int
-        The given seed.
-    attempt : int
-        Number of the free choice that led to the scheme; 0 is the stored representatives.
-    attempts : int
-        Number of free choices tried.
+    attempt, attempts : int
+        Number of the free choice that led to the scheme, 0 for the stored representatives; number
+        of free choices tried.
     support_kept : bool
         Whether coefficients that are zero mod p were kept at zero.
     """
@@ -141,28 +138,24 @@ def find_lift(
     retries: int = DEFAULT_RETRIES,
     keep_support: bool = True,
 ) -> LiftResult:
-    """Lift a scheme over F2 or F3 to ZT, Z or Q.
+    """Lift a scheme over F2 or F3 to ZT, Z or Q; the same seed gives the same result.
+
+    The best scheme found is returned: ZT before Z before Q, then the least denominator, then the
+    fewest nonzeros. The Jacobian is eliminated once for each of at most two systems of unknowns.
+    For small systems every second retry eliminates it again, with the unknowns in another order.
+    The Hensel method for schemes is due to Kauers and Moosbauer (2022); docs/lifting.md has the
+    derivations.
 
     Parameters
     ----------
-    scheme : Scheme
-        Over F2 or F3.
-    seed : int
-        Seed of the free choices; the same seed gives the same result.
     steps : int, optional
-        Largest number of Hensel steps, by default 40 over F2 and 38 over F3. The modulus
-        p^(steps + 1) is at most 2^62. The second half of the steps is taken only if no free
-        choice succeeds in the first half.
+        Largest number of Hensel steps, by default 40 over F2 and 38 over F3. The modulus p^(steps
+        + 1) is at most 2^62. The second half of the steps is taken only if no free choice succeeds
+        in the first half.
     retries : int
         Number of further free choices to try if the first fails or does not reach ZT.
     keep_support : bool
         Whether to try first with zeros kept at zero, which is faster and gives sparser schemes.
-
-    Returns
-    -------
-    LiftResult
-        The best scheme found: ZT before Z before Q, then the least denominator, then the fewest
-        nonzeros.
 
     Raises
     ------
@@ -172,12 +165,6 @@ def find_lift(
         No lift was found. The message names the step that failed.
     InvalidSchemeError
         The scheme does not satisfy the Brent equations mod p.
-
-    Notes
-    -----
-    The Jacobian is eliminated once for each of at most two systems of unknowns. For small systems
-    every second retry eliminates it again, with the unknowns in another order. The Hensel method
-    for schemes is due to Kauers and Moosbauer (2022); docs/lifting.md has the derivations.
     """
     p = scheme.ring.characteristic
     if not p:
@@ -229,21 +216,21 @@ class _Attempt:
         return None
 
 
+@dataclass
 class _Search:
     """Try the systems and free choices of one scheme in order."""
 
-    def __init__(
-        self, scheme: Scheme, seed: int, limit: int, retries: int, keep_support: bool
-    ) -> None:
-        self.scheme = scheme
-        self.p = scheme.ring.characteristic
-        self.seed = seed
-        self.limit = limit
-        self.retries = retries
-        self.keep_support = keep_support
-        self.frame = frame_of(scheme.format)
-        alive = np.logical_and.reduce([m.any(axis=1) for m in scheme.factors])
-        E, P, Q = (matrix[alive] for matrix in self.frame.factors(scheme))
+    scheme: Scheme
+    seed: int
+    limit: int
+    retries: int
+    keep_support: bool
+
+    def __post_init__(self) -> None:
+        self.p = self.scheme.ring.characteristic
+        self.frame = frame_of(self.scheme.format)
+        alive = np.logical_and.reduce([m.any(axis=1) for m in self.scheme.factors])
+        E, P, Q = (matrix[alive] for matrix in self.frame.factors(self.scheme))
         self.factors: Factors = E, P, Q
         self.attempts = 0
         self.best: LiftResult | None = None

@@ -20,20 +20,9 @@ def scheme_of_residues(
 ) -> Scheme | None:
     """Return the canonical scheme whose coefficients are the small fractions of the residues.
 
-    Parameters
-    ----------
-    format_ : Format
-        The format of the scheme.
-    factors : three int64 arrays, shapes (R, dU), (R, dV), (R, dW)
-        Residues in 0..modulus-1.
-    modulus : int
-        A power of a prime.
-
-    Returns
-    -------
-    Scheme or None
-        A scheme over its natural ring (ZT, Z or Q), not yet verified; None if a residue stands
-        for no small fraction, or a common denominator is out of range.
+    The factors have shapes (R, dU), (R, dV), (R, dW) and entries 0..modulus-1, modulo a power of a
+    prime. The scheme is over its natural ring (ZT, Z or Q), not yet verified. It is None if a
+    residue stands for no small fraction, or a common denominator is out of range.
     """
     matrices = []
     common = np.ones(len(factors[0]), dtype=np.int64)

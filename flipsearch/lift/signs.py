@@ -70,7 +70,7 @@ def search_signs(
     seed: int,
     work: int | None = None,
 ) -> Factors | None:
-    """Choose signs that satisfy all Brent equations over Z.
+    """Choose signs that satisfy all Brent equations over Z; the same seed gives the same signs.
 
     Parameters
     ----------
@@ -80,8 +80,6 @@ def search_signs(
         Entries -1, 0, 1; valid mod 4.
     kernel : list of three int64 arrays each
         Patterns of 0 and 1. Flipping the signs at the ones keeps the scheme valid mod 4.
-    seed : int
-        The same seed gives the same signs.
     work : int, optional
         Number of sign flips to weigh before giving up. By default enough to weigh each kernel
         vector `_ROUNDS` times, but at most `LARGEST_WORK`.
@@ -141,10 +139,8 @@ def search_signs(
 def sparsify(flipping: npt.NDArray[np.uint8], patterns: npt.NDArray[np.uint8]) -> None:
     """Add row i to row j, in place, if row j of `flipping` then has fewer ones; six rounds.
 
-    Parameters
-    ----------
-    flipping, patterns : uint8 arrays, shapes (n, N), (n, M)
-        Zeros and ones. Each addition is made in both arrays.
+    The rows of `flipping` and `patterns`, shapes (n, N) and (n, M), are zeros and ones. Each
+    addition is made in both.
     """
     count, width = flipping.shape
     if count * count * (width // 64 + 1) > _SPARSIFYING_WORDS:

@@ -33,13 +33,8 @@ FloatArray = npt.NDArray[np.float64]
 class Frame:
     """The order (E, P, Q) of a format's slots, and its target in that order.
 
-    Parameters
-    ----------
-    order : (int, int, int)
-        The slots (0, 1 or 2) of E, P and Q.
-    dimensions : (int, int, int)
-        dE, dP, dQ.
-    target : int64 array, shape (dE, dP * dQ)
+    `order` holds the slots (0, 1 or 2) of E, P and Q, `dimensions` dE, dP, dQ. The target has
+    shape (dE, dP * dQ).
     """
 
     order: tuple[int, int, int]
@@ -80,14 +75,9 @@ def pair_products(P: IntArray, Q: IntArray) -> IntArray:
 
 
 def product_modulo(A: IntArray, B: IntArray, modulus: int) -> IntArray:
-    """Return A @ B modulo `modulus`, exactly, with entries in 0..modulus-1.
+    """Return A @ B modulo `modulus`, at most 2^31, exactly, with entries in 0..modulus-1.
 
-    Parameters
-    ----------
-    A, B : int64 arrays, shapes (m, R), (R, n)
-        Balanced residues.
-    modulus : int
-        At most 2^31.
+    A and B are int64 arrays of balanced residues, shapes (m, R), (R, n).
     """
     inner = max(1, A.shape[1])
     # |limb| <= 2^bits, |B| <= modulus / 2: the sum of `inner` products stays below 2^53
@@ -108,13 +98,8 @@ def product_modulo(A: IntArray, B: IntArray, modulus: int) -> IntArray:
 def remainder(frame: Frame, factors: Factors, modulus: int) -> IntArray:
     """Return T - F(x) modulo `modulus`, in 0..modulus-1; shape (dE, dP * dQ).
 
-    Parameters
-    ----------
-    frame : Frame
-    factors : three int64 arrays
-        x as (E, P, Q); any representatives.
-    modulus : int
-        A power of 2 or 3, at most `LARGEST_MODULUS`.
+    The factors are x as (E, P, Q), any representatives. The modulus is a power of 2 or 3, at most
+    `LARGEST_MODULUS`.
     """
     if modulus > _LARGEST_IN_FLOATS:
         E, P, Q = (np.ascontiguousarray(matrix % modulus) for matrix in factors)

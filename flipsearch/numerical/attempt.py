@@ -83,13 +83,11 @@ class Attempt:
         The values at the end of the stages `FIT` and `SPARSIFY`.
     zeros : bool array, shape (n,)
         The variables that were fixed at the end of `SPARSIFY`.
-    stage : Stage
     damping, pull, squares : float
         See `flipsearch.numerical.problem.Descent`.
-    early_squares, early_largest : float
-        Sum of squares and largest entry when the pull became zero.
-    largest : float
-        The largest entry at the end of the last move of `FIT`.
+    early_squares, early_largest, largest : float
+        Sum of squares and largest entry when the pull became zero; the largest entry at the end of
+        the last move of `FIT`.
     moves, idle, failures, roundings, points : int
         Numbers of moves in this stage, of those without progress, of failures to fix an entry, of
         roundings of this sparse point, and of sparse points.
@@ -122,8 +120,6 @@ class Search:
 
     Parameters
     ----------
-    format : Format
-    rank : int
     symmetry : str
         See `flipsearch.numerical.symmetry.group`.
     seed : int
@@ -186,8 +182,9 @@ class Search:
         return self._round(attempt)
 
     def _fit(self, attempt: Attempt) -> Attempt:
-        before = Descent(attempt.values, attempt.damping, attempt.pull, attempt.squares)
-        after = self.problem.descended(self.unknowns, before, BLOCK, decay=DECAY, least=LEAST_PULL)
+        at = attempt.damping, attempt.pull, attempt.squares
+        before = Descent(attempt.values, *at, decay=DECAY, least=LEAST_PULL)
+        after = self.problem.descended(self.unknowns, before, BLOCK)
         slow = after.pull == before.pull == 0.0 and after.squares > PROGRESS * before.squares
         changed = replace(
             attempt,

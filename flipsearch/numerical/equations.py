@@ -22,18 +22,10 @@ from flipsearch.algebra.jit import njit
 
 @njit
 def spread(variables, constants, owners, signs, entries):
-    """Write all entries from the values of the variables.
+    """Write all entries, shape (N,), from the values of the variables, shape (n,).
 
-    Parameters
-    ----------
-    variables : float64 array, shape (n,)
-    constants : float64 array, shape (N,)
-        Values of the entries that belong to no variable.
-    owners : int64 array, shape (N,)
-        The variable of each entry, or -1.
-    signs : float64 array, shape (N,)
-    entries : float64 array, shape (N,)
-        Overwritten.
+    `constants` are the values of the entries that belong to no variable; `owners` is the variable
+    of each entry, or -1.
     """
     for e in range(len(entries)):
         owner = owners[e]
@@ -47,7 +39,6 @@ def residual(entries, rank, lengths, first, target, error):
     Parameters
     ----------
     entries : float64 array, shape (N,)
-    rank : int
     lengths, first : int64 arrays, shape (3,)
         Length of the rows of U, V, W, and place of their first entries.
     target, error : float64 arrays, shape (dU * dV, dW)
@@ -105,21 +96,11 @@ def inner_products(entries, rank, lengths, first, inner):
 
 @njit
 def normal_matrix(entries, rank, lengths, first, owners, signs, leaders, counts, inner, matrix):
-    """Write the lower triangle of J^T J in the variables.
+    """Write the lower triangle of J^T J in the variables, shape (n, n).
 
-    Parameters
-    ----------
-    entries, rank, lengths, first
-        See `residual`.
-    owners, signs
-        See `spread`.
-    leaders : int64 array, shape (n,)
-        An entry of each variable whose sign is 1.
-    counts : float64 array, shape (n,)
-        Number of entries of each variable.
-    inner : float64 array, shape (3, R, R)
-        See `inner_products`.
-    matrix : float64 array, shape (n, n)
+    The first arguments are as for `residual` and `spread`. `leaders`, int64 of shape (n,), is an
+    entry of each variable whose sign is 1. `counts`, float64 of shape (n,), is the number of its
+    entries. `inner` is from `inner_products`.
     """
     for i in range(len(leaders)):
         row, leader, slot = matrix[i], leaders[i], 0
@@ -167,11 +148,11 @@ def solve_triangular(lower, right):
 
 
 @njit
-def objective(squares, variables, counts, pull, weights, centres):
-    """Return the sum of squares plus the pull of all entries to their centres."""
+def objective(squares, variables, counts, pull, weights):
+    """Return the sum of squares plus the pull of all entries to zero."""
     total = 0.0
     for i in range(len(variables)):
-        total += counts[i] * weights[i] * (variables[i] - centres[i]) ** 2
+        total += counts[i] * weights[i] * variables[i] ** 2
     return squares + pull * total
 
 
@@ -182,9 +163,9 @@ LARGEST_DAMPING, LEAST_DAMPING = 1e8, 1e-12
 @njit
 def descend(
     variables, constants, owners, signs, leaders, counts, rank, lengths, first, target, weights,
-    centres, numbers, steps, goal,
+    numbers, steps, goal,
 ):  # fmt: skip
-    """Minimise |error|^2 + pull * sum weights (variables - centres)^2 by Levenberg-Marquardt.
+    """Minimise |error|^2 + pull * sum weights variables^2 by Levenberg-Marquardt.
 
     The damping follows Nielsen (1999). The pull shrinks by a factor after each accepted step.
 
@@ -192,7 +173,7 @@ def descend(
     ----------
     variables : float64 array, shape (n,)
         The point, overwritten.
-    weights, centres : float64 arrays, shape (n,)
+    weights : float64 array, shape (n,)
     numbers : float64 array, shape (4,)
         Damping and pull, both overwritten; the factor of the pull; below the fourth number the
         pull becomes zero.
@@ -223,7 +204,7 @@ def descend(
         inner_products(entries, rank, lengths, first, inner)
         normal_matrix(entries, rank, lengths, first, owners, signs, leaders, counts, inner, matrix)
         for i in range(n):
-            downhill[i] -= pull * counts[i] * weights[i] * (variables[i] - centres[i])
+            downhill[i] -= pull * counts[i] * weights[i] * variables[i]
             matrix[i, i] += counts[i] * (pull * weights[i] + damping)
         step = downhill.copy()
         solve_triangular(np.linalg.cholesky(matrix), step)
@@ -231,10 +212,10 @@ def descend(
         for i in range(n):
             tried[i] = variables[i] + step[i]
             predicted += step[i] * (damping * counts[i] * step[i] + downhill[i])
-        before = objective(squares, variables, counts, pull, weights, centres)
+        before = objective(squares, variables, counts, pull, weights)
         spread(tried, constants, owners, signs, entries)
         reached = residual(entries, rank, lengths, first, target, error)
-        after = objective(reached, tried, counts, pull, weights, centres)
+        after = objective(reached, tried, counts, pull, weights)
         if after < before:
             for i in range(n):
                 variables[i] = tried[i]

@@ -6,7 +6,7 @@ Invariant: a problem has no state; the same call gives the same result on one ma
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,23 +28,28 @@ BYTES_A_PAIR = 32
 
 @dataclass
 class Descent:
-    """A point on the way down.
+    """A point on the way down, and a pull of its variables to zero.
 
     Parameters
     ----------
     variables : float64 array, shape (n,)
-    damping : float
-        The damping of the next step.
-    pull : float
-        The present weight of the pull to the centres.
+    damping, pull : float
+        The damping and the weight of the pull in the next step.
     squares : float
         The sum of squares of the residual.
+    decay, least : float
+        Factor of the pull after each step; below `least` the pull becomes zero.
+    weights : float64 array, shape (n,), optional
+        Weights of the variables in the pull, 1 by default.
     """
 
     variables: Floats
     damping: float = 1.0
     pull: float = 0.0
     squares: float = np.inf
+    decay: float = 1.0
+    least: float = 0.0
+    weights: Floats | None = None
 
     @property
     def is_solution(self) -> bool:
@@ -54,13 +59,7 @@ class Descent:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """The Brent equations of a format at one rank.
-
-    Parameters
-    ----------
-    format : Format
-    rank : int
-    """
+    """The Brent equations of a format at one rank."""
 
     format: Format
     rank: int
@@ -88,72 +87,28 @@ class Problem:
             for start, end, length in zip(self.first, ends, self.lengths, strict=True)
         ]
 
-    def descended(
-        self,
-        unknowns: Unknowns,
-        at: Descent,
-        steps: int,
-        *,
-        decay: float = 1.0,
-        least: float = 0.0,
-        weights: Floats | None = None,
-        centres: Floats | None = None,
-    ) -> Descent:
-        """Return the point after some steps of Levenberg-Marquardt.
-
-        Parameters
-        ----------
-        unknowns : Unknowns
-        at : Descent
-            With its pull each variable is pulled to its centre.
-        steps : int
-            Largest number of steps.
-        decay, least : float
-            Factor of the pull after each step; below `least` the pull becomes zero.
-        weights, centres : float64 arrays, shape (n,), optional
-            Weights of the pulls (1 by default), and the centres (0).
-        """
-        n, variables = len(unknowns), at.variables.copy()
-        numbers = np.array([at.damping, at.pull, decay, least])
+    def descended(self, unknowns: Unknowns, at: Descent, steps: int) -> Descent:
+        """Return the point after so many steps of Levenberg-Marquardt or fewer."""
+        variables = at.variables.copy()
+        state = np.array([at.damping, at.pull, at.decay, at.least])
+        weights = np.ones(len(unknowns)) if at.weights is None else at.weights
         try:
             squares, _ = descend(
-                variables,
-                unknowns.constants,
-                unknowns.owners,
-                unknowns.signs,
-                unknowns.leaders,
-                unknowns.counts,
-                self.rank,
-                self.lengths,
-                self.first,
-                self.target,
-                np.ones(n) if weights is None else weights,
-                np.zeros(n) if centres is None else centres,
-                numbers,
-                steps,
-                GOAL,
+                *(variables, *unknowns.arrays, self.rank, self.lengths, self.first, self.target),
+                *(weights, state, steps, GOAL),
             )
         except np.linalg.LinAlgError:  # the entries are too large, or no numbers
             squares = np.inf
-        return Descent(variables, float(numbers[0]), float(numbers[1]), float(squares))
+        damping, pull = state[:2].tolist()
+        return replace(at, variables=variables, damping=damping, pull=pull, squares=float(squares))
 
     def normal(self, unknowns: Unknowns, variables: Floats) -> Floats:
         """Return the lower triangle of J^T J, shape (n, n)."""
         n, entries = len(unknowns), unknowns.entries(variables)
         inner, matrix = np.empty((3, self.rank, self.rank)), np.zeros((n, n))
         inner_products(entries, self.rank, self.lengths, self.first, inner)
-        normal_matrix(
-            entries,
-            self.rank,
-            self.lengths,
-            self.first,
-            unknowns.owners,
-            unknowns.signs,
-            unknowns.leaders,
-            unknowns.counts,
-            inner,
-            matrix,
-        )
+        shape = self.rank, self.lengths, self.first
+        normal_matrix(entries, *shape, *unknowns.arrays[1:], inner, matrix)
         return matrix
 
     def freedom(self, unknowns: Unknowns, variables: Floats, damping: float = 1e-7) -> Floats:
@@ -170,13 +125,7 @@ class Problem:
 
 
 def refuse_too_large(format_: Format, unknowns: int) -> None:
-    """Refuse a problem whose normal matrix does not fit the machine's memory.
-
-    Raises
-    ------
-    UsageError
-        It would take more than `SHARE_OF_MEMORY`.
-    """
+    """Refuse (`UsageError`) a normal matrix of more than `SHARE_OF_MEMORY` of the machine."""
     needed = BYTES_A_PAIR * unknowns**2
     held = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > SHARE_OF_MEMORY * held:

@@ -39,42 +39,31 @@ class PlainProblem(Problem):
         product: Floats = whole @ chart
         return product
 
-    def descended(
-        self,
-        unknowns: Unknowns,
-        at: Descent,
-        steps: int,
-        *,
-        decay: float = 1.0,
-        least: float = 0.0,
-        weights: Floats | None = None,
-        centres: Floats | None = None,
-    ) -> Descent:
-        """Return the point after some steps of Levenberg-Marquardt; see `Problem.descended`."""
-        ones, counts = np.ones(len(unknowns)), unknowns.counts
-        weights = ones if weights is None else weights
-        centres = 0 * ones if centres is None else centres
+    def descended(self, unknowns: Unknowns, at: Descent, steps: int) -> Descent:
+        """Return the point after so many steps of Levenberg-Marquardt or fewer."""
+        counts = unknowns.counts
+        weights = np.ones(len(unknowns)) if at.weights is None else at.weights
         error, growth = self.error(unknowns, at.variables), 2.0
         at = replace(at, squares=float(error @ error))
         for _ in range(steps):
             if (at.pull == 0 and at.squares < GOAL) or at.damping >= 1e8:
                 break
             jacobian = self.jacobian(unknowns, at.variables)
-            pulls, offset = at.pull * counts * weights, at.variables - centres
+            pulls = at.pull * counts * weights
             matrix = jacobian.T @ jacobian + np.diag(pulls + at.damping * counts)
-            slope = jacobian.T @ self.error(unknowns, at.variables) + pulls * offset
+            slope = jacobian.T @ self.error(unknowns, at.variables) + pulls * at.variables
             step = np.linalg.solve(matrix, -slope)
             tried = at.variables + step
             error = self.error(unknowns, tried)
-            before = at.squares + pulls @ offset**2
-            after = error @ error + pulls @ (tried - centres) ** 2
+            before = at.squares + pulls @ at.variables**2
+            after = error @ error + pulls @ tried**2
             if after < before:
                 ratio = (before - after) / (step @ (at.damping * counts * step - slope))
                 factor = max(0.2, 1 - (2 * float(ratio) - 1) ** 3)
-                damping = max(at.damping * factor, 1e-12)
-                pull = at.pull * decay
-                pull, growth = (0.0 if pull < least else pull), 2.0
-                at = Descent(tried, damping, pull, float(error @ error))
+                damping, pull, growth = max(at.damping * factor, 1e-12), at.pull * at.decay, 2.0
+                pull = 0.0 if pull < at.least else pull
+                squares = float(error @ error)
+                at = replace(at, variables=tried, damping=damping, pull=pull, squares=squares)
             else:
                 at, growth = replace(at, damping=at.damping * growth), 2 * growth
         return at

@@ -44,21 +44,14 @@ def sparser(
 ) -> Descent:
     """Return the point after one step towards a small L1 norm (reweighted least squares).
 
-    Parameters
-    ----------
-    problem : Problem
-    unknowns : Unknowns
-    at : Descent
-    sweep : int
-        Number of the sweep, below ``len(EPSILONS)``.
-    tastes : float64 array, shape (n,)
-        Positive weights of the entries in the norm.
+    `sweep` is the number of the sweep, below ``len(EPSILONS)``. `tastes`, shape (n,), are positive
+    weights of the entries in the norm.
     """
     epsilon = EPSILONS[sweep]
     pull = SPARSE_PULL * 0.5 ** np.flatnonzero(np.unique(EPSILONS)[::-1] == epsilon)[0]
-    start = Descent(at.variables, float(np.clip(at.damping, 1e-6, 0.1)), pull)
     weights = tastes / np.sqrt(at.variables**2 + epsilon**2)
-    return problem.descended(unknowns, start, 1, weights=weights)
+    damping = float(np.clip(at.damping, 1e-6, 0.1))
+    return problem.descended(unknowns, Descent(at.variables, damping, pull, weights=weights), 1)
 
 
 def solved(problem: Problem, unknowns: Unknowns, variables: Floats, steps: int = 30) -> Descent:
@@ -97,8 +90,6 @@ def choice(
 
     Parameters
     ----------
-    problem : Problem
-    unknowns : Unknowns
     variables : float64 array, shape (n,)
         A solution.
     grid : str

@@ -26,12 +26,8 @@ AIMS = tuple(GRIDS)
 def cost(scheme: Scheme, toward: str) -> tuple[bool, int, int]:
     """Return whether a scheme is outside the aim, its nonzeros, and its largest number.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        In characteristic 0.
-    toward : str
-        ``ZT``, ``Z`` or ``halves``: coefficients of which only powers of 2 are denominators.
+    The aim is ``ZT``, ``Z`` or ``halves``: coefficients of which only powers of 2 are
+    denominators. The scheme is of characteristic 0.
     """
     form = scheme.canonical
     below, ring = form.denominators, form.natural_ring
@@ -47,18 +43,7 @@ def cost(scheme: Scheme, toward: str) -> tuple[bool, int, int]:
 def sparser_schemes(scheme: Scheme, toward: str = "halves", seed: int = 0) -> Iterator[Scheme]:
     """Yield schemes of lower and lower `cost`, and the best one so far after each attempt.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        In characteristic 0, of any format.
-    toward : str
-        See `cost`.
-    seed : int
-
-    Raises
-    ------
-    UsageError
-        The equations do not fit the machine's memory.
+    Raises `UsageError` if the equations do not fit the machine's memory.
     """
     refuse_too_large(scheme.format, scheme.rank * sum(scheme.format.dimensions))
     best, tried = scheme, False

@@ -74,18 +74,10 @@ GENERATORS: dict[str, Callable[[Format], Images | None]] = {
 def group(format_: Format, name: str) -> tuple[Images, ...]:
     """Return the elements of a group, the identity first.
 
-    Parameters
-    ----------
-    format_ : Format
-    name : str
-        Generators joined by ``x``: ``C3`` shifts the three factors cyclically; ``Z2`` exchanges
-        the first two, transposing matrices; ``R2`` renumbers all indices in reverse. Empty for no
-        symmetry.
-
-    Raises
-    ------
-    UsageError
-        A name is unknown, or a generator does not fix the target.
+    Its name is generators joined by ``x``: ``C3`` shifts the three factors cyclically; ``Z2``
+    exchanges the first two, transposing matrices; ``R2`` renumbers all indices in reverse. Empty
+    for no symmetry. Raises `UsageError` if a name is unknown, or a generator does not fix the
+    target.
     """
     found = [tuple(range(1, sum(format_.dimensions) + 1))]
     generators = []

@@ -33,12 +33,8 @@ from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words, pack
 class NumericalTask(WalkTask):
     """Moves of a numerical attempt; `steps` counts moves, `policy.stop_rank` is the rank sought.
 
-    Parameters
-    ----------
-    attempt : uint64 array, shape (7, width) or (0, width)
-        See `flipsearch.numerical.attempt.to_words`; without rows the task begins an attempt.
-    symmetry : str
-        See `flipsearch.numerical.symmetry.group`.
+    `attempt` has shape (7, width), see `flipsearch.numerical.attempt.to_words`; without rows the
+    task begins an attempt. `symmetry` is as in `flipsearch.numerical.symmetry.group`.
     """
 
     attempt: Words = field(default_factory=lambda: np.zeros((0, 0), np.uint64))

@@ -48,6 +48,11 @@ class Unknowns:
     leaders: IntArray
     counts: Floats
 
+    @property
+    def arrays(self) -> tuple[Floats, IntArray, Floats, IntArray, Floats]:
+        """The arrays, in order."""
+        return self.constants, self.owners, self.signs, self.leaders, self.counts
+
     def __len__(self) -> int:
         return len(self.leaders)
 
@@ -61,11 +66,7 @@ class Unknowns:
     def fixing(self, fixed: Bools, values: Floats) -> Unknowns:
         """Return the unknowns that are left when some variables become constants.
 
-        Parameters
-        ----------
-        fixed : bool array, shape (n,)
-        values : float64 array, shape (n,)
-            Only those of fixed variables are used.
+        `fixed` (bool) and `values` have shape (n,); only the values of fixed variables are used.
         """
         held = self.owners >= 0
         gone = held.copy()
@@ -80,18 +81,8 @@ class Unknowns:
 def unknowns_of(format_: Format, rank: int, symmetry: str, seed: int) -> Unknowns:
     """Return the unknowns of a scheme with a symmetry; the types of its orbits are drawn.
 
-    Parameters
-    ----------
-    format_ : Format
-    rank : int
-    symmetry : str
-        See `flipsearch.numerical.symmetry.group`.
-    seed : int
-
-    Raises
-    ------
-    UsageError
-        The symmetry does not fit the format.
+    The symmetry is as in `flipsearch.numerical.symmetry.group`. Raises `UsageError` if it does not
+    fit the format.
     """
     elements = group(format_, symmetry)
     types = subgroups(elements)
@@ -127,14 +118,7 @@ def drawn_types(
 ) -> list[tuple[Images, ...]]:
     """Return a stabiliser for each orbit of a scheme whose orbits have `rank` terms together.
 
-    Parameters
-    ----------
-    types : sequence of subgroups
-        The trivial one first.
-    order : int
-        The order of the group.
-    rank : int
-    random : Generator
+    `types` are subgroups, the trivial one first, of a group of the given order.
     """
     if order == 1:
         return [types[0]] * rank

@@ -43,13 +43,7 @@ class Part:
 
 
 def matrix_format(scheme: Scheme) -> MatrixProduct:
-    """Return the scheme's format if it is a matrix product.
-
-    Raises
-    ------
-    UsageError
-        The format is another bilinear map, which has no sides.
-    """
+    """Return the scheme's format; raises `UsageError` if it is no matrix product."""
     if not isinstance(scheme.format, MatrixProduct):
         raise UsageError(f"{scheme.format} is not a matrix product: it has no sides n, m, p")
     return scheme.format
@@ -107,6 +101,8 @@ def injection(
 ) -> tuple[tuple[IntArray, IntArray], ...]:
     """Map the coordinates of a small format to coordinates of a large one, for each slot.
 
+    Raises `UsageError` if the maps do not fit the formats.
+
     Parameters
     ----------
     small, large : MatrixProduct
@@ -115,19 +111,14 @@ def injection(
         All increasing, or all decreasing, which reverses a triangle; the index in `large` of each
         row, inner index and column of `small`.
     transposed : bool
-        Whether the rows of `small` lie along the columns of `large`, and the reverse. The slots
-        of the operands then change places.
+        Whether the rows of `small` lie along the columns of `large`, and the reverse. The slots of
+        the operands then change places.
 
     Returns
     -------
     three pairs of int64 arrays, shapes (d,)
         Coordinates in `large` and signs. The coordinate is -1 for an entry that is zero in
         `large`, and for an output that it does not compute.
-
-    Raises
-    ------
-    UsageError
-        The maps do not fit the formats.
     """
     limits = large.sides[::-1] if transposed else large.sides
     falling = any(a > b for indices in (rows, inner, columns) for a, b in pairwise(indices))
@@ -182,27 +173,10 @@ def _output(format_: MatrixProduct) -> Callable[[int, int], tuple[int, int] | No
 def assemble(format_: MatrixProduct, ring: Ring, parts: Sequence[Part]) -> Scheme:
     """Embed schemes into a format and add naive products for the rest of its target.
 
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        The format to compute.
-    ring : Ring
-        The ring of all the parts.
-    parts : sequence of Part
-        Valid schemes and their places. They may overlap: naive products subtract the terms of
-        the target that are then computed twice.
-
-    Returns
-    -------
-    Scheme
-        Without zero terms, and with terms that agree in two factors merged.
-
-    Raises
-    ------
-    UsageError
-        A part does not fit into the format.
-    FormatError
-        The rest has a coefficient outside the ring.
+    The parts are valid schemes over the ring and their places. They may overlap: naive products
+    subtract the terms of the target that are then computed twice. Terms that agree in two factors
+    are merged. Raises `UsageError` if a part does not fit into the format, `FormatError` if the
+    rest has a coefficient outside the ring.
     """
     p = ring.characteristic
     rest: dict[tuple[int, int, int], int] = {
@@ -245,27 +219,10 @@ def assemble(format_: MatrixProduct, ring: Ring, parts: Sequence[Part]) -> Schem
 def project(scheme: Scheme, dimension: int | str, index: int) -> Scheme:
     """Delete one index of a dimension and of all dimensions tied to it.
 
-    Variables with that index become zero. Zero terms are dropped, and terms that agree in two
-    factors are merged until none do.
-
-    Parameters
-    ----------
-    scheme : Scheme
-        A scheme of a matrix product.
-    dimension : int or str
-        0, 1, 2 or ``n``, ``m``, ``p``.
-    index : int
-        From 0 to the side minus 1.
-
-    Returns
-    -------
-    Scheme
-        For the format with that side smaller by one. A corner suffix goes if its corner does.
-
-    Raises
-    ------
-    UsageError
-        The side is 1 already, or the index is outside.
+    The dimension is 0, 1, 2 or ``n``, ``m``, ``p``. Variables with that index become zero. Zero
+    terms are dropped, and terms that agree in two factors are merged until none do. A corner
+    suffix goes if its corner does. Raises `UsageError` if the side is 1 already, or the index is
+    outside.
     """
     format_ = matrix_format(scheme)
     tied = tied_dimensions(format_, dimension)
@@ -316,17 +273,9 @@ def merge(first: Scheme, second: Scheme, dimension: int | str) -> Scheme:
     """Add up two schemes along one dimension; the other two sides are equal.
 
     Along n or p the outputs stand side by side; along m the products are added. For structured
-    formats the dimension must be free: p of ``ug``, ``sg``, ``kg``, ``wg``; m of ``gt``.
-
-    Returns
-    -------
-    Scheme
-        Rank at most the sum of the two.
-
-    Raises
-    ------
-    UsageError
-        Operands, rings or the other two sides differ, or the dimension is not free.
+    formats the dimension must be free: p of ``ug``, ``sg``, ``kg``, ``wg``; m of ``gt``. The rank
+    is at most the sum of the two. Raises `UsageError` if operands, rings or the other two sides
+    differ, or the dimension is not free.
     """
     d = dimension_number(dimension)
     one, two = matrix_format(first), matrix_format(second)

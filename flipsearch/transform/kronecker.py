@@ -19,14 +19,8 @@ def product(first: Scheme, second: Scheme) -> Scheme:
     """Return the Kronecker product of two schemes for general formats: sides and ranks multiply.
 
     Row ``row1 * n2 + row2`` of the result is row2 of block row1; inner indices and columns are
-    numbered likewise.
-
-    Raises
-    ------
-    UsageError
-        A format is structured, the rings differ, or a side exceeds the limit.
-    FormatError
-        A coefficient reaches 2^62.
+    numbered likewise. Raises `UsageError` if a format is structured, the rings differ, or a side
+    exceeds the limit; `FormatError` if a coefficient reaches 2^62.
     """
     one, two = matrix_format(first), matrix_format(second)
     for format_ in (one, two):
@@ -66,12 +60,6 @@ def checked_product(left: IntArray, right: IntArray) -> IntArray:
 
 
 def check_size(coefficient: float) -> None:
-    """Refuse a result whose largest absolute coefficient is 2^62 or more.
-
-    Raises
-    ------
-    FormatError
-        It is.
-    """
+    """Raise a `FormatError` if the largest absolute coefficient of a result is 2^62 or more."""
     if coefficient >= LARGEST_COEFFICIENT:
         raise FormatError("a coefficient of the result is 2^62 or more in absolute value")

@@ -40,21 +40,11 @@ SLOT_PAIRS = ((0, 1, 2), (0, 2, 1), (1, 2, 0))
 
 
 def reduce_terms(scheme: Scheme, depth: Depth = "pairs") -> Scheme:
-    """Apply reductions up to `depth` until none applies.
+    """Apply reductions up to `depth` until none applies; the sum of the terms stays.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        Valid or not; the sum of its terms is kept.
-    depth : {"merge", "span", "pairs"}
-        The kinds of reductions; each includes the kinds before it. ``merge`` costs a few hashes
-        a term, ``span`` an elimination for each shared factor, ``pairs`` three eliminations of a
-        matrix of R rows and dV * dW columns.
-
-    Returns
-    -------
-    Scheme
-        Of the same format and ring, and of the same or a lower rank.
+    Each kind of reduction includes the kinds before it. ``merge`` costs a few hashes a term,
+    ``span`` an elimination for each shared factor, ``pairs`` three eliminations of a matrix of R
+    rows and dV * dW columns.
     """
     ring = scheme.ring
     terms = merged(normal_terms(scheme), ring)

@@ -33,6 +33,9 @@ Matrix = Sequence[Sequence[int | Fraction]] | IntArray
 def sandwich(scheme: Scheme, P: Matrix, Q: Matrix, R: Matrix) -> Scheme:
     """Change a scheme's factors to P U Q^-1, Q V R^-1, R W P^-1.
 
+    Raises `UsageError` if a matrix is singular or of the wrong size, or the target is not kept;
+    `FormatError` if a coefficient reaches 2^62.
+
     Parameters
     ----------
     scheme : Scheme
@@ -46,13 +49,6 @@ def sandwich(scheme: Scheme, P: Matrix, Q: Matrix, R: Matrix) -> Scheme:
     Scheme
         Over the same ring F2 or F3; otherwise over the smallest of ZT, Z and Q that holds the
         coefficients. A scheme over ZT may therefore come back over Z or Q.
-
-    Raises
-    ------
-    UsageError
-        A matrix is singular or of the wrong size, or the target is not kept.
-    FormatError
-        A coefficient reaches 2^62.
     """
     format_ = matrix_format(scheme)
     p = scheme.ring.characteristic
@@ -82,16 +78,8 @@ def random_sandwich(
 
     Over F2 and F3 a matrix is uniform among the invertible ones, or triangular or diagonal if the
     structure requires it. In characteristic 0 it is a signed permutation times `steps` elementary
-    unimodular matrices, and all coefficients stay integral.
-
-    Parameters
-    ----------
-    scheme : Scheme
-        For a matrix product. With a corner suffix only signs change.
-    generator : numpy.random.Generator
-        The source of randomness.
-    steps : int, optional
-        Number of elementary row operations a matrix in characteristic 0; by default its side.
+    unimodular matrices, by default as many as its side, and all coefficients stay integral. With a
+    corner suffix only signs change.
     """
     format_ = matrix_format(scheme)
     if format_.operands == "ut" and not format_.corner:

@@ -100,6 +100,9 @@ def serendipitous_product(
 ) -> Scheme:
     """Return the product of a scheme with <a, b, c>; each group is multiplied together.
 
+    Raises `UsageError` if groups overlap, their terms share no factor, or formats or rings do not
+    fit; `FormatError` if a coefficient reaches 2^62.
+
     Parameters
     ----------
     scheme : Scheme
@@ -116,13 +119,6 @@ def serendipitous_product(
     Scheme
         For the format of sides n a, m b, p c. It is over Z if a ZT scheme does not stay ternary,
         because the factors of terms multiplied together add up.
-
-    Raises
-    ------
-    UsageError
-        Groups overlap, their terms share no factor, or formats or rings do not fit.
-    FormatError
-        A coefficient reaches 2^62.
     """
     outer = matrix_format(scheme)
     if not outer.is_general:

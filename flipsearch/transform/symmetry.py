@@ -38,17 +38,8 @@ DUALS = {"ug": "gt", "gt": "ug", "uu": "ut", "ut": "uu"}
 def permute(scheme: Scheme, order: Order) -> Scheme:
     """Put the sides (n, m, p) of a general scheme into another order.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        For a general format without corner suffix.
-    order : tuple of int
-        A permutation of (0, 1, 2): the new sides are ``sides[order[0]]`` and so on.
-
-    Raises
-    ------
-    UsageError
-        The format is structured or has a corner suffix, or the order is no permutation.
+    The new sides are ``sides[order[0]]`` and so on. Raises `UsageError` if the format is
+    structured or has a corner suffix, or the order is no permutation of (0, 1, 2).
     """
     format_ = matrix_format(scheme)
     if order not in ORDERS:
@@ -79,10 +70,8 @@ def oriented_sides(sides: Order, order: Order) -> Order:
 def oriented(scheme: Scheme, wanted: Order | MatrixProduct) -> Scheme:
     """Return the scheme with its sides in the given order, or of the given format by its dual.
 
-    Raises
-    ------
-    UsageError
-        The sides are not a permutation of its own; the format is another and no dual.
+    Raises `UsageError` if the sides are not a permutation of its own, or the format is another and
+    no dual.
     """
     if isinstance(wanted, MatrixProduct) and not wanted.is_general:
         turned = scheme if scheme.format == wanted else dual(scheme)
@@ -106,12 +95,8 @@ def transpose(scheme: Scheme) -> Scheme:
     """Return the scheme for (A B)^T = B^T A^T.
 
     General formats become p x m x n. ``ss``, ``kk``, ``ww``, ``ul`` and ``gg`` with a corner
-    suffix keep their format. So does ``uu``, with all indices reversed.
-
-    Raises
-    ------
-    UsageError
-        The transposed product has other operands.
+    suffix keep their format. So does ``uu``, with all indices reversed. Raises `UsageError` if the
+    transposed product has other operands.
     """
     format_ = matrix_format(scheme)
     if format_.is_general:
@@ -151,14 +136,11 @@ def _relaid(factor: IntArray, old: Layout, new: Layout, flip: Callable[[int], in
 def dual(scheme: Scheme) -> Scheme:
     """Return the scheme for the format with the same tensor up to the order of factors.
 
-    sum u_ij b_jk c_ki over i <= j (``ug`` n x n x p) is sum x_ij y_kj c_ik over i <= k (``gt``
-    n x p x n) with u and c exchanged; likewise for ``uu`` and ``ut``. Ranks agree. Recursive calls
+    sum u_ij b_jk c_ki over i <= j (``ug`` n x n x p) is sum x_ij y_kj c_ik over i <= k (``gt`` n x
+    p x n) with u and c exchanged; likewise for ``uu`` and ``ut``. Ranks agree. Recursive calls
     need not, because a Gram format can also use products of a matrix with its own transpose.
-
-    Raises
-    ------
-    UsageError
-        The format is none of ``ug``, ``gt``, ``uu``, ``ut`` without corner suffix.
+    Raises `UsageError` if the format is none of ``ug``, ``gt``, ``uu``, ``ut`` without corner
+    suffix.
     """
     format_ = matrix_format(scheme)
     partner = DUALS.get(format_.operands)

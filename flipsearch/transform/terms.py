@@ -112,10 +112,7 @@ def fits(term: Term, ring: Ring) -> bool:
 def from_normal_terms(format_: Format, ring: Ring, terms: Sequence[Term]) -> Scheme:
     """Return the scheme of the terms; their scalars go into the third factor.
 
-    Raises
-    ------
-    FormatError
-        A term does not fit the ring, or a coefficient is 2^62 or more.
+    Raises `FormatError` if a term does not fit the ring, or a coefficient is 2^62 or more.
     """
     if not all(fits(term, ring) for term in terms):
         raise FormatError(

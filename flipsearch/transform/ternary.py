@@ -34,21 +34,9 @@ def ternary_sandwich(
 ) -> Scheme | None:
     """Search for a sandwich of a scheme over Z that is over ZT; return None if none was found.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        For a general format, over Z or ZT. A scheme over ZT is returned as it is.
-    seed : int
-        The same seed gives the same result.
-    steps : int
-        Number of elementary matrices to draw in each try.
-    tries : int
-        Number of tries, each from the given scheme.
-
-    Raises
-    ------
-    UsageError
-        The format is structured, or the scheme not over Z.
+    The same seed gives the same result. `steps` is the number of elementary matrices to draw in
+    each of the tries, which begin with the given scheme. A scheme over ZT is returned as it is.
+    Raises `UsageError` if the format is structured, or the scheme not over Z.
     """
     format_ = matrix_format(scheme)
     if not format_.is_general:

@@ -55,23 +55,11 @@ def term_sides(scheme: Scheme, sizes: Sizes) -> IntArray:
 
 
 def uneven_product(scheme: Scheme, sizes: Sizes, scheme_of: SchemeTable) -> Scheme:
-    """Return the product of a scheme with inner products of several sizes.
+    """Return the product of a scheme for a general format with inner products of several sizes.
 
-    Parameters
-    ----------
-    scheme : Scheme
-        For a general format: the outer scheme.
-    sizes : three tuples of int
-        Sizes of the blocks, at least 1.
-    scheme_of : callable
-        ``scheme_of(n, m, p)`` is a scheme for these sides over the same ring.
-
-    Raises
-    ------
-    UsageError
-        The sizes do not fit the scheme, or an inner scheme is of other sides or another ring.
-    FormatError
-        A coefficient reaches 2^62.
+    `sizes` are those of the blocks, at least 1. ``scheme_of(n, m, p)`` is a scheme for these sides
+    over the same ring. Raises `UsageError` if the sizes do not fit the scheme, or an inner scheme
+    is of other sides or another ring; `FormatError` if a coefficient reaches 2^62.
     """
     outer = matrix_format(scheme)
     if not outer.is_general or tuple(map(len, sizes)) != outer.sides or min(map(min, sizes)) < 1:

@@ -41,11 +41,7 @@ def test_a_descent_is_that_of_dense_jacobians(name: str, rank: int, symmetry: st
     weights = np.linspace(0.5, 2, len(unknowns))
     found = [
         kind(parse_format(name), rank).descended(
-            *(unknowns, Descent(values, 1.0, 0.1), 6),
-            decay=0.8,
-            least=0.05,
-            weights=weights,
-            centres=np.ones(len(unknowns)),
+            unknowns, Descent(values, 1.0, 0.1, decay=0.8, least=0.05, weights=weights), 6
         )
         for kind in (Problem, PlainProblem)
     ]
@@ -73,7 +69,7 @@ def test_scipy_finds_the_same_minimum_from_a_nearby_point() -> None:
     format_, rank = parse_format("2x2x2"), 7
     unknowns, values = point("2x2x2", rank, "", seed=4)
     problem, plain = Problem(format_, rank), PlainProblem(format_, rank)
-    ours = problem.descended(unknowns, Descent(values, pull=0.1), 200, decay=0.9, least=1e-3)
+    ours = problem.descended(unknowns, Descent(values, pull=0.1, decay=0.9, least=1e-3), 200)
     assert ours.is_solution
     start = ours.variables + 1e-3 * values
     theirs = least_squares(

@@ -271,8 +271,9 @@ def test_the_front_holds_what_nothing_beats(run: Run, path: Path) -> None:
     _, out, _ = run("list", "2x2x2", "--ring", "Z", "--front", "--json")
     found = _objects(out)
     with Catalogue.open(path) as catalogue:
+        records = list(catalogue.schemes.records(format="2x2x2", ring="Z"))
         first: dict[tuple[Ring, int, int], str] = {}
-        for record in catalogue.schemes.records(format="2x2x2", ring="Z"):
+        for record in records:
             first.setdefault((record.ring, record.rank, record.fewest_additions), record.hash)
 
     def beaten(merits: tuple[Ring, int, int]) -> bool:
@@ -282,7 +283,7 @@ def test_the_front_holds_what_nothing_beats(run: Run, path: Path) -> None:
 
     expected = {name for merits, name in first.items() if not beaten(merits)}
     assert {item["scheme"] for item in found} == expected
-    assert 0 < len(expected) < len(first)
+    assert 0 < len(expected) < len(records)
 
 
 @pytest.mark.parametrize("number", [77, 2**63 - 1, 2**63, 10**30])

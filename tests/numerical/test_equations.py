@@ -83,7 +83,7 @@ def test_freedom_counts_the_dimension_of_the_variety() -> None:
     """Strassen's schemes are one orbit: scalings (2 * 7) and changes of basis (3 * 3)."""
     problem = Problem(parse_format("2x2x2"), 7)
     unknowns, values = point("2x2x2", 7, "", seed=4)
-    found = problem.descended(unknowns, Descent(values, pull=0.1), 200, decay=0.9, least=1e-3)
+    found = problem.descended(unknowns, Descent(values, pull=0.1, decay=0.9, least=1e-3), 200)
     assert problem.freedom(unknowns, found.variables).sum() == pytest.approx(23, abs=1e-3)
 
 

@@ -87,11 +87,7 @@ class Blocks:
     """
 
     def __init__(
-        self,
-        ring: Ring,
-        held: Mapping[MatrixProduct, tuple[int, str]],
-        *,
-        formulas: bool = True,
+        self, ring: Ring, held: Mapping[MatrixProduct, tuple[int, str]], *, formulas: bool = True
     ) -> None:
         self.ring = ring
         self._held = dict(held)

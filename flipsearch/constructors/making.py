@@ -13,15 +13,7 @@ import numpy as np
 
 from flipsearch.constructors.closure import Leaf, all_sides
 from flipsearch.constructors.plan import Plan
-from flipsearch.constructors.recipes import (
-    NAIVE,
-    NAMED,
-    Fetch,
-    Recipe,
-    Sides,
-    replayed,
-    source,
-)
+from flipsearch.constructors.recipes import NAIVE, NAMED, Fetch, Recipe, Sides, replayed, source
 from flipsearch.formats import MatrixProduct
 from flipsearch.formats.recursion import recursion
 from flipsearch.rings import IntArray, Ring

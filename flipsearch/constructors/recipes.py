@@ -182,9 +182,7 @@ def _made(words: Sequence[str], format_: MatrixProduct, ring: Ring, fetch: Fetch
             return maker.build(format_, over)
         case "blocks":
             return assemble(
-                format_,
-                over,
-                [_part(*pair) for pair in zip(ordered, words[1:], strict=True)],
+                format_, over, [_part(*pair) for pair in zip(ordered, words[1:], strict=True)]
             )
     raise FormatError(f"no move {words[0]!r}: there are {', '.join(MOVES)}")
 

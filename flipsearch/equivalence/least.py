@@ -160,10 +160,7 @@ def _turned(matrices: tuple[IntArray, ...]) -> list[Way]:
 
 
 def _cheapest(
-    firsts: list[list[int]],
-    types: list[tuple[int, ...]],
-    sides: tuple[int, int, int],
-    p: int,
+    firsts: list[list[int]], types: list[tuple[int, ...]], sides: tuple[int, int, int], p: int
 ) -> tuple[tuple[int, ...], int] | None:
     """Return the kind of term and the rank of its first factor with the fewest pairs, or None."""
     n, m, _ = sides
@@ -177,11 +174,7 @@ def _cheapest(
 
 
 def _survivors(
-    ways: list[Way],
-    starts: list[tuple[int, int]],
-    sides: tuple[int, int, int],
-    rank: int,
-    p: int,
+    ways: list[Way], starts: list[tuple[int, int]], sides: tuple[int, int, int], rank: int, p: int
 ) -> list[Pair]:
     """Return the (way, P, Q) that make the sorted first factors least, each up to scalars once.
 

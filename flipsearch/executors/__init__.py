@@ -1,10 +1,5 @@
 """Run walks: on threads of this process, on a GPU or on a Ray cluster."""
 
-from flipsearch.executors.base import (
-    Executor,
-    executor_named,
-    executor_names,
-    register_executor,
-)
+from flipsearch.executors.base import Executor, executor_named, executor_names, register_executor
 
 __all__ = ["Executor", "executor_named", "executor_names", "register_executor"]

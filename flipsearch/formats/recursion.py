@@ -106,8 +106,8 @@ class Recursion:
 
     Parameters
     ----------
-    format_name, rank : str, int
-        The format, corner suffix included; products, those of left out corners included.
+    rank : int
+        Products, those of left out corners included.
     kinds : tuple of ProductKind
         One a product, corner products last.
     calls, output_calls : (a, b, c)
@@ -120,7 +120,6 @@ class Recursion:
         The smallest recursion factor that the rules give, None where block recursion is not valid.
     """
 
-    format_name: str
     rank: int
     kinds: tuple[ProductKind, ...]
     calls: Triple
@@ -149,9 +148,7 @@ def recursion(format_: MatrixProduct, factors: Factors, characteristic: int = 0)
         gamma, destinations = _best_rule(full, kinds)
     else:
         gamma, destinations = None, Counter(_destination(full.operands, kind) for kind in kinds)
-    return Recursion(
-        format_.name, len(kinds), kinds, by_gram, by_output, dict(destinations), gamma
-    )
+    return Recursion(len(kinds), kinds, by_gram, by_output, dict(destinations), gamma)
 
 
 def call_triple(operands: str, kinds: Iterable[ProductKind], rule: Rule = "gram") -> Triple:

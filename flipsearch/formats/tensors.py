@@ -102,12 +102,7 @@ def complex_product(n: int, m: int, p: int) -> SparseTensor:
     """
     _sides("complex", 2 * n, m, p)
     entries = (
-        (
-            2 * (i * m + j) + x,
-            2 * (j * p + k) + y,
-            2 * (i * p + k) + (x ^ y),
-            -1 if x and y else 1,
-        )
+        (2 * (i * m + j) + x, 2 * (j * p + k) + y, 2 * (i * p + k) + (x ^ y), -1 if x and y else 1)
         for i, j, k, x, y in product(range(n), range(m), range(p), range(2), range(2))
     )
     return sparse_tensor(f"complex-{n}x{m}x{p}", entries)

@@ -14,13 +14,10 @@ import numpy as np
 
 from flipsearch.numerical.attempt import SPARSE_POINTS, Search
 from flipsearch.numerical.problem import refuse_too_large
-from flipsearch.numerical.rounding import GRIDS
 from flipsearch.numerical.task import one_blas_thread
 from flipsearch.numerical.unknowns import Floats
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
-
-AIMS = tuple(GRIDS)
 
 
 def cost(scheme: Scheme, toward: str) -> tuple[bool, int, int]:

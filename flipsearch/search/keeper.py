@@ -42,11 +42,7 @@ class Keeper:
     """
 
     def __init__(
-        self,
-        strategy: Strategy,
-        catalogue: Catalogue,
-        result: Result,
-        wanted: int | None = None,
+        self, strategy: Strategy, catalogue: Catalogue, result: Result, wanted: int | None = None
     ) -> None:
         self.strategy, self.catalogue, self.result = strategy, catalogue, result
         self.wanted = wanted

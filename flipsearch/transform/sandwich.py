@@ -88,10 +88,7 @@ def random_sandwich(
 
 
 def structured_triple(
-    format_: MatrixProduct,
-    ring: Ring,
-    generator: np.random.Generator,
-    steps: int | None = None,
+    format_: MatrixProduct, ring: Ring, generator: np.random.Generator, steps: int | None = None
 ) -> tuple[IntArray, IntArray, IntArray]:
     """Draw (P, Q, R) that keep the structure of a format.
 

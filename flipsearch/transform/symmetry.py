@@ -24,14 +24,7 @@ from flipsearch.scheme import Scheme
 from flipsearch.transform.dimensions import matrix_format
 
 Order = tuple[int, int, int]
-ORDERS: tuple[Order, ...] = (
-    (0, 1, 2),
-    (1, 2, 0),
-    (2, 0, 1),
-    (0, 2, 1),
-    (1, 0, 2),
-    (2, 1, 0),
-)
+ORDERS: tuple[Order, ...] = ((0, 1, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1), (1, 0, 2), (2, 1, 0))
 DUALS = {"ug": "gt", "gt": "ug", "uu": "ut", "ut": "uu"}
 
 

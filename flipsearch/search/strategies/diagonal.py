@@ -23,11 +23,7 @@ from flipsearch.walk.diagonal.task import DiagonalTask, diagonal
 from flipsearch.walk.task import Policy, WalkOutcome, WalkTask, Words
 
 STEPS = 3_000_000
-SCHEDULES = (
-    Schedule(STEPS, 5_000, 3),
-    Schedule(STEPS, 50_000, 3),
-    Schedule(STEPS, 100_000, 8),
-)
+SCHEDULES = (Schedule(STEPS, 5_000, 3), Schedule(STEPS, 50_000, 3), Schedule(STEPS, 100_000, 8))
 """Schedules, one of which is drawn for each descent."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,8 @@ def register(commands: Any) -> None:
     plan.add_argument(
         "--recipes",
         metavar="FILE",
-        help="make all schemes of least rank and write their recipes (default: only list)",
+        help="make all schemes of least rank and write their recipes; those in FILE stay where "
+        "they have the lower rank (default: only list)",
     )
     plan.add_argument(
         "--composed",
@@ -120,9 +122,9 @@ def run_plan(arguments: argparse.Namespace) -> int:
             return _write_composed(catalogue, Path(arguments.composed))
         if arguments.format and ":" in arguments.format:
             return _explain_blocks(catalogue, rings, arguments.format, as_json=arguments.json)
-        plans = _plans(catalogue, rings)
         if arguments.recipes:
-            return _write(catalogue, plans, Path(arguments.recipes))
+            return _write(catalogue, rings, Path(arguments.recipes))
+        plans = _plans(catalogue, rings)
         if arguments.format:
             return _explain(plans, arguments.format, as_json=arguments.json)
         known = {ring: _known(catalogue, ring) for ring in rings}
@@ -137,11 +139,16 @@ def run_plan(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _plans(catalogue: Catalogue, rings: Sequence[Ring]) -> dict[Ring, Plan]:
-    """Return a plan over each ring from the stored schemes that no recipe makes."""
+def _plans(catalogue: Catalogue, rings: Sequence[Ring], key: str = "") -> dict[Ring, Plan]:
+    """Return a plan over each ring from the stored schemes that no recipe makes.
+
+    Of schemes of one format and rank the plan takes the one with the fewest `nonzeros`, or
+    `fewest_additions`: the name of a column is the key.
+    """
     from flipsearch.constructors.plan import Plan, is_planned
 
-    records = [record for record in catalogue.schemes.records() if is_planned(record.format)]
+    stored = sorted(catalogue.schemes.records(), key=attrgetter(key or "nonzeros"))
+    records = [record for record in stored if is_planned(record.format)]
     schemes = [r.scheme for r in records if catalogue.schemes.recipe(r) is None]
     return {ring: Plan(ring, schemes) for ring in rings}
 
@@ -228,14 +235,32 @@ def _explain_blocks(
     return 0
 
 
-def _write(catalogue: Catalogue, plans: dict[Ring, Plan], path: Path) -> int:
-    """Make a scheme of least rank for every format, and write the recipes to a file."""
-    from flipsearch.algebra.atomic import write_whole
-    from flipsearch.constructors.making import Maker
-    from flipsearch.constructors.recipes import written_recipes
+def _write(catalogue: Catalogue, rings: Sequence[Ring], path: Path) -> int:
+    """Make a scheme of least rank for every format, and write the recipes to a file.
 
-    maker = Maker(plans, lambda name: catalogue.schemes.get(name).scheme)
-    recipes = maker.all(complain)
+    The sources have the fewest additions. Recipes from sources with the fewest nonzeros, which
+    kernels want, are written as well for sides to `LARGEST_SPARSE`.
+    """
+    from flipsearch.algebra.atomic import write_whole
+    from flipsearch.constructors.closure import Leaf
+    from flipsearch.constructors.making import LARGEST_SPARSE, Maker, with_sources
+    from flipsearch.constructors.recipes import read_recipes, written_recipes
+
+    known = list(read_recipes(path.read_text(), path.name)) if path.exists() else []
+    made = []
+    for key in ("nonzeros", "fewest_additions"):
+        leaves = [Leaf(r.format.sides, r.rank, r.hash, r.how, r.ring) for r in known]
+        plans = _plans(catalogue, rings, key)
+        made = Maker(plans, lambda name: catalogue.schemes.get(name).scheme, leaves).all(complain)
+        known = [*made, *known]
+    least = {(recipe.format, recipe.ring): recipe.rank for recipe in made}
+    sparse = [
+        recipe.hash
+        for recipe in known
+        if max(recipe.format.sides) <= LARGEST_SPARSE
+        and recipe.rank == least.get((recipe.format, recipe.ring))
+    ]
+    recipes = with_sources([*made, *known], [*(recipe.hash for recipe in made), *sparse])
     write_whole(path, written_recipes(recipes))
     print(f"{len(recipes)} recipes written to {path}")
     return 0

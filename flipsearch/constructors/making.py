@@ -29,6 +29,13 @@ WITHIN: dict[Ring, tuple[Ring, ...]] = {
     Ring.F3: (Ring.ZT, Ring.Z),
 }
 """The rings whose schemes serve each ring, smallest first."""
+LARGEST_SPARSE = 8
+"""Largest side of the formats whose sparsest recipe ships too, because kernels want it."""
+
+
+def _serves(own: Ring, ring: Ring) -> bool:
+    """Return whether a scheme over its own ring serves another ring."""
+    return own is ring or own in WITHIN[ring]
 
 
 @dataclass(frozen=True)
@@ -87,8 +94,9 @@ class Maker:
     def all(self, tell: Callable[[str], None] = lambda text: None) -> list[Recipe]:
         """Make a scheme of least rank for every format and ring; return their recipes in order.
 
-        Made schemes are projected too. After a gain the plans are closed again, until there is no
-        gain. `tell` is called with a line of text now and then.
+        Made schemes are projected too, and recipes at hand of lower rank are taken. After a gain
+        the plans are closed again, until there is no gain. `tell` is called with a line of text
+        now and then.
         """
         wanted = [(ring, sides) for ring in self.plans for sides in all_sides()]
         while True:
@@ -98,21 +106,29 @@ class Maker:
                     tell(f"{'x'.join(map(str, sides))} over {ring}: {len(self._recipes)} recipes")
             gains = self._project()
             tell(f"{gains} gains by projections of {len(self._recipes)} schemes")
-            if not gains:
+            if not gains and not self._take_composed():
                 break
             self.replan()
-        found: dict[str, Recipe] = {}
-        for ring, sides in wanted:
-            self._list(self.name(ring, sides), found)
-        return list(found.values())
+        names = [self.name(ring, sides) for ring, sides in wanted]
+        for name in names:
+            if name[:NAMED] in self._composed:
+                self.fetch(name)
+        return with_sources(self._recipes.values(), names)
 
-    def _list(self, name: str, found: dict[str, Recipe]) -> None:
-        """Add the recipe of a scheme to those found, after the recipes of its sources."""
-        recipe = self._recipes.get(name[:NAMED])
-        if recipe is not None and name[:NAMED] not in found:
-            for other, _ in recipe.sources:
-                self._list(other, found)
-            found[name[:NAMED]] = recipe
+    def _take_composed(self) -> bool:
+        """Offer the plans the recipes at hand; return whether one has a lower rank."""
+        lower = [
+            (plan, leaf)
+            for ring, plan in self.plans.items()
+            for leaf in self._composed.values()
+            if leaf.ring is not None and _serves(leaf.ring, ring)
+            if leaf.rank < plan.rank(*leaf.sides)
+        ]
+        for plan, leaf in lower:
+            plan.add(leaf)
+        for plan in self.plans.values():
+            plan.close()
+        return bool(lower)
 
     def _project(self) -> int:
         """Offer the plans what is left of schemes without an index; return the number of gains."""
@@ -127,8 +143,8 @@ class Maker:
                 smaller = n, m, p
                 how = f"project {DIMENSIONS[d]} {left.index(min(left))} {source(name, sides)}"
                 for ring, plan in self.plans.items():
-                    serves = scheme.ring is ring or scheme.ring in WITHIN[ring]
-                    if serves and min(smaller) > 1 and min(left) < plan.rank(*smaller):
+                    gain = min(smaller) > 1 and min(left) < plan.rank(*smaller)
+                    if gain and _serves(scheme.ring, ring):
                         plan.add(Leaf(smaller, min(left), "", how))
                         gains += 1
         for plan in self.plans.values():
@@ -171,6 +187,23 @@ class Maker:
         self._made[name] = _Small.of(scheme)
         self._recipes.setdefault(name, recipe_of(scheme, how))
         return name
+
+
+def with_sources(recipes: Iterable[Recipe], wanted: Iterable[str]) -> list[Recipe]:
+    """Return the recipes of some hashes, each after the recipes of its sources."""
+    left = {recipe.hash[:NAMED]: recipe for recipe in recipes}
+    found: list[Recipe] = []
+
+    def add(name: str) -> None:
+        recipe = left.pop(name[:NAMED], None)
+        if recipe is not None:
+            for source_, _ in recipe.sources:
+                add(source_)
+            found.append(recipe)
+
+    for name in wanted:
+        add(name)
+    return found
 
 
 def recipe_of(scheme: Scheme, how: str) -> Recipe:

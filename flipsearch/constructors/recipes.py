@@ -37,6 +37,7 @@ from flipsearch.scheme import Scheme, naive_scheme
 if TYPE_CHECKING:
     from flipsearch.transform import Group
     from flipsearch.transform.dimensions import Part
+    from flipsearch.transform.uneven import Sizes
 
 Sides = tuple[int, int, int]
 Fetch = Callable[[str], Scheme]
@@ -166,15 +167,14 @@ def _made(words: Sequence[str], format_: MatrixProduct, ring: Ring, fetch: Fetch
         case "project":
             return project(ordered[0], words[1], int(words[2]))
         case "serendipity":
-            inner, groups = _sides(words[1]), _groups(words[2])
+            inner, groups = sides_in(words[1]), groups_in(words[2])
             blocks = {matrix_format(scheme).sides: scheme for scheme in ordered[1:]}
             return serendipitous_product(
                 ordered[0], inner, groups, lambda n, m, p: blocks[n, m, p]
             )
         case "uneven":
-            n, m, p = (tuple(map(int, part.split("."))) for part in words[1].split("x"))
             blocks = {matrix_format(scheme).sides: scheme for scheme in ordered[1:]}
-            return uneven_product(ordered[0], (n, m, p), lambda *sides: blocks[sides])
+            return uneven_product(ordered[0], sizes_in(words[1]), lambda *sides: blocks[sides])
         case "construct":
             maker = CONSTRUCTORS.get(words[1])
             rings = [ring] if ring.characteristic else [Ring.ZT, Ring.Z, Ring.Q]
@@ -201,11 +201,18 @@ def _part(scheme: Scheme, word: str) -> Part:
     return Part(scheme, *ranges, transposed=bool(match[6]))
 
 
-def _sides(text: str) -> Sides:
+def sides_in(text: str) -> Sides:
+    """Return the sides of ``2x3x4``."""
     return parse_format(text).sides
 
 
-def _groups(text: str) -> list[Group]:
+def sizes_in(text: str) -> Sizes:
+    """Return the sizes of blocks of ``2.2x3.3x3.4``."""
+    n, m, p = (tuple(map(int, part.split("."))) for part in text.split("x"))
+    return n, m, p
+
+
+def groups_in(text: str) -> list[Group]:
     """Return the groups of ``0=1.4+1=2.3.7``: slot 0 of rows 1 and 4, slot 1 of 2, 3 and 7."""
     from flipsearch.transform import Group
 

@@ -6,10 +6,11 @@ import pytest
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
+from flipsearch.constructors.closure import partitions
 from flipsearch.constructors.composed import composed
 from flipsearch.constructors.counts import read_composed, written_composed
 from flipsearch.constructors.making import recipe_of
-from flipsearch.constructors.recipes import replayed, written_recipes
+from flipsearch.constructors.recipes import replayed, sizes_in, written_groups, written_recipes
 from flipsearch.errors import FormatError
 from flipsearch.formats import parse_format
 from flipsearch.kernels.additions import reduce_additions
@@ -17,6 +18,9 @@ from flipsearch.kernels.builtin import strassen, winograd
 from flipsearch.programs import plain_reduction
 from flipsearch.rings import Ring
 from flipsearch.transform import extend
+from flipsearch.transform.dimensions import matrix_format
+from flipsearch.transform.serendipity import grown
+from flipsearch.transform.uneven import term_sides
 
 KNOWN = {
     scheme.content_hash[:16]: scheme
@@ -51,6 +55,39 @@ def test_programs_compute_what_the_recipe_makes(how, name, ring):
     assert found.scheme.content_hash == scheme.content_hash
     found.check()
     assert found.additions <= scheme.additions
+
+
+@pytest.mark.parametrize("ring", [Ring.ZT, Ring.F2, Ring.F3])
+@pytest.mark.parametrize("sizes", ["2.1x2.2x1.2", "1.2x2.1x2.1", "2.2x1.1x3.3"])
+@pytest.mark.parametrize("key", [STRASSEN, WINOGRAD])
+def test_products_with_blocks_of_several_sizes(key, sizes, ring):
+    needed = {tuple(row) for row in term_sides(KNOWN[key], sizes_in(sizes)).tolist()}
+    inner = [
+        f"{WINOGRAD}:2x2x2" if sides == (2, 2, 2) else "naive:{}x{}x{}".format(*sides)
+        for sides in needed
+    ]
+    how = " ".join([f"uneven {sizes} {key}:2x2x2", *inner])
+    scheme, found = made(how, "x".join(str(sum(each)) for each in sizes_in(sizes)), ring)
+    assert found.scheme.content_hash == scheme.content_hash
+    found.check()
+    assert found.additions <= scheme.additions
+
+
+@pytest.mark.parametrize("ring", [Ring.Z, Ring.F2])
+@pytest.mark.parametrize("key", [WINOGRAD, WIDE, TALL])
+@pytest.mark.parametrize("inner", [(1, 1, 2), (2, 1, 1), (2, 2, 2)])
+def test_serendipitous_products(key, inner, ring):
+    outer = KNOWN[key].over(ring)
+    sides = matrix_format(outer).sides
+    for groups in partitions(outer):
+        wanted = {inner, *(grown(inner, group.slot, len(group.members)) for group in groups)}
+        words = ["x".join(map(str, each)) for each in (sides, inner, *wanted)]
+        how = f"serendipity {words[1]} {written_groups(groups)} {key}:{words[0]} "
+        name = "x".join(str(a * b) for a, b in zip(sides, inner, strict=True))
+        scheme, found = made(how + " ".join(f"naive:{word}" for word in words[2:]), name, ring)
+        assert found.scheme.content_hash == scheme.content_hash
+        found.check()
+        assert found.additions <= scheme.additions
 
 
 def test_parts_share_what_both_need():

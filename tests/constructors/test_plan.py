@@ -6,10 +6,11 @@ from itertools import permutations, product
 import pytest
 from scheme_samples import strassen
 
-from flipsearch.constructors.closure import all_sides, partitions
-from flipsearch.constructors.making import Maker
+from flipsearch.constructors.closure import Leaf, all_sides, partitions
+from flipsearch.constructors.making import Maker, with_sources
 from flipsearch.constructors.plan import Plan
-from flipsearch.formats import TABULATED_SIDE
+from flipsearch.constructors.recipes import replayed
+from flipsearch.formats import TABULATED_SIDE, parse_format
 from flipsearch.rings import Ring
 from flipsearch.transform import merge
 from flipsearch.transform.uneven import term_sides
@@ -93,3 +94,31 @@ def test_a_formula_over_two_fields_makes_two_schemes():
     rational, binary = (maker.fetch(maker.name(ring, (2, 7, 9))) for ring in plans)
     assert (rational.rank, rational.ring) == (99, Ring.Q)
     assert (binary.rank, binary.ring) == (99, Ring.F2)
+
+
+@pytest.fixture
+def few_formats(monkeypatch):
+    monkeypatch.setattr("flipsearch.constructors.making.all_sides", lambda: all_sides(2, 4))
+
+
+def test_a_recipe_at_hand_stays_where_its_rank_is_lower(few_formats):
+    name = BASE.content_hash[:16]
+    how = f"merge p {name}:2x2x2 {name}:2x2x2"
+    made = replayed(how, parse_format("2x2x4"), Ring.ZT, lambda name: BASE)
+    lucky = Leaf((2, 2, 4), made.rank, made.content_hash, how, Ring.ZT)
+    for leaves, rank in (((), 16), ((lucky,), 14)):
+        maker = Maker({Ring.ZT: Plan(Ring.ZT, [])}, lambda name: BASE, leaves)
+        found = {recipe.format.name: recipe for recipe in maker.all()}
+        assert found["2x2x4"].rank == rank
+        assert found["2x4x4"].rank == 2 * rank
+    assert found["2x2x4"].hash == lucky.name
+
+
+def test_recipes_come_after_those_of_their_sources(few_formats):
+    recipes = Maker({Ring.ZT: plan()}, lambda name: BASE).all()
+    turned = with_sources(recipes, [recipe.hash for recipe in reversed(recipes)])
+    for listed in (recipes, turned):
+        assert {recipe.hash for recipe in listed} == {recipe.hash for recipe in recipes}
+        place = {recipe.hash[:16]: k for k, recipe in enumerate(listed)}
+        for k, recipe in enumerate(listed):
+            assert all(place.get(name, -1) < k for name, _ in recipe.sources)

@@ -184,6 +184,11 @@ class Scheme:
         return math.prod(p for p in (2, 3) if (self.denominators % p == 0).any())
 
     @property
+    def greatest_denominator(self) -> int:
+        """The greatest denominator of a term with coprime integers in u and in v."""
+        return int(self.canonical.denominators.max(initial=1))
+
+    @property
     def canonical(self) -> Scheme:
         """The same terms in normal form, sorted.
 

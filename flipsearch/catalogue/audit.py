@@ -146,8 +146,9 @@ def check_row(row: Row) -> str | None:
     expected = measured(scheme) | {"ring": scheme.natural_ring}
     if shared is not None:
         expected["fewest"] = min(shared, expected["fewest"])
-    if row["denominator"] is None:  # an older program could not measure it
-        del expected["denominator"]
+    for column in ("denominator", "greatest_denominator"):
+        if row[column] is None:  # an older program could not measure it
+            del expected[column]
     wrong = [column for column, value in expected.items() if not _same(value, row[column])]
     return f"wrong in its row: {', '.join(wrong)}" if wrong else None
 

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import sqlalchemy as sa
-from sqlalchemy import Double, Index, Integer, String, Table, func, select
+from sqlalchemy import BigInteger, Double, Index, Integer, String, Table, func, select
 
 from flipsearch.catalogue import arguments
 from flipsearch.catalogue.arguments import names_of
@@ -121,8 +121,9 @@ class Record:
     recursion relative to a general product (`flipsearch.formats.recursion`); both are None for
     other formats. Fault-tolerant unions of schemes have `workers`, their number of products, and
     `survives`, the number of products that may be lost. `denominator` is the product of the primes
-    2 and 3 that divide a denominator: a scheme over Q does not reduce modulo these. It is None in
-    damaged rows of an older schema.
+    2 and 3 that divide a denominator: a scheme over Q does not reduce modulo these.
+    `greatest_denominator` is that of a term whose vectors u and v have coprime integer entries.
+    Both are None in damaged rows of an older schema.
 
     `scheme` and `reduction` are fetched and checked at their first use.
     """
@@ -158,6 +159,9 @@ class Record:
     workers: Annotated[int | None, Column(Integer, sort="")]
     survives: Annotated[int | None, Column(Integer, sort="")]
     denominator: Annotated[int | None, Column(Integer, json="", measure=lambda m: m.denominator)]
+    greatest_denominator: Annotated[
+        int | None, Column(BigInteger, measure=lambda m: m.scheme.greatest_denominator)
+    ]
     _load: Callable[[Record], Scheme] = field(repr=False)
     _load_reduction: Callable[[Record], Reduction | None] = field(repr=False)
 

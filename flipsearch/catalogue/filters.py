@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, and_, case, func, or_, select
 
 from flipsearch.catalogue import arguments
 from flipsearch.catalogue.arguments import as_ring, names_of, run_key, within_database
@@ -52,8 +52,8 @@ class Filters:
     gamma : float
         Largest `gamma`. Only structured formats have one.
     front : bool
-        Pass only Pareto-best schemes of each format and ring over rank, recursive calls and
-        additions: no other is nowhere worse and somewhere better.
+        Pass only Pareto-best schemes of each format over rank, additions, growth factor, greatest
+        denominator, recursive calls, products that may be lost, and ring (see `_beaten`).
     source : str
         A part of the source; upper and lower case are equal.
     run : int or str
@@ -147,23 +147,44 @@ class Filters:
 
 
 def _beaten() -> Condition:
-    """Return the condition that another scheme is nowhere worse, and better or older."""
+    """Return the condition that another scheme is nowhere worse, and better or older.
+
+    Of ZT, Z and Q the smaller ring is better. Schemes over F2, F3 and of characteristic 0 are not
+    compared. Schemes without recursive calls have 0 of them, plain schemes survive -1 losses.
+    """
     ours, other = SCHEMES.c, SCHEMES.alias().c
-    calls, theirs = func.coalesce(ours.calls, 0), func.coalesce(other.calls, 0)
+    costs, theirs = _costs(ours), _costs(other)
+    pairs = list(zip(theirs, costs, strict=True))
+    same_field = or_(
+        other.ring == ours.ring,
+        and_(other.ring.in_(_CHARACTERISTIC_0), ours.ring.in_(_CHARACTERISTIC_0)),
+    )
     return (
         select(other.id)
-        .where(other.tabulated == ours.tabulated, other.ring == ours.ring)
-        .where(other.rank <= ours.rank, other.fewest <= ours.fewest, theirs >= calls)
-        .where(
-            or_(
-                other.rank < ours.rank,
-                other.fewest < ours.fewest,
-                theirs > calls,
-                other.id < ours.id,
-            )
-        )
+        .where(other.tabulated == ours.tabulated, same_field)
+        .where(*(a <= b for a, b in pairs))
+        .where(or_(*(a < b for a, b in pairs), other.id < ours.id))
         .exists()
     )
+
+
+_CHARACTERISTIC_0 = tuple(ring.value for ring in INCLUDED[Ring.Q])
+
+
+def _costs(row: Any) -> list[Any]:
+    """Return the quantities of a row of the schemes that a front makes small, in SQL."""
+    unknown = arguments.LARGEST_NUMBER
+    return [
+        row.rank,
+        row.fewest,
+        func.coalesce(row.growth, 0.0),
+        func.coalesce(row.greatest_denominator, unknown),
+        -func.coalesce(row.calls, 0),
+        -func.coalesce(row.survives, -1),
+        case(
+            {ring: place for place, ring in enumerate(_CHARACTERISTIC_0)}, value=row.ring, else_=0
+        ),
+    ]
 
 
 def _came_from(condition: Condition) -> Condition:

@@ -168,12 +168,18 @@ def insert_proved(
 def insert_recipes(connection: Connection, recipes: Iterable[Recipe], source: str) -> int:
     """Insert recipes whose sources are stored or come earlier; return how many were new.
 
-    Their columns were measured when the recipe was written down. Whenever the scheme is fetched,
-    it is made, compared with its hash and proved.
+    Their columns were measured when the recipe was written down; stored rows of an older schema
+    get the greatest denominator. Whenever the scheme is fetched, it is made, compared with its
+    hash and proved.
     """
     listed = list({recipe.hash: recipe for recipe in recipes}.values())
     known = set(identifiers(connection, {recipe.hash for recipe in listed}))
-    everything = connection.execute(select(SCHEMES.c.hash)).scalars()
+    s = SCHEMES.c
+    for number in {recipe.greatest_denominator for recipe in listed} - {1}:
+        these = [one.hash for one in listed if one.greatest_denominator == number]
+        lacking = s.hash.in_(these) & s.greatest_denominator.is_(None)
+        connection.execute(update(SCHEMES).where(lacking).values(greatest_denominator=number))
+    everything = connection.execute(select(s.hash)).scalars()
     at_hand = {name[:NAMED] for name in everything} | {NAIVE}
     now = dt.datetime.now(dt.UTC)
     rows, texts = [], {}
@@ -197,6 +203,7 @@ def insert_recipes(connection: Connection, recipes: Iterable[Recipe], source: st
                 "growth": recipe.growth,
                 "omega": 3 * math.log(recipe.rank) / math.log(recipe.format.naive_rank),
                 "denominator": recipe.denominator,
+                "greatest_denominator": recipe.greatest_denominator,
                 "stored": now,
                 "verified": now,
             }

@@ -25,11 +25,12 @@ from flipsearch.catalogue.tables import FACTORS, METADATA, TENSORS, VERSION_TABL
 from flipsearch.errors import CatalogueError, FlipsearchError
 from flipsearch.rings import Ring
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 NEWEST = REVISIONS[-1]
 APPLICATION_ID = 0x666C6970
 MIGRATIONS = Path(__file__).with_name("migrations")
 _CREATION_SECONDS = 60.0
+_ADDED = ("calls", "gamma", "denominator", "greatest_denominator")
 
 
 def revision_of(connection: Connection, place: Place) -> str | None:
@@ -134,14 +135,14 @@ def _make(database: Database, fill: bool) -> None:
 
 
 def _fill_in(connection: Connection) -> None:
-    """Measure the missing columns of rows of an older schema: calls, gamma, denominator."""
+    """Measure the missing columns of rows of an older schema: calls, gamma, denominators."""
     s = SCHEMES.c
     structured = s.format.contains(":") & ~s.format.startswith(TENSOR_PREFIX)
     statement = (
         select(s.id, s.format, s.ring, s.rank, TENSORS.c.definition, FACTORS.c.data)
         .join(FACTORS, FACTORS.c.scheme_id == s.id)
         .outerjoin(TENSORS, TENSORS.c.name == s.format)
-        .where(or_(s.denominator.is_(None), structured & s.calls.is_(None)))
+        .where(or_(s.greatest_denominator.is_(None), structured & s.calls.is_(None)))
     )
     for number, name, ring, rank, definition, data in connection.execute(statement).all():
         try:
@@ -149,5 +150,5 @@ def _fill_in(connection: Connection) -> None:
         except (FlipsearchError, ValueError):
             continue  # damaged: flipsearch doctor reports it
         found = measured(scheme)
-        lacking = {key: found[key] for key in ("calls", "gamma", "denominator")}
+        lacking = {key: found[key] for key in _ADDED}
         connection.execute(update(SCHEMES).where(s.id == number).values(lacking))

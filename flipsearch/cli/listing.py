@@ -75,7 +75,8 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
     add(
         "--front",
         action="store_true",
-        help="only Pareto-best schemes of each format and ring (rank, calls, additions)",
+        help="only the Pareto front of each format: rank, additions, growth factor, greatest "
+        "denominator, ring (and recursive calls, lost workers)",
     )
     add(
         "--classes",
@@ -188,17 +189,24 @@ def _print_page(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
         filters, sort=arguments.sort or ORDER, limit=limit, offset=arguments.offset
     )
     if not for_people:
-        full = arguments.command == "query"
-        full = full or arguments.csv  # the columns of a table are the same in all rows
-        _print_objects((_object(record, full) for record in page), arguments.csv, JSON_NAMES)
+        # the columns of a table are the same in all rows
+        full = arguments.command == "query" or arguments.csv
+        more = ("growth", "greatest_denominator") if filters.front else ()
+        objects = (_object(record, full, more) for record in page)
+        _print_objects(objects, arguments.csv, JSON_NAMES)
         return
     records = list(page)
     structured = any(record.calls is not None for record in records)
-    columns = ["scheme", "format", "ring", "rank", "known", "gap", "additions", "shared"]
-    columns += ["growth", *(("calls", "gamma") if structured else ()), "source"]
+    front = bool(filters.front)
+    columns = ["scheme", "format", "ring", "rank", "known", "gap", "additions"]
+    columns += ["growth", "denominator"] if front else ["shared", "growth"]
+    columns += [*(("calls", "gamma") if structured else ()), "source"]
     for survive, title in ((False, ""), (True, "unions that survive lost workers")):
         rows = [
-            [*_row(record, structured), *((record.workers, record.survives) if survive else ())]
+            [
+                *_row(record, structured, front),
+                *((record.workers, record.survives) if survive else ()),
+            ]
             for record in records
             if (record.survives is not None) is survive
         ]
@@ -250,16 +258,19 @@ def _print_classes(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
         hint("undecided: the invariants agree with another scheme's; a proof is not feasible")
 
 
-def _row(record: Record, structured: bool) -> list[Any]:
-    """Return a scheme's line of the listing for people."""
+def _row(record: Record, structured: bool, front: bool) -> list[Any]:
+    """Return a scheme's line of the listing for people, or of the table of a front."""
     from flipsearch.formats.named import short_name
 
     shared = record.fewest_additions
     gap = None if record.gap is None else f"{record.gap:+d}" if record.gap else "0"
     facts = [record.short, short_name(record.format), record.ring, record.rank]
     facts += [record.known_bound, gap]
-    facts += [record.additions, shared if shared < record.additions else None]
-    facts += [_rounded(record.growth)]
+    growth = _rounded(record.growth)
+    if front:
+        facts += [shared, growth, record.greatest_denominator]
+    else:
+        facts += [record.additions, shared if shared < record.additions else None, growth]
     facts += [record.calls, _rounded(record.gamma)] if structured else []
     return [*facts, _FILE.sub("", record.source)[:60]]
 
@@ -272,12 +283,12 @@ def _rounded(value: float | None) -> str | None:
     return None if value is None else f"{value:.5g}"
 
 
-def _object(record: Record, full: bool = False) -> dict[str, Any]:
-    """Return the JSON object of a scheme; for `query` with all columns."""
+def _object(record: Record, full: bool = False, more: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the JSON object of a scheme, with some more columns; for `query` with all."""
     everything = record.to_dict()
     if full:
         return everything
-    keys = list(KEYS)
+    keys = [*KEYS, *more]
     if record.fewest_additions < record.additions:
         keys.append("fewest_additions")
     if record.calls is not None:

@@ -41,8 +41,13 @@ def register(commands: Any) -> None:
         "plot",
         help="draw a run or a format",
         description="Draw one picture. A run (number or name): its best rank over time. A format: "
-        "how many schemes of each rank are stored. With neither: the exponent omega by format.",
-        examples=("plot 15 -o history.png", "plot 4x4x4 --ring F2 -o ranks.svg"),
+        "how many schemes of each rank are stored, or with --kind front its Pareto front. With "
+        "neither: the exponent omega by format.",
+        examples=(
+            "plot 15 -o history.png",
+            "plot 4x4x4 --ring F2 -o ranks.svg",
+            "plot 2x2x2 --kind front -o front.svg",
+        ),
     )
     plot.add_argument(
         "what",
@@ -53,8 +58,9 @@ def register(commands: Any) -> None:
     plot.add_argument("-o", "--output", metavar="FILE", required=True, help=".png or .svg file")
     plot.add_argument(
         "--kind",
-        choices=("history", "ranks", "omega"),
-        help="best rank over time, stored ranks, or omega by format (default: what fits)",
+        choices=("history", "ranks", "front", "omega"),
+        help="best rank over time, stored ranks, the Pareto front of a format, or omega by format "
+        "(default: what fits)",
     )
     plot.add_argument("--ring", metavar="RING", help="only schemes over this ring (default: all)")
     plot.add_argument("--force", action="store_true", help="replace an existing file")

@@ -223,5 +223,6 @@ def recipe_of(scheme: Scheme, how: str) -> Recipe:
         None if found is None or found.gamma is None else float(found.gamma),
         scheme.growth,
         scheme.bad_characteristics,
+        scheme.greatest_denominator,
         how,
     )

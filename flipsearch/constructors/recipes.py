@@ -68,6 +68,8 @@ class Recipe:
         Of block recursion with a structured format: see `flipsearch.formats.recursion`.
     denominator : int
         The product of those of 2 and 3 that divide a denominator of the scheme.
+    greatest_denominator : int
+        See `Scheme.greatest_denominator`.
     how : str
         The move and its sources.
     """
@@ -82,6 +84,7 @@ class Recipe:
     gamma: float | None
     growth: float | None
     denominator: int
+    greatest_denominator: int
     how: str
 
     @property
@@ -251,6 +254,7 @@ def read_recipes(text: str, name: str) -> Iterator[Recipe]:
                 float(row["gamma"]) if row["gamma"] else None,
                 float(row["growth"]) if row["growth"] else None,
                 int(row["denominator"]),
+                int(row["greatest_denominator"]),
                 row["how"],
             )
         except (FlipsearchError, ValueError, TypeError) as error:

@@ -3,6 +3,7 @@
 from flipsearch.canvas import PlotError
 from flipsearch.report.drawing import write_plot
 from flipsearch.report.plots import (
+    front_of_format,
     gap_histogram,
     gap_over_time,
     omega_by_format,
@@ -14,6 +15,7 @@ from flipsearch.report.site import Report, write_report
 __all__ = [
     "PlotError",
     "Report",
+    "front_of_format",
     "gap_histogram",
     "gap_over_time",
     "omega_by_format",

@@ -11,11 +11,16 @@ from flipsearch.canvas import picture
 from flipsearch.catalogue import Catalogue, Run
 from flipsearch.errors import NotFoundError, UsageError
 from flipsearch.files import write_atomically
-from flipsearch.report.plots import omega_by_format, rank_histogram, rank_over_time
+from flipsearch.report.plots import (
+    front_of_format,
+    omega_by_format,
+    rank_histogram,
+    rank_over_time,
+)
 from flipsearch.rings import Ring
 
 SUFFIXES = (".png", ".svg")
-KINDS = ("history", "ranks", "omega")
+KINDS = ("history", "ranks", "front", "omega")
 
 
 def write_plot(
@@ -31,7 +36,7 @@ def write_plot(
 
     The suffix of the file, ``.png`` or ``.svg``, is its format. `kind` is one of `KINDS`: by
     default ``history`` for a run, ``ranks`` for a format, ``omega`` without either. With `ring`
-    only schemes over it are drawn (``ranks`` and ``omega``).
+    only schemes over it are drawn (``ranks``, ``front`` and ``omega``).
 
     Raises
     ------
@@ -62,7 +67,8 @@ def write_plot(
     elif what.isdecimal():
         raise NotFoundError(f"there is no run {what}: flipsearch runs lists them")
     else:
-        axes = rank_histogram(catalogue, what, ring=ring)
+        draw = front_of_format if chosen == "front" else rank_histogram
+        axes = draw(catalogue, what, ring=ring)
     write_atomically(target, picture(axes, suffix[1:]), force=force)
     return target
 

@@ -140,6 +140,78 @@ def rank_histogram(
     return axes
 
 
+def front_of_format(
+    catalogue: Catalogue,
+    format_: str | Format,
+    *,
+    ring: str | Ring | None = None,
+    axes: Axes | None = None,
+) -> Axes:
+    """Draw the Pareto front of a format: growth factor over additions, with rank and denominator.
+
+    Filled points are on the front that `Filters.front` defines; each has its rank as label, and
+    its greatest denominator if that is above 1. Circles are the other schemes. Fault-tolerant
+    unions are left out, and so are schemes over finite fields, which have no growth factor.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        The catalogue that stores the schemes.
+    format_ : str or Format
+        The format, in any order of its sides.
+    ring : str or Ring, optional
+        Draw only schemes over this ring; Z includes ZT, and Q includes both.
+    axes : Axes, optional
+        The axes to draw on; by default those of a new figure.
+
+    Raises
+    ------
+    NotFoundError
+        No scheme of characteristic 0 is stored.
+    PlotError
+        matplotlib is not installed.
+    """
+    name = names_of(format_)[1]
+    wanted = Ring.Q if ring is None else as_ring(ring)
+    best = {r.hash for r in catalogue.schemes.records(format=format_, ring=wanted, front=True)}
+    records = [
+        record
+        for record in catalogue.schemes.records(format=format_, ring=wanted, sort="rank,additions")
+        if record.survives is None and record.growth is not None
+    ]
+    if not records:
+        raise NotFoundError(f"no scheme for {name} with a growth factor is stored over {wanted}")
+    axes = axes_or_new(axes)
+    for held in (Ring.ZT, Ring.Z, Ring.Q):
+        for on_front in (True, False):
+            chosen = [r for r in records if r.ring is held and (r.hash in best) is on_front]
+            if chosen:
+                axes.scatter(
+                    [record.fewest_additions for record in chosen],
+                    [float(record.growth or 0.0) for record in chosen],
+                    s=36 if on_front else 16,
+                    facecolors=COLOURS[held] if on_front else "none",
+                    edgecolors=COLOURS[held],
+                    label=f"{held}, on the front" if on_front else str(held),
+                )
+    for record in records:
+        if record.hash in best:
+            below = record.greatest_denominator or 1
+            axes.annotate(
+                f"rank {record.rank}" + (f", /{below}" if below > 1 else ""),
+                (record.fewest_additions, float(record.growth or 0.0)),
+                xytext=(5, 5),
+                textcoords="offset points",
+                fontsize="small",
+            )
+    axes.set(xlabel="additions, with shared sums", ylabel="growth factor")
+    axes.set_title(plain(f"{name}: Pareto front"))
+    axes.margins(0.15)
+    whole_numbers(axes.xaxis)
+    axes.legend(fontsize="small")
+    return axes
+
+
 def gap_histogram(catalogue: Catalogue, axes: Axes | None = None) -> Axes:
     """Draw the number of formats at each distance from the known bound, by ring."""
     counts = {ring: Counter[int]() for ring in Ring}

@@ -38,12 +38,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_RUNS = 50
-MOST_HISTOGRAMS = 24
-"""Largest number of formats with a picture; formats with the most schemes come first."""
+MOST_DRAWN = 24
+"""Largest number of formats with pictures; formats with the most schemes come first."""
 GENERAL = (
     ("runs", "Distance of the latest runs to the known bound, over time.", drawn.gap_over_time),
     ("gaps", "Number of formats at each distance from the known bound.", drawn.gap_histogram),
     ("omega", "Exponent of the best scheme of each general format.", drawn.omega_by_format),
+)
+OF_A_FORMAT = (
+    ("ranks", "Number of schemes of each rank", drawn.rank_histogram),
+    (
+        "front",
+        "Growth factor over additions, with ranks and denominators on the Pareto front",
+        drawn.front_of_format,
+    ),
 )
 
 
@@ -117,7 +125,7 @@ def write_report(
         formats=len(writer.written),
         schemes=len(writer.present),
         downloads=writer.files,
-        pictures=len(writer.general) + len(writer.own),
+        pictures=len(writer.general) + sum(map(len, writer.own.values())),
         note=note,
     )
 
@@ -157,7 +165,7 @@ class _Writer:
             self.present = {cell.hash for cell in held if cell.hash}
         self.counts = {cell.format: schemes.count(format=cell.format) for cell in held}
         self.general: list[Picture] = []
-        self.own: dict[str, Picture] = {}
+        self.own: dict[str, list[Picture]] = {}
         self.written: set[str] = set()
         self.files = self.done = 0
 
@@ -182,12 +190,13 @@ class _Writer:
             for name, words, make in GENERAL:
                 if self._picture(name, make):
                     self.general.append(Picture(name, words))
-            most = sorted(self.counts, key=lambda name: -self.counts[name])[:MOST_HISTOGRAMS]
+            most = sorted(self.counts, key=lambda name: -self.counts[name])[:MOST_DRAWN]
             for name in most:
-                file = f"ranks-{pages.folder_name(name)}"
-                histogram = partial(drawn.rank_histogram, format_=name)
-                if self.counts[name] > 1 and self._picture(file, histogram):
-                    self.own[name] = Picture(file, f"Number of schemes of each rank: {name}.")
+                for kind, words, draw in OF_A_FORMAT if self.counts[name] > 1 else ():
+                    file = f"{kind}-{pages.folder_name(name)}"
+                    if self._picture(file, partial(draw, format_=name)):
+                        own = self.own.setdefault(name, [])
+                        own.append(Picture(file, f"{words}: {name}."))
         except PlotError as error:
             return f"No pictures: {error}."
         return None
@@ -225,7 +234,7 @@ class _Writer:
                 bounds={cell.ring: known.get((name, cell.ring), nothing) for cell in cells},
                 records=listed,
                 stored=self.counts[name],
-                drawn=[self.own[name]] if name in self.own else [],
+                drawn=self.own.get(name, []),
                 sortable=True,
             )
             self.written.add(name)

@@ -51,6 +51,7 @@ def path(tmp_path: Path) -> Path:
         "UPDATE schemes SET omega = 2.0, gamma = NULL WHERE id = 1",
         "UPDATE schemes SET gamma = 0.5 WHERE id = 1",
         "UPDATE schemes SET denominator = 2 WHERE id = 1",
+        "UPDATE schemes SET greatest_denominator = 2 WHERE id = 1",
         "UPDATE schemes SET ring = 'Z' WHERE id = 1",
         "UPDATE schemes SET tabulated = '1x1x1' WHERE id = 1",
     ],

@@ -88,6 +88,15 @@ def test_schema_0003_is_upgraded(tmp_path: Path) -> None:
         assert catalogue.audit().damaged == []
 
 
+def test_schema_0004_is_upgraded(tmp_path: Path) -> None:
+    with Catalogue.open(written_by("0004", tmp_path), read_only=True) as catalogue:
+        assert catalogue.health().revision == schemas.NEWEST
+        held = {r.hash: r.greatest_denominator for r in catalogue.schemes.records()}
+        assert held == {r.hash: r.scheme.greatest_denominator for r in catalogue.schemes.records()}
+        assert sorted(held.values()) == [1, 1, 1, 2, 3]
+        assert catalogue.audit().damaged == []
+
+
 @pytest.mark.parametrize("revision", schemas.REVISIONS[:-1])
 def test_an_upgraded_catalogue_takes_everything_new(tmp_path: Path, revision: str) -> None:
     with Catalogue.open(written_by(revision, tmp_path)) as catalogue:

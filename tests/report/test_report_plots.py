@@ -13,6 +13,7 @@ from flipsearch.errors import NotFoundError, UsageError
 from flipsearch.formats import parse_format
 from flipsearch.report import (
     PlotError,
+    front_of_format,
     gap_histogram,
     gap_over_time,
     omega_by_format,
@@ -76,6 +77,22 @@ def test_rank_histogram_counts_every_scheme_once(catalogue: Catalogue, matplotli
     assert sum(bars.values()) == catalogue.schemes.count(format="2x2x2")
     only = rank_histogram(catalogue, "2x2x2", ring="ZT")
     assert sum(bar.get_height() for bar in only.patches) == 1
+
+
+def test_front_fills_the_schemes_that_nothing_beats(catalogue: Catalogue, matplotlib: Any) -> None:
+    axes = front_of_format(catalogue, "2x2x2")
+    (point,) = axes.collections[0].get_offsets()
+    assert list(point) == [18, 12]  # Strassen's additions and growth factor
+    assert [label.get_text() for label in axes.texts] == ["rank 7"]
+    real = [r for r in catalogue.schemes.records(format="2x2x2") if r.growth is not None]
+    assert sum(len(group.get_offsets()) for group in axes.collections) == len(real) > 1
+
+
+def test_a_front_over_a_finite_field_has_no_growth_factor(
+    catalogue: Catalogue, matplotlib: Any
+) -> None:
+    with pytest.raises(NotFoundError, match="growth factor"):
+        front_of_format(catalogue, "2x2x2", ring="F2")
 
 
 def test_gap_histogram_counts_the_cells(catalogue: Catalogue, matplotlib: Any) -> None:

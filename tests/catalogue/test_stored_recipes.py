@@ -125,8 +125,8 @@ def test_plan_makes_recipes_that_a_catalogue_takes_in(ship, tmp_path, capsys):
     assert main(["plan", "--rings", "ZT,F2", "--json", *database]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(row["ring"], row["formats"]) for row in rows] == [("ZT", 680), ("F2", 680)]
-    assert main(["construct", "6x6x6", *database]) == 0
-    assert "6x6x6 of rank 200 over Q, proved, stored" in capsys.readouterr().out
+    assert main(["construct", "8x8x8", *database]) == 0
+    assert "8x8x8 of rank 416 over Q, proved, stored" in capsys.readouterr().out
     assert main(["construct", "7x7x7", *database]) == 2
     assert "no constructor makes 7x7x7" in capsys.readouterr().err
 

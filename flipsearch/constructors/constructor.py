@@ -109,8 +109,8 @@ def construct(
 
     Examples
     --------
-    >>> construct("6x6x6").rank
-    200
+    >>> construct("8x8x8").rank
+    416
     """
     format = format_of(format)
     rank, over, name = best_offer(format, ring, by)

@@ -25,7 +25,7 @@ from flipsearch.errors import FlipsearchError, on_the_command_line
 
 GROUPS = (
     "search", "constructing", "schemes", "sparsening", "listing", "show", "catalogue", "kernels",
-    "faults", "report", "doctor", "completion",
+    "reducing", "faults", "report", "doctor", "completion",
 )  # fmt: skip
 
 

@@ -19,7 +19,15 @@ from flipsearch.catalogue import Catalogue, Provenance, Record
 from flipsearch.catalogue.arguments import names_of
 from flipsearch.catalogue.portions import bytes_of, portions
 from flipsearch.cli.names import is_file, is_hash, opened, scheme_named
-from flipsearch.cli.output import StatusLine, complain, hint, print_json, print_table, printable
+from flipsearch.cli.output import (
+    StatusLine,
+    complain,
+    hint,
+    print_json,
+    print_table,
+    printable,
+    tell,
+)
 from flipsearch.errors import FlipsearchError, FormatError, LiftError, NotFoundError, UsageError
 from flipsearch.files import Progress, Read, file_name, read_many, to_bytes, write_atomically
 from flipsearch.files.pieces import size_of
@@ -349,10 +357,7 @@ def run_export(arguments: argparse.Namespace) -> int:
                 files = {path: to_bytes(scheme, to, source, shared)}
             for file, data in files.items():
                 write_atomically(file, data, force=arguments.force)
-                if arguments.json:
-                    print_json({"file": str(file), **_described(scheme)})
-                else:
-                    print(file)
+                tell(arguments, {"file": str(file), **_described(scheme)}, str(file))
     return 0
 
 
@@ -387,14 +392,10 @@ def run_lift(arguments: argparse.Namespace) -> int:
                 continue
             provenance = Provenance(lifted_from=record.hash, method="Hensel lifting")
             stored = catalogue.schemes.add(lifted, provenance)
-            if arguments.json:
-                print_json(
-                    {"scheme": record.hash, "lifted": _described(lifted), "new": stored.new}
-                )
-            else:
-                print(
-                    f"{record.short} over {record.ring} lifts to {stored.short} over {lifted.ring}"
-                    f" ({short_name(lifted.format)} of rank {lifted.rank})"
-                )
+            facts = {"scheme": record.hash, "lifted": _described(lifted), "new": stored.new}
+            found = f"{short_name(lifted.format)} of rank {lifted.rank}"
+            over = f"{record.short} over {record.ring} lifts to {stored.short} over {lifted.ring}"
+            tell(arguments, facts, f"{over} ({found})")
+            if not arguments.json:
                 hint(f"next       show {stored.short}  |  kernel {stored.short} -o mm.py")
     return 1 if failed else 0

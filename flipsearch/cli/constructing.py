@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli.names import opened
-from flipsearch.cli.output import complain, print_json, print_table
+from flipsearch.cli.output import complain, print_json, print_table, tell
 from flipsearch.cli.parser import finish, natural
 from flipsearch.errors import UsageError
 
@@ -101,12 +101,10 @@ def run_construct(arguments: argparse.Namespace) -> int:
             origin = Provenance(method=f"construct: {by}")
         stored = catalogue.schemes.add(scheme, origin)
         record = catalogue.schemes.get(stored.hash)
-    if arguments.json:
-        print_json(record.to_dict() | {"new": stored.new})
-    else:
-        there = "stored as" if stored.new else "there already as"
-        made = f"{short_name(record.format)} of rank {record.rank} over {record.ring}"
-        print(f"{made}, proved, {there} {record.short}")
+    there = "stored as" if stored.new else "there already as"
+    made = f"{short_name(record.format)} of rank {record.rank} over {record.ring}"
+    facts = record.to_dict() | {"new": stored.new}
+    tell(arguments, facts, f"{made}, proved, {there} {record.short}")
     return 0
 
 
@@ -121,21 +119,19 @@ def run_plan(arguments: argparse.Namespace) -> int:
         if arguments.composed:
             return _write_composed(catalogue, Path(arguments.composed))
         if arguments.format and ":" in arguments.format:
-            return _explain_blocks(catalogue, rings, arguments.format, as_json=arguments.json)
+            return _explain_blocks(catalogue, rings, arguments)
         if arguments.recipes:
             return _write(catalogue, rings, Path(arguments.recipes))
         plans = _plans(catalogue, rings)
         if arguments.format:
-            return _explain(plans, arguments.format, as_json=arguments.json)
+            return _explain(plans, arguments)
         known = {ring: _known(catalogue, ring) for ring in rings}
     _summarise(plans, known, as_json=arguments.json)
     for ring in rings if arguments.gains else ():
         for sides, rank, count in plans[ring].gains(known[ring])[: arguments.gains]:
             name = "x".join(map(str, sides))
-            if arguments.json:
-                print_json({"ring": ring.value, "format": name, "rank": rank, "lowers": count})
-            else:
-                print(f"{name}:{rank} over {ring} would lower {count} formats")
+            facts = {"ring": ring.value, "format": name, "rank": rank, "lowers": count}
+            tell(arguments, facts, f"{name}:{rank} over {ring} would lower {count} formats")
     return 0
 
 
@@ -192,12 +188,13 @@ def _summarise(
         print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
-def _explain(plans: dict[Ring, Plan], name: str, *, as_json: bool) -> int:
+def _explain(plans: dict[Ring, Plan], arguments: argparse.Namespace) -> int:
     """Print the least rank of one format over each ring, and the move that gives it."""
     from flipsearch.catalogue.arguments import names_of
     from flipsearch.constructors.plan import is_planned
     from flipsearch.formats import TABULATED_SIDE, parse_format
 
+    name = arguments.format
     format_ = parse_format(names_of(name)[1])
     if not is_planned(format_):
         raise UsageError(f"plans are for general formats of sides to {TABULATED_SIDE}, not {name}")
@@ -208,30 +205,30 @@ def _explain(plans: dict[Ring, Plan], name: str, *, as_json: bool) -> int:
         how = (leaf.how or f"stored {leaf.name[:12]}") if leaf is not None else words
         of = [f"{'x'.join(map(str, s))}:{plan.rank(*s)}" for s in sources]
         rank = plan.rank(*sides)
-        if as_json:
-            print_json({"ring": ring.value, "rank": rank, "how": how, "sources": of})
-        else:
-            print(f"{name}:{rank} over {ring}: {' '.join([how, *of])}")
+        facts = {"ring": ring.value, "rank": rank, "how": how, "sources": of}
+        tell(arguments, facts, f"{name}:{rank} over {ring}: {' '.join([how, *of])}")
     return 0
 
 
 def _explain_blocks(
-    catalogue: Catalogue, rings: Sequence[Ring], name: str, *, as_json: bool
+    catalogue: Catalogue, rings: Sequence[Ring], arguments: argparse.Namespace
 ) -> int:
     """Print the least rank of a structured format over each ring, and the blocks that give it."""
     from flipsearch.formats import parse_format
 
+    name = arguments.format
     for ring in rings:
         blocks = catalogue.blocks(ring).blocks
         choice = blocks.choice(parse_format(name))
-        how = choice.name if not choice.name.isalnum() else f"stored {choice.name[:12]}"
+        how = f"stored {choice.name[:12]}" if choice.name.isalnum() else choice.name or "blocks"
         parts = [] if choice.name else blocks.blocks(choice.format)
         of = [f"{block.format}:{blocks.rank(block.format)}" for block in parts]
-        if as_json:
-            found = {"rank": choice.rank, "how": how or "blocks", "sources": of}
-            print_json({"ring": ring.value, **found})
-        else:
-            print(f"{name}:{choice.rank} over {ring}: {' '.join([how or 'blocks', *of])}")
+        facts = {"ring": ring.value, "rank": choice.rank, "how": how, "sources": of}
+        tell(
+            arguments,
+            facts,
+            f"{name}:{choice.rank} over {ring}: {' '.join([how, *of])}",
+        )
     return 0
 
 

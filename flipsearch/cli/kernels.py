@@ -1,23 +1,21 @@
-"""Commands that make and time kernels: kernel, bench-kernel, reduce."""
+"""Commands that make and time kernels: kernel and bench-kernel."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flipsearch.cli.names import is_file, opened
-from flipsearch.cli.output import hint
+from flipsearch.cli.names import is_file, is_hash, opened, scheme_of
+from flipsearch.cli.output import hint, tell
+from flipsearch.cli.parser import finish, natural
+from flipsearch.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from flipsearch.kernels import Timing
-    from flipsearch.scheme import Scheme
 
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
-    from flipsearch.cli.parser import finish, natural
-
     kernel = commands.add_parser(
         "kernel",
         help="write a scheme as a standalone numba module",
@@ -89,56 +87,9 @@ def register(commands: Any) -> None:
     )
     finish(bench, run_bench_kernel, database=False)
 
-    reduce = commands.add_parser(
-        "reduce",
-        help="find fewer additions for a scheme: its programs, and others of its rank",
-        description="Walk among schemes of the same rank for one whose straight-line programs "
-        "need few additions (over F2 XORs), and store scheme and programs. Of a format the walk "
-        "begins at all stored schemes of least rank: search --keep brings inequivalent ones.",
-        examples=(
-            "reduce 4x4x4 --budget 5m",
-            "reduce 4x4x4 --ring F2",
-            "reduce 43e44e4548b7 --keep",
-        ),
-    )
-    reduce.add_argument(
-        "ids", nargs="+", metavar="ID|FORMAT|FILE", help="a hash prefix, a format or a scheme file"
-    )
-    reduce.add_argument(
-        "--budget",
-        default="60s",
-        metavar="TIME",
-        help="time for each scheme, such as 30s, 5m (default 60s)",
-    )
-    reduce.add_argument(
-        "--ring",
-        default="Q",
-        metavar="RING",
-        help="of a format: the ring of its schemes, such as F2 (default Q, with ZT and Z)",
-    )
-    reduce.add_argument(
-        "--seed",
-        type=natural,
-        default=0,
-        metavar="N",
-        help="seed of the random choices (default 0)",
-    )
-    reduce.add_argument(
-        "--keep", action="store_true", help="keep the scheme, look for programs only"
-    )
-    reduce.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="also write the programs as JSON (default: only store them)",
-    )
-    finish(reduce, run_reduce)
-
 
 def run_kernel(arguments: argparse.Namespace) -> int:
     """Write the kernel of a stored scheme, and say from which size on it beats numpy."""
-    from flipsearch.catalogue.arguments import is_hash
-    from flipsearch.errors import UsageError
     from flipsearch.formats.named import short_name
     from flipsearch.kernels import fastest_here, verdict, write_kernel
     from flipsearch.rings import parse_ring
@@ -152,7 +103,8 @@ def run_kernel(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--levels is {arguments.levels!r}: choose auto, 0, 1, 2 or 3")
     levels = None if arguments.levels == "auto" else int(arguments.levels)
     if is_file(arguments.target) or is_hash(arguments.target):
-        scheme, why = _scheme(arguments, arguments.target, ring=ring), "the one named"
+        scheme, why = scheme_of(arguments, arguments.target), "the one named"
+        scheme = scheme.over(ring) if ring.characteristic else scheme
     else:
         with opened(arguments) as catalogue:
             scheme, why = fastest_here(catalogue, catalogue.format(arguments.target), ring)
@@ -169,32 +121,13 @@ def run_kernel(arguments: argparse.Namespace) -> int:
         short = f"scheme {scheme.content_hash[:12]}, {why}"
         print(f"{path}: {short_name(scheme.format)} of rank {scheme.rank}, {short}", flush=True)
     said = verdict(scheme)  # may time this machine first
-    _tell(arguments, record | {"verdict": said}, said)
+    tell(arguments, record | {"verdict": said}, said)
     hint(f"next       bench-kernel {path}  |  in Python: import {path.stem}")
     return 0
 
 
-def _scheme(arguments: argparse.Namespace, name: str, **how: Any) -> Scheme:
-    """Return the scheme of a name; for a format the one with the best kernel."""
-    from flipsearch.files.convert import read
-    from flipsearch.kernels import find_scheme
-
-    return read(name) if is_file(name) else find_scheme(name, arguments.db, **how)
-
-
-def _tell(arguments: argparse.Namespace, record: dict[str, Any], text: str) -> None:
-    """Print a record as JSON with ``--json``, else the text."""
-    from flipsearch.cli.output import print_json
-
-    if arguments.json:
-        print_json(record)
-    else:
-        print(text)
-
-
 def _run_fault_tolerant(arguments: argparse.Namespace) -> int:
     """Write the fault-tolerant kernel of the stored union with the fewest workers."""
-    from flipsearch.errors import NotFoundError
     from flipsearch.faults import from_scheme, write_fault_tolerant_kernel
     from flipsearch.faults.union import general
     from flipsearch.formats import parse_format
@@ -225,7 +158,7 @@ def _run_fault_tolerant(arguments: argparse.Namespace) -> int:
         "scheme": scheme.content_hash,
     }
     text = f"{path}: {scheme.format} on {best.workers} workers, survives {best.survives}"
-    _tell(arguments, record, text)
+    tell(arguments, record, text)
     return 0
 
 
@@ -233,7 +166,6 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
     """Time a kernel file against numpy by size and threads."""
     import numpy as np
 
-    from flipsearch.errors import UsageError
     from flipsearch.kernels import import_kernel, time_against_numpy
 
     try:
@@ -273,7 +205,7 @@ def run_bench_kernel(arguments: argparse.Namespace) -> int:
                 "scheme": module.SCHEME,
                 "plan": module.plan(size, dtype=dtype, threads=count),
             }
-            _tell(arguments, _ratio(timing) | details, str(timing))
+            tell(arguments, _ratio(timing) | details, str(timing))
     if arguments.plot and timings:
         from flipsearch.kernels.picture import plot_ratios
 
@@ -310,7 +242,7 @@ def _tune_host(arguments: argparse.Namespace, module: Any, dtype: Any, threads: 
             f"{size}, {dtype}, {threads} threads: numpy {1e-9 / step:.1f} G multiply-adds/s, "
             f"our leaf {ours:.2f} of its modelled time"
         )
-        _tell(arguments, record, text)
+        tell(arguments, record, text)
     if not arguments.json:
         print(f"kept in {module.speeds_file()}")
 
@@ -329,79 +261,6 @@ def _time_levels(
         timing = time_against_numpy(module, size, dtype, threads, arguments.pairs, levels)
         mark = "  <- chosen" if levels == chosen else ""
         record = _ratio(timing) | {"levels": levels, "chosen": levels == chosen}
-        _tell(arguments, record, f"{timing}{mark}")
+        tell(arguments, record, f"{timing}{mark}")
     if chosen < 0 and not arguments.json:
         print(f"at {size} numpy is called")
-
-
-def _least_rank(arguments: argparse.Namespace, name: str) -> list[Scheme]:
-    """Return the scheme that a name means; of a format, all of least rank, the sparsest first."""
-    from flipsearch.catalogue.arguments import is_hash
-    from flipsearch.kernels.choice import candidates
-    from flipsearch.rings import parse_ring
-
-    if is_file(name) or is_hash(name):
-        return [_scheme(arguments, name)]
-    with opened(arguments) as catalogue:
-        found = candidates(catalogue, catalogue.format(name), parse_ring(arguments.ring))
-    found.sort(key=lambda scheme: (scheme.rank, scheme.nonzeros))
-    return [scheme for scheme in found if scheme.rank == found[0].rank]
-
-
-def run_reduce(arguments: argparse.Namespace) -> int:
-    """Look for fewer additions, store scheme and programs, and print the numbers of additions."""
-    import json
-
-    from flipsearch.catalogue import Provenance
-    from flipsearch.errors import UsageError
-    from flipsearch.files import write_atomically
-    from flipsearch.kernels.additions import fewest_additions
-    from flipsearch.rings import Ring
-    from flipsearch.search.budget import parse_budget
-
-    seconds = parse_budget(arguments.budget)
-    if arguments.output and len(arguments.ids) > 1:
-        raise UsageError("-o names one file: reduce one scheme at a time with it")
-    for name in arguments.ids:
-        scheme, *others = _least_rank(arguments, name)
-        found = fewest_additions(scheme, seconds, arguments.seed, not arguments.keep, others)
-        best = found.scheme
-        provenance = Provenance(
-            parent=scheme.content_hash,
-            method="reduce",
-            seed=arguments.seed,
-            details={"shared_additions": found.additions, "parts": found.parts},
-        )
-        with opened(arguments, read_only=False) as catalogue:
-            if is_file(name):
-                catalogue.schemes.add(scheme, Provenance(source=name, method="imported"))
-            stored = catalogue.programs.add(found, provenance)
-        record = {
-            "format": str(best.format),
-            "ring": best.ring.value,
-            "rank": best.rank,
-            "scheme": best.content_hash,
-            "from": scheme.content_hash,
-            "new": stored.scheme.new,
-            "kept": stored.kept,
-            "naive_additions": best.additions,
-            "additions": found.additions,
-            "left": found.left.additions,
-            "right": found.right.additions,
-            "output": found.output.additions,
-        }
-        if arguments.output:
-            text = json.dumps(record | {"programs": found.to_dict()}) + "\n"
-            write_atomically(Path(arguments.output), text.encode(), force=True)
-        parts = " + ".join(map(str, found.parts))
-        kind = "XORs" if best.ring is Ring.F2 else "additions"
-        text = (
-            f"{best.format}:{best.rank} {best.content_hash[:12]}: {found.additions} {kind} "
-            f"({parts}), {best.additions} as written; {scheme.content_hash[:12]} as written needs "
-            f"{scheme.additions}"
-            + ("" if stored.kept else "; the programs stored before need no more: kept")
-        )
-        _tell(arguments, record, text)
-        short = best.content_hash[:12]
-        hint(f"next       export {short} --to reduced  |  kernel {short} -o mm.py")
-    return 0

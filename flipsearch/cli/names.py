@@ -75,6 +75,16 @@ def is_hash(name: str) -> bool:
     return _HASH.fullmatch(name) is not None
 
 
+def scheme_of(arguments: argparse.Namespace, name: str) -> Scheme:
+    """Return the scheme of a hash prefix, a format or a file; a file needs no catalogue."""
+    if is_file(name):
+        from flipsearch.files.convert import read
+
+        return read(name)
+    with opened(arguments) as catalogue:
+        return scheme_named(catalogue, name).scheme
+
+
 def scheme_named(catalogue: Catalogue, name: str, ring: str | None = None) -> Named:
     """Return the scheme of a hash prefix, a format or a file.
 

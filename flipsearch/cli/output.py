@@ -6,6 +6,7 @@ provenance or an error holds. No encoding of a terminal or a pipe makes printing
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import logging
@@ -73,6 +74,14 @@ def printable(text: str) -> str:
 def print_json(record: Mapping[str, Any]) -> None:
     """Print one object on one line of standard output."""
     print(json.dumps(record, default=str), flush=True)
+
+
+def tell(arguments: argparse.Namespace, record: Mapping[str, Any], text: str) -> None:
+    """Print a record as JSON with ``--json``, else the text."""
+    if arguments.json:
+        print_json(record)
+    else:
+        print(text, flush=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from flipsearch.cli.names import opened
-from flipsearch.cli.output import StatusLine, complain, print_json
+from flipsearch.cli.output import StatusLine, complain, tell
 from flipsearch.cli.parser import finish
 
 
@@ -85,12 +85,10 @@ def run_report(arguments: argparse.Namespace) -> int:
             )
     finally:
         bar.clear()
-    if arguments.json:
-        print_json(report.to_dict())
-    else:
-        print(f"{report.index}: {report.formats} formats, {report.schemes} schemes with pages")
-        if report.note:
-            complain(report.note)
+    found = f"{report.index}: {report.formats} formats, {report.schemes} schemes with pages"
+    tell(arguments, report.to_dict(), found)
+    if report.note and not arguments.json:
+        complain(report.note)
     return 0
 
 
@@ -107,8 +105,5 @@ def run_plot(arguments: argparse.Namespace) -> int:
             ring=arguments.ring,
             force=arguments.force,
         )
-    if arguments.json:
-        print_json({"file": str(path)})
-    else:
-        print(path)
+    tell(arguments, {"file": str(path)}, str(path))
     return 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flipsearch.cli import found
 from flipsearch.cli.names import is_file, is_hash, opened, scheme_named
-from flipsearch.cli.output import complain, hint, print_json, print_table, status
+from flipsearch.cli.output import complain, print_json, status
 from flipsearch.cli.parser import finish, natural
 from flipsearch.errors import UsageError
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
     from flipsearch.formats import Format
     from flipsearch.scheme import Scheme
-    from flipsearch.search.result import Result
-    from flipsearch.search.strategy import Strategy
     from flipsearch.search.study import Study
 
 
@@ -207,18 +205,18 @@ def _search(arguments: argparse.Namespace, request: dict[str, Any]) -> int:
         folder = _kernel_folder(arguments.kernel, None if several else study.strategy.format)
         result = study.run(budget, stale=stale, keep=arguments.keep)
         status.clear()
-        record = _summary(study, result)
+        record = found.summary(study, result)
         if not arguments.json:
-            _print_summary(record, result)
-        kernel, why = _write_kernel(catalogue, result, folder)
+            found.print_summary(record, result)
+        kernel, why = found.write_best_kernel(catalogue, result, folder)
         if arguments.json:
             print_json(record | {"kernel": None if kernel is None else str(kernel)})
             return 130 if result.interrupted else 0
         if kernel is not None:
             print(f"kernel     {kernel}, {why}")
             if not result.interrupted:
-                _time_kernel(kernel)
-        _print_next(study, result, without_kernel=folder is not None and kernel is None)
+                found.time_kernel(kernel)
+        found.print_next(study, result, without_kernel=folder is not None and kernel is None)
     return 130 if result.interrupted else 0
 
 
@@ -227,8 +225,8 @@ def _starts(catalogue: Catalogue, request: Mapping[str, Any]) -> tuple[Scheme | 
     starts: list[Scheme | str] = []
     for name in request.get("start", ()):
         by_format = not (is_file(name) or is_hash(name))
-        found = scheme_named(catalogue, name, (request["ring"] or "F2") if by_format else None)
-        starts.append(found.scheme if found.record is None else found.record.hash)
+        start = scheme_named(catalogue, name, (request["ring"] or "F2") if by_format else None)
+        starts.append(start.scheme if start.record is None else start.record.hash)
     return tuple(starts)
 
 
@@ -253,10 +251,6 @@ def _kernel_folder(text: str | None, format_: Format | None) -> Path | None:
     return folder
 
 
-def _speed(flips_per_second: float) -> str:
-    return f"{flips_per_second / 1e6:.1f} M flips/s"
-
-
 class _Live:
     """Show progress, most important figures first, because a narrow terminal cuts the rest."""
 
@@ -272,142 +266,10 @@ class _Live:
             f"{short_name(strategy.format)} {strategy.ring}",
             f"best {progress.best_rank}",
             f"{progress.seconds:.0f} s",
-            progress.message or (_speed(progress.flips_per_second) if progress.flips else ""),
+            progress.message or (found.speed(progress.flips_per_second) if progress.flips else ""),
             *strategy.notes(),
             f"climbing {rungs}" if rungs else "",
             f"pools {pools}",
         ]
         status.show("  ".join(filter(None, facts)), news=progress.message != self.message)
         self.message = progress.message
-
-
-def _print_next(study: Study, result: Result, *, without_kernel: bool) -> None:
-    """Print the commands that suggest themselves after a search."""
-    from flipsearch.formats.named import short_name
-
-    strategy, lifted = study.strategy, result.lifted
-    if without_kernel:
-        name = short_name(strategy.format)
-        hint(f"no kernel  it needs a scheme over the integers: search {name} --ring ZT")
-    hint(f"stored     {study.catalogue.place.label}")
-    steps = [] if strategy.finished else [f"resume {result.run.id}"]
-    if (scheme := lifted or result.scheme) is not None:
-        steps.append(f"show {scheme.content_hash[:12]}")
-    if lifted is not None and not without_kernel and _has_kernel(lifted.format):
-        steps.append(f"kernel {lifted.content_hash[:12]} -o mm.py")
-    hint(f"next       {'  |  '.join(steps)}")
-
-
-def _has_kernel(format_: Format) -> bool:
-    from flipsearch.kernels.plan import check_format
-
-    try:
-        check_format(format_)
-    except UsageError:
-        return False
-    return True
-
-
-def _write_kernel(
-    catalogue: Catalogue, result: Result, folder: Path | None
-) -> tuple[Path | None, str]:
-    """Write the kernel of the fastest scheme of the result's format; return path and reason."""
-    if folder is None or result.lifted is None:
-        return None, ""
-    from flipsearch.formats import MatrixProduct
-    from flipsearch.kernels import fastest_here, write_kernel
-
-    scheme, why = fastest_here(catalogue, result.lifted.format)
-    name = re.sub(r"\W", "_", str(scheme.format))
-    word = "matmul" if isinstance(scheme.format, MatrixProduct) else "apply"
-    return write_kernel(scheme, folder / f"{word}_{name}_{scheme.rank}.py"), why
-
-
-def _time_kernel(path: Path) -> None:
-    from flipsearch.kernels import load_kernel, time_against_numpy
-
-    kernel = load_kernel(path)
-    if not hasattr(kernel, "plan"):
-        return  # of a tensor: numpy has nothing to compare it with
-    print(f"kernel     {kernel.plan(2048)}")
-    timing = time_against_numpy(kernel, 2048)
-    print(f"kernel     {timing}")
-
-
-def _summary(study: Study, result: Result) -> dict[str, Any]:
-    catalogue, strategy = study.catalogue, study.strategy
-    bound = catalogue.bounds.known(str(strategy.format), strategy.ring)
-    progress, lifted, scheme = result.progress, result.lifted, result.scheme
-    lifted_bound = None
-    if lifted is not None:
-        lifted_bound = catalogue.bounds.known(str(lifted.format), lifted.natural_ring)
-    return {
-        "format": str(strategy.format),
-        "ring": str(strategy.ring),
-        "rank": progress.best_rank,
-        "lifted_ring": None if lifted is None else str(lifted.natural_ring),
-        "lifted_rank": None if lifted is None else lifted.rank,
-        "scheme": None if scheme is None else scheme.content_hash,
-        "lifted_scheme": None if lifted is None else lifted.content_hash,
-        "kernel": None,
-        "known_bound": None if bound is None else bound.value,
-        "lifted_known_bound": None if lifted_bound is None else lifted_bound.value,
-        "flips": progress.flips,
-        "seconds": round(progress.seconds, 3),
-        "flips_per_second": round(progress.flips_per_second),
-        "classes": result.classes,
-        "notes": strategy.notes(),
-        "run": result.run.id,
-        **({"formats": family} if (family := _family_table(strategy)) else {}),
-    }
-
-
-def _family_table(strategy: Strategy) -> list[dict[str, Any]]:
-    """Return format, rank, known bound and gap of every format of a search of many."""
-    return [
-        {
-            "format": name,
-            "rank": rank,
-            "known_bound": known,
-            "gap": None if known is None else rank - known,
-        }
-        for name, rank, known in strategy.table()
-    ]
-
-
-def _print_family(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the table of a search of many formats, and how many are at their known bound."""
-    print_table(["format", "rank", "known bound", "gap"], [list(row.values()) for row in rows])
-    reached = sum(row["gap"] is not None and row["gap"] <= 0 for row in rows)
-    print(f"{reached} of {len(rows)} formats at their known bound or below")
-
-
-def _print_summary(record: dict[str, Any], result: Result) -> None:
-    from flipsearch.formats.named import short_name
-
-    rows = [(record["ring"], record["rank"], record["known_bound"], record["scheme"])]
-    if result.lifted is not None and result.lifted is not result.scheme:
-        bound = record["lifted_known_bound"]
-        rows.append((record["lifted_ring"], result.lifted.rank, bound, record["lifted_scheme"]))
-    rows = [(*row[:3], (row[3] or "")[:12]) for row in rows]
-    print(f"format     {short_name(record['format'])}   run {record['run']}")
-    print_table(["ring", "rank", "known bound", "scheme"], rows)
-    if result.lifted is None and result.lift_failure:
-        print(f"no lift    {result.lift_failure}")
-    if record["flips"]:
-        walked, speed = f"{record['flips']:,} flips", _speed(record["flips_per_second"])
-        print(f"walked     {walked} in {record['seconds']:.1f} s: {speed}")
-    for number, line in enumerate(record["notes"]):
-        print(f"search     {line}" + ("" if number else f", in {record['seconds']:.1f} s"))
-    if result.compared > 1:
-        print(
-            f"classes    {result.classes} proved inequivalent among {result.compared} schemes of "
-            f"rank {record['rank']}"
-        )
-    if result.lifting_seconds:
-        print(
-            f"lifted     for {result.lifting_seconds:.1f} s, of "
-            f"{result.lifting_share:.0f} s at most"
-        )
-    if "formats" in record:
-        _print_family(record["formats"])

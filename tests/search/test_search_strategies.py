@@ -7,7 +7,7 @@ import pytest
 
 from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
-from flipsearch.cli.search import _family_table, _print_family
+from flipsearch.cli.found import family_table, print_family
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
@@ -39,7 +39,7 @@ def test_a_meta_search_starts_from_stored_schemes(catalogue: Catalogue) -> None:
     strategy = make_strategy(catalogue, "meta", None, Ring.ZT, 1, parameters)
     assert isinstance(strategy, MetaStrategy)
     assert not strategy.found()
-    rows = _family_table(strategy)
+    rows = family_table(strategy)
     assert [row["format"] for row in rows] == ["2x2x2", "2x2x3", "2x3x3", "3x3x3"]
     assert all(row["gap"] == row["rank"] - row["known_bound"] for row in rows)
 
@@ -52,7 +52,7 @@ def test_mirrored_reaches_the_strategy(catalogue: Catalogue) -> None:
         )
         assert isinstance(strategy, CyclicStrategy)
         assert strategy.mirrored is mirrored
-        assert _family_table(strategy) == []
+        assert family_table(strategy) == []
 
 
 def test_a_search_starts_from_a_scheme_of_smaller_sides(
@@ -107,7 +107,7 @@ def test_the_table_says_how_many_are_reached(capsys: pytest.CaptureFixture[str])
         {"format": "2x2x3", "rank": 12, "known_bound": 11, "gap": 1},
         {"format": "2x2x9", "rank": 32, "known_bound": None, "gap": None},
     ]
-    _print_family(rows)
+    print_family(rows)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["format", "rank", "known", "bound", "gap"]
     assert lines[-1] == "1 of 3 formats at their known bound or below"

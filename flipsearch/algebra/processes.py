@@ -14,15 +14,26 @@ import platform
 import signal
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import cache
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
+from flipsearch.errors import FlipsearchError
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 _starting = threading.Lock()
+
+
+class WorkerKilledError(FlipsearchError):
+    """A worker process ended before its result, perhaps for lack of memory."""
 
 
 class _Worker(SpawnProcess):
@@ -43,9 +54,30 @@ class _Context(SpawnContext):
     Process = _Worker
 
 
-def worker_pool(workers: int) -> ProcessPoolExecutor:
-    """Return a pool of processes for functions of importable modules."""
-    return ProcessPoolExecutor(workers, mp_context=_Context(), initializer=_settle)
+def computed(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int, task: str
+) -> Iterator[tuple[_Item, _Result]]:
+    """Yield each item and what the function of an importable module returns for it, in order.
+
+    The items are read as they are needed; two more than there are workers are under way. If a
+    worker is killed, a `WorkerKilledError` names the `task`, such as ``the audit``.
+    """
+    waiting: deque[tuple[_Item, Future[_Result]]] = deque()
+    with ProcessPoolExecutor(workers, mp_context=_Context(), initializer=_settle) as pool:
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(function, item)))
+                if len(waiting) > workers + 1:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            for item, future in waiting:
+                yield item, future.result()
+        except BrokenProcessPool:
+            raise WorkerKilledError(
+                f"a process of {task} was killed, perhaps for lack of memory: try --workers 1"
+            ) from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _settle() -> None:

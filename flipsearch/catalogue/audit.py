@@ -17,7 +17,7 @@ from sqlalchemy import Table, bindparam, func, select, update
 from sqlalchemy.engine import Connection
 
 from flipsearch.algebra.cores import available_cores
-from flipsearch.algebra.processes import worker_pool
+from flipsearch.algebra.processes import computed
 from flipsearch.catalogue import arguments, lease, schema, spool
 from flipsearch.catalogue.codec import format_of, recipe_in, restored, unpack_programs
 from flipsearch.catalogue.columns import SCHEMES, measured
@@ -31,7 +31,7 @@ from flipsearch.catalogue.tables import (
     RUNS,
     TENSORS,
 )
-from flipsearch.errors import CatalogueError, FlipsearchError
+from flipsearch.errors import FlipsearchError
 from flipsearch.rings import Ring
 from flipsearch.verify import verify
 
@@ -173,7 +173,8 @@ def audit(
 
     The audit runs in `workers` processes, by default one for each core that this process may use,
     and checks up to `_FEW` schemes in this process. It calls `progress` with (checked, total)
-    after each batch. A killed process raises a `CatalogueError`.
+    after each batch. A killed process raises a
+    `WorkerKilledError`.
     """
     checked, damaged, sound = 0, [], []
     workers = available_cores() if workers is None else arguments.whole("workers", workers, 1)
@@ -184,7 +185,7 @@ def audit(
         if workers == 1 or total <= _FEW:
             done = ((rows, _check_rows(rows)) for rows in batches)
         else:
-            done = _in_processes(batches, workers)
+            done = computed(_check_rows, batches, workers, "the audit")
         for rows, reasons in done:
             for row, reason in zip(rows, reasons, strict=True):
                 if reason is None and recipe_in(row["data"]) is not None:
@@ -211,32 +212,6 @@ def _batches(connection: Connection) -> Iterator[list[Row]]:
     rows = connection.execution_options(yield_per=_BATCH).execute(statement)
     for batch in rows.mappings().partitions():
         yield [dict(row) for row in batch]
-
-
-def _in_processes(
-    batches: Iterator[list[Row]], workers: int
-) -> Iterator[tuple[list[Row], list[str | None]]]:
-    """Yield checked batches as they are ready; at most four a worker are in memory."""
-    from concurrent.futures import FIRST_COMPLETED, Future, wait
-    from concurrent.futures.process import BrokenProcessPool
-
-    running: dict[Future[list[str | None]], list[Row]] = {}
-    with worker_pool(workers) as pool:
-        try:
-            for rows in batches:
-                running[pool.submit(_check_rows, rows)] = rows
-                if len(running) >= 4 * workers:
-                    ready, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in ready:
-                        yield running.pop(future), future.result()
-            for future, rows in running.items():
-                yield rows, future.result()
-        except BrokenProcessPool:
-            raise CatalogueError(
-                "a process of the audit was killed, perhaps for lack of memory: try --workers 1"
-            ) from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def record_verified(database: Database, result: Audit) -> None:

@@ -38,18 +38,9 @@ _log = logging.getLogger(__name__)
 class Catalogue:
     """An open catalogue, made by `Catalogue.open`; use it as a context manager, or `close` it.
 
-    Attributes
-    ----------
-    schemes : Schemes
-        The proved schemes.
-    runs : Runs
-        Searches and their checkpoints, and rejected results.
-    bounds : Bounds
-        Known bounds of the literature.
-    programs : Programs
-        Programs with fewer additions.
-    database : Database
-        The connections.
+    `schemes` holds the proved schemes, `runs` the searches with their checkpoints and rejected
+    results, `bounds` the known bounds of the literature, and `programs` programs with fewer
+    additions. `database` holds the connections.
     """
 
     def __init__(self, database: Database) -> None:
@@ -127,15 +118,8 @@ class Catalogue:
     def format(self, value: str | os.PathLike[str] | Format) -> Format:
         """Return the format of a name; that of a stored tensor by its definition.
 
-        Parameters
-        ----------
-        value : str, path or Format
-            As `flipsearch.formats.named.format_of` takes it; or the name of any stored tensor.
-
-        Raises
-        ------
-        UsageError
-            There is no such format.
+        A path or a format is taken too: see `flipsearch.formats.named.format_of`. Anything else
+        raises a `UsageError`.
         """
         held = self.schemes.tensor(value) if isinstance(value, str) else None
         return format_of(value) if held is None else held

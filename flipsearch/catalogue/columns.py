@@ -174,10 +174,7 @@ class Record:
     def scheme(self) -> Scheme:
         """The scheme itself; its content hash has been compared.
 
-        Raises
-        ------
-        CatalogueError
-            The row is damaged, or the catalogue was closed.
+        A damaged row, or a closed catalogue, raises a `CatalogueError`.
         """
         return self._load(self)
 
@@ -185,10 +182,7 @@ class Record:
     def reduction(self) -> Reduction | None:
         """The stored programs with the fewest additions, evaluated again; None without any.
 
-        Raises
-        ------
-        CatalogueError
-            The programs do not compute this scheme, or the catalogue was closed.
+        Programs of another scheme, or a closed catalogue, raise a `CatalogueError`.
         """
         return self._load_reduction(self)
 

@@ -75,12 +75,8 @@ class Database:
     def writing(self, *, lease_seconds: float = LEASE_SECONDS) -> Iterator[Connection]:
         """Give a connection in a transaction; commit durably unless the block raises an error.
 
-        Raises
-        ------
-        CatalogueError
-            Another process is writing, the file is read-only, the disk is full, and so on.
-        UsageError
-            The catalogue was opened read-only.
+        A `CatalogueError` says that another process is writing, the file is read-only, the disk is
+        full, and so on. A catalogue that was opened read-only raises a `UsageError`.
         """
         self._check_open()
         if self.read_only:

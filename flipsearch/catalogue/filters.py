@@ -195,12 +195,8 @@ def _came_from(condition: Condition) -> Condition:
 def order(sort: str | Sequence[str]) -> list[Any]:
     """Return the SQL order for names such as ``rank,-additions``; equal rows go by row number.
 
-    A minus before a name, or ``:desc`` after it, means descending. Empty values come last.
-
-    Raises
-    ------
-    UsageError
-        A name is unknown.
+    A minus before a name, or ``:desc`` after it, means descending. Empty values come last. An
+    unknown name raises a `UsageError`.
     """
     names = sort.split(",") if isinstance(sort, str) else arguments.collection("sort", sort)
     columns: list[Any] = []

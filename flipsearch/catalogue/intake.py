@@ -32,6 +32,19 @@ from flipsearch.verify import is_proved, verify
 CHUNK = 500
 """Largest number of values in a statement."""
 
+_SAME = (
+    "hash",
+    "rank",
+    "additions",
+    "nonzeros",
+    "calls",
+    "gamma",
+    "growth",
+    "denominator",
+    "greatest_denominator",
+)
+"""Columns that recipes hold under the same names."""
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -189,21 +202,13 @@ def insert_recipes(connection: Connection, recipes: Iterable[Recipe], source: st
         at_hand.add(recipe.hash[:NAMED])
         texts[recipe.hash] = recipe
         rows.append(
-            {
-                "hash": recipe.hash,
+            {name: getattr(recipe, name) for name in _SAME}
+            | {
                 "format": recipe.format.name,
                 "tabulated": recipe.format.sorted.name,
                 "ring": recipe.ring.value,
-                "rank": recipe.rank,
-                "additions": recipe.additions,
                 "fewest": recipe.additions,
-                "nonzeros": recipe.nonzeros,
-                "calls": recipe.calls,
-                "gamma": recipe.gamma,
-                "growth": recipe.growth,
                 "omega": 3 * math.log(recipe.rank) / math.log(recipe.format.naive_rank),
-                "denominator": recipe.denominator,
-                "greatest_denominator": recipe.greatest_denominator,
                 "stored": now,
                 "verified": now,
             }

@@ -49,12 +49,8 @@ class Programs:
         """Prove a scheme's programs and store them if they have the fewest additions.
 
         The scheme is stored too if it is missing. `provenance` is the origin of the programs, and
-        of the scheme if it is new.
-
-        Raises
-        ------
-        InvalidSchemeError
-            A program does not compute its factor, or the scheme is not valid. Nothing is stored.
+        of the scheme if it is new. If a program does not compute its factor, or the scheme is not
+        valid, nothing is stored and an `InvalidSchemeError` is raised.
         """
         return self.add_many([(reduction, provenance)])[0]
 

@@ -110,15 +110,8 @@ class Runs:
     ) -> Run:
         """Record a search that starts in this process.
 
-        Parameters
-        ----------
-        format_, ring, strategy, seed
-            The format and ring to search, and the strategy's name and seed. The definition of a
-            tensor is stored too.
-        parameters : mapping
-            All other values that resuming needs, as JSON values.
-        name : str, optional
-            The user's name for the run; no other run may have it.
+        `parameters` are all values that resuming needs apart from the other arguments, as JSON
+        values. No other run may have the same `name`. The definition of a tensor is stored too.
         """
         now = dt.datetime.now(dt.UTC)
         values = {
@@ -150,12 +143,8 @@ class Runs:
     def resume(self, run: Run | int | str) -> Run:
         """Take over a stopped run in this process.
 
-        Raises
-        ------
-        NotFoundError
-            There is no such run.
-        CatalogueError
-            The run is still running in another process.
+        A run that is still running in another process raises a `CatalogueError`, a missing one a
+        `NotFoundError`.
         """
         key = run.id if isinstance(run, Run) else run_key(run)
         with self._database.writing() as connection:
@@ -219,13 +208,7 @@ class Runs:
                 raise _no_run(number)
 
     def last_checkpoint(self, run: Run | int) -> dict[str, Any] | None:
-        """Return the last state of a run, or None if it has none.
-
-        Raises
-        ------
-        CatalogueError
-            The state is damaged.
-        """
+        """Return the last state of a run, or None; a damaged one raises a `CatalogueError`."""
         number = _number(run)
         statement = select(RUNS.c.checkpoint).where(RUNS.c.id == within_database(number))
         with self._database.reading() as connection:
@@ -238,13 +221,7 @@ class Runs:
             ) from None
 
     def get(self, run: int | str) -> Run:
-        """Return a run by number or name.
-
-        Raises
-        ------
-        NotFoundError
-            There is no such run.
-        """
+        """Return a run by number or name; a missing one raises a `NotFoundError`."""
         key = run_key(run)
         with self._database.reading() as connection:
             return _require(connection, key)

@@ -50,19 +50,10 @@ class Schemes:
         self._loader = Loader(database, self.get)
 
     def get(self, scheme: str | int) -> Record:
-        """Return a stored scheme.
+        """Return a stored scheme by its row number, or by 6 or more first digits of its hash.
 
-        Parameters
-        ----------
-        scheme : str or int
-            The first 6 or more digits of its hash, or its row number.
-
-        Raises
-        ------
-        NotFoundError
-            There is no such scheme.
-        UsageError
-            The text is no hash, too short, or the beginning of several hashes.
+        A scheme that is not there raises a `NotFoundError`. Text that is no hash, too short, or
+        the beginning of several hashes raises a `UsageError`.
         """
         if isinstance(scheme, str):
             prefix = scheme.strip().lower()
@@ -214,12 +205,7 @@ class Schemes:
             connection.execute(update(SCHEMES).where(this).values(invariants=merged))
 
     def add(self, scheme: Scheme, provenance: Provenance | None = None) -> Stored:
-        """Prove a scheme and store it durably.
-
-        Returns
-        -------
-        Stored
-            The row, and whether the scheme is new. A stored scheme is not stored again.
+        """Prove a scheme and store it durably; a stored scheme is not stored again.
 
         Raises
         ------
@@ -247,21 +233,13 @@ class Schemes:
         Parameters
         ----------
         schemes : iterable of Scheme, or of (Scheme, Provenance)
-            The schemes to store.
         provenance : Provenance, optional
             The provenance of schemes without their own.
         on_invalid : str
             ``raise`` the first `InvalidSchemeError`, after storing the valid schemes of its batch;
             or ``quarantine`` invalid schemes with their reasons and go on.
-        batch : int
-            Largest number of schemes in a commit.
-        workers : int
-            Number of threads that prove schemes.
-
-        Returns
-        -------
-        list of Stored
-            The outcomes, in the given order.
+        batch, workers : int
+            Largest number of schemes in a commit; number of threads that prove schemes.
         """
         if arguments.text("on_invalid", on_invalid) not in ("raise", "quarantine"):
             raise ValueError(f"on_invalid must be 'raise' or 'quarantine', not {on_invalid!r}")

@@ -68,15 +68,10 @@ def command_tree(
     path: tuple[str, ...] = (),
     about: str = "",
 ) -> Command:
-    """Return what a parser takes.
+    """Return the words, options and parts that a parser takes.
 
-    Parameters
-    ----------
-    parser : ArgumentParser
-    values : mapping of str to tuple of str
-        The values of options that take any text, by their names.
-    path, about
-        Words and help of the command that it parses.
+    `values` gives the values of options that take any text, by their names. `path` and `about` are
+    the words and the help of the command that it parses.
     """
     options, words, parts = [], list[str](), list[Command]()
     for action in parser._actions:

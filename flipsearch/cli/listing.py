@@ -224,10 +224,7 @@ def _print_page(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
 def _print_classes(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
     """Print how many classes the schemes of each format, field and rank are proved to be.
 
-    Raises
-    ------
-    UsageError
-        The counts would ignore a given option.
+    An option that the counts would ignore raises a `UsageError`.
     """
     from flipsearch.equivalence import Classes
     from flipsearch.formats import MatrixProduct
@@ -320,10 +317,7 @@ _NOT_WITH_BEST = (
 def _print_best(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
     """Print formats by rings: our rank, the known bound, the gap.
 
-    Raises
-    ------
-    UsageError
-        The table would ignore a given option.
+    An option that the table would ignore raises a `UsageError`.
     """
     from flipsearch.catalogue.arguments import as_ring, names_of
     from flipsearch.formats.named import short_name

@@ -26,16 +26,7 @@ _HASH = re.compile(r"[0-9a-fA-F]{6,64}")
 
 @dataclass(frozen=True)
 class Named:
-    """A scheme that a user named.
-
-    Parameters
-    ----------
-    scheme : Scheme
-    record : Record or None
-        Its record, where it is stored.
-    file : str or None
-        The file that it was read from.
-    """
+    """A scheme that a user named, with its record if it is stored, or the file it came from."""
 
     scheme: Scheme
     record: Record | None
@@ -86,21 +77,11 @@ def scheme_of(arguments: argparse.Namespace, name: str) -> Scheme:
 
 
 def scheme_named(catalogue: Catalogue, name: str, ring: str | None = None) -> Named:
-    """Return the scheme of a hash prefix, a format or a file.
+    """Return the scheme of a hash prefix, a file, or a format: the best over `ring`.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-    name : str
-    ring : str, optional
-        With a format: the best over this ring.
-
-    Raises
-    ------
-    UsageError
-        A ring where no format is named, or a name that is none.
-    NotFoundError, FormatError
-        There is no such scheme or file, or the file holds none or several.
+    A `UsageError` says that a ring goes with a hash or file, or that the name is none. A
+    `NotFoundError` or a `FormatError` says that there is no such scheme or file, or that the file
+    holds none or several.
     """
     if is_file(name) or is_hash(name):
         if ring is not None:

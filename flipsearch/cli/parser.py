@@ -18,13 +18,7 @@ _CHOICE = re.compile(r"(.*invalid choice: )'(.*)' \(choose from (.*)\)", re.DOTA
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of a command.
-
-    Parameters
-    ----------
-    examples : sequence of str
-        Command lines without the program's name, each with a comment perhaps.
-    """
+    """The parser of a command, with command lines as `examples`, without the program's name."""
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **options: Any) -> None:
         if examples:
@@ -72,17 +66,10 @@ def finish(
     printed: str = "one JSON object a line",
     database: bool = True,
 ) -> None:
-    """Give a command ``--json`` and ``--db``, which all have, and its handler.
+    """Give a command ``--json``, which prints what `printed` says, ``--db`` and its handler.
 
-    Parameters
-    ----------
-    parser : ArgumentParser
-    handler : function
-        From the parsed arguments to the exit code.
-    printed : str
-        What ``--json`` prints.
-    database : bool
-        Whether the command uses a catalogue: by default that of FLIPSEARCH_DB, or the usual one.
+    The handler returns the exit code for the parsed arguments. ``--db`` is left out unless the
+    command uses a `database`: by default that of FLIPSEARCH_DB, or the usual one.
     """
     parser.add_argument("--json", action="store_true", help=f"print {printed}")
     parser.set_defaults(handler=handler)

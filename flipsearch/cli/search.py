@@ -233,10 +233,8 @@ def _starts(catalogue: Catalogue, request: Mapping[str, Any]) -> tuple[Scheme | 
 def _kernel_folder(text: str | None, format_: Format | None) -> Path | None:
     """Return the folder for kernels, made before the search, which fails early if none can be.
 
-    Raises
-    ------
-    UsageError
-        It is a file, or no kernel exists for the format (None: a range of formats).
+    A file of that name, or a format without kernels (None: a range of formats), raises a
+    `UsageError`.
     """
     if text is None:
         return None

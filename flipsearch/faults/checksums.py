@@ -29,17 +29,9 @@ Pair = tuple[Sequence[int], Sequence[int]]
 def checksum_products(
     format_: MatrixProduct, x: Sequence[int], y: Sequence[int]
 ) -> tuple[IntArray, IntArray]:
-    """Return the m products of x^T C y = sum_j (x^T A)_j (B y)_j.
+    """Return the m products of x^T C y = sum_j (x^T A)_j (B y)_j of a general format n x m x p.
 
-    Parameters
-    ----------
-    format_ : MatrixProduct
-        A general format n x m x p.
-    x, y : n and p integers
-
-    Returns
-    -------
-    int64 arrays (m, nm) and (m, mp)
+    The vectors hold n and p integers, the returned int64 arrays have shapes (m, nm) and (m, mp).
     """
     n, m, p = general(format_).sides
     u = np.zeros((m, n, m), dtype=np.int64)

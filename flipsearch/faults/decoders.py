@@ -70,21 +70,17 @@ def least_growth_row(
         bounds=bounds,
         method="highs-ds",
     )
-    if solution.status == 0:
+    supports = [np.setdiff1d(np.arange(n), gone)]
+    if solution.status == 0:  # otherwise infeasible or badly conditioned
         row = solution.x[h : h + n] - solution.x[h + n :]
-        support = np.flatnonzero(np.abs(row) > 1e-7)
+        supports.insert(0, np.flatnonzero(np.abs(row) > 1e-7))
+    for support in supports:
         found = exact.combination(union.products[support], union.targets[[output]])
         if found is not None:
             exact_row = np.zeros(n, dtype=np.int64)
             exact_row[support] = found[0][0]
             return exact_row, int(found[1][0])
-    keep = np.setdiff1d(np.arange(n), gone)  # no optimum: infeasible or badly conditioned
-    found = exact.combination(union.products[keep], union.targets[[output]])
-    if found is None:
-        return None
-    exact_row = np.zeros(n, dtype=np.int64)
-    exact_row[keep] = found[0][0]
-    return exact_row, int(found[1][0])
+    return None
 
 
 def decoder(union: FaultTolerantScheme, lost: Iterable[int] = ()) -> Decoder:
@@ -152,9 +148,15 @@ class RowBook:
         """Return the weighted 1-norm of a row."""
         return float((np.abs(row[0]) * self._weights).sum() / row[1])
 
-    def fill(self, output: int, losses: int) -> None:
-        """Compute the rows for all sets of up to `losses` lost products."""
-        self._descend(output, (), losses)
+    def fill(self, output: int, losses: int, lost: tuple[int, ...] = ()) -> None:
+        """Compute the rows for the lost products and up to `losses` more."""
+        found = self.row(output, lost)
+        self._rows.setdefault((output, frozenset(lost)), found)
+        if found is None or losses == 0:
+            return
+        for r in np.flatnonzero(found[0]).tolist():
+            if (output, frozenset((*lost, r))) not in self._rows:
+                self.fill(output, losses - 1, (*lost, r))
 
     def rows(self, output: int) -> list[tuple[IntArray, int]]:
         """Return the distinct rows computed for an output, least growth first."""
@@ -164,13 +166,3 @@ class RowBook:
             if which == output and row is not None
         }
         return sorted(distinct.values(), key=lambda row: (self.growth(row), row[0].tolist()))
-
-    def _descend(self, output: int, lost: tuple[int, ...], left: int) -> None:
-        found = self.row(output, lost)
-        key = (output, frozenset(lost))
-        self._rows.setdefault(key, found)
-        if found is None or left == 0:
-            return
-        for r in np.flatnonzero(found[0]).tolist():
-            if (output, frozenset((*lost, r))) not in self._rows:
-                self._descend(output, (*lost, r), left - 1)

@@ -66,11 +66,6 @@ def restored(scheme: Scheme, said: Mapping[str, str], where: str) -> FaultTolera
     return union
 
 
-def is_union(said: Mapping[str, str]) -> bool:
-    """Return whether the header of a scheme file belongs to a union."""
-    return "survives" in said
-
-
 def preset_folder() -> Path | None:
     """Return the folder of the shipped unions, or None if there is none."""
     from flipsearch.catalogue.shipped import shipped_folder

@@ -111,13 +111,9 @@ def settle(
     found: characteristic 0, then F2, then F3; Z includes ZT, and Q both. A format in `source`, the
     name of the file, decides between readings that all hold.
 
-    Raises
-    ------
-    FormatError
-        The entries cannot be those of a scheme at all, not be verified in reasonable time, or
-        several formats fit.
-    InvalidSchemeError
-        No reading satisfies the Brent equations.
+    If no reading satisfies the Brent equations, an `InvalidSchemeError` is raised. A `FormatError`
+    says that the entries cannot be those of a scheme at all, not be verified in reasonable time,
+    or that several formats fit.
     """
     first: Claim | None = None
     found: dict[str, Settled] = {}
@@ -229,12 +225,8 @@ def _reading(claim: Claim, w: IntArray, ring: Ring) -> Scheme | None:
 def prove(scheme: Scheme) -> None:
     """Verify a scheme that a file holds, in bounded time.
 
-    Raises
-    ------
-    InvalidSchemeError
-        A Brent equation fails.
-    FormatError
-        Only hours of long arithmetic could tell.
+    A Brent equation that fails raises an `InvalidSchemeError`. If only hours of long arithmetic
+    could tell, a `FormatError` is raised.
     """
     if not _is_affordable(scheme):
         raise FormatError("its coefficients are too many or too large to be verified in time")

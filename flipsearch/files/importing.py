@@ -10,21 +10,19 @@ Invariant: what comes out is what `read_piece` gives for each piece, in order.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from flipsearch.algebra.cores import available_cores
-from flipsearch.algebra.processes import worker_pool
-from flipsearch.errors import FormatError, is_on_the_command_line, on_the_command_line
+from flipsearch.algebra.processes import computed
+from flipsearch.errors import is_on_the_command_line, on_the_command_line
 from flipsearch.files.pieces import Piece, pieces_of
 from flipsearch.files.read import Read, read_piece
 from flipsearch.formats import Format, MatrixProduct, parse_format
@@ -61,21 +59,9 @@ def read_many(
 ) -> Iterator[Read]:
     """Read files, folders and archives in their order on several cores; see `read_schemes`.
 
-    Parameters
-    ----------
-    paths : iterable of path
-    ring, format_ : optional
-        As for `flipsearch.files.read_schemes`.
-    workers : int, optional
-        Processes; 1 stays in this one, the default is one a core. Small inputs (4 MB) are read in
-        this process in any case, since starting others takes longer.
-    progress : callable, optional
-        Called after each batch.
-
-    Raises
-    ------
-    NotFoundError
-        There is nothing at one of the paths.
+    `workers` is the number of processes: 1 stays in this one, the default is one a core. Small
+    inputs (4 MB) are read in this process in any case, since starting others takes longer.
+    `progress` is called after each batch.
     """
     count = workers if workers is not None else available_cores()
     done = Progress()
@@ -92,7 +78,13 @@ def read_many(
             count = 1
     source = chain(first, batches)
     only = (ring, format_)
-    results = _serial(source, only) if count <= 1 else _parallel(source, only, count)
+    results: Iterator[tuple[list[Piece], Iterator[Read]]]
+    if count <= 1:
+        results = ((batch, (read_piece(piece, *only) for piece in batch)) for batch in source)
+    else:
+        reading = partial(_read_batch, only, seal_key(), is_on_the_command_line())
+        packed = computed(reading, source, count, "the reading")
+        results = ((batch, map(_unpacked, each)) for batch, each in packed)
     for batch, reads in results:
         for read in reads:
             good = read.scheme is not None
@@ -119,37 +111,7 @@ def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
         yield batch
 
 
-def _serial(
-    batches: Iterator[list[Piece]], only: Only
-) -> Iterator[tuple[list[Piece], Iterator[Read]]]:
-    for batch in batches:
-        yield batch, (read_piece(piece, *only) for piece in batch)
-
-
-def _parallel(
-    batches: Iterator[list[Piece]], only: Only, workers: int
-) -> Iterator[tuple[list[Piece], Iterator[Read]]]:
-    waiting: deque[tuple[list[Piece], Future[list[Packed]]]] = deque()
-    with worker_pool(workers) as pool:
-        try:
-            here = only, seal_key(), is_on_the_command_line()
-            for batch in islice(batches, workers + 1):
-                waiting.append((batch, pool.submit(_read_batch, batch, *here)))
-            while waiting:
-                batch, future = waiting.popleft()
-                packed = future.result()
-                for following in islice(batches, 1):
-                    waiting.append((following, pool.submit(_read_batch, following, *here)))
-                yield batch, map(_unpacked, packed)
-        except BrokenProcessPool:
-            raise FormatError(
-                "a reading process was killed, perhaps for lack of memory: try --workers 1"
-            ) from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _read_batch(batch: list[Piece], only: Only, key: bytes, options: bool) -> list[Packed]:
+def _read_batch(only: Only, key: bytes, options: bool, batch: list[Piece]) -> list[Packed]:
     """Read pieces as the parent process would, under its key and in its words."""
     seal_key(key)
     with on_the_command_line() if options else nullcontext():

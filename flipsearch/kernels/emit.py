@@ -107,10 +107,7 @@ def emit_kernel(scheme: Scheme, levels: int | None = None) -> str:
 def write_kernel(scheme: Scheme, path: str | os.PathLike[str], levels: int | None = None) -> Path:
     """Write `emit_kernel` to a file, whole or not at all, and return its path.
 
-    Raises
-    ------
-    UsageError
-        The file name is no Python module's, or is in a folder that does not exist.
+    A file name that is no Python module's, or in a missing folder, raises a `UsageError`.
     """
     target = module_path(path)
     write_whole(target, emit_kernel(scheme, levels))

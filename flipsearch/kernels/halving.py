@@ -31,7 +31,7 @@ BLOCKS, SMALLEST_BLOCK, SMALLEST_OF_SCHEME = 8, 256, 512
 
 
 def gram(a: Any, out: Any = None, threads: int | None = None, upper: bool = False) -> Any:
-    """Return a @ a.T, a symmetric matrix, or with `upper` its upper triangle and zeros below.
+    """Return a @ a.T, a symmetric matrix; small matrices are left to numpy.
 
     Parameters
     ----------
@@ -40,12 +40,8 @@ def gram(a: Any, out: Any = None, threads: int | None = None, upper: bool = Fals
     out, threads
         See `flipsearch.kernels.matmul`, also for errors.
     upper : bool
-        Return the upper triangle only, with zeros below the diagonal.
-
-    Returns
-    -------
-    array
-        Exactly symmetric, or upper triangular. Small matrices are left to numpy.
+        Return the upper triangle only, with zeros below the diagonal; otherwise the result is
+        exactly symmetric.
     """
     result = multiply_gram(CLASSICAL, a, out, threads, upper=_upper, mirrored=not upper)
     if upper:

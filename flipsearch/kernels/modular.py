@@ -41,17 +41,9 @@ def matmul_gf2(
 ) -> Any:
     """Return the product of two matrices over F2, by Strassen's scheme where it is faster.
 
-    Parameters
-    ----------
-    a, b : integer or bool matrices, shapes (M, K) and (K, N)
-        Integers count modulo 2.
-    out, threads, levels
-        See `flipsearch.kernels.runtime.fields.multiply_residues`, also for errors.
-
-    Returns
-    -------
-    uint8 array, shape (M, N)
-        Zeros and ones; of type bool if both operands are.
+    `a` and `b` are integer or bool matrices of shapes (M, K) and (K, N); integers count modulo 2.
+    The product holds zeros and ones of type uint8, or bool if both operands are. Options and
+    errors are those of `flipsearch.kernels.runtime.fields.multiply_residues`.
     """
     return multiply_residues(strassen_algorithm(Ring.F2), a, b, out, threads, levels)
 

@@ -173,13 +173,13 @@ def test_an_audit_and_an_import_need_no_main_guard(tmp_path: Path) -> None:
 def test_an_audit_uses_the_cores_it_may_use(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def refuse(workers: int) -> None:
+    def refuse(function: object, items: object, workers: int, task: str) -> None:
         asked.append(workers)
         raise RuntimeError
 
     monkeypatch.setattr("flipsearch.catalogue.audit._FEW", 1)
     monkeypatch.setattr("flipsearch.catalogue.audit.available_cores", lambda: 3)
-    monkeypatch.setattr("flipsearch.catalogue.audit.worker_pool", refuse)
+    monkeypatch.setattr("flipsearch.catalogue.audit.computed", refuse)
     with Catalogue.open(path) as catalogue, pytest.raises(RuntimeError):
         catalogue.audit()
     assert asked == [3]

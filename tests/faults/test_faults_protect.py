@@ -30,7 +30,7 @@ from flipsearch.faults.checksums import directions, with_checksums
 from flipsearch.faults.covering import FewestWorkers, fewest_workers
 from flipsearch.faults.descent import Descent, ternary_vectors
 from flipsearch.faults.parity import with_parities
-from flipsearch.faults.presets import is_union, preset_folder, presets, read_union, union_text
+from flipsearch.faults.presets import preset_folder, presets, read_union, union_text
 from flipsearch.faults.protect import protect
 from flipsearch.files.native import read_native
 from flipsearch.formats import parse_format
@@ -51,7 +51,7 @@ def test_every_preset_is_what_it_says() -> None:
     for path in folder.glob("*.txt"):
         scheme, said = read_native(path)
         verify(scheme)
-        assert is_union(said)
+        assert "survives" in said
         union = read_union(path)
         certificate = union.certificate()
         assert certificate.survives == int(said["survives"])

@@ -32,18 +32,10 @@ class Decoding:
 class Code:
     """n products of blocks of A and B, with decoders for C.
 
-    Parameters
-    ----------
-    sides : (n, m, p)
-        A is cut into n x m blocks, B into m x p blocks.
-    left, right : tuples of rows of int
-        Coefficients of the blocks of A and of B in each product.
-    checks : tuple of rows of int
-        Integer relations between the products.
-    rows : for each block of C a tuple of (denominator, numerators)
-        Decoders of that block, least growth first.
-    kmin : int
-        The fewest lost products that can be fatal.
+    A is cut into n x m blocks and B into m x p blocks by `sides` (n, m, p). Rows of `left` and
+    `right` are the coefficients of these blocks in each product. `checks` are integer relations
+    between the products. `rows` holds for each block of C its decoders (denominator, numerators),
+    least growth first. `kmin` is the fewest lost products that can be fatal.
     """
 
     sides: tuple[int, int, int]

@@ -94,18 +94,12 @@ def shorten_once(plus, minus, counts, inputs, strategy, weight, state, prefix, l
         Work space.
     inputs : int
         Number of input variables.
-    strategy : int
+    strategy, weight : int, float
         0 most frequent pair, 1 drawn by (count - 1)^weight, 2 count + weight * potential.
-    weight : float
-        See `strategy`.
     state : uint64 array, shape (1,)
         Of the random numbers.
-    prefix : int64 array, shape (most variables, 3)
-        Choices (x, y, sign) to make first.
-    length : int
-        How many of them.
-    choices : int64 array, shape (most variables, 3)
-        Set to the choices made.
+    prefix, choices : int64 arrays, shape (most variables, 3)
+        `length` choices (x, y, sign) to make first, and those made, which are set.
     """
     most = plus.shape[0] - 1
     variables = inputs

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from random import Random
 
 from flipsearch.algebra.cores import available_cores
@@ -77,14 +78,10 @@ def fewest_additions(
     seeds = range(seed * available_cores(), (seed + 1) * available_cores())
     with ThreadPoolExecutor(len(seeds)) as threads:
         found = threads.map(lambda own: _Portfolio(starts, own).run(end), seeds)
-    best = min(first, *found, key=_additions)
+    best = min(first, *found, key=attrgetter("additions"))
     verify(best.scheme)
     best.check()
     return best
-
-
-def _additions(found: Reduction) -> int:
-    return found.additions
 
 
 def _walkable(scheme: Scheme) -> Scheme | None:
@@ -149,7 +146,7 @@ class _Portfolio:
         """Take a reduction into the pool if it is new and among the best."""
         if all(found.scheme != other.scheme for other in self.pool):
             # among equals the latest come first: the pool drifts
-            self.pool = sorted([found, *self.pool], key=_additions)[:POOL]
+            self.pool = sorted([found, *self.pool], key=attrgetter("additions"))[:POOL]
 
     def _again(self) -> Reduction:
         """Return a reduction of the pool, more likely one of the best."""

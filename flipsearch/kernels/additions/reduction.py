@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from operator import attrgetter
 from random import Random
 from typing import Any
 
@@ -80,11 +81,11 @@ def shorten_all(
         _both_sides(matrix, seconds / 2 / len(matrices), 2 * (seed + k), passes)
         for k, matrix in enumerate(matrices)
     ]
-    best = [min(programs, key=_additions) for programs in both]
+    best = [min(programs, key=attrgetter("additions")) for programs in both]
     if may_anneal(matrices):
         moves = None if passes is None else passes * MOVES
         found = _annealed(matrices, both, ring, seconds / 2, seed, moves)
-        best = [min(pair, key=_additions) for pair in zip(best, found, strict=True)]
+        best = [min(pair, key=attrgetter("additions")) for pair in zip(best, found, strict=True)]
     for matrix, program in zip(matrices, best, strict=True):
         if not np.array_equal(program.matrix(ring), matrix):
             raise AssertionError("a shortened program does not compute its matrix")
@@ -126,10 +127,6 @@ def _both_sides(
     _improve(searches, seconds, passes)
     straight, turned = (search.program() for search in searches)
     return straight, transposed(turned)
-
-
-def _additions(found: Reduction | Program) -> int:
-    return found.additions
 
 
 def _improve(searches: Sequence[_Ternary | _General], seconds: float, passes: int | None) -> None:

@@ -133,7 +133,7 @@ def names_of(given: str | Format) -> tuple[str, str]:
 
 
 def is_hash(name: str) -> bool:
-    """Whether a name of a scheme or a format is made of hexadecimal digits, as hashes are."""
+    """Return whether a name is made of hexadecimal digits, as hashes are."""
     return bool(name) and not set(name.strip().lower()) - set("0123456789abcdef")
 
 

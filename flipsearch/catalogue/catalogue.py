@@ -125,7 +125,7 @@ class Catalogue:
         return format_of(value) if held is None else held
 
     def blocks(self, ring: Ring) -> BlockMaker:
-        """Return what makes schemes over a ring from blocks of the stored schemes and formulas."""
+        """Return a maker of schemes over a ring from blocks of the stored schemes and formulas."""
         from flipsearch.constructors.blocks import BlockMaker, Blocks
 
         held = {

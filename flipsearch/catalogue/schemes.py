@@ -166,7 +166,7 @@ class Schemes:
             return connection.execute(statement).first() is not None
 
     def lineage(self, record: Record) -> list[tuple[Record | str, Any]]:
-        """Return what a scheme was made of by its recipe: (source, its own lineage), in order.
+        """Return the sources of a scheme by its recipe, in order: (source, its own lineage).
 
         A source is a record, or the format of a naive scheme. Schemes that no recipe makes have
         an empty lineage.

@@ -7,11 +7,13 @@ import dataclasses
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flipsearch.algebra.cores import available_cores
 from flipsearch.cli.names import opened
-from flipsearch.cli.output import StatusLine, complain, print_json
+from flipsearch.cli.output import StatusLine, complain, print_json, print_table
+from flipsearch.cli.parser import finish
 from flipsearch.errors import CatalogueError, UsageError
 
 if TYPE_CHECKING:
@@ -36,8 +38,6 @@ OPTIONAL = {
 
 def register(commands: Any) -> None:
     """Add the parser of this group."""
-    from flipsearch.cli.parser import finish
-
     doctor = commands.add_parser(
         "doctor",
         help="say what is installed and whether the catalogue is sound",
@@ -98,10 +98,8 @@ def _gpu() -> dict[str, Any]:
 
     from flipsearch.walk.gpu.presence import availability
 
-    cupy = next(
-        (d.version for d in distributions() if _is_cupy(d.metadata["Name"])),
-        None,
-    )
+    names = ((d.metadata["Name"] or "", d.version) for d in distributions())
+    cupy = next((v for name, v in names if name == "cupy" or name.startswith("cupy-cuda")), None)
     problem = availability()
     found: dict[str, Any] = {"cupy": cupy, "devices": [], "usable": problem is None}
     if problem is None:
@@ -115,7 +113,7 @@ def _gpu() -> dict[str, Any]:
         return found
     found["problem"] = problem
     if command := shutil.which("nvidia-smi"):
-        try:
+        with suppress(OSError, subprocess.TimeoutExpired):  # the problem is told in any case
             listed = subprocess.run(
                 [command, "-L"], capture_output=True, text=True, timeout=10, check=False
             )
@@ -124,13 +122,7 @@ def _gpu() -> dict[str, Any]:
                 for line in listed.stdout.splitlines()
                 if line.startswith("GPU ")
             ]
-        except (OSError, subprocess.TimeoutExpired):
-            pass  # the line says what is missing in any case
     return found
-
-
-def _is_cupy(name: str | None) -> bool:
-    return name is not None and (name == "cupy" or name.startswith("cupy-cuda"))
 
 
 def _catalogue(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -146,7 +138,6 @@ def _catalogue(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _audit(catalogue: Catalogue, arguments: argparse.Namespace, found: dict[str, Any]) -> None:
-
     start, bar = time.monotonic(), StatusLine()
     try:
         result = catalogue.audit(
@@ -167,8 +158,6 @@ def _audit(catalogue: Catalogue, arguments: argparse.Namespace, found: dict[str,
 
 
 def _print_installation(report: dict[str, Any]) -> None:
-    from flipsearch.cli.output import print_table
-
     print(
         f"flipsearch {report['flipsearch']}, Python {report['python']}, {report['system']}, ",
         end="",

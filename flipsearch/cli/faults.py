@@ -12,6 +12,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flipsearch.cli.output import complain, hint, print_json, print_table
+from flipsearch.cli.parser import finish, natural
+from flipsearch.errors import NotFoundError
+
 if TYPE_CHECKING:
     from flipsearch.faults.protect import Found
     from flipsearch.faults.union import FaultTolerantScheme
@@ -22,8 +26,6 @@ _CHANCES = (0.01, 0.05, 0.1)
 
 def register(commands: Any) -> None:
     """Add the parsers of this group."""
-    from flipsearch.cli.parser import finish, natural
-
     protect = commands.add_parser(
         "protect",
         help="find products that survive lost workers, with a certificate",
@@ -72,8 +74,6 @@ def register(commands: Any) -> None:
 
 def run_protect(arguments: argparse.Namespace) -> int:
     """Find, certify, print and store a fault-tolerant union."""
-    from flipsearch.cli.output import complain, print_json
-    from flipsearch.errors import NotFoundError
     from flipsearch.faults.base import base_schemes
     from flipsearch.faults.covering import bound_around
     from flipsearch.faults.presets import union_text
@@ -124,7 +124,6 @@ def run_protect(arguments: argparse.Namespace) -> int:
 def store(union: FaultTolerantScheme, bases: list[Scheme], address: str | None, seed: int) -> str:
     """Store a union in the catalogue, and the schemes it contains; return its hash."""
     from flipsearch.catalogue import Catalogue, Provenance
-    from flipsearch.cli.output import complain
     from flipsearch.faults.presets import header
     from flipsearch.faults.union import product_set
 
@@ -189,7 +188,6 @@ def summary(found: Found, rank: int, stored: str | None, end: float) -> dict[str
 
 def page(union: FaultTolerantScheme, facts: dict[str, Any]) -> None:
     """Print the certificate and the comparison for people."""
-    from flipsearch.cli.output import hint, print_table
     from flipsearch.faults.baselines import alternatives, latency
 
     certificate = union.certificate()

@@ -293,7 +293,7 @@ status = StatusLine()
 
 
 def is_terminal(stream: Any) -> bool:
-    """Whether a stream is a terminal that can move its cursor."""
+    """Return whether a stream is a terminal that can move its cursor."""
     return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 

@@ -1,7 +1,7 @@
-"""Community file formats, read and written: schemes are proved on reading, exact on writing.
+"""Read and write the community's file formats: schemes are proved on reading, exact on writing.
 
-What is wrong with a file is a `FormatError` in every reader, and a sentence in the `Read` of the
-file at the end.
+Every reader tells a fault of a file by a `FormatError`, whose sentence ends up in the file's
+`Read`.
 """
 
 from flipsearch.files.importing import Progress, read_many

@@ -1,13 +1,13 @@
-"""numpy files: U, V and W in ``.npz`` and ``.npy``, compressed rows, and flip-cpd's flat array.
+"""Read numpy files: U, V, W in ``.npz`` and ``.npy``, compressed rows, flip-cpd's flat array.
 
 An ``.npz`` archive holds three matrices under any of the usual names, their compressed rows
 (``u_indptr``, ``u_indices``, ``u_numerators``, ``u_denominators``), or a member ``"n,m,p"`` for
-each scheme, as AlphaTensor's does: one array (3, d, R) or an object array of three. A ``.npy``
+each scheme. AlphaTensor's members are one array (3, d, R) or an object array of three. A ``.npy``
 file holds three stacked matrices, or numerators and denominators alternating: blocks U, V, W, each
 R x d row by row, W as C, not transposed.
 
-Invariant: headers are matched by a pattern, never evaluated; object arrays go through
-`flipsearch.files.pickled`; sizes are checked before anything is allocated.
+Invariant: a pattern matches headers, and nothing evaluates them. Object arrays go through
+`flipsearch.files.pickled`. Sizes are checked before anything is allocated.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def read_npy(data: bytes) -> Array | list[Any]:
 
 
 def is_one_scheme(names: list[str]) -> bool:
-    """Whether members of these names make one scheme: U, V and W, not a scheme each."""
+    """Return whether members of these names make one scheme: U, V and W, not a scheme each."""
     return bool(names) and all(
         name.endswith(".npy") and not _KEY.fullmatch(name[:-4]) for name in names
     )
@@ -108,7 +108,7 @@ def claims_in(key: str, data: bytes, said: Said) -> Iterator[Claim]:
 def claims_in_archive(data: bytes, said: Said) -> Iterator[Claim]:
     """Yield the alternative claims of an ``.npz`` archive of one scheme.
 
-    What is wrong is one sentence for all of its members.
+    One sentence tells the faults of all its members.
     """
     members: dict[str, Any] = {}
     for name, content in unpack.zip_members(io.BytesIO(data)):
@@ -154,7 +154,7 @@ def _value(content: bytes) -> Any:
 
 
 def _is_fact(item: Any) -> bool:
-    """Whether an array holds sizes or the like, not entries."""
+    """Return whether an array holds sizes or the like, not entries."""
     if not isinstance(item, np.ndarray):
         return False
     return item.ndim < 2 and item.size < 4 and item.dtype.kind in "iu"

@@ -1,14 +1,14 @@
 """Prove the claims of a file: its format, ring and orientation.
 
-A reader of a file format only extracts a `Claim`: three factor matrices, and what the file says
-about them. `settle` decides. It tries what the file says first, then the other orientation of W
-(files hold the output matrix transposed or not), then the finite fields, and returns the first
-reading that satisfies all Brent equations. Where a file names no format, all that fit are tried;
-only if several hold, the name of the file is asked.
+A reader of a file format only extracts a `Claim`: three factor matrices, and the file's statements
+about them. `settle` decides. It tries these statements first, then the other orientation of W
+(files hold the output matrix transposed or not), then the finite fields. It returns the first
+reading that satisfies all Brent equations. Of a file without a format all formats that fit are
+tried. If several hold, the name of the file decides.
 
-Invariant: `settle` returns only schemes that `flipsearch.verify` has proved. Candidates are
-screened first by evaluating both sides at points modulo a small prime; that can only reject what
-is wrong, so the screen costs no scheme, and it bounds the time spent on hostile input.
+Invariant: `settle` returns only schemes that `flipsearch.verify` has proved. A screen evaluates
+both sides first, at points modulo a small prime. It can only reject wrong claims. It therefore
+costs no scheme, and it bounds the time spent on hostile input.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Settled:
-    """A proved scheme, the orientation of W that held, and what else the file carried."""
+    """A proved scheme, the orientation of W that held, and further values of the file."""
 
     scheme: Scheme
     order: str
@@ -80,7 +80,7 @@ class Settled:
 
 
 def terms_of(format_: Format, tables: Iterable[Table], **said: Any) -> Claim:
-    """Return the claim of three factors, R x d each, and what else the file says."""
+    """Return the claim of three factors, R x d each, with further statements of the file."""
     tables = list(tables)
     ranks = {table.shape[0] for table in tables}
     if len(ranks) != 1:
@@ -234,7 +234,7 @@ def prove(scheme: Scheme) -> None:
 
 
 def _is_affordable(scheme: Scheme) -> bool:
-    """Whether the Brent equations take minutes at most, in floating point or long integers."""
+    """Return whether the Brent equations take minutes at most, in floats or long integers."""
     if np.count_nonzero(scheme.u) * math.prod(scheme.format.dimensions[1:]) > _MOST_PRODUCTS:
         return False
     counts = [np.count_nonzero(matrix, axis=1).astype(np.float64) for matrix in scheme.factors]
@@ -260,7 +260,7 @@ def _within(scheme: Scheme, natural: Ring, ring: Ring, claim: Claim) -> Scheme:
 
 
 def _plausible(claim: Claim, w: IntArray, characteristic: int) -> bool:
-    """Whether both sides agree at random points; False proves that the claim is wrong."""
+    """Return whether both sides agree at random points; False proves that the claim is wrong."""
     prime, points = _SCREEN[characteristic]
     below = claim.denominators
     if below is not None and any(d % prime == 0 for d in below):
@@ -288,7 +288,7 @@ def _plausible(claim: Claim, w: IntArray, characteristic: int) -> bool:
 
 
 def _why(claim: Claim, ring: Ring | None) -> str:
-    """Say what fails: the first Brent equation where that is cheap to find."""
+    """Return the reason of a failure: the first Brent equation, if that is cheap to find."""
     whole = Ring.Z if claim.denominators is None else Ring.Q
     over = " or ".join(str(whole if r is Ring.Q and not ring else r) for r in _rings(claim, ring))
     form = claim.format

@@ -1,6 +1,7 @@
 """Read, write and convert scheme files by their names: the functions of the public API.
 
-Invariant: what is read is proved, and what is written reads back as the same scheme.
+Invariant: a scheme that is read is proved, and a file that is written reads back as the same
+scheme.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""JSON schemes: rows or columns of coefficients, sparse rows, bit masks, programs.
+"""Read JSON schemes: rows or columns of coefficients, sparse rows, bit masks, programs.
 
 An object holds three factors under any of the usual names, W usually as C transposed, and mostly
 ``n`` (three sizes) and ``m`` (the rank). Entries are integers, fractions such as ``"1/2"`` or
@@ -8,11 +8,11 @@ floats. Other shapes are
 - reduced: ``u_fresh`` ... name shared sums, see `flipsearch.files.reduced`;
 - masks: three integers a product, bit k for entry k, over F2.
 
-Ours has rows, and the keys ``format``, ``ring``, ``hash`` and ``provenance`` besides (``tensor``
-for formats that are sparse tensors). They carry structured formats and finite fields; other
-readers ignore them.
+Our own objects have rows, and the further keys ``format``, ``ring``, ``hash`` and ``provenance``
+(``tensor`` for formats that are sparse tensors). These keys carry structured formats and finite
+fields; other readers ignore them.
 
-Invariant: whatever the object holds, the answer is a `Claim` or a `FormatError`.
+Invariant: every object gives a `Claim` or a `FormatError`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def claims_in(text: str, known: Said) -> Iterator[Claim]:
-    """Yield what the text of one JSON object claims, `known` where it says nothing."""
+    """Yield the claims of the text of one JSON object; `known` holds its missing statements."""
     value = load_json(text)
     if not isinstance(value, dict):
         raise FormatError(f"expected a JSON object but found {type(value).__name__}")

@@ -1,11 +1,11 @@
-"""Reading many files on several cores, in order, with flat memory.
+"""Read many files on several cores, in order, with flat memory.
 
-The main process cuts the input into pieces and hands batches of them to worker processes; each
-parses and verifies its batch and sends factors of one byte an entry. At most a few batches are
-under way at any time, and the main process widens one scheme at a time to int64. Results come out
-in the order of the input whatever the number of workers.
+The main process cuts the input into pieces and hands batches of them to worker processes. Each of
+these parses and verifies its batch, and sends factors of one byte an entry. At most a few batches
+are under way at any time, and the main process widens one scheme at a time to int64.
 
-Invariant: what comes out is what `read_piece` gives for each piece, in order.
+Invariant: the results are those of `read_piece` for each piece, in the order of the input, for any
+number of workers.
 """
 
 from __future__ import annotations

@@ -45,5 +45,5 @@ def kind_of(data: bytes) -> tuple[str, str]:
 
 
 def is_object(start: str) -> bool:
-    """Whether a text starts as a JSON object does: a brace, then a quote or the other brace."""
+    """Return whether a text starts as a JSON object: a brace, then a quote or the other brace."""
     return start[0] == "{" and start[1:2_000].lstrip()[:1] in ('"', "}")

@@ -1,7 +1,7 @@
 """Bound the memory and the time that a foreign file may ask for, all in one place.
 
-Invariant: reading one piece (a file, an archive member, an element of a collection) needs memory
-and time bounded by these figures, whatever the bytes say.
+Invariant: these figures bound the memory and the time for one piece (a file, an archive member, an
+element of a collection), for any content.
 """
 
 from __future__ import annotations

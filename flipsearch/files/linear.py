@@ -1,13 +1,14 @@
-"""Three sparse matrices or three straight-line programs: plinopt's ``.sms`` and ``.slp`` files.
+"""Read and write plinopt's ``.sms`` and ``.slp``: three sparse matrices or three programs.
 
-A scheme is three files of one name, ``..._L``, ``..._R`` and ``..._P``: L and R give the operands
-of the products from the entries of A and B, P gives the entries of C, not transposed, from the
+A scheme is three files of one name, ``..._L``, ``..._R`` and ``..._P``. L and R give the operands
+of the products from the entries of A and B. P gives the entries of C, not transposed, from the
 products. A matrix is a line ``rows columns M``, then ``row column value`` from 1, then ``0 0 0``.
 A program has lines such as ``o0:=(i2-t1)/2;`` over inputs i, outputs o and names of its own.
 
 The three files travel as one text whose parts begin with a line ``# part L``.
 
-Invariant: parsed by the grammar of `flipsearch.files.terms`, never evaluated; the work is bounded.
+Invariant: the grammar of `flipsearch.files.terms` parses the text, and nothing evaluates it. The
+work is bounded.
 """
 
 from __future__ import annotations
@@ -66,12 +67,12 @@ def joined(parts: Mapping[str, bytes]) -> bytes:
 
 
 def is_sms(text: str) -> bool:
-    """Whether a text starts as a sparse matrix does."""
+    """Return whether a text starts as a sparse matrix does."""
     return _SHAPE.fullmatch(_first_line(text)) is not None
 
 
 def is_slp(text: str) -> bool:
-    """Whether a text starts with a statement over inputs i0, i1, ..."""
+    """Return whether a text starts with a statement over inputs i0, i1, ..."""
     return _STATEMENT.match(_first_line(text)) is not None
 
 

@@ -1,12 +1,12 @@
-"""Nested lists of numbers: the ``.m`` files of the flip graph papers, and Maple's ``TriadSet``.
+"""Read nested lists of numbers: ``.m`` files of the flip graph papers, and Maple's ``TriadSet``.
 
 A product is a triple of matrices: ``{{U}, {V}, {W}}``, or ``Triad([Matrix(n, m, [[...]]), ...])``
 in the Lille catalogue. U is n x m, V is m x p, W is p x n (C transposed) or n x p; the sizes of
 the matrices give the format. A list of three matrices holds U, V and W by rows or by columns.
 Entries are integers, fractions or arithmetic with them.
 
-Invariant: the text becomes JSON by replacing brackets, calls and entries, and is never evaluated;
-nesting other than three or four levels is refused before anything is built.
+Invariant: the text becomes JSON by replacing brackets, calls and entries, and is never evaluated.
+Nesting of other than three or four levels is refused before anything is built.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _BRACKETS = str.maketrans("{}", "[]", '"')
 
 
 def is_maple(text: str) -> bool:
-    """Whether a text is a Maple worksheet of this kind (a matrix or a triad near its start)."""
+    """Return whether a text is such a Maple worksheet (a matrix or a triad near its start)."""
     return _MAPLE_FILE.search(text[:4000]) is not None
 
 
 def claims_in(text: str, known: Said) -> Iterator[Claim]:
-    """Yield what nested lists claim: triples of matrices, or three matrices."""
+    """Yield the claims of nested lists: triples of matrices, or three matrices."""
     lists, rest = _nested(text.translate(_BRACKETS).lstrip())
     if rest.strip(" \t\r\n;"):
         raise FormatError("something follows the lists: a brace has no opening one")
@@ -54,7 +54,7 @@ def claims_in(text: str, known: Said) -> Iterator[Claim]:
 
 
 def claims_in_maple(text: str, _: Said) -> Iterator[Claim]:
-    """Yield what a Maple text claims; a placeholder and symbols as coefficients are refused."""
+    """Yield the claim of a Maple text; a placeholder and symbols as coefficients are refused."""
     start = _START.search(text)
     if start is None:
         if re.search(r"Tensor\s*:=\s*Tensor", text):
@@ -119,7 +119,7 @@ def _depth(value: Any) -> int:
 
 
 def _claim_of_triples(triples: list[Any]) -> Claim:
-    """Return what a list of triples of matrices claims."""
+    """Return the claim of a list of triples of matrices."""
     shapes = [{_shape(_factor(triple, slot)) for triple in triples} for slot in range(3)]
     if any(len(found) > 1 for found in shapes):
         raise FormatError("its matrices differ in shape from product to product")

@@ -1,11 +1,11 @@
-"""Three matrices under any of the usual names, by rows or columns: which scheme they mean.
+"""Find the schemes that three matrices under any of the usual names mean, by rows or columns.
 
 Arrays, JSON objects, sparse matrices and tables of numbers all come here. A factor of R products
-over d entries is an R x d matrix or a d x R one; the lengths d give the format where the file does
+over d entries is an R x d matrix or a d x R one. The lengths d give the format if the file does
 not.
 
-Invariant: a reading is offered if the shapes allow it, whatever a file is called; which one holds
-is for `flipsearch.files.claims.settle` to prove.
+Invariant: a reading is offered if the shapes allow it, for any name of the file.
+`flipsearch.files.claims.settle` proves which one holds.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Said:
 
 
 def said_in(value: Mapping[str, Any]) -> Said:
-    """Return what the entries of an object say, whatever they are called."""
+    """Return the statements of an object's entries under any of their usual names."""
     rank = value.get("rank", value.get("r"))
     for letters in ("nmp", "mkn"):
         sides = [value.get(letter) for letter in letters]

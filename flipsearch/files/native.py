@@ -124,7 +124,7 @@ def read_native(path: str | Path) -> tuple[Scheme, dict[str, str]]:
 
 
 def is_native(text: str) -> bool:
-    """Whether a text starts as the readable form does: with a ``format:`` line."""
+    """Return whether a text starts as the readable form does: with a ``format:`` line."""
     for line in text[:2000].splitlines():
         if line.strip() and not line.startswith("#"):
             return line.startswith("format:")

@@ -1,7 +1,7 @@
-"""Foreign numbers into exact fractions: lists, text, floats, (numerator, denominator).
+"""Turn foreign numbers into exact fractions: lists, text, floats, (numerator, denominator).
 
 Invariant: the result is exact or there is a `FormatError`. A float stands for a fraction of
-denominator up to 1,000 whose nearest float it is, or else for a multiple of 2^-20; text stands for
+denominator up to 1,000 whose nearest float it is, or else for a multiple of 2^-20. Text stands for
 ``p`` or ``p/q`` of at most 19 digits each.
 """
 

@@ -1,12 +1,12 @@
-"""Object arrays of numpy, as their pickles spell them, read without unpickling anything.
+"""Read numpy's object arrays from their pickles without unpickling anything.
 
-AlphaTensor's ``.npz`` members are pickled arrays of arrays. Unpickling runs what the file says;
-this module instead walks the opcodes (`pickletools.genops` only decodes them) on a stack of plain
-values and knows three names: numpy's ``_reconstruct``, ``ndarray`` and ``dtype``. Calling any of
-them only fills in a record here. The writer emits the same few opcodes by hand.
+AlphaTensor's ``.npz`` members are pickled arrays of arrays. Unpickling would run the file's
+instructions. This module instead walks the opcodes (`pickletools.genops` only decodes them) on a
+stack of plain values. It knows three names: numpy's ``_reconstruct``, ``ndarray`` and ``dtype``.
+Calling any of them only fills in a record here. The writer emits the same few opcodes by hand.
 
 Invariant: no object is created other than integers, text, bytes, lists, tuples and `_Array`
-records; any other opcode or name is a `FormatError`.
+records. Any other opcode or name is a `FormatError`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def read_object_array(data: bytes) -> list[Any]:
 
 
 def _walk(data: bytes) -> Any:
-    """Interpret the opcodes and return what is on the stack at the end."""
+    """Interpret the opcodes and return the value left on the stack."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     argument: Any
@@ -156,7 +156,7 @@ def _name(module: Any, attribute: Any) -> _Name:
 
 
 def _reduced(function: Any, arguments: Any) -> Any:
-    """Return the record that calling one of the known names stands for."""
+    """Return the record for a call of one of the known names."""
     if function == _Name("reconstruct"):
         if not isinstance(arguments, tuple) or arguments[:1] != (_Name("ndarray"),):
             raise TypeError("not an array")

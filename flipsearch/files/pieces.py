@@ -1,9 +1,9 @@
-"""From paths to pieces: every scheme's own bytes, out of files, folders, archives, collections.
+"""Turn paths into pieces: the bytes of each scheme, out of files, folders, archives, collections.
 
 Invariant: pieces come in a fixed order (names sorted), hold at most `LARGEST_PIECE` bytes each,
-and are produced while reading; memory stays flat whatever the size of the input. Types are told by
-content; names only bring the three files of one scheme together. A path that cannot be opened
-becomes a piece that carries its error.
+and are produced while reading. Memory stays flat for any size of the input. The content tells a
+type; names only bring the three files of one scheme together. A path that cannot be opened becomes
+a piece that carries its error.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def pieces_in(source: str, file: Any) -> Iterator[Piece]:
 
 
 def _guarded(source: str, file: Any, nesting: int) -> Iterator[Piece]:
-    """Yield the pieces of an open file; what goes wrong becomes the last piece."""
+    """Yield the pieces of an open file; an error becomes the last piece."""
     try:
         yield from _contents(source, io.BufferedReader(file, _HEAD), nesting)
     except FormatError as error:

@@ -1,12 +1,12 @@
-"""Products and equations written out: ``.exp`` files, listings, appendices of papers.
+"""Read products and equations written out: ``.exp`` files, listings, appendices of papers.
 
-``(a11+a12)*(b21)*(c11)``, one product a line, or ``m1 = (a11+a12)*(b21)`` and later
-``c11 = m1 - m4``, with sums under names of their own where the file has some. Entries are
-``a12``, ``a_1_2``, ``A[1,2]``, counted from 1 or from 0, or parameters ``a1``, ``a2``, ...; then
-the format is not written in the file, and every format whose dimensions fit is tried. The third
-factor of a product names C transposed usually, an equation names C.
+A file has ``(a11+a12)*(b21)*(c11)``, one product a line, or ``m1 = (a11+a12)*(b21)`` and later
+``c11 = m1 - m4``, perhaps with sums under names of their own. Entries are ``a12``, ``a_1_2``,
+``A[1,2]``, counted from 1 or from 0, or parameters ``a1``, ``a2``, ... A file with parameters does
+not name its format, and every format whose dimensions fit is tried. The third factor of a product
+names C transposed usually, an equation names C.
 
-Invariant: parsed by the grammar of `flipsearch.files.terms`, never evaluated.
+Invariant: the grammar of `flipsearch.files.terms` parses the text, and nothing evaluates it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Products = list[list[Combination]]
 
 
 def is_products(text: str) -> bool:
-    """Whether a text starts with a written-out product or an equation."""
+    """Return whether a text starts with a written-out product or an equation."""
     lines = (line for line in text[:20_000].splitlines() if line.strip(" \t\r("))
     line = next((line for line in lines if not line.lstrip().startswith("#")), "")
     return bool(_PRODUCT.match(line) or _EQUATION.match(line))

@@ -1,10 +1,10 @@
-"""Reading schemes: content decides what a piece is, verification decides what it says.
+"""Read schemes: the content of a piece decides its kind, and verification decides its meaning.
 
 `read_schemes` is the one door for foreign files. Each piece of the path (a file, an archive
 member, an element of a collection) gives one `Read`: a proved scheme, or the reason why not.
 
-Invariant: every scheme that comes out satisfies the Brent equations over its ring, exactly; no
-input makes anything but a rejection with a reason.
+Invariant: every scheme that comes out satisfies the Brent equations over its ring, exactly. Any
+other input is a rejection with a reason.
 """
 
 from __future__ import annotations
@@ -76,10 +76,7 @@ def read_schemes(
 
 
 def read_piece(piece: Piece, ring: Ring | None = None, format_: Format | None = None) -> Read:
-    """Read one piece.
-
-    No exception is raised for any content: what is wrong is the `reason` of the result.
-    """
+    """Read one piece; the `reason` of the result tells any fault, no content raises an error."""
     if piece.error:
         return Read(piece.source, "", None, printable(piece.error[:_LONGEST_REASON]))
     kind = ""

@@ -1,9 +1,9 @@
-"""The addition-reduced JSON form: shared sums under names of their own, fewer additions.
+"""Read and write the addition-reduced JSON form: sums under names of their own, fewer additions.
 
 ``u_fresh``, ``v_fresh`` and ``w_fresh`` list sums that are formed once; they are variables with
-the numbers after the inputs. The rows of ``u`` and ``v`` are products' operands, those of ``w``
-entries of C (transposed) over the products and the sums of products. A sum of k terms costs
-k - 1 additions.
+the numbers after the inputs. The rows of ``u`` and ``v`` are products' operands. Those of ``w``
+are entries of C (transposed) over the products and the sums of products. A sum of k terms costs k
+- 1 additions.
 
 Invariant: reading gives exactly the programs that were written, with their additions. A program is
 believed only after it was evaluated.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ Programs = tuple[Program, Program, Program]
 
 
 def is_reduced(value: dict[str, Any]) -> bool:
-    """Whether a JSON object is of this form."""
+    """Return whether a JSON object is of this form."""
     return any(f"{name}_fresh" in value for name in "uvw")
 
 
@@ -132,20 +133,20 @@ def reduced_text(reduction: Reduction, head: dict[str, Any]) -> str:
             "an addition-reduced file holds integers only, not fractions: use --to json"
         )
     complexity = {"naive": scheme.additions, "reduced": reduction.additions}
-    lines = [
-        f"    {json.dumps(key)}: {json.dumps(value)}"
-        for key, value in (head | {"complexity": complexity}).items()
-    ]
+    lists: dict[str, list[Any]] = {}
     for name, program in zip("uvw", reduction.programs, strict=True):
-        fresh, rows = _rows(program)
-        for key, listed in ((f"{name}_fresh", fresh), (name, rows)):
-            body = ",\n".join(f"        {_json_row(row)}" for row in listed)
-            lines.append(f'    "{key}": [\n{body}\n    ]' if listed else f'    "{key}": []')
+        for key, rows in zip((f"{name}_fresh", name), _rows(program), strict=True):
+            lists[key] = [[{"index": x, "value": p} for p, x in row] for row in rows]
+    return json_text(head | {"complexity": complexity}, lists)
+
+
+def json_text(head: Mapping[str, Any], lists: Mapping[str, Sequence[Any]]) -> str:
+    """Return a JSON object: the keys of the head, a line each, then lists with a line an item."""
+    lines = [f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    for key, items in lists.items():
+        body = ",\n".join(f"        {json.dumps(item)}" for item in items)
+        lines.append(f'    "{key}": [\n{body}\n    ]' if items else f'    "{key}": []')
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _json_row(row: list[Output]) -> str:
-    return json.dumps([{"index": x, "value": p} for p, x in row])
 
 
 def _rows(program: Program) -> tuple[list[list[Output]], list[list[Output]]]:

@@ -1,10 +1,10 @@
-"""Collections: many schemes in one text file, cut into pieces while it is read.
+"""Cut collections, many schemes in one text file, into pieces while they are read.
 
 A JSON collection is an array of objects, an object with such an array under ``schemes``, or one
 object after the other (JSON lines). A numeric collection is a count, then four lines a scheme.
 
-Invariant: memory is bounded by the largest single element, not by the file. Cutting needs only the
-braces outside strings; what a piece means is decided when it is parsed.
+Invariant: the largest single element bounds the memory, not the file. Cutting needs only the
+braces outside strings; a piece is parsed later.
 """
 
 from __future__ import annotations

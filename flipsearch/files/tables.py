@@ -1,4 +1,4 @@
-"""Tables of numbers as text: schemes after a header, coefficient rows, bit masks.
+"""Read tables of numbers as text: schemes after a header, coefficient rows, bit masks.
 
 - ``n m p rank``, then the entries of U, of V and of W, row after row, W holding C transposed
   (ternary_flip_graph). In the fractional variant every entry is a pair, numerator and denominator.
@@ -8,7 +8,7 @@
   A (B, C) in row k of its block (fast-matmul); or a row a product.
 - Three integers a line, bit k for entry k of A, B and C, over F2.
 
-Only the numbers of lines and entries tell these apart, so they have to fit exactly.
+Only the numbers of lines and entries tell these apart. They therefore have to fit exactly.
 
 Invariant: the parse is linear in the length of the text.
 """
@@ -43,7 +43,7 @@ _MOST_LINES = 3 * LARGEST_SIDE**2 + 3 * LARGEST_RANK
 
 
 def is_table(text: str) -> bool:
-    """Whether the first line of a text that is no comment holds numbers only."""
+    """Return whether the first line of a text that is no comment holds numbers only."""
     for line in text[:20_000].splitlines():
         if line.strip() and not _is_comment(line):
             return _ROW.fullmatch(line[:2000]) is not None
@@ -51,7 +51,7 @@ def is_table(text: str) -> bool:
 
 
 def claims_in(text: str, known: Said) -> Iterator[Claim]:
-    """Yield what a table claims."""
+    """Yield the claims of a table."""
     short = sum(map(text.count, "\r\n")) <= _MOST_LINES  # otherwise an entry a line, perhaps
     lines = lines_of(text) if short else []
     blocks = [list(block) for blank, block in groupby(lines, _is_gap) if not blank]
@@ -104,7 +104,7 @@ def _is_gap(line: str) -> bool:
 
 
 def _is_even(block: list[str]) -> bool:
-    """Whether the lines of a block have as many numbers as its first one, two of them or more."""
+    """Return whether all lines of a block have as many numbers as its first one."""
     return len(set(map(len, map(_split, block)))) == 1
 
 
@@ -117,7 +117,7 @@ def _entries(line: str) -> list[Any]:
 
 
 def _claim_after_header(text: str, tensor: SparseTensor | None = None) -> Claim:
-    """Return what a text of ``n m p rank``, then exactly as many numbers as fit, claims."""
+    """Return the claim of a text of ``n m p rank``, then exactly as many numbers as fit."""
     if _WELL_FORMED.fullmatch(text) is None or _ILL_FORMED.search(text):
         raise FormatError("it holds something that is no integer of at most 18 digits")
     values = np.fromstring(text, dtype=np.int64, sep=" ")
@@ -157,7 +157,7 @@ def _masks_in(rows: list[list[str]], known: Said) -> tuple[list[list[int]], Said
 
 
 def claims_of_masks(masks: Any, said: Said) -> Iterator[Claim]:
-    """Yield what products of three bit masks claim, over F2, or raise a `FormatError`.
+    """Yield the claims of products of three bit masks, over F2, or raise a `FormatError`.
 
     The highest bit of all masks of a factor tells how many entries it has, as each entry of a
     matrix product occurs in some product.

@@ -1,12 +1,12 @@
-"""One grammar for schemes written out as text, without evaluating anything.
+"""Parse schemes written out as text by one grammar, without evaluating anything.
 
-Products, equations, lists and our readable form differ in spelling only. An expression is a sum
-of products of numbers, names and brackets; ``*``, ``·`` or a blank stands between factors. Each
+Products, equations, lists and our readable form differ in spelling only. An expression is a sum of
+products of numbers, names and brackets; ``*``, ``·`` or a blank stands between factors. Each
 expression is multiplied out on the way to a `Form`: a number times linear factors.
 
-Invariant: the cost is linear in the length of the text, numbers, lines and nesting are bounded as
-`flipsearch.files.limits` says, and whatever is not a number, a name or one of the signs of the
-grammar is a `FormatError` that says where it stands.
+Invariant: the cost is linear in the length of the text. `flipsearch.files.limits` bounds numbers,
+lines and nesting. Anything but a number, a name or a sign of the grammar is a `FormatError` with
+its place.
 """
 
 from __future__ import annotations

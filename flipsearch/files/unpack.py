@@ -1,9 +1,10 @@
-"""Bytes out of compressed files and archives, bounded: gzip, bzip2, xz, zip and tar.
+"""Read compressed files and archives within bounds: gzip, bzip2, xz, zip and tar.
 
 Nothing is written to disk and no member's name is used as a path. The standard library's tar
-reader trusts sizes in extended headers; the few lines here do not.
+reader trusts sizes in extended headers, searches them in quadratic time and loops on some cut
+ones. The few lines here do not.
 
-Invariant: at most `LARGEST_PIECE` bytes of a member are held at a time; a stream that unpacks to
+Invariant: at most `LARGEST_PIECE` bytes of a member are held at a time. A stream that unpacks to
 more than `LARGEST_RATIO` times its packed size is cut off with a `FormatError`.
 """
 
@@ -35,12 +36,12 @@ def compression(head: bytes) -> str | None:
 
 
 def is_zip(head: bytes) -> bool:
-    """Whether the first bytes are those of a zip file."""
+    """Return whether the first bytes are those of a zip file."""
     return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether the first block is a tar header, by its checksum."""
+    """Return whether the first block is a tar header, by its checksum."""
     return len(head) >= 512 and _tar_sum(head[:512]) is not None
 
 
@@ -142,7 +143,7 @@ def zip_members(file: IO[bytes]) -> Iterator[tuple[str, bytes | FormatError]]:
 
 
 def _check_zip_member(info: zipfile.ZipInfo) -> None:
-    """Refuse a member by what the directory says of it."""
+    """Refuse a member by its entry in the directory."""
     if info.flag_bits & 1:
         raise FormatError("it is encrypted")
     if info.compress_type not in _ZIP_METHODS:

@@ -1,18 +1,17 @@
-"""Writing schemes in every format that is read, whole or not at all.
+"""Write schemes in every format that is read, whole or not at all.
 
-Rational terms carry their denominator into the entries of W. Formats that cannot hold a scheme
-(a structured product in a format that has sizes only, thirds in a binary fraction) refuse it.
+Rational terms carry their denominator into the entries of W. A format that cannot hold a scheme (a
+structured product in a format that has sizes only, thirds in a binary fraction) refuses it.
 
-Invariant: reading what was written gives the same scheme. The ring of the text formats without a
-place for it is found from the coefficients again, so a scheme over F2 or F3 whose coefficients
-also satisfy the equations over the integers comes back as the stronger integer scheme, unless
-the reader is told the ring. Files appear under their name only when complete.
+Invariant: reading a written file gives the same scheme. Some text formats have no place for the
+ring, which is then found from the coefficients again. A scheme over F2 or F3 whose coefficients
+also satisfy the equations over the integers comes back as the stronger integer scheme, unless the
+reader is told the ring. Files appear under their name only when complete.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +23,7 @@ from flipsearch.files.limits import LARGEST_PIECE
 from flipsearch.files.linear import joined, parts_to
 from flipsearch.files.native import to_text
 from flipsearch.files.numbers import Row, fractions_of
-from flipsearch.files.reduced import reduced_text
+from flipsearch.files.reduced import json_text, reduced_text
 from flipsearch.files.write_arrays import npy_bytes, npz_bytes
 from flipsearch.formats import MatrixProduct
 from flipsearch.formats.sparse import SparseTensor, tensor_text
@@ -90,7 +89,7 @@ def to_bytes(
 def _content(
     scheme: Scheme, to: str, meta: Mapping[str, str], reduction: Reduction | None
 ) -> bytes:
-    """Return what a file says, whatever its size."""
+    """Return the content of a file of any size."""
     if to == "reduced":
         return _reduced(scheme, meta, reduction)
     if to == "scheme":
@@ -170,14 +169,11 @@ def file_name(scheme: Scheme, to: str = "json") -> str:
 
 
 def _json(scheme: Scheme, meta: Mapping[str, str]) -> str:
-    u, v, w = fractions_of(scheme)
-    lines = [
-        f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in _head(scheme, meta).items()
-    ]
-    for name, rows in zip("uvw", (u, v, w), strict=True):
-        body = ",\n".join(f"        {_json_row(row)}" for row in rows)
-        lines.append(f'    "{name}": [\n{body}\n    ]')
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    factors = (
+        [[x if isinstance(x, int) else str(x) for x in row] for row in rows]
+        for rows in fractions_of(scheme)
+    )
+    return json_text(_head(scheme, meta), dict(zip("uvw", factors, strict=True)))
 
 
 def _head(scheme: Scheme, meta: Mapping[str, str]) -> dict[str, Any]:
@@ -209,10 +205,6 @@ def _reduced(scheme: Scheme, meta: Mapping[str, str], reduction: Reduction | Non
         )
     reduction.check()
     return reduced_text(reduction, _head(reduction.scheme, meta)).encode()
-
-
-def _json_row(row: Row) -> str:
-    return json.dumps([x if isinstance(x, int) else str(x) for x in row])
 
 
 def _numbers(scheme: Scheme, sizes: tuple[int, int, int]) -> str:

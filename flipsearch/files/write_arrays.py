@@ -1,6 +1,6 @@
-"""Writing numpy's file formats without pickle: AlphaTensor's archive and flip-cpd's flat array.
+"""Write numpy's file formats without pickle: AlphaTensor's archive and flip-cpd's flat array.
 
-Invariant: what cannot be read back as the same scheme is refused.
+Invariant: a scheme that could not be read back is refused.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def npy_bytes(scheme: Scheme) -> bytes:
 
 
 def _told(flat: Any, ring: Ring) -> Scheme | None:
-    """Return what a reader makes of flip-cpd's array."""
+    """Return the scheme that a reader makes of flip-cpd's array."""
     try:
         return settle(claims_of_vector(flat), ring).scheme
     except (FormatError, InvalidSchemeError):

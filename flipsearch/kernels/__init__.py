@@ -1,4 +1,4 @@
-"""Schemes as code: standalone numba modules that multiply matrices or apply bilinear maps."""
+"""Turn schemes into code: standalone numba modules for matrix products and bilinear maps."""
 
 from __future__ import annotations
 

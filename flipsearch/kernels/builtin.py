@@ -1,6 +1,6 @@
-"""Strassen's scheme, which `matmul` uses when nothing is stored.
+"""Construct Strassen's scheme, which `matmul` uses when nothing is stored.
 
-Its seven products are constructed here as integers and proved like any other scheme's.
+Its seven products stand here as integers and are proved like those of any other scheme.
 """
 
 from __future__ import annotations

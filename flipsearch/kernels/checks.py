@@ -1,4 +1,4 @@
-"""The parts that a generated module may have, and the runtime's modules merged into its text."""
+"""Check the parts of a generated module, and merge the runtime's modules into its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which stored scheme makes the fastest kernel, and from which size on it beats numpy."""
+"""Choose the stored scheme with the fastest kernel; say from which size on it beats numpy."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _over(scheme: Scheme, ring: Ring) -> Scheme:
 def kernel_seconds(scheme: Scheme) -> tuple[float, int]:
     """Return the modelled seconds of a scheme's kernel on one thread, and its nonzeros.
 
-    Of a tensor's, whose time goes with its multiplications, the rank stands for the seconds.
+    The time of a tensor's kernel goes with its multiplications: its rank stands for the seconds.
     """
     if not isinstance(scheme.format, MatrixProduct):
         return float(scheme.rank), scheme.nonzeros

@@ -1,12 +1,12 @@
-"""A scheme written out as one standalone, readable Python module.
+"""Write a scheme as one standalone, readable Python module.
 
 The module holds the scheme as integers with a readable formula above each product, its content
 hash and accuracy data in the header, a check of the Brent equations in plain Python, and the text
-of `flipsearch.kernels.runtime`. It imports numpy, numba and the standard library (threadpoolctl
-if it is there) and nothing of flipsearch.
+of `flipsearch.kernels.runtime`. It imports numpy, numba and the standard library (threadpoolctl if
+it is there) and nothing of flipsearch.
 
 Invariant: everything that depends on the scheme is made of integers from a scheme verified in the
-same call; names are made from indices; the text is parsed again and refused unless all of its
+same call, and names are made from indices. The text is parsed again and refused unless all of its
 statements, imports and calls are on an allow-list.
 """
 

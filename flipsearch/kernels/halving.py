@@ -1,12 +1,12 @@
-"""A matrix times its own transpose, and products with a triangular matrix, in half the time.
+"""Multiply a matrix by its own transpose, or by a triangular matrix, in half the time.
 
 C = A A^T with A split into two halves of rows is C11 = A1 A1^T, C22 = A2 A2^T and C12 = A1 A2^T.
-The general product takes a fast scheme. The two others are halved again until they are small;
-then only tiles on and above the diagonal are computed. The lower triangle is copied.
+The general product takes a fast scheme. The two others are halved again until they are small; then
+only tiles on and above the diagonal are computed. The lower triangle is copied.
 
 A triangular matrix in n x n blocks has n (n + 1) / 2 that are not zero, and as many products; a
-scheme of these alone is carried out as any other. Large squares of blocks off the diagonal are
-multiplied by Strassen's scheme.
+scheme of these alone is carried out as any other. Strassen's scheme multiplies large squares of
+blocks off the diagonal.
 """
 
 from __future__ import annotations

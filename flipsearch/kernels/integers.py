@@ -1,12 +1,11 @@
 # mypy: allow-untyped-defs
-"""Exact products of integer matrices of any size, small types and Python's integers.
+"""Multiply integer matrices of any size exactly, of small types or of Python's integers.
 
 Small integers go through floats that hold every sum. Python's integers are cut into digits of 16
 bits. Their residues modulo some primes below 2^22 are one exact float product of the digits with a
-table of powers; each prime is a product of matrices (`modular`); and the result is again one
-float product, of residues with the digits of the primes' complements (Doliskani, Giorgi,
-Lebreton, Schost, "Simultaneous conversions with the residue number system using linear algebra",
-2018).
+table of powers. Each prime is a product of matrices (`modular`). The result is again one float
+product, of residues with the digits of the primes' complements (Doliskani, Giorgi, Lebreton,
+Schost, "Simultaneous conversions with the residue number system using linear algebra", 2018).
 
 Invariant: results are the exact integers. The product of the primes is more than four times the
 largest absolute value that an entry of the result can have.

@@ -1,4 +1,4 @@
-"""Kernels by name, by file, or from a scheme: imported like any other module."""
+"""Load kernels by name, by file, or from a scheme; they are imported like any other module."""
 
 from __future__ import annotations
 

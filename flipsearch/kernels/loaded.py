@@ -1,12 +1,12 @@
-"""The package of loaded kernels: its modules are files in the cache folder.
+"""Hold the loaded kernels as modules of one package, whose files lie in the cache folder.
 
 Functions are pickled by the name of their module. A loaded kernel's module is
 ``flipsearch.kernels.loaded.NAME``, and NAME contains a digest of the text. Every process with the
-same cache folder finds the same code under the same name: processes started by spawn, Ray
-workers, a second run of the same script, two versions of flipsearch side by side.
+same cache folder finds the same code under the same name: processes started by spawn, Ray workers,
+a second run of the same script, two versions of flipsearch side by side.
 
-Invariant: a file is imported only when its text is exactly the given one; no folder of another
-user is ever imported from.
+Invariant: a file is imported only when its text is exactly the given one. Nothing is ever imported
+from a folder of another user.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def temporary_folder() -> Path:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether nobody else can have written to a folder in a shared place."""
+    """Return whether nobody else can have written to a folder in a shared place."""
     try:
         found = folder.lstat()
     except OSError:

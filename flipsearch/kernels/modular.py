@@ -1,9 +1,9 @@
 # mypy: allow-untyped-defs
-"""Matrices modulo p: bit by bit over F2 and F3, else through exact products of floats.
+"""Multiply matrices modulo p: bit by bit over F2 and F3, else through exact products of floats.
 
-Residues are balanced, |x| <= p/2: a sum of d products stays below 2^53 (2^24 for float32) for d
-up to 2^53 / (p/2)^2. The common side is cut into pieces of that length, divided by the scheme's
-growth for each level, and sums are reduced between pieces only. Where pieces would be short the
+Residues are balanced, |x| <= p/2: a sum of d products stays below 2^53 (2^24 for float32) for d up
+to 2^53 / (p/2)^2. The common side is cut into pieces of that length, divided by the scheme's
+growth for each level, and sums are reduced between pieces only. If the pieces would be short, the
 left matrix is split into digits, and there is a product for each.
 
 Invariant: every float is an integer below 2^53 (2^24) in absolute value; results are in [0, p).

@@ -1,4 +1,4 @@
-"""The ratio of a kernel to numpy drawn by size and threads."""
+"""Draw the ratio of a kernel to numpy by size and threads."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""From a proved scheme to the tables a kernel runs by.
+"""Turn a proved scheme into the tables a kernel runs by.
 
 Invariant: the tables of `algorithm_of` were verified exactly in the same call and consist of
-integers only; no text of a scheme's file or name reaches a kernel.
+integers only. No text of a scheme's file or name reaches a kernel.
 """
 
 from __future__ import annotations

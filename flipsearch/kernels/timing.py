@@ -1,4 +1,4 @@
-"""Kernels timed against numpy, fairly: same threads, warm, alternating, memory touched alike."""
+"""Time kernels against numpy fairly: same threads, warm, alternating, memory touched alike."""
 
 from __future__ import annotations
 

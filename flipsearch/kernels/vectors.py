@@ -1,4 +1,4 @@
-"""A scheme of any bilinear map written out as a standalone module: vectors in, vector out.
+"""Write a scheme of any bilinear map as a standalone module: vectors in, vector out.
 
 The module holds a straight-line program: shared sums of A and of B, the products, and shared sums
 of them. numba compiles it for each type of numbers.

@@ -1,4 +1,4 @@
-"""Fewer additions: common subexpressions shared, schemes made sparser at the same rank."""
+"""Find programs with fewer additions: shared subexpressions, other schemes of the same rank."""
 
 from flipsearch.kernels.additions.portfolio import fewest_additions
 from flipsearch.kernels.additions.reduction import reduce_additions, shorten

@@ -1,6 +1,6 @@
 """Put three matrices and their programs under an annealing, and read better ones back.
 
-Invariant: what is read back was evaluated: each program computes its matrix.
+Invariant: programs that are read back were evaluated: each computes its matrix.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # mypy: allow-untyped-defs
-"""Common subexpressions of ternary linear forms, by randomised greedy choice, compiled.
+"""Find common subexpressions of ternary linear forms by randomised greedy choice, compiled.
 
-Each variable is two sets of rows, as bits: where its coefficient is +1 and where -1. A pair
-(x, y, sign) occurs in popcount(P_x & P_y) + popcount(N_x & N_y) rows as x + y (up to sign) and in
-popcount(P_x & N_y) + popcount(N_x & P_y) rows as x - y. Replacing it by a fresh variable in c
-rows saves c - 1 additions. Which pair is next is the strategy: the most frequent one; one drawn by
+Each variable is two sets of rows, as bits: where its coefficient is +1 and where -1. A pair (x, y,
+sign) occurs in popcount(P_x & P_y) + popcount(N_x & N_y) rows as x + y (up to sign) and in
+popcount(P_x & N_y) + popcount(N_x & P_y) rows as x - y. Replacing it by a fresh variable in c rows
+saves c - 1 additions. The strategy chooses the next pair: the most frequent one; one drawn by
 weight; or, among the most frequent, the one that leaves the most sharing (potential) behind.
 
 Invariant: after every replacement the rows still sum to the same forms; `tests` compare with a

@@ -1,7 +1,7 @@
-"""Common subexpressions of integer linear forms in plain Python: any coefficients.
+"""Find common subexpressions of integer linear forms in plain Python: any coefficients.
 
-The compiled passes are tested against these functions. Schemes with coefficients beyond -1, 0, 1
-are shortened by them, where a pair is x + (q/p) y with a reduced ratio q/p.
+The compiled passes are tested against these functions, which also shorten schemes with
+coefficients beyond -1, 0, 1. A pair is x + (q/p) y with a reduced ratio q/p.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Search for the scheme of a format and rank whose programs need the fewest additions.
 
-Which scheme an annealing begins at matters most. So a portfolio of schemes is annealed: those
-given, those that a walk with plus transitions finds at their rank, and the best so far, again,
+The scheme at which an annealing begins matters most. A portfolio of schemes is therefore annealed:
+the given ones, others of their rank from walks with plus transitions, and the best ones again,
 hotter or colder. A start that comes close to the best gets twice the moves until that no longer
 helps.
 

@@ -1,8 +1,8 @@
-"""A scheme's three linear parts as short programs, proved to be the same scheme.
+"""Write a scheme's three linear parts as short programs, proved to be the same scheme.
 
 The additions of a scheme form S_r from A, T_r from B and C from the products. Each of these parts
 is shortened from both sides: as it stands, and transposed with the program run backwards. An
-annealing then exchanges forms of the programs, and terms cancel where that saves additions.
+annealing then exchanges forms of the programs, and terms cancel if that saves additions.
 
 Invariant: each program returned computes the scheme's factor exactly; any other is a bug and
 raises.

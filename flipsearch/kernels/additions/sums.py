@@ -1,14 +1,14 @@
 # mypy: allow-untyped-defs
-"""Sets of linear forms closed under sums of two: programs as an annealing changes them.
+"""Keep sets of linear forms closed under sums of two: programs as an annealing changes them.
 
 A form is two words: the inputs with coefficient +1 and those with -1, up to sign (over F2 one
-word). A program is a set of forms that contains the rows of a matrix. Each form is an input or
-p x + q y for two others, with signs p and q, and costs one addition. All relations
-x +- y +- z = 0 within the set are kept as triples, and any two members of a triple derive the
-third. So terms may cancel, and a change of one row changes few triples.
+word). A program is a set of forms that contains the rows of a matrix. Each form is an input or p x
++ q y for two others, with signs p and q, and costs one addition. All relations x +- y +- z = 0
+within the set are kept as triples, and any two members of a triple derive the third. Terms may
+therefore cancel, and a change of one row changes few triples.
 
-A `Sums` holds the programs of three matrices, U, V and W, in slots 0 to 2. Slots 3 to 5 are where
-`save` and `restore` keep copies.
+A `Sums` holds the programs of three matrices, U, V and W, in slots 0 to 2. `save` keeps copies in
+slots 3 to 5.
 
 Invariant: forms 0 to inputs - 1 of a slot are its inputs; every wanted form follows from them.
 """
@@ -176,7 +176,7 @@ def remove(sums, slot, place):
 
 @njit
 def follows(sums, slot, without):
-    """Whether all wanted forms follow from the inputs without one form (-1: with all)."""
+    """Return whether all wanted forms follow from the inputs without one form (-1: with all)."""
     derived, left = sums.derived, 0
     for x in range(sums.size[slot]):
         derived[x] = 1 if x < sums.inputs[slot] else 0

@@ -160,10 +160,7 @@ class Catalogue:
         return auditing.health(self.database)
 
     def audit(
-        self,
-        *,
-        workers: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        self, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None
     ) -> auditing.Audit:
         """Check every scheme's hash, proof and columns again; see `flipsearch.catalogue.audit`."""
         from flipsearch.catalogue import audit as auditing

@@ -15,9 +15,7 @@ from sqlalchemy import Select, select, update
 from flipsearch.catalogue import arguments, best, storing
 from flipsearch.catalogue.arguments import as_ring, within_database
 from flipsearch.catalogue.best import Best
-from flipsearch.catalogue.codec import (
-    format_of,
-)
+from flipsearch.catalogue.codec import format_of
 from flipsearch.catalogue.columns import SCHEMES, Condition, Record, select_records
 from flipsearch.catalogue.connection import Database
 from flipsearch.catalogue.filters import Filters, order
@@ -28,10 +26,7 @@ from flipsearch.catalogue.provenance import SHORT, Provenance, checked
 from flipsearch.catalogue.storing import pair
 from flipsearch.catalogue.tables import PROVENANCE, TENSORS
 from flipsearch.constructors.recipes import NAIVE, sources_of
-from flipsearch.errors import (
-    NotFoundError,
-    UsageError,
-)
+from flipsearch.errors import NotFoundError, UsageError
 from flipsearch.formats import Format
 from flipsearch.programs import Reduction
 from flipsearch.rings import Ring

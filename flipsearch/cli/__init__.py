@@ -37,11 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         "kept in a catalogue: --db of each command, else the variable FLIPSEARCH_DB, else "
         "db/catalogue.sqlite of a checkout or a file in the user's data folder. `COMMAND --help` "
         "explains a command.",
-        examples=(
-            "search 4x4x4 --budget 60s",
-            "list --best",
-            "show 4x4x4 --products",
-        ),
+        examples=("search 4x4x4 --budget 60s", "list --best", "show 4x4x4 --products"),
     )
     parser.add_argument(
         "--version", action="version", version=f"flipsearch {__version__}", help="show the version"

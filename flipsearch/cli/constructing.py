@@ -224,11 +224,7 @@ def _explain_blocks(
         parts = [] if choice.name else blocks.blocks(choice.format)
         of = [f"{block.format}:{blocks.rank(block.format)}" for block in parts]
         facts = {"ring": ring.value, "rank": choice.rank, "how": how, "sources": of}
-        tell(
-            arguments,
-            facts,
-            f"{name}:{choice.rank} over {ring}: {' '.join([how, *of])}",
-        )
+        tell(arguments, facts, f"{name}:{choice.rank} over {ring}: {' '.join([how, *of])}")
     return 0
 
 

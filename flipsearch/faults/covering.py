@@ -47,13 +47,7 @@ class FewestWorkers:
 
 
 def fewest_workers(
-    format_: Format,
-    u: IntArray,
-    v: IntArray,
-    survive: int,
-    *,
-    budget: float = 30.0,
-    seed: int = 0,
+    format_: Format, u: IntArray, v: IntArray, survive: int, *, budget: float = 30.0, seed: int = 0
 ) -> FewestWorkers:
     """Find the fewest products of a pool that survive any `survive` losses.
 

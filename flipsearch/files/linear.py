@@ -25,15 +25,7 @@ from flipsearch.files.claims import PLAIN, Claim
 from flipsearch.files.limits import LARGEST_RANK, check_time, lines_of
 from flipsearch.files.matrices import LINEAR, Said, claims_of
 from flipsearch.files.numbers import fractions_of
-from flipsearch.files.terms import (
-    Combination,
-    Form,
-    Number,
-    Reader,
-    constant,
-    numbered,
-    variable,
-)
+from flipsearch.files.terms import Combination, Form, Number, Reader, constant, numbered, variable
 from flipsearch.formats import LARGEST_SIDE, MatrixProduct
 from flipsearch.programs import (
     LARGEST_PROGRAM,

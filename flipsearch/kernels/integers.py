@@ -25,11 +25,7 @@ from flipsearch.kernels.modular import product_modulo
 from flipsearch.kernels.runtime.algorithm import CLASSICAL
 from flipsearch.kernels.runtime.driver import multiply
 from flipsearch.kernels.runtime.execute import check_threads
-from flipsearch.kernels.runtime.operands import (
-    check_exact_output,
-    integer_matrices,
-    kept_in,
-)
+from flipsearch.kernels.runtime.operands import check_exact_output, integer_matrices, kept_in
 
 LARGEST_PRIME = 2**22
 """Bound of the primes: sums of 2^13 products of residues and of digits and residues are exact."""

@@ -22,11 +22,7 @@ from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.runtime.driver import multiply
 from flipsearch.kernels.runtime.execute import check_threads, default_threads, on_threads
 from flipsearch.kernels.runtime.fields import multiply_bits, multiply_residues
-from flipsearch.kernels.runtime.operands import (
-    check_exact_output,
-    integer_matrices,
-    kept_in,
-)
+from flipsearch.kernels.runtime.operands import check_exact_output, integer_matrices, kept_in
 from flipsearch.kernels.runtime.tuning import choose_levels
 from flipsearch.rings import Ring
 

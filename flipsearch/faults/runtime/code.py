@@ -202,10 +202,7 @@ def _cancel(
 
 
 def _best_step(
-    row: list[Fraction],
-    free: list[list[Fraction]],
-    weights: list[int],
-    below: float = math.inf,
+    row: list[Fraction], free: list[list[Fraction]], weights: list[int], below: float = math.inf
 ) -> tuple[list[Fraction], int] | None:
     """Return the relation, and the entry for it to cancel, that give the least 1-norm.
 

@@ -15,12 +15,7 @@ from flipsearch.faults.runtime.checks import Freivalds, error_bounds, locate
 from flipsearch.faults.runtime.code import Code, Decoding
 from flipsearch.faults.runtime.decode import decode
 from flipsearch.faults.runtime.processes import ProcessTransport, ProcessWorkers
-from flipsearch.faults.runtime.transports import (
-    Operands,
-    PoolTransport,
-    RayTransport,
-    Transport,
-)
+from flipsearch.faults.runtime.transports import Operands, PoolTransport, RayTransport, Transport
 from flipsearch.faults.runtime.work import Drill
 
 
@@ -184,14 +179,7 @@ class _Call:
     """One call of `run` in progress."""
 
     def __init__(
-        self,
-        code: Code,
-        a: Any,
-        b: Any,
-        out: Any,
-        transport: Transport,
-        check: bool,
-        correct: int,
+        self, code: Code, a: Any, b: Any, out: Any, transport: Transport, check: bool, correct: int
     ) -> None:
         self._code, self._a, self._b, self._out = code, a, b, out
         self._transport, self._correct, self._check = transport, correct, check

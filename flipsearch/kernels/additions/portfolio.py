@@ -159,9 +159,7 @@ class _Portfolio:
         plus_after = int(10 ** self.random.uniform(2, 4.5))
         steps = int(plus_after * 10 ** self.random.uniform(0, 1.5))
         policy = Policy(
-            plus_after=plus_after,
-            band=self.random.randint(1, 3),
-            merge=start.ring is not Ring.F2,
+            plus_after=plus_after, band=self.random.randint(1, 3), merge=start.ring is not Ring.F2
         )
         task = WalkTask(start.format, start.ring, pack(start), self._seed(), steps, policy)
         outcome = walk(task)

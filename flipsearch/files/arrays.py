@@ -202,9 +202,5 @@ def claims_of_vector(array: Array) -> Iterator[Claim]:
     if (below == 0).any():
         raise FormatError("a denominator is 0")
     for form, rank in formats_of_length(len(above)):
-        factors, at = [], 0
-        for dimension in form.dimensions:
-            part = slice(at, at + rank * dimension)
-            factors.append(Table(*(x[part].reshape(rank, dimension) for x in (above, below))))
-            at = part.stop
+        factors = numbers.split(above, below, rank, form.dimensions)
         yield terms_of(form, factors, order=PLAIN, said=False)

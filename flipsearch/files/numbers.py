@@ -190,6 +190,13 @@ def _looked_up(
     return Table(above[places], below[places])
 
 
+def split(above: Array, below: Array, rank: int, dimensions: Sequence[int]) -> list[Table]:
+    """Return U, V and W, R x d each, of flat numerators and denominators, one after the other."""
+    ends = np.cumsum([rank * dimension for dimension in dimensions])[:-1]
+    parts = zip(np.split(above, ends), np.split(below, ends), strict=True)
+    return [Table(x.reshape(rank, -1), y.reshape(rank, -1)) for x, y in parts]
+
+
 def scattered(
     shape: tuple[int, int], rows: Any, columns: Any, values: Sequence[Any], name: str
 ) -> Table:

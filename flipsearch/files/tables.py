@@ -127,8 +127,7 @@ def _claim_after_header(text: str, tensor: SparseTensor | None = None) -> Claim:
         raise FormatError(f"it is for lengths {header[:3]}, not {list(tensor.dimensions)}")
     rank = header[3]
     check_rank(form, rank)
-    sizes = [rank * d for d in form.dimensions]
-    total = sum(sizes)
+    total = rank * sum(form.dimensions)
     if len(body) < total:
         raise FormatError(f"{form} at rank {rank} needs {total} coefficients; {len(body)} follow")
     if len(body) not in (total, 2 * total):
@@ -136,11 +135,7 @@ def _claim_after_header(text: str, tensor: SparseTensor | None = None) -> Claim:
     below = np.ones(total, dtype=np.int64)
     if len(body) == 2 * total:
         body, below = body[::2], body[1::2]
-    factors, at = [], 0
-    for size, dimension in zip(sizes, form.dimensions, strict=True):
-        part = slice(at, at + size)
-        factors.append(numbers.Table(*(x[part].reshape(rank, dimension) for x in (body, below))))
-        at += size
+    factors = numbers.split(body, below, rank, form.dimensions)
     alone = len(text.lstrip().partition("\n")[0].split()) == 4
     return terms_of(form, factors, said=alone)
 

@@ -1,4 +1,4 @@
-"""The part of a kernel that no scheme changes: leaf, products, tables, driver.
+"""Hold the part of a kernel that no scheme changes: leaf, products, tables, driver.
 
 `flipsearch.kernels.emit` writes the text of these modules behind a scheme's own integers, in the
 order of its `RUNTIME`: a kernel stands alone.

@@ -1,4 +1,4 @@
-"""A scheme as tables, flattened over levels, and the modelled cost of its products.
+"""Hold a scheme as tables, flattened over levels, and model the cost of its products.
 
 Invariant: the tables hold exactly the scheme's rationals (a quotient is rounded once, when the
 element type is floating point). The model depends on sizes and type alone: equal calls give equal
@@ -44,15 +44,15 @@ DEEPEST, LEAST_GAIN = 3, 1.01
 
 @dataclass(frozen=True, eq=False)
 class Algorithm:
-    """A verified scheme as tables of integers.
+    """A verified scheme as tables of integers, equal only to itself: plans go by identity.
 
     Parameters
     ----------
     sides : (n, m, p)
         Blocks of A are n x m, of B m x p, of C n x p.
     products : tuple
-        For each product three tuples of terms (coefficient, row, column): combination of blocks
-        of A, of B, and the blocks of C it is added to.
+        For each product three tuples of terms (coefficient, row, column): combination of blocks of
+        A, of B, and the blocks of C it is added to.
     denominators : tuple of int
         Product r is divided by the r-th.
     recursive : bool
@@ -60,8 +60,6 @@ class Algorithm:
         operands, whose combinations have no structure.
     modulus : int
         2 or 3 for a scheme over that field, whose coefficients are 1 and -1; else 0.
-
-    Equal only to itself: plans are looked up by identity, which costs next to nothing.
     """
 
     sides: tuple[int, int, int]
@@ -72,13 +70,13 @@ class Algorithm:
 
     @cached_property
     def complete(self) -> bool:
-        """Whether every block of C is computed."""
+        """Return whether every block of C is computed."""
         reached = {(i, j) for _, _, out in self.products for _, i, j in out}
         return len(reached) == self.sides[0] * self.sides[2]
 
     @cached_property
     def integral(self) -> bool:
-        """Whether every coefficient is an integer, as wrapping integer matrices need."""
+        """Return whether every coefficient is an integer, as wrapping integer matrices need."""
         return all(d == 1 for d in self.denominators)
 
     @cached_property
@@ -166,16 +164,8 @@ def best_levels(
 def tables(algorithm: Algorithm, levels: int, element: Any, swapped: bool) -> Any:
     """Return the flattened tables of `levels` levels as arrays for `multiply_products`.
 
-    Parameters
-    ----------
-    algorithm : Algorithm
-        The scheme of one level.
-    levels : int
-        The Kronecker power to take.
-    element : dtype
-        Of the coefficients: float32, float64, int32 or int64.
-    swapped : bool
-        Whether to give the transposed product, C^T = B^T A^T, for outputs in column order.
+    `element` is the type of the coefficients: float32, float64, int32 or int64. If `swapped`, they
+    are those of the transposed product, C^T = B^T A^T, for outputs in column order.
     """
     n, m, p = algorithm.sides
     factors: list[list[list[tuple[Any, int, int]]]] = []

@@ -1,8 +1,8 @@
-"""Functions compiled by numba and kept on disk for the next process.
+"""Compile functions by numba and keep them on disk for the next process.
 
-numba's cache finds a function by its file and line, but compiled code names the module it was
-made in. Each name that a file is imported by (`mm`, `package.mm`) has entries of its own, because
-code made under one name cannot be loaded where only another one exists.
+numba's cache finds a function by its file and line, but compiled code names the module it was made
+in. Each name that a file is imported by (`mm`, `package.mm`) therefore has entries of its own:
+code made under one name cannot be loaded under another one alone.
 
 Invariant: a function works where no folder can be written; it is then compiled in each process.
 """

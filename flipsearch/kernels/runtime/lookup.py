@@ -137,16 +137,8 @@ def _look_up(
 ) -> Any:
     """Add to each row of a strip the rows of the tables that its bytes of the index name.
 
-    Parameters
-    ----------
-    planes : tuple
-        See `PLANES`.
-    rows : uint64
-        At least 1.
-    strip, table : flat uint64 arrays
-        Rows of a strip; the tables one after the other.
-    index : flat uint8 array
-        ``index[start + i * TABLES + t]`` names the row of table t for row i.
+    There is at least one row. `strip` and `table` are flat uint64 arrays, the tables one after the
+    other; `index`, flat uint8, names the row of table t for row i at ``start + i * TABLES + t``.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -325,17 +317,14 @@ def multiply_by_tables(planes, a, b, c, terms, blocks, part, memory):
     planes : tuple
         See `PLANES`.
     a : uint64 array, shape (M, K words, planes, 1)
-        Left operand.
     b, c : uint64 arrays, shapes (K, N strips, planes, words) and (M, N strips, planes, words)
         Right operand and result, which is overwritten.
     terms : tuple of three tuples
         As for `multiply_products`; coefficients are 1 or -1.
     blocks : (rows, words, strips)
         Sides of the blocks.
-    part : (int, int)
-        Threads share a product by rows.
-    memory : tuple
-        From `table_workspace`.
+    part, memory
+        Threads share a product by rows; work space from `table_workspace`.
     """
     left, right, out = terms
     index, strip, rows, tables, zeros = memory

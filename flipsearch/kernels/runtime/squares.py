@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs
-"""Rows of bits rearranged as matrices of squares of 8 x 8 bits, and back.
+"""Rearrange rows of bits as matrices of squares of 8 x 8 bits, and back.
 
 Rows are words of 64 columns: bit j of word w is column 64 w + j. `microkernel` says how a square
 lies in its word.
@@ -51,16 +51,9 @@ def _turn_to_the_right(x):
 
 @compiled
 def to_squares(rows, squares, is_right):
-    """Fill a matrix of squares from rows of words.
+    """Fill a matrix of squares from M rows of 64 W bits, of the right operand or the left one.
 
-    Parameters
-    ----------
-    rows : uint64 array, shape (M, W)
-        M rows of 64 W bits.
-    squares : uint64 array, shape (at least M / 8, 8 W)
-        Overwritten.
-    is_right : bool
-        Whether it will be the right operand of a product.
+    `rows` is uint64 of shape (M, W), and `squares`, overwritten, of shape (at least M / 8, 8 W).
     """
     eight = np.zeros(8, np.uint64)
     for i in range(squares.shape[0]):

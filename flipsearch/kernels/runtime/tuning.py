@@ -75,16 +75,9 @@ HALF = 0.55
 class Speeds:
     """Times of square products of some sizes, for one type and number of threads.
 
-    Parameters
-    ----------
-    sizes : tuple of int
-        Sides, rising.
-    ours : tuple of float
-        Our classical product's seconds / modelled seconds.
-    numpys : tuple of float
-        numpy's seconds a multiply-add.
-    load : float
-        Programs that wanted to run meanwhile, for each core.
+    For each side in `sizes`, rising, `ours` is our classical product's seconds / modelled seconds,
+    and `numpys` numpy's seconds a multiply-add. `load` is the number of programs that wanted to
+    run meanwhile, for each core.
     """
 
     sizes: tuple[int, ...]
@@ -105,18 +98,8 @@ def choose_levels(
 ) -> int:
     """Return how many levels to take, 0 for the classical product, -1 for numpy's.
 
-    Parameters
-    ----------
-    algorithm : Algorithm
-        The scheme of a level.
-    shape : (m, k, n)
-        Sides of the operands.
-    dtype : dtype
-        Of the operands.
-    threads : int
-        Threads for either side.
-    half : bool
-        Only the upper triangle of the result is wanted, and numpy's rival is ``a @ a.T``.
+    `shape` holds the sides (m, k, n) of the operands, and either side has `threads`. With `half`
+    only the upper triangle of the result is wanted, and numpy's rival is ``a @ a.T``.
     """
     return _chosen(algorithm, *shape, dtype, threads, half)[0] if HAS_COMPILER else -1
 
@@ -203,7 +186,7 @@ def tune(dtype: Any, threads: int, half: bool = False) -> Speeds:
 
 
 def _is_spoilt(speeds: Speeds) -> bool:
-    """Whether speeds were timed on a busy machine and can be timed better now."""
+    """Return whether speeds were timed on a busy machine and can be timed better now."""
     return speeds.load > LOADED and _load() < QUIET
 
 

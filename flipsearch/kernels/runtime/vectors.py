@@ -1,8 +1,8 @@
-"""A bilinear map applied to vectors, or to stacks of them, by a compiled program.
+"""Apply a bilinear map to vectors, or to stacks of them, by a compiled program.
 
 The program writes the result times a common denominator for each pair of rows. It serves integers
-and floating point; where the denominator is not 1, integers take the products as written instead,
-because a division would lose what wraps.
+and floating point. If the denominator is not 1, integers take the products as written instead: a
+division would lose the bits that wrap.
 
 Invariant: the result has numpy's type for the two operands, and integers wrap as numpy's do.
 """
@@ -21,28 +21,11 @@ def apply_program(
 ) -> Any:
     """Return the value of a bilinear map at two vectors, or at stacks of them.
 
-    Parameters
-    ----------
-    program : function
-        From rows of A and of B to rows of C times the denominator, shapes (N, dU), (N, dV) and
-        (N, dW).
-    target : tuple of (a, b, c, value)
-        The map's entries: C[c] is the sum of value * A[a] * B[b].
-    sizes : (dU, dV, dW)
-    denominator : int
-    a, b : arrays, shapes (..., dU) and (..., dV)
-        Their leading dimensions are broadcast.
-
-    Returns
-    -------
-    array, shape (..., dW)
-
-    Raises
-    ------
-    ValueError
-        A vector has another length.
-    TypeError
-        They do not hold numbers.
+    `a` and `b` have shapes (..., dU) and (..., dV), their leading dimensions are broadcast, and
+    the result has shape (..., dW). `program` goes from rows of A and of B to rows of C times the
+    denominator, shapes (N, dU), (N, dV) and (N, dW). `target` holds the map's entries (a, b, c,
+    value): C[c] is the sum of value * A[a] * B[b]. A vector of another length raises a ValueError,
+    anything but numbers a TypeError.
     """
     left, right = np.asarray(a), np.asarray(b)
     for name, operand, size in (("a", left, sizes[0]), ("b", right, sizes[1])):
@@ -74,12 +57,8 @@ def prove_program(
     """Run the program in Python's integers on all pairs of unit vectors; compare with the target.
 
     The program forms sums of entries of A, sums of entries of B, products of a sum of each, and
-    sums of products. It is bilinear, and unit vectors therefore tell everything.
-
-    Raises
-    ------
-    ValueError
-        It computes something else.
+    sums of products. It is bilinear, and unit vectors therefore tell everything. A ValueError says
+    that it computes another map.
     """
     plain = getattr(program, "py_func", program)
     expected = {(i, j, k): value for i, j, k, value in target}

@@ -194,16 +194,15 @@ def _said(read: Read) -> dict[str, str]:
     A catalogue shows `workers` and `survives` as facts. A file's claim of them is proved first,
     and is renamed if it does not hold.
     """
-    said = {key[:40]: _shown(str(value)) for key, value in islice(read.meta.items(), _MOST_SAID)}
+    said = {
+        key[:40]: printable(str(value)[:_LONGEST_SAID])
+        for key, value in islice(read.meta.items(), _MOST_SAID)
+    }
     if "survives" in said and not (read.scheme and _is_union(read.scheme, said)):
         for key in ("workers", "survives"):
             if key in said:
                 said[f"claimed-{key}"] = said.pop(key)
     return said
-
-
-def _shown(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text[:_LONGEST_SAID])
 
 
 def _is_union(scheme: Scheme, said: dict[str, str]) -> bool:
@@ -284,13 +283,10 @@ class _Tally:
                 print_json({"format": form, "ring": ring, "rank": rank, **counts})
             for read in self.rejects:
                 print_json({"rejected": read.source, "reason": read.reason})
-            total = Counter[str]()
-            for counter in self.rows.values():
-                total.update(counter)
+            total = sum(self.rows.values(), Counter[str]())
             summary = {name: total[name] for name in columns}
-            if self.classes is not None:
-                summary["undecided"] = self.undecided
-            print_json({"summary": summary | {"rejected": len(self.rejects)}})
+            more = {} if self.classes is None else {"undecided": self.undecided}
+            print_json({"summary": summary | more | {"rejected": len(self.rejects)}})
             return
         if rows:
             print_table(

@@ -40,17 +40,16 @@ class Filters:
 
     Parameters
     ----------
-    format : str or Format
+    format, exact : str or Format, bool
         The format, in any order of its sides unless `exact` is set.
     ring : str or Ring
         The ring; Z includes ZT, and Q includes both.
     rank, gap, additions : int or (low, high)
         A value, or a range in which an end may be None. The gap is the rank minus the known bound.
         Additions are the fewest known: of stored programs, or of the scheme as written.
-    growth : float
-        Largest growth factor. Schemes over finite fields have none and do not pass.
-    gamma : float
-        Largest `gamma`. Only structured formats have one.
+    growth, gamma : float
+        Largest growth factor, which schemes over finite fields lack; largest `gamma`, which only
+        structured formats have. A scheme without the value does not pass.
     front : bool
         Pass only Pareto-best schemes of each format over rank, additions, growth factor, greatest
         denominator, recursive calls, products that may be lost, and ring (see `_beaten`).
@@ -60,8 +59,6 @@ class Filters:
         Number or name of a run that found the scheme.
     since, until : datetime or date
         The scheme was stored at or after `since`, and before `until`.
-    exact : bool
-        Pass only schemes with the sides in the order of `format`.
 
     Raises
     ------

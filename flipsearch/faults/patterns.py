@@ -29,15 +29,10 @@ _PREFIXES = 4096  # undecodable sets that a walk returns at a time
 def fatal_counts(checks: IntArray, decoder: IntArray, largest: int | None = None) -> list[int]:
     """Return FC(0..largest): the numbers of undecodable sets of k lost products, exactly.
 
-    Parameters
-    ----------
-    checks : int64 array, shape (n - rank, n)
-        Parity checks H, a basis of the relations between the products.
-    decoder : int64 array, shape (targets, n)
-        One decoder D0; each row may be multiplied by any nonzero integer.
-    largest : int, optional
-        Largest size k; by default n, which is feasible up to n = 25 or so (2^n subsets). A
-        deadline that passes raises an `OutOfTimeError`.
+    `checks` are the parity checks H, int64 of shape (n - rank, n), a basis of the relations
+    between the products. `decoder` is one decoder D0, int64 of shape (targets, n); each row may be
+    multiplied by any nonzero integer. By default `largest` is n, which is feasible up to n = 25 or
+    so (2^n subsets). A deadline that passes raises an `OutOfTimeError`.
     """
     n = checks.shape[1]
     largest = n if largest is None else min(largest, n)

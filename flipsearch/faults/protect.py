@@ -93,25 +93,19 @@ def protect(
     use_presets: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Found:
-    """Find products for a format that survive any `survive` lost workers.
+    """Find products for a general format that survive any `survive` lost workers, at least one.
 
     A shipped union that meets the demand is returned at once. Ctrl-C ends the search and returns
     the best union if it meets the demand.
 
     Parameters
     ----------
-    format_ : MatrixProduct
-        A general format.
-    survive : int
-        F, the number of losses, at least 1.
     bases : (label, scheme) pairs
         Schemes of the format to start from, over ZT, Z or Q.
     workers : int, optional
         Largest number of workers; all of them may be used to lower P_fail.
     budget : float
         Seconds to search.
-    seed : int
-        Seed of all random choices.
     use_presets : bool
         Whether a shipped union may be returned, and others may be starting points.
     progress : callable, optional
@@ -119,10 +113,9 @@ def protect(
 
     Raises
     ------
-    UsageError
-        F is not positive.
-    NotFoundError
-        No union with at most `workers` workers was found; the message names the best union.
+    UsageError, NotFoundError
+        `survive` is not positive; or no union with at most `workers` workers was found, and the
+        message names the best one.
     """
     if survive < 1:
         raise UsageError("--survive takes the number of lost workers to survive, 1 or more")

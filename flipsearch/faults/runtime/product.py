@@ -76,10 +76,9 @@ def run(
 
     Parameters
     ----------
-    code : Code
-        The products and their decoders.
-    a, b : arrays, shapes (N, K) and (K, P)
-        Any sizes; integers (exact, modulo 2^64 as in numpy), floats or complex numbers.
+    a, b, out : arrays, shapes (N, K), (K, P) and (N, P)
+        Any sizes; integers (exact, modulo 2^64 as in numpy), floats or complex numbers. `out`, if
+        it is given, has the dtype of the product and receives C.
     executor : None, "threads", "ray", a concurrent.futures executor, or `workers()`
         The place where the products are computed; by default threads.
     check : bool
@@ -87,10 +86,9 @@ def run(
     correct : int
         Number of wrong products to correct by the parity checks only, without `check`. The call
         waits for the products that this needs.
-    deadline : float, optional
-        Seconds after which missing products count as lost.
-    retries : int
-        Number of times that a smallest repairing set of products is started again after losses.
+    deadline, retries : float, int
+        Seconds after which missing products count as lost; and how many times a smallest repairing
+        set of products is started again after losses.
     leaf : callable, "module:function", or None
         Multiplies a worker's two operands; by default BLAS.
     drill : dict, optional
@@ -98,8 +96,6 @@ def run(
         in seconds.
     ray_options : dict, optional
         Options of the Ray tasks, such as ``{"num_cpus": 4}``.
-    out : array, shape (N, P), optional
-        Receives C; it has the dtype of the product.
 
     Raises
     ------

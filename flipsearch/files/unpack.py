@@ -1,8 +1,9 @@
 """Read compressed files and archives within bounds: gzip, bzip2, xz, zip and tar.
 
 Nothing is written to disk and no member's name is used as a path. The standard library's tar
-reader trusts sizes in extended headers, searches them in quadratic time and loops on some cut
-ones. The few lines here do not.
+reader takes extended headers of any size into memory. Before September 2024 it searched them in
+quadratic time (CVE-2024-6232), and before July 2025 it looped on negative sizes (CVE-2025-8194).
+The few lines here do none of this.
 
 Invariant: at most `LARGEST_PIECE` bytes of a member are held at a time. A stream that unpacks to
 more than `LARGEST_RATIO` times its packed size is cut off with a `FormatError`.

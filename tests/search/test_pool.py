@@ -17,7 +17,7 @@ from flipsearch.search.ladder import draw_ladder, removable
 from flipsearch.search.pools import can_flip, key_of
 from flipsearch.search.registry import best_held
 from flipsearch.search.request import Request
-from flipsearch.search.strategies.pool import PoolStrategy
+from flipsearch.search.strategies.pool import STEPS, PoolStrategy
 from flipsearch.search.strategy import task_seed
 from flipsearch.transform.dimensions import extend
 from flipsearch.verify import verify
@@ -155,6 +155,19 @@ def test_rungs_are_walked_until_the_top():
     below = [name for name in seen if name != "3x3x3"]
     assert below[0] == "2x2x2"
     assert {"3x3x2", "3x2x3", "2x3x3"} & set(below)
+
+
+def test_the_archive_takes_no_more_steps_than_a_descent_and_judges_no_schedule():
+    strategy = PoolStrategy(parse_format("4x4x4"), Ring.F2, seed=1)
+    archive, descent = strategy.ask(), strategy.ask()
+    assert (str(archive.format), str(descent.format)) == ("4x4x4", "2x2x2")
+    assert archive.steps == descent.steps < STEPS
+    for task, judged in ((archive, 0), (descent, 1)):
+        strategy.tell(engine.walk(task))
+        assert sum(strategy.memory()["tried"]) == judged
+    start = naive_scheme(strategy.format, Ring.F2)
+    held = PoolStrategy(strategy.format, Ring.F2, held=[start]).ask()
+    assert held.steps == STEPS
 
 
 def test_refuses_rings_that_are_not_walked():

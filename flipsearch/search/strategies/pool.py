@@ -9,7 +9,8 @@ without an improvement, compared with the steps of its last improvement. On the 
 then given up for a new descent (see `flipsearch.search.ladder`). Several descents proceed at once
 with a few tasks each, so a thousand workers do not share one descent. An archive keeps the best
 states found for the format itself, including the naive scheme and the best stored schemes. One
-task in eight works on the archive, every other one if it began with stored schemes. Walks over F2
+task in eight works on the archive, every other one if it began with stored schemes. Only tasks on
+descents judge schedules, because from the naive scheme every schedule leads lower. Walks over F2
 do not merge rows that agree in two factors (see `Policy`). Over all rings the best states are
 checked between tasks for linear dependence.
 
@@ -158,15 +159,17 @@ class PoolStrategy(Strategy):
         """Return a task on the archive, or on the descent with the fewest tasks in progress."""
         schedule = self._bandit.draw(self.random)
         _, plus_after, band, _ = SCHEDULES[schedule]
+        descent = self._next_descent()
+        steps = max(1, min(self.steps, descent.patience // WIDTH))
         if number % self._turn == 0:
             place, rung, on_top, ring = -1, -1, True, self.ring
-            format_, pools, steps = self.format, self.archive, self.steps
+            format_, pools = self.format, self.archive
+            if self._turn == HELD_TURN:
+                steps = self.steps
         else:
-            descent = self._next_descent()
             descent.waiting += 1
             place, rung, on_top = descent.number, descent.rung, descent.on_top
             format_, pools, ring = descent.format, descent.pools, descent.ring
-            steps = max(1, min(self.steps, descent.patience // WIDTH))
         start = pools.draw(self.random)
         if place < 0 and self._may_sandwich and self.random.integers(2):
             start = sandwiched(self.format, start, self.random)
@@ -183,7 +186,8 @@ class PoolStrategy(Strategy):
             descent.waiting -= 1
         if outcome is None:
             return
-        self._bandit.learn(sent.schedule, outcome.rank < sent.rank)
+        if sent.descent >= 0:
+            self._bandit.learn(sent.schedule, outcome.rank < sent.rank)
         states = [*outcome.best, outcome.final]
         if sent.on_top and outcome.rank <= before:
             states.append(without_dependence(self.format, self.ring, outcome.best[-1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ from flipsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from flipsearch.catalogue import Catalogue
+    from flipsearch.constructors.copies import Key
     from flipsearch.constructors.plan import Plan
-    from flipsearch.constructors.recipes import Sides
+    from flipsearch.constructors.recipes import Recipe, Sides
+    from flipsearch.programs import Reduction
     from flipsearch.rings import Ring
 
 _RINGS = "ZT,Z,Q,F2"
@@ -235,35 +237,68 @@ def _write(catalogue: Catalogue, rings: Sequence[Ring], path: Path) -> int:
     kernels want, are written as well for sides to `LARGEST_SPARSE`.
     """
     from flipsearch.algebra.atomic import write_whole
-    from flipsearch.constructors.closure import Leaf
+    from flipsearch.constructors.closure import Leaf, all_sides
     from flipsearch.constructors.making import LARGEST_SPARSE, Maker, with_sources
     from flipsearch.constructors.recipes import read_recipes, written_recipes
 
     known = list(read_recipes(path.read_text(), path.name)) if path.exists() else []
-    made = []
+    made: list[Recipe] = []
+    plans: dict[Ring, Plan] = {}
     for key in ("nonzeros", "fewest_additions"):
         leaves = [Leaf(r.format.sides, r.rank, r.hash, r.how, r.ring) for r in known]
         plans = _plans(catalogue, rings, key)
         made = Maker(plans, lambda name: catalogue.schemes.get(name).scheme, leaves).all(complain)
         known = [*made, *known]
-    least = {(recipe.format, recipe.ring): recipe.rank for recipe in made}
+    least = {(ring, sides): plans[ring].rank(*sides) for ring in plans for sides in all_sides()}
     sparse = [
         recipe.hash
         for recipe in known
         if max(recipe.format.sides) <= LARGEST_SPARSE
-        and recipe.rank == least.get((recipe.format, recipe.ring))
+        and recipe.rank == least.get((recipe.ring, recipe.format.sides))
     ]
-    recipes = with_sources([*made, *known], [*(recipe.hash for recipe in made), *sparse])
+    copied = _copies(catalogue, least)
+    wanted = [*(recipe.hash for recipe in made), *sparse, *(recipe.hash for recipe in copied)]
+    recipes = with_sources([*made, *known, *copied], wanted)
     write_whole(path, written_recipes(recipes))
     print(f"{len(recipes)} recipes written to {path}")
     return 0
+
+
+def _copies(catalogue: Catalogue, least: Mapping[Key, int]) -> list[Recipe]:
+    """Return recipes of copies of stored schemes that need the fewest additions."""
+    from flipsearch.constructors.copies import copies, recipes_of_copies
+    from flipsearch.constructors.plan import is_planned
+    from flipsearch.formats import MatrixProduct
+    from flipsearch.programs import plain_reduction
+
+    sources: list[tuple[str, Sides, int, Ring]] = []
+    others: list[tuple[Key, int, int, str]] = []
+    for record in catalogue.schemes.records():
+        if is_planned(record.format):
+            assert isinstance(record.format, MatrixProduct)
+            sides, how = record.format.sides, catalogue.schemes.recipe(record)
+            if how is None:
+                sources.append((record.hash, sides, record.rank, record.ring))
+            others.append(((record.ring, sides), record.rank, record.fewest_additions, how or ""))
+    merges = {how for name, sides, _, _ in sources for _, _, how in copies(name, sides)}
+    fewest: dict[Key, int] = {}
+    for key, rank, additions, how in others:
+        if rank == least.get(key) and how not in merges:
+            fewest[key] = min(additions, fewest.get(key, additions))
+
+    def reduction(name: str) -> Reduction:
+        record = catalogue.schemes.get(name)
+        return record.reduction or plain_reduction(record.scheme)
+
+    return recipes_of_copies(
+        sources, least, fewest, lambda name: catalogue.schemes.get(name).scheme, reduction
+    )
 
 
 def _write_composed(catalogue: Catalogue, path: Path) -> int:
     """Compose the programs of all recipes, and write those that save additions to a file."""
     from flipsearch.algebra.atomic import write_whole
     from flipsearch.constructors.counts import written_composed
-    from flipsearch.programs import Reduction
 
     made: dict[str, Reduction] = {}
     found = {

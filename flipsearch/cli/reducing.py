@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ def register(commands: Any) -> None:
             "reduce 4x4x4 --budget 5m",
             "reduce 4x4x4 --ring F2",
             "reduce 43e44e4548b7 --keep",
+            "reduce 3x3x4 --copies 2p",
         ),
     )
     reduce.add_argument(
@@ -52,8 +54,15 @@ def register(commands: Any) -> None:
         metavar="N",
         help="seed of the random choices (default 0)",
     )
-    reduce.add_argument(
-        "--keep", action="store_true", help="keep the scheme, look for programs only"
+    how = reduce.add_mutually_exclusive_group()
+    how.add_argument("--keep", action="store_true", help="keep the scheme, look for programs only")
+    how.add_argument(
+        "--copies",
+        type=_copies,
+        default=(1, 1, 1),
+        metavar="NUMBER+SIDE",
+        help="count the additions of so many copies side by side, such as 2p: along p they share "
+        "the sums of A, along n those of B, along m those of C (default: of one)",
     )
     reduce.add_argument(
         "-o",
@@ -77,6 +86,15 @@ def _least_rank(arguments: argparse.Namespace, name: str) -> list[Scheme]:
     return [scheme for scheme in found if scheme.rank == found[0].rank]
 
 
+def _copies(text: str) -> tuple[int, int, int]:
+    """Return how often the additions for A, B and C count: of ``2p`` 1, 2 and 2 times."""
+    match = re.fullmatch("([1-9][0-9]?)([nmp])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number and side, such as 2p")
+    a, b, c = (1 if side == match[2] else int(match[1]) for side in "pnm")
+    return a, b, c
+
+
 def run_reduce(arguments: argparse.Namespace) -> int:
     """Look for fewer additions, store scheme and programs, and print the numbers of additions."""
     from flipsearch.catalogue import Provenance
@@ -90,7 +108,9 @@ def run_reduce(arguments: argparse.Namespace) -> int:
         raise UsageError("-o names one file: reduce one scheme at a time with it")
     for name in arguments.ids:
         scheme, *others = _least_rank(arguments, name)
-        found = fewest_additions(scheme, seconds, arguments.seed, not arguments.keep, others)
+        found = fewest_additions(
+            scheme, seconds, arguments.seed, not arguments.keep, others, arguments.copies
+        )
         best = found.scheme
         provenance = Provenance(
             parent=scheme.content_hash,

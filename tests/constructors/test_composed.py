@@ -8,6 +8,7 @@ from flipsearch.catalogue import Catalogue
 from flipsearch.cli import main
 from flipsearch.constructors.closure import partitions
 from flipsearch.constructors.composed import composed
+from flipsearch.constructors.copies import copies, recipes_of_copies
 from flipsearch.constructors.counts import read_composed, written_composed
 from flipsearch.constructors.making import recipe_of
 from flipsearch.constructors.recipes import replayed, sizes_in, written_groups, written_recipes
@@ -97,6 +98,34 @@ def test_parts_share_what_both_need():
     assert made(TWICE, "2x2x4", shorten=short)[1].additions == 2 * 15 - 4
     squared = made(f"product {WINOGRAD}:2x2x2 {WINOGRAD}:2x2x2", "4x4x4", shorten=short)[1]
     assert squared.parts == (44, 44, 77)  # 4 * (4 + 7) for each operand, 7 * (4 + 7) for C
+
+
+def test_copies_share_one_factor():
+    """Winograd's programs need 4 + 4 + 7 additions; copies along p share those of A."""
+    hash_ = winograd().content_hash
+    for sides, number, how in copies(hash_, (2, 2, 2)):
+        name = "x".join(map(str, sides))
+        scheme, found = made(how, name, shorten=lambda s: reduce_additions(s, passes=40))
+        assert found.scheme == scheme
+        assert found.additions == {"p": 4, "n": 4, "m": 7 - 3}[how.split()[1]] + number * 11
+        if number == 4:
+            break
+
+
+def test_copies_that_need_the_fewest_additions_get_a_recipe():
+    keys = dict.fromkeys(("2x2x4", "2x2x6"), 30) | {"2x2x8": 37}
+    least = {(Ring.ZT, parse_format(name).sides): 7 * k for k, name in enumerate(keys, 2)}
+    fewest = {(Ring.ZT, parse_format(name).sides): count for name, count in keys.items()}
+    sources = [(winograd().content_hash, (2, 2, 2), 7, Ring.ZT)]
+    recipes = recipes_of_copies(
+        sources,
+        least,
+        fewest,
+        lambda name: winograd(),
+        lambda name: reduce_additions(winograd(), passes=40),
+    )
+    assert [recipe.format.name for recipe in recipes] == ["2x2x4"]
+    assert recipes[0].rank == 14
 
 
 def test_other_moves_compose_nothing():

@@ -1,5 +1,6 @@
 """Additions: programs compute their matrices exactly; known results are reached."""
 
+from argparse import ArgumentTypeError
 from random import Random
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flipsearch.cli.reducing import _copies
 from flipsearch.formats import parse_format
 from flipsearch.kernels.additions import (
     Program,
@@ -140,6 +142,26 @@ def test_the_walk_leads_from_strassen_to_15(ring):
     assert found.additions == 15
     assert is_valid(found.scheme)
     found.check()
+
+
+def test_copies_count_the_sums_of_one_factor_once():
+    scheme = product(strassen(), naive_scheme(parse_format("1x1x2"), Ring.ZT))
+    found = fewest_additions(scheme, seconds=1.5, weights=(9, 1, 1))
+    assert found.left.additions <= 4
+    assert is_valid(found.scheme)
+
+
+@pytest.mark.parametrize(
+    ("text", "weights"), [("2p", (1, 2, 2)), ("3n", (3, 1, 3)), ("2m", (2, 2, 1))]
+)
+def test_copies_along_a_side_share_a_factor(text, weights):
+    assert _copies(text) == weights
+
+
+@pytest.mark.parametrize("text", ["p", "0p", "2", "2q", "-1p", "2pp"])
+def test_copies_that_make_no_sense_are_refused(text):
+    with pytest.raises(ArgumentTypeError, match="such as 2p"):
+        _copies(text)
 
 
 def test_further_starts_are_taken():

@@ -33,11 +33,11 @@ from flipsearch.kernels.additions.sums import (
 
 
 @njit
-def additions(sums):
-    """Return the number of additions of the three programs."""
+def additions(sums, weights):
+    """Return the number of additions of the three programs, each counted so many times."""
     total = 0
     for slot in range(3):
-        total += sums.size[slot] - sums.inputs[slot]
+        total += weights[slot] * (sums.size[slot] - sums.inputs[slot])
     return total
 
 
@@ -179,15 +179,16 @@ def _sum(sums, slot, modulus, state):
 
 
 @njit
-def anneal(sums, best, sides, least, rank, modulus, shares, hot, cold, steps, state):
+def anneal(sums, best, sides, weights, least, rank, modulus, shares, hot, cold, steps, state):
     """Run annealing steps; return the least energy seen, with its forms and rows in `best`.
 
     `best` is overwritten when an energy below `least` is met. `sides` is an int64 array (n, m, p)
-    of a general format, `rank` the number of terms, and `modulus` 0 for ternary integers, 2 or 3
-    for a field. `shares` are those of flips and of sandwiches among the moves. `hot` and `cold`
-    are the temperatures at the first and last step.
+    of a general format, `weights` are how often the additions of each program count, `rank` the
+    number of terms, and `modulus` 0 for ternary integers, 2 or 3 for a field. `shares` are those
+    of flips and of sandwiches among the moves. `hot` and `cold` are the temperatures at the first
+    and last step.
     """
-    energy = additions(sums)
+    energy = additions(sums, weights)
     for step in range(steps + 1):
         if energy < least:
             least = energy
@@ -202,14 +203,14 @@ def anneal(sums, best, sides, least, rank, modulus, shares, hot, cold, steps, st
             left_alone = _sandwich(sums, sides, rank, modulus, state)
         else:
             _sum(sums, _below(state, 3), modulus, state)
-            energy = additions(sums)
+            energy = additions(sums, weights)
             continue
         if left_alone < 0:
             continue
         for slot in range(3):
             if slot != left_alone:
                 prune(sums, slot, _below(state, sums.size[slot]), -1)
-        rise = additions(sums) - energy
+        rise = additions(sums, weights) - energy
         temperature = hot * (cold / hot) ** (step / steps)
         chance = float(next_draw(state) >> np.uint64(11)) * 2.0**-53
         if rise <= 0 or chance < np.exp(-rise / temperature):

@@ -49,7 +49,8 @@ class Annealing:
     `matrices` are three int64 arrays of shapes (rows, inputs), of -1, 0 and 1: the factors U, V,
     W, or any others if no flips are made. `programs` are those of each matrix to begin with; steps
     that are not ternary are left out. `ring` is F2, F3 or ZT. `sides` are (n, m, p) of a general
-    format, else zeros: no sandwiches then.
+    format, else zeros: no sandwiches then. `weights` are how often the additions of each program
+    count.
     """
 
     matrices: Sequence[IntArray]
@@ -57,6 +58,7 @@ class Annealing:
     ring: Ring
     sides: tuple[int, int, int] = (0, 0, 0)
     seed: int = 0
+    weights: tuple[int, int, int] = (1, 1, 1)
 
     def __post_init__(self) -> None:
         self._state = np.array([self.seed], np.uint64)
@@ -86,8 +88,8 @@ class Annealing:
         """
         shares = np.array([FLIPS, SANDWICHES] if walk else [0.0, 0.0])
         self.least = anneal(
-            self._sums, self._best, np.array(self.sides), self.least, self.rank, self._modulus,
-            shares, hot, cold, steps, self._state,
+            self._sums, self._best, np.array(self.sides), np.array(self.weights), self.least,
+            self.rank, self._modulus, shares, hot, cold, steps, self._state,
         )  # fmt: skip
         return self.least
 

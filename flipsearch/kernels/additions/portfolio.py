@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from operator import attrgetter
+from functools import partial
 from random import Random
 
 from flipsearch.algebra.cores import available_cores
@@ -32,6 +32,9 @@ HOT, COLD = (0.6, 1.0, 1.5), 0.22
 
 MOVES = 100_000
 """Moves of a first annealing."""
+
+Weights = tuple[int, int, int]
+"""How often the additions for A, B and C count."""
 
 POOL = 12
 """Reductions to go on from."""
@@ -52,6 +55,7 @@ def fewest_additions(
     seed: int = 0,
     walk: bool = True,
     others: Sequence[Scheme] = (),
+    weights: Weights = (1, 1, 1),
 ) -> Reduction:
     """Return the reduction with the fewest additions met among schemes of a format and rank.
 
@@ -66,6 +70,9 @@ def fewest_additions(
         Whether the scheme may be exchanged for another of the same format and rank.
     others : sequence of Scheme
         Further schemes of the same format, ring and rank to begin at.
+    weights : three int
+        How often the additions for A, B and C count. Of k copies of a scheme along p, which share
+        A, they are 1, k and k.
     """
     start = _walkable(scheme)
     if not walk or start is None:
@@ -77,11 +84,15 @@ def fewest_additions(
     end = time.monotonic() + seconds
     seeds = range(seed * available_cores(), (seed + 1) * available_cores())
     with ThreadPoolExecutor(len(seeds)) as threads:
-        found = threads.map(lambda own: _Portfolio(starts, own).run(end), seeds)
-    best = min(first, *found, key=attrgetter("additions"))
+        found = threads.map(lambda own: _Portfolio(starts, own, weights).run(end), seeds)
+    best = min(first, *found, key=partial(_cost, weights))
     verify(best.scheme)
     best.check()
     return best
+
+
+def _cost(weights: Weights, found: Reduction) -> int:
+    return sum(weight * part for weight, part in zip(weights, found.parts, strict=True))
 
 
 def _walkable(scheme: Scheme) -> Scheme | None:
@@ -95,8 +106,8 @@ def _walkable(scheme: Scheme) -> Scheme | None:
 class _Portfolio:
     """One search: its pool of reductions and its random choices."""
 
-    def __init__(self, starts: list[Scheme], seed: int) -> None:
-        self.starts = starts
+    def __init__(self, starts: list[Scheme], seed: int, weights: Weights = (1, 1, 1)) -> None:
+        self.starts, self.weights = starts, weights
         self.random = Random(seed)
         self.pool: list[Reduction] = []
         format_ = starts[0].format
@@ -122,9 +133,11 @@ class _Portfolio:
         """Return the best reduction met from a start, after more and more moves if it is good."""
         scheme = start.scheme
         programs = [[start.left], [start.right], [transposed(start.output)]]
-        search = Annealing(scheme.factors, programs, scheme.ring, self.sides, self._seed())
+        search = Annealing(
+            scheme.factors, programs, scheme.ring, self.sides, self._seed(), self.weights
+        )
         # what Tellegen's theorem adds when the last program is run backwards
-        turned = scheme.rank - scheme.w.shape[1]
+        turned = self.weights[2] * (scheme.rank - scheme.w.shape[1])
         while time.monotonic() < end:
             before, hot = search.least, self.random.choice(HOT)
             pieces = -(-moves // PIECE)
@@ -133,7 +146,7 @@ class _Portfolio:
                 search.run(moves // pieces, high, low, walk=True)
                 if time.monotonic() > end:
                     break
-            close = not self.pool or search.least + turned <= self.pool[0].additions + CLOSE
+            close = not self.pool or search.least + turned <= self._cost(self.pool[0]) + CLOSE
             if search.least == before or not close:
                 break
             search.back()
@@ -146,7 +159,10 @@ class _Portfolio:
         """Take a reduction into the pool if it is new and among the best."""
         if all(found.scheme != other.scheme for other in self.pool):
             # among equals the latest come first: the pool drifts
-            self.pool = sorted([found, *self.pool], key=attrgetter("additions"))[:POOL]
+            self.pool = sorted([found, *self.pool], key=self._cost)[:POOL]
+
+    def _cost(self, found: Reduction) -> int:
+        return _cost(self.weights, found)
 
     def _again(self) -> Reduction:
         """Return a reduction of the pool, more likely one of the best."""

@@ -24,8 +24,8 @@ from flipsearch.cli.parser import Parser
 from flipsearch.errors import FlipsearchError, on_the_command_line
 
 GROUPS = (
-    "search", "constructing", "schemes", "sparsening", "listing", "show", "catalogue", "kernels",
-    "reducing", "faults", "report", "doctor", "completion",
+    "search", "constructing", "planning", "schemes", "sparsening", "listing", "show", "catalogue",
+    "kernels", "reducing", "faults", "report", "doctor", "completion",
 )  # fmt: skip
 
 

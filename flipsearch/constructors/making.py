@@ -33,7 +33,7 @@ LARGEST_SPARSE = 8
 """Largest side of the formats whose sparsest recipe ships too, because kernels want it."""
 
 
-def _serves(own: Ring, ring: Ring) -> bool:
+def serves(own: Ring, ring: Ring) -> bool:
     """Return whether a scheme over its own ring serves another ring."""
     return own is ring or own in WITHIN[ring]
 
@@ -121,7 +121,7 @@ class Maker:
             (plan, leaf)
             for ring, plan in self.plans.items()
             for leaf in self._composed.values()
-            if leaf.ring is not None and _serves(leaf.ring, ring)
+            if leaf.ring is not None and serves(leaf.ring, ring)
             if leaf.rank < plan.rank(*leaf.sides)
         ]
         for plan, leaf in lower:
@@ -144,7 +144,7 @@ class Maker:
                 how = f"project {DIMENSIONS[d]} {left.index(min(left))} {source(name, sides)}"
                 for ring, plan in self.plans.items():
                     gain = min(smaller) > 1 and min(left) < plan.rank(*smaller)
-                    if gain and _serves(scheme.ring, ring):
+                    if gain and serves(scheme.ring, ring):
                         plan.add(Leaf(smaller, min(left), "", how))
                         gains += 1
         for plan in self.plans.values():

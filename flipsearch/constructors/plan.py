@@ -12,7 +12,7 @@ Invariant: a rank in the table is that of a scheme at hand, or of one that the r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import permutations
 
@@ -83,15 +83,31 @@ class Plan:
 
     def _add(self, scheme: Scheme, leaf: Leaf) -> None:
         self.leaves.append(leaf)
+        for outer in self._products(scheme, leaf):
+            if isinstance(outer, Uneven):
+                kind = (leaf.sides, tuple(map(len, outer.fewer)), outer.counts)
+                if kind in self._kinds:
+                    continue
+                self._kinds.add(kind)
+            self.outers.append(outer)
+
+    def _products(self, scheme: Scheme, leaf: Leaf) -> Iterator[Outer | Uneven]:
+        """Yield a scheme as the outer factor of products."""
         if max(leaf.sides) <= LARGEST_OUTER:
-            for uneven in unevens(scheme, leaf):
-                kind = (leaf.sides, tuple(map(len, uneven.fewer)), uneven.counts)
-                if kind not in self._kinds:
-                    self._kinds.add(kind)
-                    self.outers.append(uneven)
+            yield from unevens(scheme, leaf)
         # a serendipitous product adds forms up, which leaves ZT
         if self.ring is not Ring.ZT and scheme.content_hash == leaf.name:
-            self.outers += [Outer(leaf, groups) for groups in partitions(scheme)]
+            yield from (Outer(leaf, groups) for groups in partitions(scheme))
+
+    def gain(self, scheme: Scheme) -> int:
+        """Return by how much in all the products of an outer scheme rank lower than the table."""
+        image, origin = _image(scheme, self.ring) or (None, "")
+        if image is None:
+            return 0
+        table = self.ranks.copy()
+        for outer in self._products(image, Leaf(matrix_format(image).sides, image.rank, origin)):
+            outer.lower(table)
+        return int((self.ranks - table).sum())
 
     def _project(self, scheme: Scheme, origin: str) -> None:
         """Add what is left of a scheme without one index, where that is a gain."""
@@ -111,16 +127,19 @@ class Plan:
                 self.leaves.append(Leaf((n, m, p), rank, "", how))
                 self.ranks[smaller] = rank
 
-    def take(self, scheme: Scheme) -> None:
-        """Add a scheme at hand, and close the table of ranks again."""
+    def take(self, scheme: Scheme) -> int:
+        """Add a scheme at hand, close the table again, and return by how much in all it fell."""
         image, origin = _image(scheme, self.ring) or (None, "")
+        before = self.ranks
         if image is not None:
             leaf = Leaf(matrix_format(image).sides, image.rank, origin)
             self._add(image, leaf)
+            self.ranks = self.ranks.copy()
             self._lower(leaf)
             self.close()
             self._project(image, origin)
             self.close()
+        return int((before - self.ranks).sum())
 
     def add(self, leaf: Leaf) -> None:
         """Add a scheme to start from; `close` then says what follows."""

@@ -17,15 +17,15 @@ from functools import partial
 from random import Random
 
 from flipsearch.algebra.cores import available_cores
+from flipsearch.constructors.variants import neighbour
 from flipsearch.formats import MatrixProduct
 from flipsearch.kernels.additions.annealing import Annealing, may_anneal
 from flipsearch.kernels.additions.reduction import reduce_additions
 from flipsearch.programs import Reduction, transposed
-from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.verify import verify
-from flipsearch.walk.engine import walk, warm_up
-from flipsearch.walk.task import Policy, WalkTask, pack, unpack
+from flipsearch.walk.engine import warm_up
+from flipsearch.walk.task import pack
 
 HOT, COLD = (0.6, 1.0, 1.5), 0.22
 """Temperatures, in additions, at which an annealing may begin, and at which it ends."""
@@ -172,15 +172,7 @@ class _Portfolio:
         """Return a scheme of the same rank from a walk with plus transitions."""
         anywhere = self.random.random() < 0.1
         start = self.random.choice(self.starts) if anywhere else self._again().scheme
-        plus_after = int(10 ** self.random.uniform(2, 4.5))
-        steps = int(plus_after * 10 ** self.random.uniform(0, 1.5))
-        policy = Policy(
-            plus_after=plus_after, band=self.random.randint(1, 3), merge=start.ring is not Ring.F2
-        )
-        task = WalkTask(start.format, start.ring, pack(start), self._seed(), steps, policy)
-        outcome = walk(task)
-        same = len(outcome.final) == start.rank and outcome.reason != "broken"
-        return unpack(start.format, start.ring, outcome.final) if same else start
+        return neighbour(start, self.random) or start
 
     def _seed(self) -> int:
         return self.random.getrandbits(60)

@@ -34,6 +34,7 @@ MORE = {
     "search": "--budget 0.2s --gpu off --workers 1",
     "resume": "--budget 0.2s --gpu off --workers 1",
     "protect": "--budget 3s",
+    "stabilise": "--budget 0.2s",
     "bench-kernel": "--sizes 32 --threads 1 --pairs 1",
     "doctor": "--workers 1",
     "plan": "--rings ZT",

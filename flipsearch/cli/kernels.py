@@ -21,7 +21,11 @@ def register(commands: Any) -> None:
         help="write a scheme as a standalone numba module",
         description="Write a Python module that multiplies matrices by a scheme: import it and "
         "call matmul(a, b). It calls numpy below the size from which on the scheme is faster.",
-        examples=("kernel 4x4x4 -o mm.py", "kernel 43e44e4548b7 -o mm.py --levels 1"),
+        examples=(
+            "kernel 4x4x4 -o mm.py",
+            "kernel 43e44e4548b7 -o mm.py --levels 1",
+            "kernel 2x2x2 --prefer accuracy -o mm.py",
+        ),
     )
     kernel.add_argument(
         "target",
@@ -38,6 +42,12 @@ def register(commands: Any) -> None:
         "--ring",
         default="Q",
         help="F2 or F3: exact products modulo 2 or 3; by default of floats and integers",
+    )
+    kernel.add_argument(
+        "--prefer",
+        choices=("speed", "accuracy"),
+        help="of a format: its fastest scheme here, or the one of least rank with the smallest "
+        "growth factor of 2-norms (default speed)",
     )
     kernel.add_argument(
         "--faults",
@@ -91,23 +101,32 @@ def register(commands: Any) -> None:
 def run_kernel(arguments: argparse.Namespace) -> int:
     """Write the kernel of a stored scheme, and say from which size on it beats numpy."""
     from flipsearch.formats.named import short_name
-    from flipsearch.kernels import fastest_here, verdict, write_kernel
+    from flipsearch.kernels import fastest_here, most_accurate, verdict, write_kernel
     from flipsearch.rings import parse_ring
 
     ring = parse_ring(arguments.ring)
     if arguments.faults is not None:
-        if arguments.levels != "auto" or ring.characteristic:
-            raise UsageError("--levels and --ring do not go with --faults: leave them out")
+        if arguments.levels != "auto" or ring.characteristic or arguments.prefer:
+            raise UsageError("--levels, --ring and --prefer do not go with --faults")
         return _run_fault_tolerant(arguments)
     if arguments.levels not in ("auto", "0", "1", "2", "3"):
         raise UsageError(f"--levels is {arguments.levels!r}: choose auto, 0, 1, 2 or 3")
     levels = None if arguments.levels == "auto" else int(arguments.levels)
     if is_file(arguments.target) or is_hash(arguments.target):
+        if arguments.prefer:
+            raise UsageError("--prefer goes with a format: a hash or file is one scheme already")
         scheme, why = scheme_of(arguments, arguments.target), "the one named"
         scheme = scheme.over(ring) if ring.characteristic else scheme
     else:
+        accurate = arguments.prefer == "accuracy"
+        if accurate and ring.characteristic:
+            raise UsageError(f"products over {ring} are exact: leave out --prefer")
         with opened(arguments) as catalogue:
-            scheme, why = fastest_here(catalogue, catalogue.format(arguments.target), ring)
+            format_ = catalogue.format(arguments.target)
+            if accurate:
+                scheme, why = most_accurate(catalogue, format_)
+            else:
+                scheme, why = fastest_here(catalogue, format_, ring)
     path = write_kernel(scheme, arguments.output, levels)
     record = {
         "kernel": str(path),

@@ -9,7 +9,13 @@ from typing import Any
 from flipsearch.compiled import drop_stale
 from flipsearch.kernels.builtin import strassen_algorithm
 from flipsearch.kernels.checks import KernelError, check_source
-from flipsearch.kernels.choice import fastest_here, fastest_scheme, find_scheme, verdict
+from flipsearch.kernels.choice import (
+    fastest_here,
+    fastest_scheme,
+    find_scheme,
+    most_accurate,
+    verdict,
+)
 from flipsearch.kernels.emit import emit_kernel, write_kernel
 from flipsearch.kernels.halving import gram, matmul_triangular
 from flipsearch.kernels.integers import matmul_exact
@@ -41,6 +47,7 @@ __all__ = [
     "matmul_gf2",
     "matmul_mod",
     "matmul_triangular",
+    "most_accurate",
     "pack_bits",
     "time_against_numpy",
     "unpack_bits",

@@ -23,6 +23,7 @@ from flipsearch.kernels.runtime.driver import planned_levels
 from flipsearch.kernels.runtime.execute import default_threads, run
 from flipsearch.kernels.runtime.fields import field_levels, multiply_residues
 from flipsearch.kernels.runtime.tuning import predicted_ratio
+from flipsearch.kernels.stability import growth
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.transform import ORDERS, permute
@@ -86,6 +87,21 @@ def fastest_scheme(
     return min(candidates(catalogue, format_, ring), key=cost or kernel_seconds)
 
 
+def most_accurate(catalogue: Catalogue, format_: Format) -> tuple[Scheme, str]:
+    """Return the stored scheme of least rank with the least gamma2 of a format, and why.
+
+    Among the schemes of least rank over ZT, Z and Q the `CANDIDATES` of least growth factor emax
+    are compared. Raises as `find_scheme` does.
+    """
+    schemes = candidates(catalogue, format_, sort="rank,growth")
+    least = min(scheme.rank for scheme in schemes)
+    near = [scheme for scheme in schemes if scheme.rank == least]
+    factors = {scheme: growth(scheme) for scheme in near}
+    best = min(near, key=lambda scheme: (factors[scheme].gamma2, scheme.nonzeros))
+    known = f"{len(near)} known scheme{'s' * (len(near) > 1)} of rank {least}"
+    return best, f"the most accurate of {known}, growth factor {factors[best].gamma2:.6g}"
+
+
 def fastest_here(catalogue: Catalogue, format_: Format, ring: Ring = Ring.Q) -> tuple[Scheme, str]:
     """Return the stored scheme of a format whose kernel is fastest on this machine, and why.
 
@@ -126,16 +142,16 @@ def _cpu_seconds(call: Callable[[], Any]) -> float:
     return time.thread_time() - start
 
 
-def candidates(catalogue: Catalogue, format_: Format, ring: Ring = Ring.Q) -> list[Scheme]:
-    """Return the known schemes of a format among which a kernel's is chosen.
+def candidates(
+    catalogue: Catalogue, format_: Format, ring: Ring = Ring.Q, sort: str = "rank,nonzeros"
+) -> list[Scheme]:
+    """Return the known schemes of a format among which a kernel's is chosen, first by an order.
 
     Schemes of characteristic 0 are reduced for F2 and F3. Raises as `find_scheme` does.
     """
     schemes = []
     for stored in (ring, Ring.Q) if ring.characteristic else (ring,):
-        found = catalogue.schemes.records(
-            format=format_, ring=stored, sort="rank,nonzeros", limit=CANDIDATES
-        )
+        found = catalogue.schemes.records(format=format_, ring=stored, sort=sort, limit=CANDIDATES)
         for record in found:
             with suppress(FormatError):  # a denominator that the characteristic divides
                 if record.survives is None:

@@ -20,21 +20,26 @@ from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
 
-def cost(scheme: Scheme, toward: str) -> tuple[bool, int, int]:
-    """Return whether a scheme is outside the aim, its nonzeros, and its largest number.
+def is_inside(scheme: Scheme, toward: str) -> bool:
+    """Return whether the coefficients of a scheme of characteristic 0 are inside an aim.
 
     The aim is ``ZT``, ``Z`` or ``halves``: coefficients of which only powers of 2 are
-    denominators. The scheme is of characteristic 0.
+    denominators.
     """
-    form = scheme.canonical
-    below, ring = form.denominators, form.natural_ring
-    inside = {
+    below, ring = scheme.canonical.denominators, scheme.natural_ring
+    return {
         "ZT": ring is Ring.ZT,
         "Z": ring is not Ring.Q,
         "halves": bool((below & (below - 1) == 0).all()),
-    }
-    largest = max(int(np.abs(matrix).max(initial=0)) for matrix in (*form.factors, below))
-    return not inside[toward], form.nonzeros, largest
+    }[toward]
+
+
+def cost(scheme: Scheme, toward: str) -> tuple[bool, int, int]:
+    """Return whether a scheme is outside the aim, its nonzeros, and its largest number."""
+    form = scheme.canonical
+    parts = (*form.factors, form.denominators)
+    largest = max(int(np.abs(part).max(initial=0)) for part in parts)
+    return not is_inside(scheme, toward), form.nonzeros, largest
 
 
 def sparser_schemes(scheme: Scheme, toward: str = "halves", seed: int = 0) -> Iterator[Scheme]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flipsearch.cli.names import opened, scheme_named
-from flipsearch.cli.output import hint, print_json, status
+from flipsearch.cli.output import hint, status, tell
 from flipsearch.cli.parser import finish, natural
 
 if TYPE_CHECKING:
@@ -86,25 +86,21 @@ def run_sparsen(arguments: argparse.Namespace) -> int:
         f"sparsened toward {toward}",
     )
     before, after = start.scheme.canonical.nonzeros, best.canonical.nonzeros
-    if arguments.json:
-        print_json(
-            {
-                "scheme": start.hash,
-                "nonzeros": before,
-                "sparser": None if found is None else found.hash,
-                "sparser_nonzeros": after,
-                "sparser_ring": str(best.natural_ring),
-            }
-        )
-    elif found is None:
-        print(f"{start.short} has {before} nonzeros over {start.ring}; no better one was found")
-    else:
-        print(
-            f"{start.short}, {before} nonzeros over {start.ring}, became {found.short}, {after} "
-            f"over {best.natural_ring}"
-        )
-        hint(f"next       show {found.short}  |  kernel {found.short} -o mm.py")
-    return 0 if found is not None else 1
+    record = {
+        "scheme": start.hash,
+        "nonzeros": before,
+        "sparser": None if found is None else found.hash,
+        "sparser_nonzeros": after,
+        "sparser_ring": str(best.natural_ring),
+    }
+    if found is None:
+        text = f"{start.short} has {before} nonzeros over {start.ring}; no better one was found"
+        tell(arguments, record, text)
+        return 1
+    text = f"{start.short}, {before} nonzeros over {start.ring}, became {found.short}, {after} "
+    tell(arguments, record, f"{text}over {best.natural_ring}")
+    hint(f"next       show {found.short}  |  kernel {found.short} -o mm.py")
+    return 0
 
 
 def run_stabilise(arguments: argparse.Namespace) -> int:
@@ -127,29 +123,25 @@ def run_stabilise(arguments: argparse.Namespace) -> int:
     )
     before, after = growth(start.scheme), growth(best)
     least = least_gamma2(start.scheme) if kind == "2" else None
-    if arguments.json:
-        print_json(
-            {
-                "scheme": start.hash,
-                "growth": before,
-                "stabler": None if found is None else found.hash,
-                "stabler_growth": after,
-                "stabler_ring": str(best.natural_ring),
-                "least": least,
-            }
-        )
-        return 0 if found is not None else 1
-    if found is None:
-        print(f"{start.short} has growth factor {before:.6g}; no better scheme was found")
-    else:
-        print(
+    record = {
+        "scheme": start.hash,
+        "growth": before,
+        "stabler": None if found is None else found.hash,
+        "stabler_growth": after,
+        "stabler_ring": str(best.natural_ring),
+        "least": least,
+    }
+    text = f"{start.short} has growth factor {before:.6g}; no better scheme was found"
+    if found is not None:
+        text = (
             f"{start.short}, growth factor {before:.6g}, became {found.short}, {after:.6g} over "
-            f"{best.natural_ring}"
         )
-        short = found.short
-        hint(f"next       show {short}  |  kernel {short} -o mm.py")
+        text += str(best.natural_ring)
     if least is not None:
-        print(f"the least growth factor by changes of basis, over the reals, is {least:.6g}")
+        text += f"\nthe least growth factor by changes of basis, over the reals, is {least:.6g}"
+    tell(arguments, record, text)
+    if found is not None:
+        hint(f"next       show {found.short}  |  kernel {found.short} -o mm.py")
     return 0 if found is not None else 1
 
 

@@ -32,7 +32,7 @@ from flipsearch.walk.task import Words, pack, unpack, words_of
 
 SHORTEST = 2
 """Largest side of the first format of a ladder."""
-PATIENCE, TOP_PATIENCE = 20_000_000, 6_000
+PATIENCE, TOP_PATIENCE = 2_000_000, 6_000
 """Steps without improvement that end the last rung, as a number and per square of the naive rank.
 
 The larger value counts. Half the steps up to the last improvement are added."""

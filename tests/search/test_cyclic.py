@@ -5,7 +5,14 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.search.schedules import Schedule
-from flipsearch.search.strategies.cyclic import PATIENCE, CyclicStrategy
+from flipsearch.search.strategies.cyclic import (
+    LOOSENED_SCHEDULES,
+    MIRRORED_SCHEDULES,
+    PATIENCE,
+    SCHEDULES,
+    STEPS,
+    CyclicStrategy,
+)
 from flipsearch.verify import is_valid
 from flipsearch.walk.engine import walk
 from flipsearch.walk.quotient.task import QuotientTask, write_out
@@ -64,6 +71,13 @@ def test_a_course_goes_on_from_where_its_last_task_ended() -> None:
     assert min(lengths) >= PATIENCE
 
 
+def test_courses_of_small_sides_are_short() -> None:
+    for side in (3, 5, 7):
+        format_ = parse_format(f"{side}x{side}x{side}")
+        task = CyclicStrategy(format_, seed=1).ask()
+        assert task.steps == min(20_000_000, STEPS * format_.naive_rank**2)
+
+
 def test_some_tasks_go_on_without_symmetry() -> None:
     search = strategy(3, without=0.5)
     kinds = set()
@@ -94,6 +108,13 @@ def test_mirrored_searches_go_on_under_c3() -> None:
     resumed = strategy(3, mirrored=True, without=0.0, loosened=0.5)
     resumed.restore(search.state())
     assert resumed.sizes == search.sizes
+
+
+def test_courses_under_c3_after_c3_x_z2_have_schedules_of_their_own() -> None:
+    *mirrored, loose = strategy(3, mirrored=True).groups
+    assert {group.schedules for group in mirrored} == {MIRRORED_SCHEDULES}
+    assert loose.schedules == LOOSENED_SCHEDULES
+    assert strategy(3).groups[0].schedules == SCHEDULES
 
 
 def test_without_mirror_images_there_is_one_group() -> None:

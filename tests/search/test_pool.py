@@ -13,8 +13,8 @@ from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
-from flipsearch.search.ladder import draw_ladder, removable
-from flipsearch.search.pools import can_flip, key_of
+from flipsearch.search.ladder import Descent, draw_ladder, removable
+from flipsearch.search.pools import Pools, can_flip, key_of
 from flipsearch.search.registry import best_held
 from flipsearch.search.request import Request
 from flipsearch.search.strategies.pool import STEPS, PoolStrategy
@@ -168,6 +168,12 @@ def test_the_archive_takes_no_more_steps_than_a_descent_and_judges_no_schedule()
     start = naive_scheme(strategy.format, Ring.F2)
     held = PoolStrategy(strategy.format, Ring.F2, held=[start]).ask()
     assert held.steps == STEPS
+
+
+@pytest.mark.parametrize(("name", "patience"), [("2x2x2", 2_000_000), ("2x3x4", 3_456_000)])
+def test_a_last_rung_is_given_up_by_the_size_of_its_format(name, patience):
+    descent = Descent(0, Ring.F2, [(parse_format(name), 0)], Pools())
+    assert descent.patience == patience
 
 
 def test_refuses_rings_that_are_not_walked():

@@ -7,23 +7,11 @@ from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes | str, *, replace: bool = True) -> None:
-    """Write a file durably; after a failure it holds its earlier content.
+    """Write a file durably in an existing folder; after a failure it holds its earlier content.
 
-    Parameters
-    ----------
-    path : Path
-        The file, in a folder that exists.
-    data : bytes or str
-        The content; text is encoded as UTF-8.
-    replace : bool
-        Whether an existing file is replaced.
-
-    Raises
-    ------
-    FileExistsError
-        `replace` is false, and the file exists or another process made it meanwhile.
-    OSError
-        The file cannot be written. No partial file remains.
+    Text is encoded as UTF-8. Raises `FileExistsError` if `replace` is false, and the file exists
+    or another process made it meanwhile; `OSError` if the file cannot be written. No partial file
+    remains.
     """
     content = data.encode() if isinstance(data, str) else data
     part = path.parent / f".{path.name[:80]}.{os.urandom(4).hex()}"

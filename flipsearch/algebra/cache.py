@@ -19,14 +19,8 @@ from typing import Any
 def keep_compiled(function: Any, stamp: str | None = None, variant: int = 0) -> None:
     """Keep the compiled versions of a numba function on disk if a folder can be written.
 
-    Parameters
-    ----------
-    function : numba dispatcher
-        A function that was not called yet.
-    stamp : str, optional
-        Code with another stamp is not used. By default time and size of the source file.
-    variant : int
-        Code of another variant is not used either.
+    The function was not called yet. Code with another stamp, by default time and size of the
+    source file, or of another variant is not used.
     """
     with suppress(RuntimeError):  # numba found no folder that it can write
         function.enable_caching()

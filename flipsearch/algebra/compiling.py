@@ -44,14 +44,9 @@ class Compilations:
 
     @contextmanager
     def named(self, name: str, about: float) -> Iterator[None]:
-        """Report all compilations in a block under one name.
+        """Report all compilations in a block under one name, such as ``the walk over F2``.
 
-        Parameters
-        ----------
-        name : str
-            For instance ``the walk over F2``.
-        about : float
-            Estimated duration in seconds.
+        `about` is their estimated duration in seconds.
         """
         before, started, outer = self._functions, time.perf_counter(), self._name
         self._name = f"{name} (once, about {about:.0f} s)"

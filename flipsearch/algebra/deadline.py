@@ -48,10 +48,7 @@ def seconds_left() -> float:
 def in_pieces(piece: Callable[[int], bool]) -> None:
     """Call ``piece(steps)`` until it returns False, with as many steps as `PIECE` seconds allow.
 
-    Raises
-    ------
-    OutOfTimeError
-        The deadline passed.
+    Raises `OutOfTimeError` if the deadline passed.
     """
     steps = 64
     while True:

@@ -8,6 +8,9 @@ another, so any step of a walk can be replayed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
+
 import numpy as np
 
 from flipsearch.algebra.jit import njit
@@ -44,3 +47,8 @@ def plain_draw(seed: int, counter: int) -> int:
     z = ((z ^ (z >> 30)) * FIRST) & _WORD
     z = ((z ^ (z >> 27)) * SECOND) & _WORD
     return z ^ (z >> 31)
+
+
+def plain_draws(seed: int, first: int = 1) -> Iterator[int]:
+    """Yield the draws of a seed, one after another."""
+    return (plain_draw(seed, counter) for counter in count(first))

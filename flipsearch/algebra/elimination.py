@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from flipsearch.algebra import IntArray
+from flipsearch.algebra import IntArray, bits
 from flipsearch.algebra import rows as kernels
 
 WordArray = npt.NDArray[np.uint64]
@@ -42,27 +42,13 @@ def aligned_words(*shape: int) -> WordArray:
 
 
 def packed(residues: npt.NDArray[np.generic], p: int) -> WordArray:
-    """Pack rows of residues into strips.
-
-    Parameters
-    ----------
-    residues : integer array, shape (m, columns)
-        Residues 0..p-1.
-    p : int
-        2 or 3.
-
-    Returns
-    -------
-    uint64 array, shape (planes, S, m, 8)
-    """
+    """Pack rows of residues modulo 2 or 3 into strips: (m, columns) to (planes, S, m, 8)."""
     rows, columns = residues.shape
     strips = strips_of(columns)
     out = aligned_words(p - 1, strips, rows, 8)
     for plane in range(p - 1):
-        octets = np.zeros((rows, strips * STRIP // 8), dtype=np.uint8)
-        bits = np.packbits(residues == plane + 1, axis=1, bitorder="little")
-        octets[:, : bits.shape[1]] = bits
-        out[plane] = octets.view("<u8").reshape(rows, strips, 8).swapaxes(0, 1)
+        words = bits.packed(residues == plane + 1, 8 * strips)
+        out[plane] = words.reshape(rows, strips, 8).swapaxes(0, 1)
     return out
 
 
@@ -80,15 +66,7 @@ class _Block:
 
 @dataclass
 class Elimination:
-    """A growing system of equations mod p in packed echelon form.
-
-    Parameters
-    ----------
-    p : int
-        2 or 3.
-    columns : int
-        Number of unknowns.
-    """
+    """A growing system of equations mod p, 2 or 3, in packed echelon form."""
 
     p: int
     columns: int
@@ -115,6 +93,8 @@ class Elimination:
     ) -> int | None:
         """Add equations; return the identifier of one that contradicts others, or None.
 
+        Its combination of rows is zero, and that of their right sides is not.
+
         Parameters
         ----------
         matrix : uint64 array, shape (planes, S, m, 8)
@@ -126,11 +106,6 @@ class Elimination:
             which stops the elimination.
         known : int8 array, shape (rank,)
             The same right side at the present pivot rows, in the order of `identifiers`.
-
-        Returns
-        -------
-        int or None
-            The row at which a combination of rows is zero and that of their right sides is not.
         """
         height = len(identifiers)
         planes = self.p - 1
@@ -237,16 +212,9 @@ class Elimination:
         return multipliers
 
     def _forward(self, right: Residues) -> WordArray:
-        """Apply the stored row operations to a right side at the pivot rows.
+        """Apply the stored row operations to a right side at the pivot rows, shape (rank,).
 
-        Parameters
-        ----------
-        right : int8 array, shape (rank,)
-
-        Returns
-        -------
-        uint64 array, shape (planes, blocks)
-            A word of residues for each block.
+        Return a word of residues for each block; shape (planes, blocks).
         """
         out = np.zeros((self.p - 1, len(self._blocks)), dtype=np.uint64)
         start = 0
@@ -261,7 +229,10 @@ class Elimination:
         return out
 
     def solve(self, right: Residues, free: Residues) -> Residues:
-        """Solve for one right side, with given values of the free unknowns.
+        """Solve for one right side, with given values of the free unknowns; shape (columns,).
+
+        The result is the unique solution of the pivot rows with these free values. Dependent rows
+        hold too if the system is consistent for this right side; the caller checks every row.
 
         Parameters
         ----------
@@ -269,12 +240,6 @@ class Elimination:
             The right side at the pivot rows, in the order of `identifiers`; residues 0..p-1.
         free : int8 array, shape (columns,)
             Values of the unknowns without a pivot; entries at pivots are ignored.
-
-        Returns
-        -------
-        int8 array, shape (columns,)
-            The unique solution of the pivot rows with these free values. Dependent rows hold too
-            if the system is consistent for this right side; the caller checks every row.
         """
         sides = self._forward(right)
         values = free.astype(np.int8)
@@ -297,21 +262,9 @@ class Elimination:
 
 def packed_words(residues: Residues, p: int) -> WordArray:
     """Pack a vector of residues 0..p-1 into words; shape (planes, ceil(n / 64))."""
-    words = -(-len(residues) // 64)
-    out = np.zeros((p - 1, words), dtype=np.uint64)
-    for plane in range(p - 1):
-        octets = np.zeros(words * 8, dtype=np.uint8)
-        bits = np.packbits(residues == plane + 1, bitorder="little")
-        octets[: len(bits)] = bits
-        out[plane] = octets.view("<u8")
-    return out
+    return bits.packed(residues == np.arange(1, p)[:, None], -(-len(residues) // 64))
 
 
 def unpacked_words(words: WordArray, count: int) -> Residues:
     """Return the first `count` residues of a packed vector (planes, n)."""
-    out = np.zeros(count, dtype=np.int8)
-    for plane, line in enumerate(words):
-        octets = np.ascontiguousarray(line).astype("<u8").view(np.uint8)
-        bits = np.unpackbits(octets, bitorder="little")[:count]
-        out += (plane + 1) * bits.astype(np.int8)
-    return out
+    return np.arange(1, len(words) + 1, dtype=np.int8) @ bits.unpacked(words, count)

@@ -59,19 +59,8 @@ def residues(matrix: npt.NDArray[np.generic], p: int) -> npt.NDArray[np.uint64]:
 def reduce_rows(matrix, columns, p):
     """Bring a uint64 matrix to reduced row echelon form mod p in place; return its pivots.
 
-    Parameters
-    ----------
-    matrix : uint64 array, shape (rows, width)
-        Entries below p.
-    columns : int
-        Pivots are searched in the first `columns` columns only.
-    p : uint64
-        A prime below 2^31.
-
-    Returns
-    -------
-    int64 array
-        The pivot columns of the first rows; the length is the rank.
+    Entries are below p, a prime below 2^31. The pivots, int64, are searched in the first `columns`
+    columns only; there are as many as the rank.
     """
     pivots = np.empty(min(len(matrix), columns), dtype=np.int64)
     return pivots[: _reduce_columns(matrix, 0, columns, 0, pivots, p)].copy()
@@ -135,14 +124,8 @@ def _reduced_in_pieces(matrix: npt.NDArray[np.uint64], p: int) -> list[int]:
 def echelon(rows: list[list[Fraction]], columns: int, p: int = 0) -> list[int]:
     """Bring rows to reduced row echelon form in place, nonzero rows first; return the pivots.
 
-    Parameters
-    ----------
-    rows : list of rows of Fraction
-        Entries of any size; integers in 0..p-1 over a finite field. This is slow.
-    columns : int
-        Pivots are searched in the first `columns` columns only.
-    p : int
-        A prime, or 0 for the rationals.
+    Entries are fractions of any size (p = 0), or integers in 0..p-1 over F_p. Pivots are searched
+    in the first `columns` columns only. This is slow.
     """
     pivots: list[int] = []
     for column in range(columns):
@@ -184,26 +167,15 @@ def rank(matrix: IntArray, p: int = 0) -> int:
 def relations(matrix: IntArray) -> IntArray:
     """Return `relation_rows` as an int64 array, shape (n - rank, n).
 
-    Raises
-    ------
-    OverflowError
-        An entry is beyond 64 bits.
+    Raises `OverflowError` if an entry is beyond 64 bits.
     """
     return np.array(relation_rows(matrix), dtype=np.int64).reshape(-1, len(matrix))
 
 
 def relation_rows(matrix: IntArray) -> list[list[int]]:
-    """Return a basis of the integer relations h with h M = 0, each primitive.
+    """Return a basis of the integer relations h with h M = 0, each primitive; M has shape (n, d).
 
-    Parameters
-    ----------
-    matrix : int64 array, shape (n, d)
-        A vector in each row.
-
-    Returns
-    -------
-    n - rank lists of n integers
-        Each is positive at its own free position and 0 at the free positions of the others.
+    There are n - rank. Each is positive at its own free position and 0 at those of the others.
     """
     n = len(matrix)
     pivots, rows, scales = _reduced(np.ascontiguousarray(matrix.T), n)
@@ -221,15 +193,8 @@ def relation_rows(matrix: IntArray) -> list[list[int]]:
 def combination(matrix: IntArray, targets: IntArray) -> tuple[IntArray, IntArray] | None:
     """Return D, s with D M = s * targets row by row, or None if a target is outside the span.
 
-    Parameters
-    ----------
-    matrix : int64 array, shape (n, d)
-    targets : int64 array, shape (t, d)
-
-    Returns
-    -------
-    (int64 array (t, n), int64 array (t,)) or None
-        Integer numerators and a positive denominator for each target, in lowest terms.
+    M and the targets have shapes (n, d) and (t, d). D, shape (t, n), holds integer numerators and
+    s, shape (t,), a positive denominator for each target, in lowest terms.
     """
     n = len(matrix)
     joined = np.ascontiguousarray(np.concatenate([matrix, targets]).T)
@@ -246,20 +211,10 @@ def combination(matrix: IntArray, targets: IntArray) -> tuple[IntArray, IntArray
 
 
 def dependency(rows: IntArray, p: int) -> list[Fraction] | None:
-    """Return coefficients c, not all zero, with sum c_r rows_r = 0, or None.
+    """Return c, not all zero, with sum c_r rows_r = 0 over F_p, or over Q if p is 0; or None.
 
-    Parameters
-    ----------
-    rows : int64 array, shape (k, d)
-        The vectors.
-    p : int
-        A prime for the finite field, 0 for the rationals.
-
-    Returns
-    -------
-    list of Fraction, length k, or None
-        The dependency of the first row that depends on earlier rows; its coefficient is 1. Over F2
-        and F3 the coefficients are 0, 1 and -1.
+    This is the dependency of the first row that depends on earlier rows; its coefficient is 1.
+    Over F2 and F3 the coefficients are 0, 1 and -1.
     """
     prime = p or primes(2)[1]
     modular = np.ascontiguousarray(residues(rows, prime).T)
@@ -285,12 +240,7 @@ def dependency(rows: IntArray, p: int) -> list[Fraction] | None:
 def inverse(matrix: Rows, p: int = 0) -> list[list[Fraction]] | None:
     """Return the inverse of a square matrix over F_p, or over Q if p is 0; None if singular.
 
-    Parameters
-    ----------
-    matrix : square sequence of rows of int or Fraction
-        Integers over a finite field; the entries of the inverse are then 0 to p - 1.
-    p : int
-        A prime, or 0.
+    Over a finite field entries are integers, those of the inverse 0 to p - 1.
     """
     size = len(matrix)
     rows = [

@@ -69,19 +69,9 @@ def njit(**options: Any) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]: ...
 def njit(function: Any = None, /, **options: Any) -> Any:
     """Compile a function when it is first called: `numba.njit` with the options used here.
 
-    Parameters
-    ----------
-    function : callable, optional
-        Without it a decorator with these options is returned.
-    **options
-        Those of `numba.njit`. ``nogil`` is True by default. ``cache`` is True by default unless
-        ``inline="always"``, since such a function only exists within others.
-
-    Returns
-    -------
-    callable
-        The compiled function, or a decorator. Where no folder for a cache is writable the
-        function is compiled in every process.
+    ``nogil`` is True by default, and so is ``cache`` unless ``inline="always"``, since such a
+    function only exists within others. Without a function a decorator with these options is
+    returned. Where no folder for a cache is writable the function is compiled in every process.
     """
     if function is None:
         return partial(njit, **options)

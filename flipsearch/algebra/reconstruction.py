@@ -55,12 +55,8 @@ def _fractions(residues, modulus, bound, numerators, denominators):
 def fractions_of(residues: IntArray, modulus: int) -> tuple[IntArray, IntArray] | None:
     """Return numerators and denominators of all residues, or None if one has no small fraction.
 
-    Parameters
-    ----------
-    residues : int64 array, any shape
-        Residues in 0..modulus-1.
-    modulus : int
-        A power of a prime, below 2^63.
+    The int64 residues, of any shape, are in 0..modulus-1; the modulus is a power of a prime, below
+    2^63.
     """
     numerators, denominators = np.zeros((2, residues.size), dtype=np.int64)
     flat = np.ascontiguousarray(residues).reshape(-1)

@@ -47,15 +47,8 @@ _ENTRY = _table_entry_of_nibbles()
 def leading_columns(matrix, active, lead, columns):
     """Move `lead[i]` of every active row i right to its first nonzero column, or to `columns`.
 
-    Parameters
-    ----------
-    matrix : uint64 array, shape (planes, S, m, 8)
-    active : int64 array
-        The rows to update.
-    lead : int64 array, shape (m,)
-        A column at or left of the first nonzero column; overwritten.
-    columns : int
-        Number of columns.
+    The matrix has shape (planes, S, m, 8). `lead`, int64 of shape (m,), holds a column at or left
+    of the first nonzero one; overwritten.
     """
     planes = np.uint64(matrix.shape[0])
     words = np.uint64(matrix.shape[1]) * _8
@@ -333,12 +326,8 @@ def _product(p, m, x, y):
 def combine(rows, vector, out):
     """Subtract from ``out[i]`` the product of packed row i and a packed vector.
 
-    Parameters
-    ----------
-    rows : uint64 array, shape (planes, k, n)
-    vector : uint64 array, shape (planes, n)
-    out : int8 array, shape (k,)
-        Residues 0..p-1; overwritten.
+    The rows have shape (planes, k, n), the vector (planes, n). `out`, int8 of shape (k,), holds
+    residues 0..p-1; overwritten.
     """
     last = rows.shape[0] - 1
     for i in range(rows.shape[1]):
@@ -377,10 +366,7 @@ def combine_strips(block, vector, out):
 def mask_rows(left, left_index, right, right_index, out):
     """Set row i of `out` to the entrywise product of a row of `left` and a row of `right`.
 
-    Parameters
-    ----------
-    left, right, out : uint64 arrays, shapes (planes, S, *, 8)
-    left_index, right_index : int64 arrays, shape (m,)
+    The uint64 arrays have shapes (planes, S, *, 8), the int64 indices shape (m,).
     """
     for strip in range(out.shape[1]):
         for i in range(out.shape[2]):

@@ -12,6 +12,7 @@ import platform
 from typing import Any
 
 import llvmlite.binding
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -19,7 +20,16 @@ from numba.extending import intrinsic
 
 from flipsearch.algebra.jit import njit
 
+U = np.uint64
+ZERO, ONE, TWO, THREE, SIX, LOW6 = U(0), U(1), U(2), U(3), U(6), U(63)
+HALF, LOW32 = U(32), U(0xFFFFFFFF)
 _I1, _I64 = ir.IntType(1), ir.IntType(64)
+
+
+@njit(inline="always")
+def flag(condition: Any) -> Any:
+    """Return 1 or 0 as uint64."""
+    return U(condition)
 
 
 @njit

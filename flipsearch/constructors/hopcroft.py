@@ -39,12 +39,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from math import gcd, lcm
 
 import numpy as np
 
-from flipsearch.algebra.draws import plain_draw
+from flipsearch.algebra.draws import plain_draws
 from flipsearch.algebra.exact import inverse
 from flipsearch.constructors.constructor import Constructor
 from flipsearch.formats import Format, MatrixProduct
@@ -212,7 +211,7 @@ def circular(n: int, p: int) -> Arrangement:
             for i, j in zip(places[::2], places[1::2], strict=False):
                 near[i].append(j)
                 near[j].append(i)
-    draws = _draws(n)
+    draws = plain_draws(n, 0)  # recipes need the same ones everywhere and always
     while any(np.linalg.matrix_rank(vectors[[j, *near[j]]]) <= len(near[j]) for j in range(p)):
         vectors[n:] = [[next(draws) % 3 - 1 for _ in range(n)] for _ in range(extra)]
     colours: list[int] = []
@@ -232,7 +231,7 @@ def euclidean(n: int, r: int) -> IntArray:
 
 def tripartite(n: int, p: int) -> Arrangement:
     """Return an arrangement with three colours, for products over F2."""
-    draws = _draws(0)
+    draws = plain_draws(0, 0)
     while True:
         near = _coloured_graph(n, p, draws)
         vectors = [next(draws) % (1 << n) for _ in range(p)]
@@ -273,11 +272,6 @@ def _coloured_graph(n: int, p: int, draws: Iterator[int]) -> list[list[int]]:
             lacking[k] -= 1
         lacking[column] = 0
     return near
-
-
-def _draws(seed: int) -> Iterator[int]:
-    """Yield 64 random bits after another; recipes need the same ones everywhere and always."""
-    return (plain_draw(seed, number) for number in count())
 
 
 def _lack(vectors: list[int], near: list[list[int]], column: int) -> int:

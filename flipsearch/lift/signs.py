@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from flipsearch.algebra.bits import packed
 from flipsearch.algebra.jit import njit
 from flipsearch.lift.trilinear import Factors, Frame
 from flipsearch.rings import IntArray
@@ -145,9 +146,7 @@ def sparsify(flipping: npt.NDArray[np.uint8], patterns: npt.NDArray[np.uint8]) -
     count, width = flipping.shape
     if count * count * (width // 64 + 1) > _SPARSIFYING_WORDS:
         return
-    words = np.ascontiguousarray(
-        np.packbits(np.pad(flipping, ((0, 0), (0, -width % 64))), axis=1, bitorder="little")
-    ).view(np.uint64)
+    words = packed(flipping, -(-width // 64))
     weights = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
     for _ in range(6):
         changes = 0

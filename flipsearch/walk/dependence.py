@@ -17,37 +17,29 @@ True need not hold over the integers.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from flipsearch.algebra.bits import Bits, packed, unpacked
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.planes import add_modulo_3
-from flipsearch.algebra.words import kth_set_bit
+from flipsearch.algebra.words import ONE, ZERO, kth_set_bit
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.walk.task import Words, words_of
-
-ZERO, ONE = np.uint64(0), np.uint64(1)
-Bits = npt.NDArray[np.bool_]
 
 
 def _planes(format_: Format, ring: Ring, state: Words, slot: int) -> tuple[Bits, Bits]:
     """Return the nonzeros and the signs of a slot's factors; shapes (R, d)."""
     words, dimension = words_of(format_), format_.dimensions[slot]
-    rows = np.ascontiguousarray(state[:, slot]).astype("<u8").view(np.uint8)
-    bits = np.unpackbits(rows, axis=1, bitorder="little").astype(bool)
-    nonzero = bits[:, :dimension]
+    nonzero = unpacked(state[:, slot, :words], dimension)
     if ring is Ring.F2:
         return nonzero, np.zeros_like(nonzero)
-    return nonzero, bits[:, 64 * words : 64 * words + dimension]
+    return nonzero, unpacked(state[:, slot, words:], dimension)
 
 
 def _products(first: Bits, second: Bits, combine: np.ufunc) -> Words:
     """Return packed rows of `combine` over all pairs of entries; shape (R, words)."""
     pairs = combine(first[:, :, None], second[:, None, :]).reshape(len(first), -1)
-    padded = np.zeros((len(pairs), -(-pairs.shape[1] // 64) * 64), dtype=bool)
-    padded[:, : pairs.shape[1]] = pairs
-    packed: Words = np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-    return packed
+    return packed(pairs, -(-pairs.shape[1] // 64))
 
 
 @njit
@@ -83,17 +75,8 @@ def _has_dependent_row(nonzero, sign, ternary):
 def is_dependent(format_: Format, ring: Ring, state: Words) -> bool:
     """Return whether the products of two factors of a packed state are linearly dependent.
 
-    Parameters
-    ----------
-    format_ : Format
-    ring : Ring
-        F2, F3 or ZT.
-    state : uint64 array, shape (R, 3, K)
-
-    Returns
-    -------
-    bool
-        Whether they are for one of the three pairs of slots.
+    They are if they are so for one of the three pairs of slots. The ring is F2, F3 or ZT, the
+    state has shape (R, 3, K).
     """
     planes = [_planes(format_, ring, state, slot) for slot in range(3)]
     for first, second in ((0, 1), (0, 2), (1, 2)):

@@ -29,18 +29,10 @@ LARGEST_HISTORY = 1024
 def walk(task: WalkTask) -> WalkOutcome:
     """Carry out a walk of any kind; the same task gives the same outcome, bit for bit.
 
-    Returns
-    -------
-    WalkOutcome
-        Its reason is ``broken`` if the identity fails at random points. Its states must then not
-        be used, and the task can be replayed to find the cause.
-
-    Raises
-    ------
-    UsageError
-        The kind does not follow the task's policy, or does not take its format, ring or start.
-    TypeError
-        The task belongs to no registered kind.
+    Its reason is ``broken`` if the identity fails at random points. Its states must then not be
+    used, and the task can be replayed to find the cause. Raises `UsageError` if the kind does not
+    follow the task's policy, or does not take its format, ring or start; `TypeError` if the task
+    belongs to no registered kind.
     """
     kind = kind_of(task)
     kind.refuse(task.policy)
@@ -62,16 +54,10 @@ def warm_up(format_: Format, ring: Ring, state: Words) -> float:
 
 
 def check(task: WalkTask, outcome: WalkOutcome, seed: int) -> WalkOutcome:
-    """Return an outcome, with the reason ``broken`` if it cannot belong to its task.
+    """Return an outcome of a task, with the reason ``broken`` if it cannot belong to the task.
 
-    Parameters
-    ----------
-    task : WalkTask
-        A task of any kind.
-    outcome : WalkOutcome
-        Its outcome from any executor.
-    seed : int
-        64 bits that give the random points; secret if the outcome comes from a remote worker.
+    It may come from any executor. The 64 bits of `seed` give the random points; they are secret if
+    the outcome comes from a remote worker.
     """
     complaint = flaw(task, outcome, seed)
     if complaint is None:

@@ -17,13 +17,14 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+from flipsearch.algebra.bits import packed
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
+from flipsearch.algebra.words import ONE, THREE, TWO, ZERO, U
 from flipsearch.errors import FormatError
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.verify import is_valid
-from flipsearch.walk.plain.index import ONE, THREE, TWO, ZERO, U
 from flipsearch.walk.task import Words, unpack, words_of
 
 PRIME = U(2**31 - 1)
@@ -32,31 +33,28 @@ _LANES = 4
 
 
 @functools.lru_cache(maxsize=64)
-def _target(format_: Format) -> npt.NDArray[np.int64]:
-    return np.ascontiguousarray(format_.target.reshape(-1))
+def _target(format_: Format) -> tuple[Words, npt.NDArray[np.int64]]:
+    """Return where the coordinates of each slot begin, shape (4,), and the entries, flat."""
+    first = np.cumsum([0, *format_.dimensions], dtype=np.uint64)
+    return first, np.ascontiguousarray(format_.target.reshape(-1))
 
 
 def holds(format_: Format, ring: Ring, state: Words, seed: int) -> bool:
     """Return whether the identity of a packed state holds at random points drawn from `seed`."""
-    target = _target(format_)
-    dimensions = np.array(format_.dimensions, dtype=np.uint64)
     flat = np.ascontiguousarray(state).reshape(-1)
-    key = U(state.shape[2])
+    numbers = U(len(state)), U(state.shape[2]), *_target(format_), U(seed)
     if ring is Ring.F2:
-        return bool(_holds_f2(flat, U(len(state)), key, dimensions, target, U(seed)))
+        return bool(_holds_f2(flat, *numbers))
     prime, points = (U(3), F3_POINTS) if ring is Ring.F3 else (PRIME, PRIME_POINTS)
-    return bool(_holds_mod(flat, U(len(state)), key, dimensions, target, U(seed), prime, points))
+    return bool(_holds_mod(flat, *numbers, prime, points))
 
 
 @functools.lru_cache(maxsize=256)
 def _mask(format_: Format, ring: Ring) -> Words:
     """Return the words that mark the entries of factors; shape (3, K)."""
     words = words_of(format_)
-    mask = np.zeros((3, words * 64), dtype=bool)
-    for slot, dimension in enumerate(format_.dimensions):
-        mask[slot, :dimension] = True
-    packed = np.packbits(mask, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-    return packed if ring is Ring.F2 else np.concatenate([packed, packed], axis=1)
+    mask = packed(np.arange(64 * words) < np.array(format_.dimensions)[:, None], words)
+    return mask if ring is Ring.F2 else np.concatenate([mask, mask], axis=1)
 
 
 def flaw(format_: Format, ring: Ring, state: Words, seed: int) -> str | None:
@@ -82,11 +80,8 @@ def flaw(format_: Format, ring: Ring, state: Words, seed: int) -> str | None:
 
 
 @njit
-def _holds_f2(state, rank, key, dimensions, target, seed):
+def _holds_f2(state, rank, key, first, target, seed):
     counter = ZERO
-    first = np.zeros(4, np.uint64)
-    for slot in range(THREE):
-        first[slot + ONE] = first[slot] + dimensions[slot]
     points = np.empty(first[3], np.uint64)
     for _lane in range(_LANES):
         for entry in range(first[3]):
@@ -97,7 +92,7 @@ def _holds_f2(state, rank, key, dimensions, target, seed):
             product = ~ZERO
             for slot in range(THREE):
                 value = ZERO
-                for entry in range(dimensions[slot]):
+                for entry in range(first[slot + ONE] - first[slot]):
                     word = state[(row * THREE + slot) * key + (entry >> U(6))]
                     bit = (word >> (entry & U(63))) & ONE
                     value ^= points[first[slot] + entry] & (ZERO - bit)
@@ -116,11 +111,8 @@ def _holds_f2(state, rank, key, dimensions, target, seed):
 
 
 @njit
-def _holds_mod(state, rank, key, dimensions, target, seed, prime, count):
+def _holds_mod(state, rank, key, first, target, seed, prime, count):
     counter, words = ZERO, key >> ONE
-    first = np.zeros(4, np.uint64)
-    for slot in range(THREE):
-        first[slot + ONE] = first[slot] + dimensions[slot]
     points = np.empty(first[3], np.uint64)
     for _point in range(count):
         for entry in range(first[3]):
@@ -132,7 +124,7 @@ def _holds_mod(state, rank, key, dimensions, target, seed, prime, count):
             for slot in range(THREE):
                 value = ZERO
                 base = (row * THREE + slot) * key
-                for entry in range(dimensions[slot]):
+                for entry in range(first[slot + ONE] - first[slot]):
                     shift = entry & U(63)
                     if (state[base + (entry >> U(6))] >> shift) & ONE:
                         x = points[first[slot] + entry]

@@ -176,13 +176,7 @@ def register(kind: Kind) -> Kind:
 
 
 def kind_of(task: WalkTask) -> Kind:
-    """Return the kind of a task.
-
-    Raises
-    ------
-    TypeError
-        The class of the task belongs to no registered kind.
-    """
+    """Return the kind of a task; raises `TypeError` if its class belongs to no registered kind."""
     kind = _OF.get(type(task))
     if kind is None:
         raise TypeError(f"{type(task).__name__} is of no registered kind of walk: see register")
@@ -192,10 +186,7 @@ def kind_of(task: WalkTask) -> Kind:
 def kind_named(name: str) -> Kind:
     """Return the kind of a name.
 
-    Raises
-    ------
-    UsageError
-        No kind has the name; the package that registers it may not be imported.
+    Raises `UsageError` if no kind has the name; the package that registers it may not be imported.
     """
     if name not in _NAMED:
         raise UsageError(

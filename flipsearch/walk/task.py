@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from flipsearch.algebra import bits
 from flipsearch.errors import FormatError, UsageError
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 
-Words = npt.NDArray[np.uint64]
+Words = bits.Words
 LARGEST_RANK = 4096
 HISTORY = 1024
 """Largest number of new best ranks that an outcome lists."""
@@ -86,7 +86,6 @@ class WalkTask:
 
     Parameters
     ----------
-    format : Format
     ring : Ring
         F2, F3 or ZT.
     start : uint64 array, shape (R, 3, K)
@@ -95,7 +94,6 @@ class WalkTask:
         64 bits; with the task's other fields it determines the walk.
     steps : int
         Largest number of steps; a step is one draw and, unless refused, one flip.
-    policy : Policy
     number : int
         The task's number in its run.
     """
@@ -164,13 +162,8 @@ class WalkOutcome:
 def counted(task: WalkTask, history: Words, counts: tuple[Any, ...]) -> dict[str, Any]:
     """Return the fields of an outcome that hold no state.
 
-    Parameters
-    ----------
-    task : WalkTask
-    history : uint64 array, shape (H, 2)
-        Steps and ranks.
-    counts : tuple of six numbers
-        Steps, flips, reductions, escapes, entries of the history, index in `REASONS`.
+    The history, shape (H, 2), holds steps and ranks. The counts are steps, flips, reductions,
+    escapes, entries of the history, and an index in `REASONS`.
     """
     steps, flips, reductions, escapes, entries, reason = map(int, counts)
     return {
@@ -201,10 +194,7 @@ def words_of(format_: Format) -> int:
 def pack(scheme: Scheme) -> Words:
     """Return the packed state of a scheme.
 
-    Raises
-    ------
-    UsageError
-        A factor over F2, F3 or ZT has more than 256 entries.
+    Raises `UsageError` if a factor over F2, F3 or ZT has more than 256 entries.
     """
     if not scheme.ring.is_field_of_search:
         numbers = np.zeros((scheme.rank, 3, max(scheme.format.dimensions) + 1), dtype=np.int64)
@@ -216,21 +206,15 @@ def pack(scheme: Scheme) -> Words:
     planes = 1 if scheme.ring is Ring.F2 else 2
     packed = np.zeros((scheme.rank, 3, planes * words), dtype=np.uint64)
     for slot, matrix in enumerate(scheme.factors):
-        padded = np.zeros((scheme.rank, 64 * words), dtype=bool)
-        for plane, bits in enumerate((matrix != 0, matrix < 0)[:planes]):
-            padded[:, : matrix.shape[1]] = bits
-            as_bytes = np.packbits(padded, axis=1, bitorder="little")
-            packed[:, slot, plane * words : (plane + 1) * words] = as_bytes.view("<u8")
+        for plane, marks in enumerate((matrix != 0, matrix < 0)[:planes]):
+            packed[:, slot, plane * words : (plane + 1) * words] = bits.packed(marks, words)
     return packed
 
 
 def unpack(format_: Format, ring: Ring, state: Words) -> Scheme:
     """Return the scheme of a packed state.
 
-    Raises
-    ------
-    FormatError
-        The words do not describe a scheme of the format and ring.
+    Raises `FormatError` if the words do not describe a scheme of the format and ring.
     """
     if not ring.is_field_of_search:
         return _unpack_numbers(format_, ring, state)
@@ -244,11 +228,11 @@ def unpack(format_: Format, ring: Ring, state: Words) -> Scheme:
     for slot, dimension in enumerate(format_.dimensions):
         entries = []
         for plane in range(planes):
-            block = np.ascontiguousarray(state[:, slot, plane * words : (plane + 1) * words])
-            bits = np.unpackbits(block.astype("<u8").view(np.uint8), axis=1, bitorder="little")
-            if bits[:, dimension:].any():
+            block = state[:, slot, plane * words : (plane + 1) * words]
+            marks = bits.unpacked(block, 64 * words)
+            if marks[:, dimension:].any():
                 raise FormatError("a packed state has bits beyond its factors")
-            entries.append(bits[:, :dimension].astype(np.int64))
+            entries.append(marks[:, :dimension].astype(np.int64))
         factors.append(entries[0] if planes == 1 else entries[0] * (1 - 2 * entries[1]))
     return Scheme(format_, ring, *factors)
 

@@ -1,11 +1,13 @@
 """Bit operations against their plain counterparts."""
 
+from itertools import islice
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
-from flipsearch.algebra.draws import draw, next_draw, plain_draw
+from flipsearch.algebra.draws import draw, next_draw, plain_draw, plain_draws
 from flipsearch.algebra.words import (
     kth_set_bit,
     leading_zeros,
@@ -92,7 +94,9 @@ def test_draw(seed, counter):
 @given(words)
 def test_draws_one_after_another(seed):
     state = np.array([seed], dtype=np.uint64)
-    assert [_next_draw(state) for _ in range(3)] == [plain_draw(seed, k) for k in (1, 2, 3)]
+    expected = [plain_draw(seed, k) for k in (1, 2, 3)]
+    assert [_next_draw(state) for _ in range(3)] == expected
+    assert list(islice(plain_draws(seed), 3)) == expected
 
 
 def test_draw_is_splitmix64():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from numba import njit
 from test_same_outcome import assert_same
 
+from flipsearch.algebra.words import THREE, U
 from flipsearch.errors import UsageError
 from flipsearch.formats import parse_format
 from flipsearch.rings import Ring
@@ -15,26 +16,14 @@ from flipsearch.scheme import Scheme
 from flipsearch.transform import cyclic
 from flipsearch.verify import is_valid
 from flipsearch.walk import engine
-from flipsearch.walk.plain.index import END, THREE, Layout, U, allocate, layout
+from flipsearch.walk.plain.index import END, Layout, allocate, layout
 from flipsearch.walk.quotient import kernel as quotient_kernel
 from flipsearch.walk.quotient import reference as quotient_reference
-from flipsearch.walk.quotient.kernel import (
-    _build,
-    _exceeds,
-    _next,
-    _previous,
-    _read,
-    _reverse,
-    _set,
-    _tidy,
-)
+from flipsearch.walk.quotient.kernel import _build, _read, _set
+from flipsearch.walk.quotient.moves import ahead, behind, reverse, tidy
+from flipsearch.walk.quotient.moves import exceeds as inlined
 from flipsearch.walk.quotient.reference import matrix_rank
-from flipsearch.walk.quotient.task import (
-    QuotientTask,
-    mirror,
-    naive_orbits,
-    write_out,
-)
+from flipsearch.walk.quotient.task import QuotientTask, mirror, naive_orbits, write_out
 from flipsearch.walk.task import Policy, unpack
 
 CROWDED = {"table": U(16), "shift": U(60)}
@@ -117,8 +106,8 @@ def test_ill_chosen_parts() -> None:
 
 @njit
 def exceeds(word, bound):  # type: ignore[no-untyped-def]
-    """Compile `_exceeds`, which is only ever inlined."""
-    return _exceeds(word, bound)
+    """Compile `exceeds`, which is only ever inlined."""
+    return inlined(word, bound)
 
 
 def space_rank(word: int, n: int) -> int:
@@ -176,7 +165,7 @@ def test_mirror_is_reversal() -> None:
     assert image[0] == 1 << 35
     assert np.array_equal(mirror(image, 6), words)
     for word, expected in zip(words, image, strict=True):
-        assert _reverse(word, U(36)) == expected
+        assert reverse(word, U(36)) == expected
 
 
 @given(
@@ -284,7 +273,7 @@ def test_refused_formats() -> None:
 def tidied(
     triples: list[list[int]], cubes: list[int], mirrored: bool
 ) -> tuple[list[list[int]], list[int]]:
-    """Plain counterpart of `_tidy`: sorted orbits left, sorted cubes left."""
+    """Plain counterpart of `tidy`: sorted orbits left, sorted cubes left."""
     kept: list[list[int]] = []
     fixed = list(cubes)
     for triple in triples:
@@ -317,7 +306,7 @@ def test_tidy_against_plain_python(
     fixed = np.zeros(64, dtype=np.uint64)
     fixed[: len(cubes)] = cubes
     numbers = np.array([3 * len(triples), len(cubes)], dtype=np.uint64)
-    _tidy(vectors, fixed, numbers, U(4), mirrored)
+    tidy(vectors, fixed, numbers, U(4), mirrored)
     found = (
         sorted(vectors[: int(numbers[0])].reshape(-1, 3).tolist()),
         sorted(int(x) for x in fixed[: int(numbers[1])]),
@@ -326,8 +315,8 @@ def test_tidy_against_plain_python(
 
 
 def test_places_of_an_orbit() -> None:
-    assert [int(_next(U(k))) for k in range(6)] == [1, 2, 0, 4, 5, 3]
-    assert [int(_previous(U(k))) for k in range(6)] == [2, 0, 1, 5, 3, 4]
+    assert [int(ahead(U(k))) for k in range(6)] == [1, 2, 0, 4, 5, 3]
+    assert [int(behind(U(k))) for k in range(6)] == [2, 0, 1, 5, 3, 4]
     assert int(THREE) == 3
 
 

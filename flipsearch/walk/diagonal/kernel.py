@@ -24,11 +24,22 @@ import numpy as np
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.planes import add_modulo_3
-from flipsearch.algebra.words import copy_words, kth_set_bit, popcount, trailing_zeros
+from flipsearch.algebra.words import (
+    HALF,
+    LOW32,
+    ONE,
+    THREE,
+    TWO,
+    ZERO,
+    U,
+    copy_words,
+    flag,
+    kth_set_bit,
+    popcount,
+    trailing_zeros,
+)
 from flipsearch.errors import UsageError
 from flipsearch.walk.diagonal.task import DiagonalTask, always, completed, diagonal, without
-from flipsearch.walk.plain.flips import HALF, LOW32
-from flipsearch.walk.plain.index import ONE, THREE, TWO, ZERO, U, flag
 from flipsearch.walk.rotation.kernel import BUDGET, REACHED, form, plus
 from flipsearch.walk.task import HISTORY, WalkOutcome, Words, counted, pack, unpack
 
@@ -272,12 +283,8 @@ def run(table, best, count, limits, history):
 def walk(task: DiagonalTask) -> WalkOutcome:
     """Carry out a walk modulo diagonal terms; the same task gives the same outcome.
 
-    Ranks in the policy and in the outcome include the free terms.
-
-    Raises
-    ------
-    UsageError
-        Such walks do not take the format, the ring or this number of rows.
+    Ranks in the policy and in the outcome include the free terms. Raises `UsageError` if such
+    walks do not take the format, the ring or this number of rows.
     """
     free, policy = diagonal(task.format, task.ring), task.policy
     start = pack(without(free, unpack(task.format, task.ring, task.start)))

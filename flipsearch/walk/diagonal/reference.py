@@ -1,5 +1,7 @@
 """Run walks modulo diagonal terms by a plain engine, on lists of tuples of -1, 0, 1.
 
+Plus transitions are those of `flipsearch.walk.rotation.reference` for orbits of one row.
+
 Invariant: the only code shared with `flipsearch.walk.diagonal.kernel` is the draws, the layout of
 states, and the removal and completion of terms.
 """
@@ -8,16 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from flipsearch.algebra.draws import plain_draw
 from flipsearch.scheme import Scheme
 from flipsearch.walk.diagonal.task import DiagonalTask, always, completed, diagonal, without
-from flipsearch.walk.rotation.reference import LOW, TRIES, Row, Vector, rows_of, same
+from flipsearch.walk.rotation.reference import LOW, Vector, Walker, rows_of, same
 from flipsearch.walk.task import WalkOutcome, Words, pack, unpack
-
-
-def total(x: Vector, y: Vector, scale: int) -> Vector:
-    """Return x + scale * y modulo 3."""
-    return tuple((p + scale * q + 1) % 3 - 1 for p, q in zip(x, y, strict=True))
 
 
 def single(x: Vector) -> int | None:
@@ -26,18 +22,13 @@ def single(x: Vector) -> int | None:
     return entries[0] if len(entries) == 1 else None
 
 
-class Walker:
-    """The state of one walk: its rows, without the free terms."""
+class DiagonalWalker(Walker):
+    """The state of one walk: its rows, orbits of one row each, without the free terms."""
 
     def __init__(self, task: DiagonalTask) -> None:
-        self.task, self.free = task, diagonal(task.format, task.ring)
-        self.rows = rows_of(without(self.free, unpack(task.format, task.ring, task.start)))
-        self.counter = 0
-
-    def draw(self) -> int:
-        """Return the next 64-bit number."""
-        self.counter += 1
-        return plain_draw(self.task.seed, self.counter)
+        self.free = diagonal(task.format, task.ring)
+        start = without(self.free, unpack(task.format, task.ring, task.start))
+        super().__init__(task, rows_of(start), order=1, integral=False)
 
     def mate(self, entry: int | None, side: int) -> int | None:
         """Return the entry paired with an entry of slot 0 (side 0) or slot 2 (side 1), or None."""
@@ -73,10 +64,10 @@ class Walker:
         if mate is None:
             return []
         to = 2 * (1 - side)
-        self.rows[row][to] = total(self.rows[row][to], self.unit(to, mate), 1 - (z & 2))
+        self.rows[row][to] = self.sum(self.rows[row][to], self.unit(to, mate), 1 - (z & 2))
         return [row]
 
-    def flip(self, z: int, choice: int) -> list[int]:
+    def flip_rows(self, z: int, choice: int) -> list[int]:
         """Flip two rows that share a factor; return them."""
         rows = self.rows
         slot, turn = (choice & LOW) * 3 >> 32, 1 + (choice >> 63)
@@ -92,8 +83,8 @@ class Walker:
         scale = -1 if choice >> 62 & 1 else 1
         b, c = (slot + turn) % 3, (slot - turn) % 3
         sign = same(rows[row][slot], rows[other][slot])
-        rows[row][b] = total(rows[row][b], rows[other][b], scale)
-        rows[other][c] = total(rows[other][c], rows[row][c], -scale * sign)
+        rows[row][b] = self.sum(rows[row][b], rows[other][b], scale)
+        rows[other][c] = self.sum(rows[other][c], rows[row][c], -scale * sign)
         return [row, other]
 
     def merge(self, row: int) -> bool:
@@ -104,38 +95,20 @@ class Walker:
             for other in range(len(rows)):
                 sign = same(rows[row][b], rows[other][b]) * same(rows[row][c], rows[other][c])
                 if other != row and sign:
-                    rows[row][slot] = total(rows[row][slot], rows[other][slot], sign)
+                    rows[row][slot] = self.sum(rows[row][slot], rows[other][slot], sign)
                     rows[other][0] = (0,) * len(rows[other][0])
                     return True
         return False
 
     def free_row(self) -> None:
         """Add a free term and flip it with a row."""
-        z = self.draw()
+        z = next(self.draws)
         row, paired = (z >> 32) * len(self.rows) >> 32, sorted(self.free.pairs)
         entry, mate = paired[(z & LOW) * len(paired) >> 32]
         u, v, w = self.rows[row]
-        self.rows.append([self.unit(0, entry), v, total(self.unit(2, mate), w, -1)])
-        self.rows[row][0] = total(u, self.unit(0, entry), 1)
+        self.rows.append([self.unit(0, entry), v, self.sum(self.unit(2, mate), w, -1)])
+        self.rows[row][0] = self.sum(u, self.unit(0, entry), 1)
         self.settle()
-
-    def plus(self) -> None:
-        """Turn two rows into three if a pair is found."""
-        rows = self.rows
-        for _ in range(TRIES if len(rows) > 1 else 0):
-            z, choice = self.draw(), self.draw()
-            p, q = (z >> 32) * len(rows) >> 32, (z & LOW) * len(rows) >> 32
-            a, turn = (choice & LOW) * 3 >> 32, 1 + (choice >> 63)
-            b, c = (a + turn) % 3, (a - turn) % 3
-            if p == q or any(map(same, rows[p], rows[q])):
-                continue
-            new: Row = [(), (), ()]
-            new[a], new[b] = rows[p][a], rows[q][b]
-            new[c] = total(rows[q][c], rows[p][c], -1)
-            rows[p][b] = total(rows[p][b], rows[q][b], 1)
-            rows[q][a] = total(rows[q][a], rows[p][a], -1)
-            rows.append(new)
-            return
 
     def packed(self) -> Words:
         """Return the packed scheme of the rows and the free terms."""
@@ -148,15 +121,15 @@ class Walker:
 
 def walk(task: DiagonalTask) -> WalkOutcome:
     """Carry out a walk by the plain engine; see `flipsearch.walk.diagonal.kernel.walk`."""
-    walker, policy = Walker(task), task.policy
+    walker, policy = DiagonalWalker(task), task.policy
     stop, beside = max(0, policy.stop_rank - always(walker.free)), always(walker.free)
     lowest = since = len(walker.rows)
     best, history = walker.packed(), []
     last = step = flips = reductions = escapes = 0
     while step < task.steps and lowest > stop:
         step += 1
-        z, choice = walker.draw(), walker.draw()
-        changed = walker.free_move(z) if choice % 2 == 0 else walker.flip(z, choice)
+        z, choice = next(walker.draws), next(walker.draws)
+        changed = walker.free_move(z) if choice % 2 == 0 else walker.flip_rows(z, choice)
         flips += bool(changed)
         lower = any(walker.vanishes(row) for row in changed)
         if policy.merge and not lower:

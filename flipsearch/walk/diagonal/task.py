@@ -55,14 +55,9 @@ class DiagonalTask(WalkTask):
 class Diagonal(NamedTuple):
     """The free terms of a format.
 
-    Parameters
-    ----------
-    pairs : tuple of (int, int)
-        Entries of the first and of the third slot; no entry is in two pairs.
-    kept : three tuples of int
-        The entries of each slot that occur in the rows of a walk.
-    last : int
-        Number of outputs of the last row.
+    `pairs` are entries of the first and of the third slot; no entry is in two pairs. `kept` are
+    the entries of each slot that occur in the rows of a walk. `last` is the number of outputs of
+    the last row.
     """
 
     pairs: tuple[tuple[int, int], ...]
@@ -73,10 +68,8 @@ class Diagonal(NamedTuple):
 def diagonal(format_: Format, ring: Ring = Ring.F3) -> Diagonal:
     """Return the free terms of a format.
 
-    Raises
-    ------
-    UsageError
-        The format is no triangular times symmetric product up to 5 x 5, or the ring is not F3.
+    Raises `UsageError` if the format is no triangular times symmetric product up to 5 x 5, or the
+    ring is not F3.
     """
     if ring is not Ring.F3:
         raise UsageError(f"walks modulo diagonal terms run over F3, not over {ring}")

@@ -53,14 +53,8 @@ _AT = {name: k for k, name in enumerate(FIELDS)}
 class Batch:
     """The walkers of one shape that live on a device.
 
-    Parameters
-    ----------
-    device : Device
-    shape : Shape
-    walkers : int
-        Largest number of walkers, rounded up to a multiple of 32; fewer if memory is short.
-    room : int
-        Number of states that a walker can return.
+    Their number is rounded up to a multiple of 32; it is less if memory is short. `room` is the
+    number of states that a walker can return.
     """
 
     def __init__(self, device: Device, shape: Shape, walkers: int, room: int) -> None:
@@ -235,13 +229,8 @@ class _Queue:
 class Engine:
     """All walks on one device, with a batch for each shape of kernel.
 
-    Parameters
-    ----------
-    device : Device
-    walkers : int, optional
-        Largest number of walkers at once; by default as many as fit on the device.
-    team : int, optional
-        Number of threads of a walker, 1 or 32; by default chosen by memory.
+    At most `walkers` walk at once, by default as many as fit on the device. A walker has a team of
+    1 or 32 threads, by default chosen by memory.
 
     Attributes
     ----------
@@ -265,13 +254,7 @@ class Engine:
         self.capacity = walkers or FIRST_CAPACITY
 
     def submit(self, task: WalkTask) -> None:
-        """Take a task.
-
-        Raises
-        ------
-        UsageError
-            A walker of the task does not fit on the device.
-        """
+        """Take a task; raises `UsageError` if its walker does not fit on the device."""
         self._queue(task, shape_for(task, team=self._team))
         self.pending += 1
 
@@ -356,19 +339,9 @@ def walk_many(
     walkers: int | None = None,
     team: int | None = None,
 ) -> list[WalkOutcome]:
-    """Carry out walks on a device.
+    """Carry out walks on a device; return the outcomes in the order of the tasks.
 
-    Parameters
-    ----------
-    device : Device
-    tasks : iterable of WalkTask
-    walkers, team : int, optional
-        As for `Engine`.
-
-    Returns
-    -------
-    list of WalkOutcome
-        The outcomes in the order of the tasks, whose numbers have to differ.
+    The numbers of the tasks have to differ. The other arguments are as for `Engine`.
     """
     engine = Engine(device, walkers, team)
     order = []

@@ -51,15 +51,8 @@ REASONS = {BUDGET: "budget", REACHED: "reached", STUCK: "stuck"}
 class Shape:
     """The constants that a kernel is compiled with.
 
-    Parameters
-    ----------
-    ring : Ring
-    bits : int
-        Number of bits of a plane of a factor: 16, 32, 64, 128 or 256.
-    rows : int
-        Largest number of rows of a walker.
-    team : int
-        Number of threads of a walker: 1 or 32.
+    `bits` is the number of bits of a plane of a factor: 16, 32, 64, 128 or 256. `rows` is the
+    largest number of rows of a walker, `team` the number of its threads: 1 or 32.
     """
 
     ring: Ring
@@ -131,20 +124,10 @@ class Shape:
 
 
 def shape_for(task: WalkTask, rows: int = 0, team: int | None = None) -> Shape:
-    """Return the shape of the kernel for a task.
+    """Return the shape of the kernel for a task, with at least so many rows.
 
-    Parameters
-    ----------
-    task : WalkTask
-    rows : int
-        Smallest number of rows.
-    team : int, optional
-        Number of threads of a walker, 1 or 32; by default chosen by memory.
-
-    Raises
-    ------
-    UsageError
-        A walker would not fit on a multiprocessor, or its factors have more than 256 entries.
+    A walker has a team of 1 or 32 threads, by default chosen by memory. Raises `UsageError` if a
+    walker would not fit on a multiprocessor, or its factors have more than 256 entries.
     """
     words_of(task.format)  # raises an error if there is no such width
     bits = next(b for b in (16, 32, 64, 128, 256) if max(task.format.dimensions) <= b)
@@ -163,14 +146,7 @@ def shape_for(task: WalkTask, rows: int = 0, team: int | None = None) -> Shape:
 def encode(shape: Shape, starts: Words) -> Words32:
     """Return packed states in the layout of the kernel, with signs in the factors.
 
-    Parameters
-    ----------
-    shape : Shape
-    starts : uint64 array, shape (N, R, 3, K)
-
-    Returns
-    -------
-    uint32 array, shape (N, shape.saved)
+    Their shape changes from (N, R, 3, K), uint64, to (N, shape.saved), uint32.
     """
     count, rank = starts.shape[:2]
     planes = 1 if shape.ring is Ring.F2 else 2
@@ -201,18 +177,8 @@ def _by_row(shape: Shape, rows: Words32) -> Words32:
 def decode(shape: Shape, states: Words32, rank: int, width: int) -> Words:
     """Return states of the kernel as packed states, with signs in the third factors.
 
-    Parameters
-    ----------
-    shape : Shape
-    states : uint32 array, shape (N, shape.saved)
-    rank : int
-        R, equal for all states.
-    width : int
-        K, the number of words of a packed factor.
-
-    Returns
-    -------
-    uint64 array, shape (N, R, 3, K)
+    Their shape changes from (N, shape.saved), uint32, to (N, R, 3, K), uint64, with R the rank of
+    all states and K the width.
     """
     count = len(states)
     planes = 1 if shape.ring is Ring.F2 else 2
@@ -261,13 +227,7 @@ class Device(Protocol):
 
 
 class CudaDevice:
-    """A CUDA device, used through cupy.
-
-    Parameters
-    ----------
-    index : int
-        Number of the device.
-    """
+    """A CUDA device, by its number, used through cupy."""
 
     def __init__(self, index: int = 0) -> None:
         if (problem := availability()) is not None:
@@ -342,14 +302,9 @@ class CudaDevice:
 def blocks_on_a_processor(shared: int, registers: int, all_shared: int, all_registers: int) -> int:
     """Return the number of blocks of one warp that a multiprocessor holds at once.
 
-    Parameters
-    ----------
-    shared : int
-        Shared memory of a block in bytes; the device adds 1,024 and rounds up to 128.
-    registers : int
-        Number of registers of a thread; a warp gets them in units of 256.
-    all_shared, all_registers : int
-        Shared memory in bytes and number of registers of the multiprocessor.
+    A block takes `shared` bytes of shared memory; the device adds 1,024 and rounds up to 128. A
+    warp gets the registers of its threads in units of 256. The multiprocessor has `all_shared`
+    bytes and `all_registers` registers.
     """
     by_shared = all_shared // (-(-shared // 128) * 128 + 1024)
     by_registers = all_registers // (-(-max(registers, 1) * LANES // 256) * 256)

@@ -13,21 +13,20 @@ from __future__ import annotations
 import numpy as np
 
 from flipsearch.algebra.jit import njit
-from flipsearch.algebra.words import kth_set_bit, opaque, popcount, trailing_zeros
-from flipsearch.walk.plain.index import (
-    END,
+from flipsearch.algebra.words import (
     LOW6,
     ONE,
     SIX,
     TWO,
     ZERO,
     U,
-    after,
-    enlist,
-    first_row,
     flag,
-    hash_key,
+    kth_set_bit,
+    opaque,
+    popcount,
+    trailing_zeros,
 )
+from flipsearch.walk.plain.index import END, after, enlist, first_row, hash_key
 
 
 @njit(inline="always")

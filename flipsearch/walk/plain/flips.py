@@ -26,25 +26,27 @@ from typing import Any
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.planes import add_modulo_3, add_ternary, leaves_ternary
-from flipsearch.algebra.words import kth_set_bit, opaque, pointer_to, popcount
-from flipsearch.walk.plain.classes import agreeing, choose, live_rows, move_row, partner
-from flipsearch.walk.plain.index import (
+from flipsearch.algebra.words import (
+    HALF,
     LOW6,
+    LOW32,
     ONE,
     SIX,
     THREE,
     TWO,
     ZERO,
-    Layout,
     U,
-    find,
     flag,
-    hash_key,
-    mix,
+    kth_set_bit,
+    opaque,
+    pointer_to,
+    popcount,
 )
+from flipsearch.walk.plain.classes import agreeing, choose, live_rows, move_row, partner
+from flipsearch.walk.plain.index import Layout, find, hash_key, mix
 
 DONE, STUCK, EVENT = U(0), U(1), U(2)
-LOW32, EIGHT, HALF, PART = U(0xFFFFFFFF), U(8), U(32), U(24)
+EIGHT, PART = U(8), U(24)
 NEXT, AFTER = U(0b001001), U(0b010010)
 """The slots after and before slot a, two bits each."""
 

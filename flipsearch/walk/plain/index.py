@@ -29,10 +29,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flipsearch.algebra.jit import njit
-from flipsearch.algebra.words import opaque, trailing_zeros
+from flipsearch.algebra.words import LOW6, ONE, SIX, THREE, TWO, ZERO, U, opaque, trailing_zeros
 
-U = np.uint64
-ZERO, ONE, TWO, THREE, SIX, LOW6 = U(0), U(1), U(2), U(3), U(6), U(63)
 MULTIPLIER = U(0x9E3779B97F4A7C15)
 STIR = U(0xD6E8FEB86659FD93)
 LEAST_TABLE, LARGEST_TABLE, SPARSE = 2048, 16384, 8
@@ -81,14 +79,8 @@ class Layout(NamedTuple):
 def layout(ring: int, words: int, blocks: int) -> Layout:
     """Return the layout for a ring, a factor width and a capacity.
 
-    Parameters
-    ----------
-    ring : int
-        2 (F2), 3 (F3) or 0 (ZT).
-    words : int
-        Number of 64-bit words of one plane of a factor.
-    blocks : int
-        Capacity in blocks of 64 rows, a power of two up to 64.
+    The ring is 2 (F2), 3 (F3) or 0 (ZT). A plane of a factor takes so many 64-bit words. The
+    capacity is in blocks of 64 rows, a power of two up to 64.
     """
     planes = 1 if ring == 2 else 2
     lists = blocks > LARGEST_BITMAP
@@ -114,12 +106,6 @@ def allocate(at: Layout) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint16]
     narrow = np.zeros(int(at.narrow_size), np.uint16)
     narrow[int(at.heads) :] = END
     return np.zeros(int(at.wide_size), np.uint64), narrow
-
-
-@njit(inline="always")
-def flag(condition):
-    """Return 1 or 0 as uint64."""
-    return U(condition)
 
 
 @njit(inline="always")
@@ -244,17 +230,9 @@ def mark(at, wide, narrow, slot, rank):
 
 @njit
 def build(at, rows, signs, rank, wide, narrow):
-    """Fill the index from packed rows.
+    """Fill the index, of any rows, from packed rows.
 
-    Parameters
-    ----------
-    at : Layout
-    rows : uint64 array, flat, at least rank * 3 * key
-        Three normalised keys for each row.
-    signs : uint64 array
-        0 or 1 for each row.
-    rank : uint64
-    wide, narrow : the arrays of an index, of any rows
+    `rows`, flat, holds three normalised keys for each row, `signs` 0 or 1 for each row.
     """
     clear(at, wide, narrow)
     for row in range(rank):

@@ -19,10 +19,10 @@ import numpy as np
 
 from flipsearch.algebra.compiling import compilations
 from flipsearch.algebra.jit import njit
-from flipsearch.algebra.words import copy_words
+from flipsearch.algebra.words import ONE, ZERO, U, copy_words
 from flipsearch.errors import UsageError
 from flipsearch.walk.plain.flips import EVENT, STUCK, make_flips
-from flipsearch.walk.plain.index import ONE, ZERO, Layout, U, allocate, build, extract, layout
+from flipsearch.walk.plain.index import Layout, allocate, build, extract, layout
 from flipsearch.walk.plain.moves import (
     apply_flip,
     normalise_rows,
@@ -211,10 +211,7 @@ def _compile(at: Layout) -> None:
 def walk(task: WalkTask) -> WalkOutcome:
     """Carry out a plain walk.
 
-    Raises
-    ------
-    UsageError
-        The start has more than `LARGEST_RANK` rows.
+    Raises `UsageError` if the start has more than `LARGEST_RANK` rows.
     """
     if task.rank > LARGEST_RANK:
         raise UsageError(f"{task.rank} rows to walk on, {LARGEST_RANK} at most")

@@ -18,8 +18,8 @@ import numpy as np
 
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
-from flipsearch.walk.plain.flips import HALF, LOW32, add, normalise, overflow
-from flipsearch.walk.plain.index import ONE, THREE, TWO, ZERO, U
+from flipsearch.algebra.words import HALF, LOW32, ONE, THREE, TWO, ZERO, U
+from flipsearch.walk.plain.flips import add, normalise, overflow
 
 TRIES = U(64)
 ORDERS = np.array([0, 1, 2, 0, 2, 1, 1, 0, 2, 1, 2, 0, 2, 0, 1, 2, 1, 0], dtype=np.uint64)
@@ -192,11 +192,8 @@ def plus(at, rows, signs, rank, seed, counter):
 
     The draws give two rows that differ in every factor, an order a, b, c of the slots, signs for
     two factors of the second row, and one of the variants of `PLUS`. Over ZT the next variants are
-    tried if one is not ternary.
-
-    Returns
-    -------
-    (rank, counter) : the new rank, unchanged if no pair was found in 64 tries, and the last draw
+    tried if one is not ternary. Return the new rank, unchanged if no pair was found in 64 tries,
+    and the last draw.
     """
     if rank < TWO:
         return rank, counter
@@ -248,11 +245,8 @@ def _expand(at, scratch, variant):
     """Write the nine factors of a plus variant after the six given; return whether they fit."""
     k = at.key
     for entry in range(U(9)):
-        x, y, kind = (
-            PLUS[variant, entry, ZERO],
-            PLUS[variant, entry, ONE],
-            PLUS[variant, entry, TWO],
-        )
+        x, y = PLUS[variant, entry, ZERO], PLUS[variant, entry, ONE]
+        kind = PLUS[variant, entry, TWO]
         to = (U(6) + entry) * k
         if kind == ZERO:
             for t in range(k):
@@ -268,9 +262,7 @@ def _expand(at, scratch, variant):
 def split(at, rows, signs, rank, seed, counter):
     """Split a row: u v w = x v w + (u - x) v w, where x or -x is a factor of another row.
 
-    Returns
-    -------
-    (rank, counter) : as for `plus`
+    Return (rank, counter) as `plus` does.
     """
     for _ in range(TRIES):
         counter += ONE

@@ -18,18 +18,11 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from flipsearch.algebra.draws import plain_draw
+from flipsearch.algebra.draws import plain_draws
 from flipsearch.formats import Format
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
-from flipsearch.walk.task import (
-    STUCK_TIMES,
-    WalkOutcome,
-    WalkTask,
-    Words,
-    pack,
-    unpack,
-)
+from flipsearch.walk.task import STUCK_TIMES, WalkOutcome, WalkTask, Words, pack, unpack
 
 Factor = tuple[int, ...]
 TRIES = 64
@@ -76,13 +69,8 @@ class Walker:
         scheme = unpack(task.format, task.ring, task.start)
         rows = zip(*(matrix.tolist() for matrix in scheme.factors), strict=True)
         self.terms = [Term(task.ring, [tuple(row) for row in term]) for term in rows]
-        self.seed, self.counter, self.merge = task.seed, 0, task.policy.merge
+        self.draws, self.merge = plain_draws(task.seed), task.policy.merge
         self.capacity = task.capacity
-
-    def draw(self) -> int:
-        """Return the next 64-bit number."""
-        self.counter += 1
-        return plain_draw(self.seed, self.counter)
 
     def choose(self) -> tuple[int, int, int, int] | None:
         """Draw (slot, row, partner, lambda), or return None if no row can be flipped."""
@@ -95,7 +83,7 @@ class Walker:
         ]
         if not flippable:
             return None
-        z = self.draw()
+        z = next(self.draws)
         slot, row = flippable[((z >> 32) * len(flippable)) >> 32]
         factor = self.terms[row].factors[slot]
         partners = [
@@ -166,14 +154,14 @@ class Walker:
         if rank < 2:
             return False
         for _ in range(TRIES):
-            z = self.draw()
+            z = next(self.draws)
             i = ((z >> 32) * rank) >> 32
             j = ((z & 0xFFFFFFFF) * (rank - 1)) >> 32
             j += j >= i
             first, second = self.terms[i], self.terms[j]
             if any(x == y for x, y in zip(first.factors, second.factors, strict=True)):
                 continue
-            z = self.draw()
+            z = next(self.draws)
             order = ORDERS[((z >> 32) * 6) >> 32]
             signs = (1, 1)
             if self.ring is not Ring.F2:
@@ -231,9 +219,9 @@ class Walker:
         """Split a row along a factor of another row; return whether one was found."""
         rank = len(self.terms)
         for _ in range(TRIES):
-            z = self.draw()
+            z = next(self.draws)
             row, other = ((z >> 32) * rank) >> 32, ((z & 0xFFFFFFFF) * rank) >> 32
-            z = self.draw()
+            z = next(self.draws)
             slot = ((z >> 32) * 3) >> 32
             sign = -1 if z & 1 else 1
             u, x = self.terms[row].factors[slot], self.terms[other].factors[slot]

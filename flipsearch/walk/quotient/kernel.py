@@ -6,7 +6,7 @@ walk's index, so a flip costs a constant number of table look-ups. With Z2 the m
 orbit is not stored. A key is a vector and its image, the smaller first, and a bit of the place
 (the index's sign) tells which of the two it holds. One place thus stands for two vectors, and the
 loop reverses no vector. Rare events (an orbit vanishes or becomes a cube, a plus transition) are
-handled on plain vectors, and the index is built again.
+handled on plain vectors by `flipsearch.walk.quotient.moves`, and the index is built again.
 
 Invariant: `numbers` is [places, cubes]. The rank is places + cubes, with Z2 twice the places + the
 cubes. The bit of a place is set exactly if the image of its vector is smaller.
@@ -21,30 +21,35 @@ import numpy as np
 
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
-from flipsearch.algebra.words import copy_words, leading_zeros, pointer_to, trailing_zeros
-from flipsearch.errors import UsageError
-from flipsearch.formats import MatrixProduct
-from flipsearch.rings import Ring
-from flipsearch.walk.plain.classes import choose, live_rows, move_row, partner
-from flipsearch.walk.plain.flips import HALF, LOW32
-from flipsearch.walk.plain.index import (
+from flipsearch.algebra.words import (
+    HALF,
     LOW6,
+    LOW32,
     ONE,
     SIX,
     THREE,
     TWO,
     ZERO,
-    Layout,
     U,
+    copy_words,
+    flag,
+    pointer_to,
+)
+from flipsearch.errors import UsageError
+from flipsearch.formats import MatrixProduct
+from flipsearch.rings import Ring
+from flipsearch.walk.plain.classes import choose, live_rows, move_row, partner
+from flipsearch.walk.plain.index import (
+    Layout,
     allocate,
     clear,
     find,
-    flag,
     hash_key,
     insert,
     layout,
     mark,
 )
+from flipsearch.walk.quotient.moves import ahead, behind, exceeds, plus, reverse, tidy
 from flipsearch.walk.quotient.task import LARGEST_PLACES, QuotientOutcome, QuotientTask, written
 from flipsearch.walk.task import HISTORY, counted
 
@@ -52,33 +57,6 @@ REFUSALS = U(4096)
 """Number of successive draws without a possible flip after which the walk counts as stuck."""
 
 _BUDGET, _REACHED, _STUCK = U(0), U(1), U(2)
-
-
-@njit
-def _reverse(word, entries):
-    """Return the lowest `entries` bits in reverse order."""
-    result = ZERO
-    for _ in range(entries):
-        result = (result << ONE) | (word & ONE)
-        word >>= ONE
-    return result
-
-
-@njit(inline="always")
-def _exceeds(word, bound):
-    """Return whether the matrix of a vector has a higher rank than the bound allows.
-
-    `bound` is (side, word with the first entry of every row set, largest rank). Each turn clears
-    the row and the column of the lowest entry by adding its row to all rows with an entry in its
-    column. This is one product, because rows do not overlap.
-    """
-    side, column, largest_rank = bound
-    for _ in range(largest_rank):
-        first = LOW6 - leading_zeros(column & (word ^ (word - ONE)))
-        row = (word >> first) & ((ONE << side) - ONE)
-        offset = (trailing_zeros(word) - first) & LOW6
-        word ^= ((word >> offset) & column) * row
-    return (largest_rank != ZERO) & (word != ZERO)
 
 
 @njit(inline="always")
@@ -134,108 +112,9 @@ def _build(at, vectors, count, entries, wide, narrow):
     clear(at, wide, narrow)
     for row in range(count):
         vector = vectors[row]
-        _offer(at, wide, U(row), vector, _reverse(vector, entries))
+        _offer(at, wide, U(row), vector, reverse(vector, entries))
         insert(at, wide, narrow, ZERO, U(row), wide, at.first_new)
     mark(at, wide, narrow, ZERO, count)
-
-
-@njit(inline="always")
-def _next(place):
-    """Return the place after this one in its orbit: 0 1 2 -> 1 2 0 within each three."""
-    turn = place % THREE
-    return place + ONE - THREE * flag(turn == TWO)
-
-
-@njit(inline="always")
-def _previous(place):
-    turn = place % THREE
-    return place + TWO * flag(turn == ZERO) - flag(turn != ZERO)
-
-
-@njit
-def _tidy(vectors, cubes, numbers, entries, mirrored):
-    """Drop orbits that vanish, turn u u u into cubes, cancel equal cubes.
-
-    With Z2 an orbit is its own mirror image if and only if all its vectors are: if the image of
-    (a, b, c) is a proper rotation of it, then a = b = c too. `numbers` holds [places, cubes] and
-    is updated. The last orbit replaces a dropped one.
-    """
-    base = ZERO
-    while base < numbers[0]:
-        a, b, c = vectors[base], vectors[base + ONE], vectors[base + TWO]
-        gone = (a == ZERO) | (b == ZERO) | (c == ZERO)
-        image = _reverse(a, entries)
-        if mirrored and not gone:
-            gone = (image == a) & (_reverse(b, entries) == b) & (_reverse(c, entries) == c)
-        cube = (not gone) & (a == b) & (b == c)
-        if cube:
-            cubes[numbers[1]] = a
-            numbers[1] += ONE
-            if mirrored:
-                cubes[numbers[1]] = image
-                numbers[1] += ONE
-        if gone or cube:
-            numbers[0] -= THREE
-            for k in range(THREE):
-                vectors[base + k] = vectors[numbers[0] + k]
-        else:
-            base += THREE
-    first = ZERO
-    while first < numbers[1]:
-        other = first + ONE
-        while other < numbers[1] and cubes[other] != cubes[first]:
-            other += ONE
-        if other < numbers[1]:
-            numbers[1] -= ONE
-            cubes[other] = cubes[numbers[1]]
-            numbers[1] -= ONE
-            cubes[first] = cubes[numbers[1]]
-        else:
-            first += ONE
-
-
-@njit
-def _plus(vectors, numbers, entries, mirrored, bound, seed, counter):
-    """Turn two orbits into three; return (whether it was done, counter).
-
-    Two orbits p = (a, b, c) and q = (d, e, f) are read from any of their places, forwards or
-    backwards; with Z2 q may be mirrored. Then
-    a b c + d e f = a (b + e) c + a e (c + f) + (a + d) e f.
-    """
-    orbits = numbers[0] // THREE
-    if orbits < TWO or numbers[0] + THREE > U(len(vectors)):
-        return False, counter
-    for _ in range(64):
-        counter += ONE
-        z = draw(seed, counter)
-        first = ((z >> HALF) * orbits) >> HALF
-        second = ((z & LOW32) * (orbits - ONE)) >> HALF
-        second += flag(second >= first)
-        counter += ONE
-        z = draw(seed, counter)
-        p, q = first * THREE + (z >> HALF) % THREE, second * THREE + (z & LOW32) % THREE
-        forwards = (z >> U(60)) & ONE
-        if mirrored and (z >> U(61)) & ONE:
-            for place in range(second * THREE, second * THREE + THREE):
-                vectors[place] = _reverse(vectors[place], entries)
-        pb, pc = _next(p), _previous(p)
-        qb, qc = _next(q), _previous(q)
-        if forwards == ZERO:
-            pb, pc, qb, qc = pc, pb, qc, qb
-        a, b, c = vectors[p], vectors[pb], vectors[pc]
-        d, e, f = vectors[q], vectors[qb], vectors[qc]
-        if a == d or b == e or c == f:
-            continue
-        if _exceeds(b ^ e, bound) | _exceeds(c ^ f, bound) | _exceeds(a ^ d, bound):
-            continue
-        r = numbers[0]
-        rb, rc = (_next(r), _previous(r)) if forwards else (_previous(r), _next(r))
-        vectors[pb] = b ^ e
-        vectors[r], vectors[rb], vectors[rc] = a, e, c ^ f
-        vectors[q] = a ^ d
-        numbers[0] += THREE
-        return True, counter
-    return False, counter
 
 
 @njit
@@ -263,7 +142,7 @@ def make_walk(at: Layout) -> Any:
         bound = (limits[7], column, limits[8])
         counter, step, last, made = ZERO, ZERO, ZERO, ZERO
         reductions, escapes, records, idle = ZERO, ZERO, ZERO, ZERO
-        _tidy(vectors, cubes, numbers, entries, mirrored)
+        tidy(vectors, cubes, numbers, entries, mirrored)
         rank = copies * numbers[0] + numbers[1]
         best = rank
         _keep(vectors, cubes, numbers, best_)
@@ -280,14 +159,12 @@ def make_walk(at: Layout) -> Any:
                 allowed = rank < best + band and (plus_below == ZERO or rank < plus_below)
                 if stuck or allowed:
                     _read(at, vectors, numbers[0], wide)
-                    done, counter = _plus(
-                        vectors, numbers, entries, mirrored, bound, seed, counter
-                    )
+                    done, counter = plus(vectors, numbers, entries, mirrored, bound, seed, counter)
                     if not done and stuck:
                         reason = _STUCK
                         break
                     escapes += flag(done)
-                    _tidy(vectors, cubes, numbers, entries, mirrored)
+                    tidy(vectors, cubes, numbers, entries, mirrored)
                     rank = copies * numbers[0] + numbers[1]
                     _build(at, vectors, numbers[0], entries, wide, narrow)
                 continue
@@ -305,7 +182,7 @@ def make_walk(at: Layout) -> Any:
             turn = _turned(at, wide, p) ^ _turned(at, wide, q)
             if mirrored:
                 turn ^= z & flag(_vector(at, wide, p, ZERO) == _vector(at, wide, p, ONE))
-            up, before, after, down = _next(p), _previous(p), _next(q), _previous(q)
+            up, before, after, down = ahead(p), behind(p), ahead(q), behind(q)
             a, b = _vector(at, wide, p, ZERO), _vector(at, wide, q, ZERO)
             c, d = _vector(at, wide, before, ZERO), _vector(at, wide, after, ZERO)
             x = _vector(at, wide, up, ZERO) ^ _vector(at, wide, after, turn)
@@ -320,7 +197,7 @@ def make_walk(at: Layout) -> Any:
                 v ^= _vector(at, wide, before, ONE ^ turn)
                 same = _vector(at, wide, p, ZERO) == _vector(at, wide, p, ONE)
                 rare |= same & ((x == u) | (y == v))
-            if _exceeds(x, bound) | _exceeds(y, bound):
+            if exceeds(x, bound) | exceeds(y, bound):
                 idle += ONE
                 continue
             idle = ZERO
@@ -331,7 +208,7 @@ def make_walk(at: Layout) -> Any:
                 continue
             _read(at, vectors, numbers[0], wide)
             vectors[up], vectors[down] = x, y
-            _tidy(vectors, cubes, numbers, entries, mirrored)
+            tidy(vectors, cubes, numbers, entries, mirrored)
             lower = copies * numbers[0] + numbers[1]
             reductions += flag(lower < rank)
             rank = lower
@@ -355,10 +232,8 @@ def make_walk(at: Layout) -> Any:
 def walk(task: QuotientTask) -> QuotientOutcome:
     """Carry out a symmetric walk; the same task gives the same outcome.
 
-    Raises
-    ------
-    UsageError
-        The format is not square and general with side at most 8, or the ring is not F2.
+    Raises `UsageError` if the format is not square and general with side at most 8, or the ring is
+    not F2.
     """
     format_ = task.format
     if (
@@ -391,14 +266,16 @@ def walk(task: QuotientTask) -> QuotientOutcome:
         *(vectors, cubes, places_and_cubes, best, np.array(limits, dtype=np.uint64)),
         *(*allocate(at), history),
     )
-    parts: dict[str, Any] = {}
-    ends = (("best", best), ("final", (vectors, cubes, places_and_cubes)))
-    for which, (v, c, count) in ends:
-        parts[f"{which}_orbits"] = v[: int(count[0])].reshape(-1, 3, 1).copy()
-        parts[f"{which}_cubes"] = c[: int(count[1])].copy()
+    low, final = (
+        (v[: int(count[0])].reshape(-1, 3, 1).copy(), c[: int(count[1])].copy())
+        for v, c, count in (best, (vectors, cubes, places_and_cubes))
+    )
     return QuotientOutcome(
-        best=(written(task, (parts["best_orbits"], parts["best_cubes"])),),
-        final=written(task, (parts["final_orbits"], parts["final_cubes"])),
-        **parts,
+        best=(written(task, low),),
+        final=written(task, final),
+        best_orbits=low[0],
+        best_cubes=low[1],
+        final_orbits=final[0],
+        final_cubes=final[1],
         **counted(task, history, counts),
     )

@@ -10,7 +10,7 @@ from collections import Counter
 
 import numpy as np
 
-from flipsearch.algebra.draws import plain_draw
+from flipsearch.algebra.draws import plain_draws
 from flipsearch.walk.quotient.task import QuotientOutcome, QuotientTask, written
 from flipsearch.walk.task import Words
 
@@ -34,7 +34,7 @@ class Walker:
     """The state of one walk: three successive vectors for each orbit, and the fixed cubes."""
 
     def __init__(self, task: QuotientTask) -> None:
-        self.task, self.counter, self.images = task, 0, dict[int, int]()
+        self.task, self.draws, self.images = task, plain_draws(task.seed), dict[int, int]()
         self.n = round(task.format.dimensions[0] ** 0.5)
         self.vectors = [int(x) for x in task.start.reshape(-1)]
         self.cubes = [int(x) for x in task.cubes]
@@ -44,11 +44,6 @@ class Walker:
     def rank(self) -> int:
         """The number of terms, with all terms of each orbit."""
         return len(self.vectors) * (1 + self.task.mirrored) + len(self.cubes)
-
-    def draw(self) -> int:
-        """Return the next 64-bit number."""
-        self.counter += 1
-        return plain_draw(self.task.seed, self.counter)
 
     def image(self, x: int) -> int:
         """Return the mirror image of a vector."""
@@ -93,7 +88,7 @@ class Walker:
 
     def flip(self, flippable: list[int]) -> bool | None:
         """Flip two places with equal keys; return None within an orbit or above the rank limit."""
-        v, z = self.vectors, self.draw()
+        v, z = self.vectors, next(self.draws)
         p = flippable[(z >> 32) * len(flippable) >> 32]
         others = [
             place for place in flippable if place != p and self.key(v[place]) == self.key(v[p])
@@ -120,10 +115,10 @@ class Walker:
         if orbits < 2 or len(v) + 3 > self.task.capacity:
             return False
         for _ in range(TRIES):
-            z = self.draw()
+            z = next(self.draws)
             first, second = (z >> 32) * orbits >> 32, (z & LOW) * (orbits - 1) >> 32
             second += second >= first
-            z = self.draw()
+            z = next(self.draws)
             p, q = 3 * first + (z >> 32) % 3, 3 * second + (z & LOW) % 3
             if self.task.mirrored and z >> 61 & 1:
                 v[3 * second : 3 * second + 3] = map(self.image, v[3 * second : 3 * second + 3])

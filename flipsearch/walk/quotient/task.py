@@ -71,14 +71,9 @@ class QuotientTask(WalkTask):
 
 @dataclass(frozen=True, eq=False)
 class QuotientOutcome(WalkOutcome):
-    """The result of a symmetric walk, with `best` and `final` as packed rows and as orbits.
+    """The result of a symmetric walk, with `best` and `final` as packed rows and in their parts.
 
-    Parameters
-    ----------
-    best_orbits, final_orbits : uint64 arrays, shape (G, 3, 1)
-        One triple for each orbit.
-    best_cubes, final_cubes : uint64 arrays, shape (C,)
-        The fixed cubes.
+    The orbits have shape (G, 3, 1), one triple for each, the cubes shape (C,).
     """
 
     best_orbits: Words
@@ -112,7 +107,10 @@ def write_out(orbits: Words, cubes: Words, n: int, mirrored: bool) -> Words:
 def naive_orbits(
     n: int, parts: tuple[tuple[int, ...], ...], mirrored: bool = False
 ) -> tuple[Words, Words]:
-    """Return (orbits, cubes): the naive symmetric scheme with chosen fixed cubes.
+    """Return the naive symmetric scheme with chosen fixed cubes: orbits (G, 3, 1) and cubes (C,).
+
+    Raises `UsageError` if the parts overlap, or `mirrored` is set and the reversal does not fix
+    them.
 
     Parameters
     ----------
@@ -123,16 +121,6 @@ def naive_orbits(
         index in none of them E_ii gives a cube.
     mirrored : bool
         Whether to keep one orbit of each mirrored pair.
-
-    Returns
-    -------
-    orbits : uint64 array, shape (G, 3, 1)
-    cubes : uint64 array, shape (C,)
-
-    Raises
-    ------
-    UsageError
-        The parts overlap, or `mirrored` is set and the reversal does not fix them.
     """
     if not 2 <= n <= 8:
         raise UsageError(f"symmetric walks take sides 2 to 8, not {n}")

@@ -19,11 +19,9 @@ import numpy as np
 from flipsearch.algebra.draws import draw
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.planes import add_modulo_3, leaves_ternary
-from flipsearch.algebra.words import copy_words
+from flipsearch.algebra.words import HALF, LOW32, ONE, SIX, THREE, TWO, ZERO, U, copy_words, flag
 from flipsearch.errors import UsageError
 from flipsearch.rings import Ring
-from flipsearch.walk.plain.flips import HALF, LOW32
-from flipsearch.walk.plain.index import ONE, SIX, THREE, TWO, ZERO, U, flag
 from flipsearch.walk.rotation.task import RotationTask, orders
 from flipsearch.walk.task import HISTORY, WalkOutcome, counted
 
@@ -246,10 +244,8 @@ def run(table, best, count, limits, history):
 def walk(task: RotationTask) -> WalkOutcome:
     """Carry out a walk by rotated orbits; the same task gives the same outcome.
 
-    Raises
-    ------
-    UsageError
-        Such walks do not take the format or ring, or the start does not consist of orbits.
+    Raises `UsageError` if such walks do not take the format or ring, or the start does not consist
+    of orbits.
     """
     order, policy = task.order, task.policy
     if order not in orders(task.format, task.ring) or task.start.shape[1:] != (3, 2):

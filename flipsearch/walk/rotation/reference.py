@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flipsearch.algebra.draws import plain_draw
+from flipsearch.algebra.draws import plain_draws
 from flipsearch.rings import Ring
 from flipsearch.scheme import Scheme
 from flipsearch.walk.rotation.task import RotationTask
@@ -34,16 +34,9 @@ def rows_of(scheme: Scheme) -> list[Row]:
 class Walker:
     """The state of one walk."""
 
-    def __init__(self, task: RotationTask) -> None:
-        self.task, self.order = task, task.order
-        self.rows = rows_of(unpack(task.format, task.ring, task.start))
-        self.integral = task.integral or task.ring is Ring.ZT
-        self.counter, self.reductions = 0, 0
-
-    def draw(self) -> int:
-        """Return the next 64-bit number."""
-        self.counter += 1
-        return plain_draw(self.task.seed, self.counter)
+    def __init__(self, task: WalkTask, rows: list[Row], order: int, integral: bool) -> None:
+        self.task, self.rows, self.order, self.integral = task, rows, order, integral
+        self.draws, self.reductions = plain_draws(task.seed), 0
 
     def sum(self, x: Vector, y: Vector, scale: int) -> Vector:
         """Return x + scale * y, modulo 3 unless the walk is integral."""
@@ -76,7 +69,7 @@ class Walker:
     def flip(self) -> bool:
         """Try a random flip of two orbits; return whether it was made."""
         rows, d = self.rows, self.order
-        z, choice = self.draw(), self.draw()
+        z, choice = next(self.draws), next(self.draws)
         p, start = (z >> 32) * len(rows) >> 32, (z & LOW) * len(rows) >> 32
         slot, turn = (choice & LOW) * 3 >> 32, 1 + (choice >> 63)
         scale = -1 if choice >> 62 & 1 else 1
@@ -101,7 +94,7 @@ class Walker:
         if len(rows) < 2 * d or len(rows) + d > self.task.capacity:
             return False
         for _ in range(TRIES):
-            z, choice = self.draw(), self.draw()
+            z, choice = next(self.draws), next(self.draws)
             p, q = (z >> 32) * len(rows) >> 32, (z & LOW) * len(rows) >> 32
             a, turn = (choice & LOW) * 3 >> 32, 1 + (choice >> 63)
             b, c = (a + turn) % 3, (a - turn) % 3
@@ -129,7 +122,9 @@ def packed(task: WalkTask, rows: list[Row]) -> Words:
 
 def walk(task: RotationTask) -> WalkOutcome:
     """Carry out a walk by the plain engine; see `flipsearch.walk.rotation.kernel.walk`."""
-    walker, policy = Walker(task), task.policy
+    rows = rows_of(unpack(task.format, task.ring, task.start))
+    walker = Walker(task, rows, task.order, task.integral or task.ring is Ring.ZT)
+    policy = task.policy
     lowest = since = len(walker.rows)
     best, history = packed(task, walker.rows), []
     last = step = flips = escapes = 0

@@ -64,10 +64,7 @@ class RotationTask(WalkTask):
 def orders(format_: Format, ring: Ring) -> tuple[int, ...]:
     """Return the orders of the groups of rotations that fix a format's target, largest first.
 
-    Raises
-    ------
-    UsageError
-        The rotation does not fix the target, or the ring is neither F3 nor ZT.
+    Raises `UsageError` if the rotation does not fix the target, or the ring is neither F3 nor ZT.
     """
     if ring not in (Ring.F3, Ring.ZT):
         raise UsageError(f"walks by rotated orbits run over F3 and ZT, not over {ring}")
@@ -88,12 +85,8 @@ def naive_orbits(format_: MatrixProduct, order: int) -> Words:
     """Return the naive scheme in orbits of the rotation by n / order, shape (R, 3, 2).
 
     The factors of a row are the entries A[i, j], B[j, k] and C[i, k] as linear forms with their
-    signs. Its images are the rows for the rotated indices.
-
-    Raises
-    ------
-    UsageError
-        The rotation does not fix the format's target, or the order does not divide the side.
+    signs. Its images are the rows for the rotated indices. Raises `UsageError` if the rotation
+    does not fix the format's target, or the order does not divide the side.
     """
     if order not in orders(format_, Ring.F3):
         raise UsageError(f"{format_} has no rotation of order {order}")

@@ -191,12 +191,7 @@ class Elimination:
         return candidates[:scanned], sides[:k], None
 
     def _subtract(
-        self,
-        matrix: WordArray,
-        active: IntArray,
-        right: Residues,
-        block: _Block,
-        sides: WordArray,
+        self, matrix: WordArray, active: IntArray, right: Residues, block: _Block, sides: WordArray
     ) -> WordArray:
         """Clear a block's pivot columns in the active rows; return the multipliers (planes, n)."""
         multipliers = np.zeros((self.p - 1, len(active)), dtype=np.uint64)

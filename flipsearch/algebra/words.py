@@ -49,15 +49,6 @@ def _has_pdep() -> bool:
     return platform.machine().lower() in ("x86_64", "amd64") and bool(_FEATURES.get("bmi2"))
 
 
-def _popcount(typing_context: Any, word: Any) -> Any:
-    """Return the number of set bits of a uint64, as uint64."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), generate
-
-
 def _kth_set_bit(typing_context: Any, word: Any, k: Any) -> Any:
     """Return the index of the k-th (from 0) set bit of a uint64; undefined if k >= popcount."""
 
@@ -81,36 +72,16 @@ def _kth_set_bit(typing_context: Any, word: Any, k: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
-def _trailing_zeros(typing_context: Any, word: Any) -> Any:
-    """Return the index of the lowest set bit of a uint64, or 64 for zero."""
+def _of_a_word(build: Any) -> Any:
+    """Return a compiled function of a uint64 from one that builds its code."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(_I1, 0))
+    def define(typing_context: Any, word: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return build(builder, arguments[0])
 
-    return types.uint64(types.uint64), generate
+        return types.uint64(types.uint64), generate
 
-
-def _leading_zeros(typing_context: Any, word: Any) -> Any:
-    """Return 63 minus the index of the highest set bit of a uint64, or 64 for zero."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ctlz(arguments[0], ir.Constant(_I1, 0))
-
-    return types.uint64(types.uint64), generate
-
-
-def _opaque(typing_context: Any, word: Any) -> Any:
-    """Return a uint64 unchanged; the compiler cannot know its value.
-
-    LLVM turns a branch on `x & y` into two branches. If either is taken at random and both
-    together hardly ever, that costs a misprediction every few times. An opaque x keeps one branch.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.FunctionType(_I64, [_I64])
-        return builder.asm(kind, "", "=r,0", arguments, side_effect=False)
-
-    return types.uint64(types.uint64), generate
+    return intrinsic(define)
 
 
 def _pointer_to(typing_context: Any, array: Any) -> Any:
@@ -126,9 +97,20 @@ def _pointer_to(typing_context: Any, array: Any) -> Any:
     return types.CPointer(array.dtype)(array), generate  # type: ignore[no-untyped-call]
 
 
-popcount: Any = intrinsic(_popcount)
-opaque: Any = intrinsic(_opaque)
+popcount = _of_a_word(lambda builder, word: builder.ctpop(word))
+"""The number of set bits of a uint64, as uint64."""
+trailing_zeros = _of_a_word(lambda builder, word: builder.cttz(word, ir.Constant(_I1, 0)))
+"""The index of the lowest set bit of a uint64, or 64 for zero."""
+leading_zeros = _of_a_word(lambda builder, word: builder.ctlz(word, ir.Constant(_I1, 0)))
+"""63 minus the index of the highest set bit of a uint64, or 64 for zero."""
+opaque = _of_a_word(
+    lambda builder, word: builder.asm(
+        ir.FunctionType(_I64, [_I64]), "", "=r,0", [word], side_effect=False
+    )
+)
+"""A uint64 unchanged; the compiler cannot know its value.
+
+LLVM turns a branch on `x & y` into two branches. If either is taken at random and both together
+hardly ever, that costs a misprediction every few times. An opaque x keeps one branch."""
 pointer_to: Any = intrinsic(_pointer_to)
 kth_set_bit: Any = intrinsic(_kth_set_bit)
-trailing_zeros: Any = intrinsic(_trailing_zeros)
-leading_zeros: Any = intrinsic(_leading_zeros)

@@ -28,13 +28,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from flipsearch.algebra.elimination import (
-    Residues,
-    WordArray,
-    aligned_words,
-    packed,
-    strips_of,
-)
+from flipsearch.algebra.elimination import Residues, WordArray, aligned_words, packed, strips_of
 from flipsearch.algebra.jit import njit
 from flipsearch.algebra.rows import mask_rows
 from flipsearch.lift.trilinear import Factors, FloatArray, Frame, pair_products, product_modulo
@@ -257,16 +251,8 @@ class SelectedSystem:
         place = np.stack([identifiers // (dP * dQ), identifiers // dQ % dP, identifiers % dQ])
         for s in range(3):
             first, second = (s + 1) % 3, (s + 2) % 3
-            _set_products(
-                *self._lists[s],
-                place[s],
-                self._factors[first],
-                place[first],
-                self._factors[second],
-                place[second],
-                self.p,
-                out,
-            )
+            pair = self._factors[first], place[first], self._factors[second], place[second]
+            _set_products(*self._lists[s], place[s], *pair, self.p, out)
         return out
 
     def right(self, defect: IntArray) -> Residues:

@@ -65,11 +65,7 @@ def ragged(lists: list[IntArray]) -> tuple[IntArray, IntArray]:
 
 
 def search_signs(
-    frame: Frame,
-    factors: Factors,
-    kernel: list[Factors],
-    seed: int,
-    work: int | None = None,
+    frame: Frame, factors: Factors, kernel: list[Factors], seed: int, work: int | None = None
 ) -> Factors | None:
     """Choose signs that satisfy all Brent equations over Z; the same seed gives the same signs.
 
@@ -115,16 +111,8 @@ def search_signs(
     through_starts = np.searchsorted(flip_products[by_product], np.arange(len(signs) + 1))
     chosen = np.zeros(len(kernel), dtype=np.int8)
     solved = _walk(
-        signs,
-        equations,
-        starts,
-        sums,
-        flip_starts,
-        flip_products,
-        through_starts,
-        vector_of_flip[by_product],
-        chosen,
-        np.uint64((seed * 2 + 1) % 2**64),
+        *(signs, equations, starts, sums, flip_starts, flip_products),
+        *(through_starts, vector_of_flip[by_product], chosen, np.uint64((seed * 2 + 1) % 2**64)),
         min(LARGEST_WORK, _ROUNDS * len(flip_products)) if work is None else work,
     )
     if not solved:
@@ -196,18 +184,9 @@ def _gain(signs, equations, sums, products, moved, touched):
 
 @njit
 def _walk(
-    signs,
-    equations,
-    starts,
-    sums,
-    flip_starts,
-    flip_products,
-    through_starts,
-    through_vectors,
-    chosen,
-    state,
-    work,
-):
+    signs, equations, starts, sums, flip_starts, flip_products, through_starts, through_vectors,
+    chosen, state, work,
+):  # fmt: skip
     """Flip kernel vectors until every sum is zero; `chosen` records the parity of their flips."""
     vectors = chosen.size
     moved = np.zeros(sums.size, dtype=np.int64)

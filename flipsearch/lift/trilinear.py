@@ -102,18 +102,11 @@ def remainder(frame: Frame, factors: Factors, modulus: int) -> IntArray:
     `LARGEST_MODULUS`.
     """
     if modulus > _LARGEST_IN_FLOATS:
-        E, P, Q = (np.ascontiguousarray(matrix % modulus) for matrix in factors)
+        u, v, w = (np.ascontiguousarray(matrix % modulus).view(np.uint64) for matrix in factors)
         inverse, square = (0, 0) if modulus % 2 == 0 else _montgomery(modulus)
         values = np.zeros(frame.dimensions, dtype=np.uint64)
-        _wide_values(
-            E.view(np.uint64),
-            P.view(np.uint64),
-            Q.view(np.uint64),
-            np.uint64(modulus),
-            np.uint64(inverse),
-            np.uint64(square),
-            values,
-        )
+        numbers = np.uint64(modulus), np.uint64(inverse), np.uint64(square)
+        _wide_values(u, v, w, *numbers, values)
         found = values.view(np.int64).reshape(frame.target.shape)
         return (frame.target - found) % modulus
     E, P, Q = (balanced(matrix, modulus) for matrix in factors)

@@ -83,23 +83,9 @@ def make_walk(at: Layout) -> Any:
 
     @njit
     def run(
-        rows,
-        signs,
-        rank,
-        seed,
-        steps,
-        plus_after,
-        band,
-        stop_rank,
-        capacity,
-        collect_every,
-        merge,
-        wide,
-        narrow,
-        snapshots,
-        snapshot_signs,
-        history,
-    ):
+        rows, signs, rank, seed, steps, plus_after, band, stop_rank, capacity, collect_every,
+        merge, wide, narrow, snapshots, snapshot_signs, history,
+    ):  # fmt: skip
         wanted = U(snapshots.shape[0])
         move = np.zeros(4, np.uint64)
         counter, step, last = ZERO, ZERO, ZERO

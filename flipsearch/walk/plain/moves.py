@@ -50,19 +50,15 @@ def normalise_rows(at, rows, signs, rank):
     """Bring packed rows into normal form and write their signs to `signs`."""
     for row in range(rank):
         signs[row] = ZERO
-        if at.ring != TWO:
-            for slot in range(THREE):
-                signs[row] ^= normalise(at, rows, (row * THREE + slot) * at.key)
+        for slot in range(THREE):
+            _settle(at, rows, signs, row, slot)
 
 
 @njit
 def restore_signs(at, rows, signs, rank):
     """Multiply the third factors of rows by their signs."""
-    if at.ring != TWO:
-        for row in range(rank):
-            x = (row * THREE + TWO) * at.key
-            for t in range(at.words):
-                rows[x + at.words + t] ^= rows[x + t] & (ZERO - signs[row])
+    for row in range(rank):
+        _turn(at, rows, _place(at, row, TWO), signs[row])
 
 
 @njit
@@ -82,9 +78,9 @@ def _is_zero(at, rows, x):
 
 
 @njit
-def _copy(at, rows, to, source):
+def _copy(at, target, to, source, x):
     for t in range(at.key):
-        rows[to + t] = rows[source + t]
+        target[to + t] = source[x + t]
 
 
 @njit
@@ -130,7 +126,7 @@ def apply_flip(at, rows, signs, move):
 def _drop(at, rows, signs, rank, row):
     last = rank - ONE
     for slot in range(THREE):
-        _copy(at, rows, _place(at, row, slot), _place(at, last, slot))
+        _copy(at, rows, _place(at, row, slot), rows, _place(at, last, slot))
     signs[row] = signs[last]
     signs[last] = ZERO
     return last
@@ -215,9 +211,8 @@ def plus(at, rows, signs, rank, seed, counter):
         order = ((z >> HALF) * U(6)) >> HALF
         for part in range(THREE):
             slot = ORDERS[order * THREE + part]
-            for t in range(k):
-                scratch[part * k + t] = rows[_place(at, first, slot) + t]
-                scratch[(part + THREE) * k + t] = rows[_place(at, second, slot) + t]
+            _copy(at, scratch, part * k, rows, _place(at, first, slot))
+            _copy(at, scratch, (part + THREE) * k, rows, _place(at, second, slot))
         turn_a, turn_b = z & ONE, (z >> ONE) & ONE
         _turn(at, scratch, TWO * k, signs[first])
         _turn(at, scratch, THREE * k, turn_a)
@@ -232,8 +227,7 @@ def plus(at, rows, signs, rank, seed, counter):
                     for part in range(THREE):
                         slot = ORDERS[order * THREE + part]
                         source = (U(6) + term * THREE + part) * k
-                        for t in range(k):
-                            rows[_place(at, row, slot) + t] = scratch[source + t]
+                        _copy(at, rows, _place(at, row, slot), scratch, source)
                         _settle(at, rows, signs, row, slot)
                 return rank + ONE, counter
             variant = (variant + ONE) % THREE
@@ -249,8 +243,7 @@ def _expand(at, scratch, variant):
         kind = PLUS[variant, entry, TWO]
         to = (U(6) + entry) * k
         if kind == ZERO:
-            for t in range(k):
-                scratch[to + t] = scratch[x * k + t]
+            _copy(at, scratch, to, scratch, x * k)
         elif not _fits(at, scratch, x * k, y * k, kind - ONE):
             return False
         else:
@@ -281,10 +274,10 @@ def split(at, rows, signs, rank, seed, counter):
             if not _fits(at, rows, u, x, minus ^ ONE):
                 continue
         for part in range(THREE):
-            _copy(at, rows, _place(at, rank, part), _place(at, row, part))
+            _copy(at, rows, _place(at, rank, part), rows, _place(at, row, part))
         signs[rank] = signs[row]
         _add_to(at, rows, signs, rank, slot, other, minus ^ ONE)
-        _copy(at, rows, u, x)
+        _copy(at, rows, u, rows, x)
         signs[row] ^= minus & U(at.ring != TWO)
         return rank + ONE, counter
     return rank, counter

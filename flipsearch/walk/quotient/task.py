@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from flipsearch.algebra.bits import packed, unpacked
 from flipsearch.errors import UsageError
 from flipsearch.walk.task import WalkOutcome, WalkTask, Words, blocks_for
 
@@ -84,11 +85,7 @@ class QuotientOutcome(WalkOutcome):
 
 def mirror(vectors: Words, n: int) -> Words:
     """Return the vectors with the bits of their n^2 entries in reverse order."""
-    result = np.zeros_like(vectors)
-    for entry in range(n * n):
-        bit = (vectors >> np.uint64(entry)) & np.uint64(1)
-        result = result | (bit << np.uint64(n * n - 1 - entry))
-    return result
+    return packed(unpacked(vectors[..., None], n * n)[..., ::-1], 1)[..., 0]
 
 
 def with_images(orbits: Words, n: int) -> Words:

@@ -277,8 +277,7 @@ def reduction_of(
 def reduction_from(value: Any, format_: Format) -> Reduction:
     """Read the JSON values of `Reduction.to_dict` and check all of them.
 
-    Raises `FormatError` if the values describe no programs; `InvalidSchemeError` as `reduction_of`
-    does.
+    Raises `FormatError` if they describe no programs; `InvalidSchemeError` as `reduction_of` does.
     """
     if not isinstance(value, dict):
         raise FormatError("programs are no JSON object")

@@ -358,17 +358,8 @@ def rational_scheme(
 ) -> Scheme:
     """Return the scheme with the given rational factors, over its natural ring.
 
-    Parameters
-    ----------
-    format_ : Format
-        The bilinear map to compute.
-    u, v, w : sequences of R rows of `int` or `fractions.Fraction`
-        The factors.
-
-    Raises
-    ------
-    FormatError
-        Shapes do not fit, or a coefficient on the common denominator of its row is 2^62 or more.
+    U, V and W are sequences of R rows of `int` or `fractions.Fraction`. Raises `FormatError` if
+    shapes do not fit, or a coefficient on the common denominator of its row is 2^62 or more.
     """
     if not len(u) == len(v) == len(w):
         raise FormatError("U, V and W have different numbers of rows")

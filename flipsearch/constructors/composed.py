@@ -149,13 +149,7 @@ def _finished(
 ) -> _Parts:
     """Return the programs of terms: those that agree in two factors become one, as in schemes.
 
-    Parameters
-    ----------
-    sides : three int
-    builders : three builders
-        Of the programs of U, V and W.
-    outputs : three sequences of outputs
-        Where the factors of the terms are.
+    The three builders are of the programs of U, V and W; the outputs tell where the factors are.
     """
     terms, before = [list(ends) for ends in zip(*outputs, strict=True)], -1
     while len(terms) != before:
@@ -215,13 +209,9 @@ def _product(one: _Parts, two: _Parts) -> _Parts:
 def _on_blocks(
     builder: _Builder, program: Program, high: Sequence[int], wide: Sequence[int]
 ) -> dict[tuple[int, int], list[Output]]:
-    """Run a program on a matrix of blocks.
+    """Run a program on a matrix of blocks; return its outputs by row and column within a block.
 
-    Returns
-    -------
-    dict
-        By row and column within a block where the outputs are there. Entries outside a smaller
-        block are zero.
+    Entries outside a smaller block are zero.
     """
     tops, lefts = ([0, *accumulate(sizes)] for sizes in (high, wide))
 

@@ -162,21 +162,11 @@ class Plan:
     def gains(
         self, known: Mapping[Sides, int], largest: int = 8, *, quick: bool = False
     ) -> list[tuple[Sides, int, int]]:
-        """Return which primitives at their known ranks would help most.
+        """Return which primitives at their known ranks would help most, up to a largest side.
 
-        Parameters
-        ----------
-        known : mapping
-            Known ranks by sides in order.
-        largest : int
-            Largest side of a primitive.
-        quick : bool
-            Count only the formats that gluing and plain products lower, in a tenth of the time.
-
-        Returns
-        -------
-        list of (sides, rank, formats)
-            The primitive, and how many formats it would lower, itself included; most first.
+        `quick` counts only the formats that gluing and plain products lower, in a tenth of the
+        time. The gains are (sides, rank, how many formats it would lower, itself included), most
+        first.
         """
         found = []
         for sides in all_sides(2, largest):

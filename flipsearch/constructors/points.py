@@ -114,10 +114,7 @@ def modulo(ring: Ring, base: Polynomial, power: int, n: int, m: int) -> Points:
 
 
 def cyclic(ring: Ring, n: int) -> Points:
-    """Return the fewest points known for the product modulo x^n - 1, from its factors if a field.
-
-    Factors are found by trial division.
-    """
+    """Return the fewest points known for the product modulo x^n - 1, over a field by factors."""
     lists = [full(ring, n, n)]
     if ring is not Ring.Z:
         parts = [modulo(ring, base, power, n, n) for base, power in _factors(ring, n)]

@@ -183,11 +183,8 @@ class Classes:
     def meet(self, scheme: Scheme) -> str:
         """Compare a scheme with all schemes met before, and remember it.
 
-        Returns
-        -------
-        str
-            ``equivalent`` to an earlier one or ``new``, both proved; or ``undecided``: an earlier
-            one has the same invariants, and a decision is not feasible.
+        It is ``equivalent`` to an earlier one or ``new``, both proved; or ``undecided``: an
+        earlier one has the same invariants, and a decision is not feasible.
         """
         characteristic = scheme.ring.characteristic
         key = (str(_sides(scheme)), scheme.rank, characteristic, invariants(scheme).unordered)

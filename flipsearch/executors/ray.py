@@ -143,8 +143,8 @@ class RayExecutor(Executor):
     def next_outcome(self, timeout: float) -> WalkOutcome | None:
         """Return an outcome, or None after `timeout` seconds.
 
-        Raises `WalkFailedError` if a task raised an error on every worker that it was sent to.
-        Raises `ClusterError` if the cluster is gone.
+        Raises `WalkFailedError` if a task raised an error on every worker that it was sent to;
+        `ClusterError` if the cluster is gone.
         """
         deadline = time.monotonic() + timeout
         while not self._outcomes:

@@ -90,7 +90,7 @@ class Worker:
 
 
 class Crew:
-    """The workers of a Ray executor.
+    """The workers of a Ray executor; a worker that gives no answer for `hang_seconds` is killed.
 
     Parameters
     ----------
@@ -98,8 +98,6 @@ class Crew:
         Number of workers; by default one for each core of the cluster, later ones included.
     arguments : tuple
         Arguments of each `Walker`; `device` is the last one of a walker with a GPU.
-    hang_seconds : float
-        Seconds without an answer after which a worker with calls is killed.
     take_back : function
         Is given the entries of a lost worker.
     gpu : str

@@ -33,16 +33,10 @@ _NOISE = 32
 
 
 def products_of(factors: Factors, frame: Frame) -> tuple[IntArray, IntArray, IntArray]:
-    """Return the nonzero products of three coefficients of one term.
+    """Return the nonzero products of three coefficients of one term, sorted by equation.
 
-    Returns
-    -------
-    places : int64 array, shape (N, 4)
-        The term r and the coordinates e, p, q of each product, sorted by equation.
-    equations : int64 array, shape (N,)
-        The equation (e dP + p) dQ + q of each product.
-    starts : int64 array, shape (equations + 1,)
-        The products of equation k are ``starts[k]`` to ``starts[k + 1]``.
+    They are the term r and the coordinates e, p, q of each, shape (N, 4); its equation (e dP + p)
+    dQ + q, shape (N,); and where the products of each equation start, shape (equations + 1,).
     """
     _, dP, dQ = frame.dimensions
     parts = [np.zeros((0, 4), dtype=np.int64)]

@@ -64,8 +64,6 @@ class Driver:
     keep : int, optional
         Number of inequivalent schemes to store of each best rank; without them a target does not
         end the walk.
-    journal : Journal, optional
-        The journal of the run so far.
     checkpoint_seconds : float
         Seconds between two checkpoints, which are also heartbeats of the run.
     """

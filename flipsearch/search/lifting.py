@@ -94,13 +94,11 @@ class Lifting:
             candidates = islice(chain(ready, self._candidates(format_, levels)), count)
             # if the catalogue cannot be written, every further scheme would wait for it in vain
             while self.keeper.trouble is None and (batch := list(islice(candidates, jobs))):
-                for scheme, answer in zip(batch, self._each(batch), strict=False):
+                answers = self.executor.each(lifted, batch, self._idle)
+                for scheme, answer in zip(batch, answers, strict=False):
                     self._deadline = min(self._deadline, time.monotonic() + self._seconds)
                     if self.keeper.trouble is None:
                         self._take(scheme, *answer)
-
-    def _each(self, schemes: list[Scheme]) -> Iterator[tuple[str, Any]]:
-        return self.executor.each(lifted, schemes, self._idle)
 
     def _idle(self) -> None:
         if self.stop.asked > self._asked or time.monotonic() > self._deadline:

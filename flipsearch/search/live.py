@@ -21,15 +21,14 @@ def live_bar(seconds: float, wanted: bool | None) -> Iterator[Show]:
 
     By default (`wanted` is None) a bar is shown in a terminal or a notebook only.
     """
-    if wanted is False:
-        yield lambda strategy, progress: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    if wanted is not False:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
 
-    console = Console(stderr=True)
-    if wanted is None and not (console.is_terminal or console.is_jupyter):
+        console = Console(stderr=True)
+        wanted = wanted or console.is_terminal or console.is_jupyter
+    if not wanted:
         yield lambda strategy, progress: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(20), TimeRemainingColumn())

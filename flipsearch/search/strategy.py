@@ -54,25 +54,13 @@ class Setting:
 class Strategy(ABC):
     """A strategy: the driver asks it for tasks and tells it their outcomes.
 
-    Parameters
-    ----------
-    format_ : Format
-        The format of the schemes to find.
-    ring : Ring
-        One of `rings`.
-    seed : int
-        The seed of the run, from which each task gets its own seed.
-    target : int
-        The rank that ends the search; 0 for none.
-    stream : int
-        The stream of the seed from which the strategy draws.
+    Each task gets its own seed from that of the run; the strategy itself draws from its `stream`.
+    A target of 0 ends no search.
 
     Attributes
     ----------
-    name : str
-        The strategy's name on the command line.
-    formerly : str
-        The strategy's name in older checkpoints.
+    name, formerly : str
+        The strategy's name on the command line, and in older checkpoints.
     options : frozenset of str
         The options among ``format target start within mirrored fresh symmetry`` that the strategy
         honours; others are refused.

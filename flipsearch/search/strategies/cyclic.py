@@ -135,12 +135,11 @@ class Group:
 class CyclicStrategy(Strategy):
     """Walk by orbits under C3 or C3 x Z2, and from the best states without symmetry.
 
+    Takes general formats n x n x n, n from 2 to 8. Schedules are drawn uniformly for each course,
+    by default from those of its group.
+
     Parameters
     ----------
-    format_ : MatrixProduct
-        A general format n x n x n, n from 2 to 8.
-    mirrored : bool
-        Whether the group is C3 x Z2 instead of C3.
     parts : sequence of partitions, optional
         Sets of indices that give fixed cubes; by default `default_parts`.
     width, slack : int
@@ -149,8 +148,6 @@ class CyclicStrategy(Strategy):
     restart, without, loosened : float
         Shares of the courses that start from the naive scheme, of the tasks without symmetry, and
         of the courses under C3 that start from states found under C3 x Z2.
-    schedules : tuple of Schedule, optional
-        Drawn uniformly for each course; by default those of the course's group.
     """
 
     name = "cyclic"
@@ -293,10 +290,7 @@ class CyclicStrategy(Strategy):
         }
 
     def remember(self, state: Mapping[str, Any]) -> None:
-        """Restore the state that `memory` returned.
-
-        Raises `UsageError` if the state has other partitions.
-        """
+        """Restore what `memory` returned; raises `UsageError` if it has other partitions."""
         parts = [tuple(tuple(part) for part in saved["parts"]) for saved in state["pools"]]
         if parts != [group.parts for group in self.groups]:
             raise UsageError("the saved state is of other partitions: use the same options")

@@ -66,21 +66,18 @@ class MetaStrategy(Strategy):
     """Walk a family of general formats, and pass schemes on between them.
 
     `format` and `archive` belong to the format with the latest new best, or at first to the
-    largest format.
+    largest format. Schedules are drawn uniformly for each task.
 
     Parameters
     ----------
     known : mapping of str to int, optional
         Known bounds by sorted format name, for the weights.
-    starts : iterable of Scheme, optional
-        Schemes to plan with; those without an image over the ring are passed over.
-    composed : iterable of Leaf, optional
-        Recipes to plan with, of sources among these and the starts.
+    starts, composed : iterables of Scheme and of Leaf, optional
+        Schemes to plan with, those without an image over the ring left out; and recipes of sources
+        among these and the starts.
     width, slack : int
         Largest number of states at each rank of a format, fewer if they are large; and the number
         of ranks to keep above its best.
-    schedules : sequence of (steps, plus_after, band)
-        Drawn uniformly for each task.
     """
 
     name = "meta"

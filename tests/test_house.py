@@ -31,7 +31,7 @@ FLOORS = [
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 MOST_IGNORES = 40
-MOST_LINES = 52_400  # to be 30,000, apart from new capability
+MOST_LINES = 51_900  # to be 30,000, apart from new capability
 
 
 def room(module: str) -> str:

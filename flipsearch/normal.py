@@ -31,7 +31,7 @@ def sorting_order(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.intp]:
     rows = np.concatenate(columns, axis=1, dtype=np.result_type(*map(narrow, columns)))
     # of integers from 0 with the highest byte first, the order is that of the bytes
     kind = np.dtype(f">u{rows.itemsize}")
-    keys = (rows ^ np.iinfo(rows.dtype).min).astype(kind)
+    keys = (rows ^ np.iinfo(rows.dtype).min).astype(kind, order="C")
     return np.argsort(keys.view(f"V{keys.itemsize * keys.shape[1]}").ravel(), kind="stable")
 
 

@@ -25,7 +25,7 @@ from flipsearch.errors import FlipsearchError, on_the_command_line
 
 GROUPS = (
     "search", "constructing", "planning", "schemes", "sparsening", "listing", "show", "catalogue",
-    "kernels", "reducing", "faults", "report", "doctor", "completion",
+    "kernels", "reducing", "bases", "faults", "report", "doctor", "completion",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Trilinear aggregation: squares of side N from 8 on by about N^3/3 + 3 N^2 products over Q.
+"""Trilinear aggregation: nearly square formats from side 8 on, by N^3/3 + 3 N^2 + ... products.
 
 One product of three sums holds three wanted products of entries,
 
@@ -34,9 +34,11 @@ entries of X_0 and X_3 but the last. Let the weights be 1 but for the last, and 
 - The last index needs 28 with each other one.
 - At the *centre* all indices are the last. It needs nine, if c there is such that g cancels.
 
-Even sides have m = N/2 + 1. Shifts r make 3 N + 7 products vanish, and the products of (0, 1, k)
-and of the mirror image of (1, k, 0) merge. Odd sides have m = (N + 1)/2: one column more closes
-all rows. Columns keep a *defect*, which costs 6 products a cell off the diagonal, and r is 0.
+Squares of even side N have m = N/2 + 1. Shifts r make 3 N + 7 products vanish, and the products of
+(0, 1, k) and of the mirror image of (1, k, 0) merge. Each side may be N + 1 instead: one column
+more closes the rows of one matrix, whose r is then 0. The columns of the next one keep a *defect*,
+which costs 2 products a cell off the diagonal. Squares of side N + 1 are those of the paper. Or
+one side is N - 1: two rows are equal then, and 3 N / 2 products more vanish.
 
 Invariant: a scheme made here satisfies its Brent equations; `flipsearch.constructors` proves it.
 """
@@ -53,6 +55,7 @@ from flipsearch.formats import Format, MatrixProduct
 from flipsearch.rings import IntArray, Ring
 from flipsearch.scheme import Scheme
 from flipsearch.transform.reduce import reduced
+from flipsearch.transform.symmetry import oriented
 from flipsearch.transform.terms import normal_terms
 
 SMALLEST = 8
@@ -87,65 +90,95 @@ def rank(format_: Format, ring: Ring) -> int | None:
     """Return the number of products, or None where the construction does not apply."""
     if not isinstance(format_, MatrixProduct) or not format_.is_general or ring is not Ring.Q:
         return None
-    side = format_.n
-    if len(set(format_.sides)) > 1 or side < SMALLEST:
+    sides = sorted(format_.sides)
+    m = sides[2] // 2 + 1
+    even = 2 * m - 2
+    if even < SMALLEST or sides[0] < even - 1 or sides[1] < even or sides[0] < even < sides[2]:
         return None
-    if side % 2:
-        return (2 * side**3 + 21 * side**2 + 28 * side - 33) // 6
-    return (2 * side**3 + 18 * side**2 + 37 * side + 24) // 6
+    square = (2 * even**3 + 18 * even**2 + 37 * even + 24) // 6
+    odd = sum(side > even for side in sides)
+    more = 2 * odd * m * (m - 1) + (0, m - 4, 4 * m - 7, 7 * m - 8)[odd]
+    return square + more - 3 * (m - 1) * (sides[0] < even)
 
 
 def build(format_: Format, ring: Ring) -> Scheme:
-    """Return the scheme for a square over Q; see `rank`."""
+    """Return the scheme over Q; see `rank`."""
     assert isinstance(format_, MatrixProduct)
-    blocks, weights = _completed(format_.n)
-    views = [_shifted(blocks, weights, slot, format_.n % 2 == 0) for slot in range(3)]
-    t = len(weights) - 3
-    unit, common = 24 * t**2, 24 * (t - 1) ** 2 * (4 * t - 3)
+    least, middle, most = sorted(format_.sides)
+    sides = (middle, least, most) if least % 2 == 0 else (least, middle, most)
+    m = most // 2 + 1
+    weights = np.array([1] * (m - 1) + [3 - m])
+    ends = [_completion(side, m) for side in sides]
+    closed = [side < 2 * m - 1 for side in sides]
+    views = []
+    for slot, after in ((0, 1), (1, 2), (2, 0)):
+        blocks = 6 * np.einsum("xip,qyj->xyijpq", ends[slot][0], ends[after][1])
+        r = _shifts(blocks.reshape(4, m, m, -1), slot, closed)
+        views.append(_shifted(blocks.reshape(4, m, m, -1), weights, r))
+    t = m - 3
+    unit, common = 48 * t**2, 24 * (t - 1) ** 2 * (4 * t - 3)
     pieces = []
     for scale, (u, v, w) in _products(views, weights, common):
         pieces.append((u, v, w * np.reshape(scale, (-1, 1))))
     u, v, w = (np.concatenate(factors) for factors in zip(*pieces, strict=True))
     denominators = np.full(len(u), common * unit**3)
-    return reduced(format_, ring, normal_terms(Scheme(format_, ring, u, v, w, denominators)))
+    whole = Scheme(MatrixProduct(*sides), ring, u, v, w, denominators)
+    return oriented(reduced(whole.format, ring, normal_terms(whole)), format_.sides)
 
 
-def _completed(side: int) -> tuple[IntArray, IntArray]:
-    """Return the blocks of a matrix with closed sums, times 24 (m - 3)^2, and the weights."""
-    m, last = side // 2 + 1, side // 2
-    weights = np.array([1] * last + [2 - last])
+def _completion(side: int, m: int) -> tuple[IntArray, IntArray]:
+    """Return the maps from rows and to columns of blocks, times 2 (m - 3) and 4 (m - 3).
+
+    Shapes are (2, m, side) and (side, 2, m). All rows of a matrix have weighted sum 0, and so have
+    its columns unless the side is 2 m - 1. Rows 0 and 2 are equal if it is 2 m - 3.
+    """
+    last, t = m - 1, m - 3
+    if side < 2 * last:
+        left, right = _completion(side + 1, m)
+        left[:, :, 0] += left[:, :, 2]
+        right[0] = (right[0] + right[2]) // 2
+        return np.delete(left, 2, axis=2), np.delete(right, 2, axis=0)
     every = np.arange(side)
-    half, index = np.divmod(every, (side + 1) // 2)
+    half, index = np.divmod(every, side - last)
     sign = 1 - 2 * half
     left = np.zeros((2, m, side), dtype=np.int64)
     right = np.zeros((side, 2, m), dtype=np.int64)
-    left[half, index, every] = 2 * (m - 3)
-    right[every, half, index] = sign * (2 * (m - 3) // weights[index])
-    if side % 2:
-        right[:, 1, last] = 2 * sign
+    left[half, index, every] = 2 * t
+    right[every, half, index] = sign * np.where(index == last, -4, 4 * t)
+    if side > 2 * last:
+        right[:, 1, last] = 4 * sign
     else:
         left[:, last] = 1
-        right[:, :, last] = sign[:, None]
-    blocks = 6 * np.einsum("xip,qyj->xyijpq", left, right)
-    return blocks.reshape(4, m, m, side * side), weights
+        right[:, :, last] = 2 * sign[:, None]
+    return left, right
 
 
-def _shifted(x: IntArray, weights: IntArray, slot: int, closed: bool) -> _View:
-    """Return blocks with diagonal g, in which `closed` columns make forms of rows r vanish."""
+def _shifts(x: IntArray, slot: int, closed: Sequence[bool]) -> IntArray:
+    """Return the shifts r of a matrix's rows that make most products vanish or merge."""
+    last = x.shape[1] - 1
+    same = np.arange(last)
+    r = np.zeros_like(x[0, 0])
+    if closed[(slot + 1) % 3]:
+        upper = x[0, :, 0] + x[2, :, 0]
+        lower = x[2, :, :last] + x[3, :, :last] + x[0, same, same] - x[3, same, same]
+        r = upper.copy()
+        if all(closed):
+            if slot == 0:
+                r[1:last], r[0] = lower[1, 1:], x[0, 0, 1] + x[2, 0, 1]
+            if slot == 1:
+                r[1] = lower[0, 1]
+        elif slot == 0:
+            r[:last] = lower[0]
+        if closed[slot]:
+            r[last] = r[:last].sum(axis=0) // (last - 2)
+    return r
+
+
+def _shifted(x: IntArray, weights: IntArray, r: IntArray) -> _View:
+    """Return blocks shifted by r, and in columns such that their diagonals are one form."""
     last = len(weights) - 1
     t = last - 2
-    same = np.arange(last)
     g = (x[0, 2, 2] + x[1, 2, 3] + x[2, 3, 2] + x[3, 3, 3]) // 3
-    r = np.zeros_like(x[0, 0])
-    if closed:
-        upper = x[0, :last, 0] + x[2, :last, 0]
-        lower = x[2, :, :last] + x[3, :, :last] + x[0, same, same] - x[3, same, same]
-        r[:last] = upper if slot else lower[1]
-        if slot == 0:
-            r[0] = x[0, 0, 1] + x[2, 0, 1]
-        if slot == 1:
-            r[1] = lower[0, 1]
-        r[last] = r.sum(axis=0) // t
     c, d = r - x[0].diagonal().T + g, x[3].diagonal().T - g
     total = (c[:last] + d[:last]).sum(axis=0) // t
     corner = x[:, last, last]
@@ -283,4 +316,4 @@ def _centre(view: _View, last: IntArray) -> tuple[Factors, ...]:
     )
 
 
-TRILINEAR = Constructor("trilinear aggregation: squares over Q", rank, build)
+TRILINEAR = Constructor("trilinear aggregation: nearly squares over Q", rank, build)

@@ -121,7 +121,7 @@ def test_plan_makes_recipes_that_a_catalogue_takes_in(ship, tmp_path, capsys):
         pass
     database = ["--db", str(tmp_path / "catalogue.sqlite")]
     assert main(["plan", "3x3x3", "--rings", "ZT", *database]) == 0
-    assert capsys.readouterr().out.startswith("3x3x3:25 over ZT: uneven 1.2x1.2x1.2 ")
+    assert capsys.readouterr().out.startswith("3x3x3:24 over ZT: merge n 2x3x3:15 1x3x3:9")
     assert main(["plan", "--rings", "ZT,F2", "--json", *database]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(row["ring"], row["formats"]) for row in rows] == [("ZT", 680), ("F2", 680)]

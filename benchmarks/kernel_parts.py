@@ -26,7 +26,7 @@ from flipsearch.kernels.runtime.algorithm import block_sides, modelled_seconds, 
 from flipsearch.kernels.runtime.driver import multiply
 from flipsearch.kernels.runtime.microkernel import TILE_ROWS, columns_of
 from flipsearch.kernels.runtime.operands import flat_view
-from flipsearch.kernels.runtime.panels import LEFT, RIGHT, corners_of, pack
+from flipsearch.kernels.runtime.panels import LEFT, REALS, RIGHT, corners_of, pack
 from flipsearch.kernels.runtime.products import (
     COLUMNS,
     DEPTH,
@@ -67,7 +67,7 @@ def one_part(wanted, a, b, c, terms, shape, blocks, memory):  # type: ignore[no-
                 if wanted == 0:
                     pack(
                         RIGHT, packed_right, 0, scratch, right, right_sides, right_turned,
-                        right_corners, product, (jc, pc), (width, depth), 1,
+                        right_corners, product, (jc, pc), (width, depth), REALS,
                     )  # fmt: skip
                     continue
                 for ic in range(0, blocks[0], tall):
@@ -75,17 +75,19 @@ def one_part(wanted, a, b, c, terms, shape, blocks, memory):  # type: ignore[no-
                     if wanted == 1:
                         pack(
                             LEFT, packed_left, 0, scratch, a, left_sides, left_terms,
-                            left_corners, product, (ic, pc), (height, depth), 1,
+                            left_corners, product, (ic, pc), (height, depth), REALS,
                         )  # fmt: skip
                     elif wanted == 2:
                         multiply_panels(
                             (packed_left, packed_right), (0, 0), tile, cached, out_sides, CACHED,
-                            NOWHERE, 0, (ic, jc), (height, width, depth), 1, True, False,
+                            NOWHERE, 0, (ic, jc), (height, width, depth), REALS, True,
+                            False,
                         )  # fmt: skip
                     else:
                         multiply_panels(
                             (packed_left, packed_right), (0, 0), tile, c, out_sides, out_terms,
-                            corners, product, (ic, jc), (height, width, depth), 1, pc == 0, False,
+                            corners, product, (ic, jc), (height, width, depth), REALS, pc == 0,
+                            False,
                         )  # fmt: skip
 
 

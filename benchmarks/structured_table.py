@@ -7,10 +7,12 @@ Run it again until it makes no scheme: those of one ring can be blocks over anot
 
     python -m benchmarks.structured_table --recipes schemes/structured.csv
     python -m benchmarks.structured_table --write docs/structured.md
+    python -m benchmarks.structured_table --complete docs/structured_table.md
 """
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 import time
@@ -64,11 +66,19 @@ def recipes(catalogue: Catalogue, old: dict[str, Recipe]) -> list[Recipe]:
     return list(found.values())
 
 
-def best(catalogue: Catalogue) -> Iterator[Record]:
-    """Yield the best record of each format in characteristic 0."""
-    for format_ in (each for each in formats() if each.naive_rank > 1):
+def best(
+    catalogue: Catalogue, operands: tuple[str, ...] = tuple(OPERANDS[1:])
+) -> Iterator[Record]:
+    """Yield the best record of each format in characteristic 0: of equal ones the least gamma."""
+
+    def cost(record: Record) -> tuple[int, int, float]:
+        gamma = math.inf if record.gamma is None else record.gamma
+        return record.rank, list(Ring).index(record.ring), gamma
+
+    general = [MatrixProduct(n, n, n) for n in range(2, LARGEST + 1)] if "gg" in operands else []
+    for format_ in (*general, *(each for each in formats() if each.naive_rank > 1)):
         found = catalogue.schemes.query(format=format_, ring=Ring.Q, sort="rank", limit=8)
-        yield min(found, key=lambda record: (record.rank, list(Ring).index(record.ring)))
+        yield min(found, key=cost)
 
 
 def ranks(catalogue: Catalogue) -> Iterator[str]:
@@ -92,6 +102,42 @@ def ranks(catalogue: Catalogue) -> Iterator[str]:
             yield f"| `{operands}:{n}×{n}×m`{also} | {' | '.join(cells)} |"
 
 
+def complete(catalogue: Catalogue) -> Iterator[str]:
+    """Yield the lines of the complete table, a format each: squares, then rectangles."""
+    blocks = catalogue.blocks(Ring.Q).blocks
+    found = {record.format: record for record in best(catalogue, OPERANDS)}
+    squares = [MatrixProduct(n, n, n, pair) for pair in OPERANDS for n in range(2, LARGEST + 1)]
+    sides = range(1, LARGEST_RECTANGLE + 1)
+    rectangles = [
+        MatrixProduct(n, m, n, pair) if pair == "gt" else MatrixProduct(n, n, m, pair)
+        for pair in ("ug", "gt", "sg", "kg", "wg")
+        for n in sides[1:]
+        for m in sides
+        if m != n
+    ]
+    for some in (squares, rectangles):
+        yield "| format | rank | ring | calls | gamma | by blocks | seconds |"
+        yield "|---" * 7 + "|"
+        for format_ in some:
+            record, start = found[format_], time.process_time()
+            verify(record.scheme)
+            seconds = time.process_time() - start
+            yield f"{known(record)} {blocks.divided(format_)} | {seconds:.2f} |"
+        yield ""
+
+
+def known(record: Record) -> str:
+    """Return the cells that the shipped schemes decide, the others of their row left out."""
+    denominator = record.denominator
+    halves = record.ring is Ring.Q and denominator & (denominator - 1) == 0
+    gamma = "" if record.gamma is None else f"{record.gamma:.4f}"
+    cells = (
+        f"`{record.format}`", record.rank, "Z[1/2]" if halves else record.ring,
+        "" if record.calls is None else record.calls, gamma,
+    )  # fmt: skip
+    return f"| {' | '.join(map(str, cells))} |"
+
+
 def _cell(record: Record) -> str:
     """Return a rank, over Q marked by ½, or by q if 3 divides a denominator."""
     ring = "" if record.ring is not Ring.Q else "½" if record.denominator % 3 else "q"
@@ -102,7 +148,8 @@ def main() -> None:
     """Make, measure and print."""
     parser = benchmark_parser(__doc__)
     parser.add_argument("--recipes", type=Path, help="where to write the recipes")
-    parser.add_argument("--write", type=Path, help="put the table between its marks in a file")
+    parser.add_argument("--write", type=Path, help="put the ranks between their marks in a file")
+    parser.add_argument("--complete", type=Path, help="put the complete table there instead")
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -113,11 +160,12 @@ def main() -> None:
             old = {recipe.hash[:NAMED]: recipe for recipe in read_recipes(text, path.name)}
             path.write_text(written_recipes(recipes(catalogue, old)))
             return
-        if arguments.write:
-            pattern = re.compile(f"{re.escape(START)}.*{re.escape(END)}", re.DOTALL)
-            marked = "\n".join([START, *ranks(catalogue), END])
-            page = arguments.write.read_text()
-            arguments.write.write_text(pattern.sub(lambda _: marked, page))
+        for path, lines in ((arguments.write, ranks), (arguments.complete, complete)):
+            if path:
+                pattern = re.compile(f"{re.escape(START)}.*{re.escape(END)}", re.DOTALL)
+                marked = "\n".join([START, *lines(catalogue), END])
+                path.write_text(pattern.sub(lambda _, marked=marked: marked, path.read_text()))
+        if arguments.write or arguments.complete:
             return
         blocks = catalogue.blocks(Ring.Q).blocks
         for record in best(catalogue):

@@ -24,6 +24,7 @@ from flipsearch.kernels.modular import matmul_bits, matmul_gf2, matmul_mod
 from flipsearch.kernels.runtime.driver import TINY, multiply, ndarray, numpy_matmul
 from flipsearch.kernels.runtime.execute import on_threads
 from flipsearch.kernels.runtime.fields import pack_bits, unpack_bits
+from flipsearch.kernels.runtime.tuning import numpy_below
 from flipsearch.kernels.stability import Growth, error_bound, growth
 from flipsearch.kernels.timing import Timing, time_against_numpy
 
@@ -81,7 +82,8 @@ def matmul(
         if levels is not None:
             raise TypeError("levels does not go with options of numpy.matmul")
         return on_threads(threads, partial(numpy_matmul, **options), a, b, out)
-    plain = levels is out is threads is None and type(a) is ndarray is type(b)
-    if plain and a.size * b.size < TINY:
-        return numpy_matmul(a, b)
+    if threads is levels is None and type(a) is ndarray is type(b):
+        work = a.size * b.size
+        if work < TINY or work < numpy_below.get(a.dtype, 0):
+            return numpy_matmul(a, b, out)
     return multiply(strassen_algorithm(), a, b, out, threads, levels)

@@ -208,9 +208,10 @@ def _present(format_: MatrixProduct, slot: int) -> str:
 _GENERAL = '''
 def matmul(a: Any, b: Any, out: Any = None, threads: Any = None, levels: Any = {levels}) -> Any:
     """Return the matrix product of `a` and `b`; see `multiply`."""
-{squares}    plain = levels is out is threads is None and type(a) is ndarray is type(b)
-    if plain and a.size * b.size < TINY:
-        return numpy_matmul(a, b)
+{squares}    if threads is levels is None and type(a) is ndarray is type(b):
+        work = a.size * b.size
+        if work < TINY or work < numpy_below.get(a.dtype, 0):
+            return numpy_matmul(a, b, out)
     return multiply(ALGORITHM, a, b, out, threads, levels)
 '''
 

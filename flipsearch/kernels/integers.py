@@ -42,7 +42,7 @@ def matmul_exact(a: Any, b: Any, out: Any = None, threads: int | None = None) ->
     a, b : integer or bool matrices, shapes (M, K) and (K, N)
         Of any types, or arrays of objects that are Python's integers, of any size.
     out : array, optional
-        Where to write, of any integer type that holds the result's; not overlapping `a` or `b`.
+        Where to write, of any integer type that holds the result's.
     threads : int, optional
         Threads to use; by default as many as numpy's BLAS would.
 
@@ -56,7 +56,7 @@ def matmul_exact(a: Any, b: Any, out: Any = None, threads: int | None = None) ->
     ------
     TypeError, ValueError
         An operand is no matrix of integers, or `out` cannot hold the product; shapes do not fit,
-        `out` overlaps an operand or is read-only, or `threads` is not positive.
+        `out` is read-only, or `threads` is not positive.
     """
     check_threads(threads)
     a, b = integer_matrices(a, b, "iubO")

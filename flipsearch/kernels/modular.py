@@ -64,7 +64,7 @@ def matmul_mod(a: Any, b: Any, modulus: int, out: Any = None, threads: int | Non
     modulus : int
         p, from 2 to 2^31; need not be prime.
     out : array, optional
-        Where to write, of int64 or objects; not overlapping `a` or `b`.
+        Where to write, of int64 or objects.
     threads : int, optional
         Threads to use; by default as many as numpy's BLAS would.
 

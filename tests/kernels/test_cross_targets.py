@@ -63,15 +63,18 @@ def test_the_tile_stays_in_registers(target):
     assert not re.search(memory, loop)  # nothing is spilt to the stack
 
 
-@pytest.mark.parametrize("name", ["pack_straight", "pack_turned", "pack_turned_pairs"])
-def test_packing_is_code_of_the_other_processor(target, name):
-    packer = getattr(panels, name)
+CODES = [("pack_straight", "REALS"), ("pack_turned", "REALS"), ("pack_turned", "PAIRS")]
+
+
+@pytest.mark.parametrize(("name", "reals"), CODES)
+def test_packing_is_code_of_the_other_processor(target, name, reals):
+    packer, parts = getattr(panels, name), getattr(panels, reals)
 
     @numba.njit
     def pack(packed, flat, corners, factors):
         packer(
-            panels.LEFT, packed, np.uint64(0), np.uint64(0), np.uint64(32), flat, np.uint64(0),
-            np.uint64(100), corners, factors, np.uint64(0), np.uint64(1),
+            panels.LEFT, parts, packed, np.uint64(0), np.uint64(0), np.uint64(32), flat,
+            np.uint64(0), np.uint64(100), corners, factors, np.uint64(0), np.uint64(1),
         )  # fmt: skip
 
     numbers = numba.float64[::1]

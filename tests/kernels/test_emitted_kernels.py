@@ -56,8 +56,9 @@ def test_an_emitted_module_stands_alone(tmp_path):
     for levels in (None, 0, 1, 2):
         np.testing.assert_array_equal(module.matmul(a, b, levels=levels), a @ b)
     module.release()
-    with pytest.raises(ValueError, match="overlaps"):
-        module.matmul(a[:71, :71], a[:71, :71], out=a[:71, :71])
+    square = a[:71, :71]
+    expected = square @ square
+    np.testing.assert_array_equal(module.matmul(square, square, out=square), expected)
 
 
 def integers(shape, dtype, seed=0):
@@ -261,12 +262,23 @@ def test_huge_and_infinite_entries_give_what_numpy_gives(kernel, dtype, levels):
         np.testing.assert_array_equal(multiply_gram(gram_scheme, b, levels=levels), b @ b.T)
 
 
+@pytest.mark.parametrize("levels", [None, 0, 1])
+def test_output_may_overlap_an_operand(kernel, levels):
+    for into in (lambda a: a, lambda a: a.T, lambda a: a[::-1], lambda a: a[:, ::-1]):
+        a, other = integers((60, 60), "float64"), integers((60, 60), "float64", 1)
+        expected = a @ other
+        out = into(a)
+        assert kernel.matmul(a, other, out=out, levels=levels) is out
+        np.testing.assert_array_equal(out, expected)
+    for into in (lambda a: a, lambda a: a[::-1], lambda a: a[:, ::-1]):
+        stack = np.stack([other, expected])
+        product = stack @ other
+        kernel.matmul(stack, other, out=into(stack), levels=levels)
+        np.testing.assert_array_equal(into(stack), product)
+
+
 def test_output_is_checked(kernel):
     a = integers((60, 60), "float64")
-    with pytest.raises(ValueError, match="overlaps a"):
-        kernel.matmul(a, a.copy(), out=a)
-    with pytest.raises(ValueError, match="overlaps b"):
-        kernel.matmul(a.copy(), a, out=a.T)
     with pytest.raises(ValueError, match="has shape"):
         kernel.matmul(a, a.copy(), out=np.zeros((60, 61)), levels=1)
     for shape in ((3600,), (1, 60, 60)):
@@ -274,7 +286,7 @@ def test_output_is_checked(kernel):
             kernel.matmul(a, a.copy(), out=np.zeros(shape), levels=1)
     with pytest.raises(ValueError, match="threads"):
         kernel.matmul(a, a.copy(), threads=0)
-    with pytest.raises(ValueError, match="core dimension"):
+    with pytest.raises(ValueError, match="has shape"):
         kernel.matmul(a, a.copy(), out=np.zeros((60, 61)))
     with pytest.raises(ValueError, match="levels"):
         kernel.matmul(a, a.copy(), levels=-1)
@@ -334,8 +346,10 @@ def test_matrix_times_its_transpose(dtype, levels, order):
         out = np.zeros((size, size), dtype, order=order)
         multiply_gram(algorithm_of(scheme), a, out=out, levels=levels, threads=2)
         np.testing.assert_array_equal(out, a @ a.T)
-    with pytest.raises(ValueError, match="overlaps"):
-        multiply_gram(algorithm_of(scheme), out[:, :], out=out)
+    square = out[:, :]
+    expected = square @ square.T
+    multiply_gram(algorithm_of(scheme), square, out=out, levels=levels)
+    np.testing.assert_array_equal(out, expected)
 
 
 def test_a_gram_module_stands_alone(tmp_path, monkeypatch):

@@ -23,8 +23,8 @@ def test_gram_is_exact_on_integers_and_symmetric(monkeypatch, order):
     small = a[:5]
     np.testing.assert_array_equal(gram(small, upper=True), np.triu(small @ small.T))
     np.testing.assert_array_equal(gram(small), small @ small.T)
-    with pytest.raises(ValueError, match="overlaps"):
-        gram(a[:270, :270], out=a[:270, :270])
+    square = a[:270, :270].copy()
+    np.testing.assert_array_equal(gram(square, out=square), a[:270, :270] @ a[:270, :270].T)
     with pytest.raises(TypeError, match="out is int64"):
         gram(a, np.zeros((301, 301), np.int64))
     with pytest.raises(ValueError, match="threads"):
@@ -110,5 +110,6 @@ def test_products_modulo_p_into_an_output(modulus):
         matmul_mod(a, a.T, modulus, out=np.ones((5, 5)))
     with pytest.raises(ValueError, match="out has shape"):
         matmul_mod(a, a.T, modulus, out=np.ones((5, 6), np.int64))
-    with pytest.raises(ValueError, match="overlaps a"):
-        matmul_mod(a[:5, :5], a[:5, :5], modulus, out=a[:5, :5])
+    square = a[:5, :5]
+    expected = square @ square % modulus
+    np.testing.assert_array_equal(matmul_mod(square, square, modulus, out=square), expected)

@@ -3,8 +3,8 @@
 `multiply` is `numpy.matmul` by a scheme. It calls numpy where the scheme would not be faster
 (small or thin operands), for vectors and other types, for classes with arithmetic of their own,
 and again when a result is not finite. Matrices of a stack share one plan, and threads share the
-stack. It refuses an output that overlaps an operand, and computes straight from the caller's
-strides.
+stack. It computes straight from the caller's strides, and as numpy does it writes an output that
+overlaps an operand last.
 
 Invariant: the result has numpy's shape and type; integers wrap as numpy's do; nothing but `out`
 is written; the memory kept between calls is two packed blocks a thread (see `release`).
@@ -36,10 +36,11 @@ from flipsearch.kernels.runtime.operands import (
     flat_view,
     has_own_product,
     is_half,
-    surely_apart,
+    kept_in,
+    may_overlap,
 )
 from flipsearch.kernels.runtime.products import mirror
-from flipsearch.kernels.runtime.tuning import choose_levels, numpy_below, predicted_ratio
+from flipsearch.kernels.runtime.tuning import choose_levels, predicted_ratio
 
 ndarray, numpy_matmul = np.ndarray, np.matmul
 
@@ -69,7 +70,7 @@ def multiply(
         float32), float32, float64, complex64, complex128, int32, int64, uint32 or uint64 use the
         scheme when they are large enough. Any strides.
     out : array, optional
-        Where to write; of the result's shape and type, not overlapping `a` or `b`.
+        Where to write; of the result's shape and type.
     threads : int, optional
         Threads to use; by default as many as numpy's BLAS would.
     levels : int, optional
@@ -78,20 +79,12 @@ def multiply(
     Raises
     ------
     ValueError
-        Shapes do not fit, `out` overlaps an operand or is read-only, `threads` or `levels` is out
-        of range.
+        Shapes do not fit, `out` is read-only, `threads` or `levels` is out of range.
     TypeError
         The product cannot be stored in `out`.
     RuntimeError
         `levels` is given under NUMBA_DISABLE_JIT.
     """
-    if type(a) is ndarray is type(b) and levels is None is threads:
-        work = a.size * b.size
-        if work < TINY or work < numpy_below.get(a.dtype, 0):
-            if out is None:
-                return numpy_matmul(a, b)
-            if type(out) is ndarray and surely_apart(out, a, b):
-                return numpy_matmul(a, b, out)
     return _product(algorithm, a, b, out, threads, levels, None)
 
 
@@ -164,7 +157,7 @@ def _product(
             return on_threads(threads, numpy_matmul, a, b, out)
     threads = sensible_threads(wanted, shape)
     result = out if out is not None else np.empty((shape[0], shape[2]), dtype)
-    if result.dtype != dtype or not addressable(result):
+    if result.dtype != dtype or not addressable(result) or may_overlap(result, a, b):
         check_type(result, dtype)
         result[...] = _product(algorithm, a, b, None, threads, levels, upper)
         return result
@@ -205,10 +198,12 @@ def _stack(
     numpys = levels is None and planned_levels(algorithm, shape, dtype, each) < 0
     if numpys and not is_half(dtype):
         return on_threads(threads, numpy_matmul, a, b, out)
-    result = np.empty((*stack, shape[0], shape[2]), dtype) if out is None else out
-    if result.shape != (*stack, shape[0], shape[2]):
-        raise ValueError(f"out has shape {result.shape}; the product has {(*stack, *shape[::2])}")
-    check_type(result, dtype)
+    fresh = out is None or may_overlap(out, a, b)
+    result = np.empty((*stack, *shape[::2]), dtype) if fresh else out
+    if out is not None:
+        if out.shape != (*stack, *shape[::2]):
+            raise ValueError(f"out has shape {out.shape}; the product has {(*stack, *shape[::2])}")
+        check_type(out, dtype)
     pair = [np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b)]
 
     def work(part: tuple[int, int]) -> None:
@@ -217,7 +212,7 @@ def _stack(
             _product(algorithm, left, right, result[place], each, levels, None)
 
     share_rows(work, count, wanted if each == 1 else 1, smallest=1)
-    return result
+    return kept_in(out, result)
 
 
 def plan_of(

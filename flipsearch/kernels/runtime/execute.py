@@ -18,6 +18,7 @@ import numpy as np
 from flipsearch.algebra.cores import available_cores
 from flipsearch.kernels.runtime.algorithm import COMPLEX, Algorithm, block_sides, tables
 from flipsearch.kernels.runtime.operands import flat_view
+from flipsearch.kernels.runtime.panels import PAIRS, REALS
 from flipsearch.kernels.runtime.products import multiply_products, workspace
 
 BOUNDED_VOLUME = 300**3
@@ -132,7 +133,7 @@ def run(
     """
     signed = np.dtype(f"i{c.itemsize}") if c.dtype.kind == "u" and element != BITS else c.dtype
     stored = COMPLEX.get(c.dtype, signed)
-    parts = 2 if c.dtype in COMPLEX else 1
+    parts = PAIRS if c.dtype in COMPLEX else REALS
     flattened = tables(algorithm, levels, element, swapped)
     shape = (a.shape[0], a.shape[1], b.shape[1])
     blocks = block_sides(algorithm, shape[::-1] if swapped else shape, levels)

@@ -90,7 +90,7 @@ def multiply_bits(
         See `pack_bits`. Bits beyond column K count for nothing.
     b : uint64 array, shape (K, W)
     out : uint64 array, shape (M, W), optional
-        Where to write; not overlapping `a` or `b`.
+        Where to write.
     threads, levels
         See `multiply`.
 
@@ -103,8 +103,7 @@ def multiply_bits(
     TypeError
         An operand or `out` is no matrix of uint64.
     ValueError
-        Shapes do not fit, `out` overlaps an operand or is read-only, `threads` or `levels` is out
-        of range.
+        Shapes do not fit, `out` is read-only, `threads` or `levels` is out of range.
     """
     check_levels(algorithm, levels)
     check_threads(threads)
@@ -152,7 +151,7 @@ def multiply_residues(
         A scheme over F2 or F3.
     a, b : integer or bool matrices, shapes (M, K) and (K, N)
     out : array, optional
-        Where to write, of any type that holds uint8; not overlapping `a` or `b`.
+        Where to write, of any type that holds uint8.
     threads, levels
         See `multiply_bits`.
 

@@ -220,6 +220,7 @@ def add_product(builder: Any, total: Any, x: Any, y: Any) -> Any:
 
 def _add_pairs(
     _context: Any,
+    parts: Any,
     tile: Any,
     into: Any,
     place: Any,
@@ -234,13 +235,13 @@ def _add_pairs(
     """Add a tile of complex numbers to some places, given three tiles of reals.
 
     These are the products of the real parts, of the imaginary parts, and of the sums of both.
-    Other parameters are those of `multiply_tile`.
+    For one part there is nothing to do; other parameters are those of `multiply_tile`.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         call = (context, builder, signature, arguments)
-        element = signature.args[0].dtype
-        if not isinstance(element, types.Float) or element != signature.args[1].dtype:
+        element = tile.dtype
+        if len(parts) == 1:
             return context.get_dummy_value()
         lanes = VECTOR_BYTES // (element.bitwidth // 8)
         vector = ir.VectorType(context.get_value_type(element), lanes)
@@ -250,7 +251,7 @@ def _add_pairs(
             products = []
             for component in range(3):
                 offset = ir.IntType(64)((component * count + number) * lanes)
-                pointer = builder.gep(start_of(*call, 0), [offset])
+                pointer = builder.gep(start_of(*call, 1), [offset])
                 products.append(builder.load(builder.bitcast(pointer, vector.as_pointer())))
                 products[-1].align = element.bitwidth // 8
             real = builder.fsub(products[0], products[1])
@@ -260,12 +261,12 @@ def _add_pairs(
                 order = [(half * lanes + i) // 2 + lanes * (i % 2) for i in range(lanes)]
                 pair = builder.shuffle_vector(real, imaginary, ir.Constant(kind, order))
                 values.append((row, (2 * j + half) * lanes, pair))
-        _add_to_terms(call, 1, element, values)
+        _add_to_terms(call, 2, element, values)
         return context.get_dummy_value()
 
     count = types.uint64
     return types.void(
-        tile, into, count, count, corners, coefficients, fresh, count, count, types.boolean
+        parts, tile, into, count, count, corners, coefficients, fresh, count, count, types.boolean
     ), generate
 
 

@@ -32,6 +32,9 @@ from flipsearch.kernels.runtime.microkernel import (
 LEFT, RIGHT = (0,), (0, 0)
 """Which operand a panel belongs to, told to compiled code by its type."""
 
+REALS, PAIRS = (0,), (0, 0)
+"""Reals an element consists of, told in the same way: complex matrices are pairs of reals."""
+
 
 def panel_width(side: Any, array: Any) -> int:
     """Return the rows (of A) or columns (of B) of a panel, given numba's types."""
@@ -64,17 +67,17 @@ def _combined(
 
     Of complex numbers (two parts) there is a list of real parts, and one of imaginary parts.
     """
-    element, stored = signature.args[1].dtype, signature.args[5].dtype
+    element, stored = signature.args[2].dtype, signature.args[6].dtype
     scalar = context.get_value_type(element)
     vector = ir.VectorType(scalar, lanes)
     loaded = ir.VectorType(context.get_value_type(stored), lanes)
     flat, corners, coefficients = (
         context.make_array(signature.args[x])(context, builder, arguments[x]).data
-        for x in (5, 8, 9)
+        for x in (6, 9, 10)
     )
     zero = ir.Constant(vector, [ir.Constant(scalar, 0)] * lanes)
     before = builder.block
-    with counted_loop(builder, arguments[10], arguments[11], "terms") as term:
+    with counted_loop(builder, arguments[11], arguments[12], "terms") as term:
         sums = [builder.phi(vector) for _ in range(parts * len(offsets))]
         corner = builder.gep(flat, [builder.load(builder.gep(corners, [term]))])
         factor = spread(builder, builder.load(builder.gep(coefficients, [term])), lanes)
@@ -104,16 +107,16 @@ def _combined(
     return [[builder.shuffle_vector(x, y, order) for x, y in pairs] for order in orders]
 
 
-def _packer(is_turned: bool, parts: int) -> Any:
+def _packer(is_turned: bool) -> Any:
     """Return the intrinsic that packs a panel whose depth lies side by side in memory, or not.
 
     Its parameters are
 
-    side : tuple
-        LEFT or RIGHT.
+    side, parts : tuples
+        LEFT or RIGHT; REALS or PAIRS.
     packed : flat array
         Step k of the panel is set at ``packed[into + k * width]`` onwards; of complex numbers
-        (two parts) the imaginary parts follow `region` elements later, and then the sums of both.
+        (PAIRS) the imaginary parts follow `region` elements later, and then the sums of both.
     region, into, depth : uint64
         The panel's place and its steps; if turned, at least as many as a vector has elements.
     flat : flat array
@@ -130,6 +133,7 @@ def _packer(is_turned: bool, parts: int) -> Any:
     def pack(
         _context: Any,
         side: Any,
+        parts: Any,
         packed: Any,
         region: Any,
         into: Any,
@@ -144,12 +148,12 @@ def _packer(is_turned: bool, parts: int) -> Any:
     ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             width, size = panel_width(side, packed), packed.dtype.bitwidth // 8
-            word, lanes = ir.IntType(64), VECTOR_BYTES // size
-            target = context.make_array(signature.args[1])(context, builder, arguments[1]).data
-            _, _, region, into, depth, _, start, stride, *_ = arguments
+            word, lanes, count = ir.IntType(64), VECTOR_BYTES // size, len(parts)
+            target = context.make_array(packed)(context, builder, arguments[2]).data
+            _, _, _, region, into, depth, _, start, stride, *_ = arguments
 
             def store(components: list[list[Any]], k: Any, places: list[int]) -> None:
-                if parts == 2:
+                if count == 2:
                     add = builder.fadd if isinstance(packed.dtype, types.Float) else builder.add
                     components.append(list(map(add, *components)))
                 step = builder.add(into, builder.mul(k, word(width)))
@@ -164,9 +168,9 @@ def _packer(is_turned: bool, parts: int) -> Any:
                 begin = builder.add(start, builder.mul(k, stride))
                 few = min(width, lanes)
                 places = list(range(0, width, few))
-                offsets = [builder.add(begin, word(x * parts)) for x in places]
+                offsets = [builder.add(begin, word(x * count)) for x in places]
                 store(
-                    _combined(context, builder, signature, arguments, offsets, few, parts),
+                    _combined(context, builder, signature, arguments, offsets, few, count),
                     k,
                     places,
                 )
@@ -175,14 +179,14 @@ def _packer(is_turned: bool, parts: int) -> Any:
                 latest = builder.sub(depth, word(lanes))
                 k = builder.mul(piece, word(lanes))
                 k = builder.select(builder.icmp_unsigned("<", k, latest), k, latest)
-                begin = builder.add(start, builder.mul(k, word(parts)))
+                begin = builder.add(start, builder.mul(k, word(count)))
                 group = min(width & -width, lanes)
                 for column in range(0, width, group):
                     offsets = [
                         builder.add(begin, builder.mul(stride, word(column + x)))
                         for x in range(group)
                     ]
-                    sums = _combined(context, builder, signature, arguments, offsets, lanes, parts)
+                    sums = _combined(context, builder, signature, arguments, offsets, lanes, count)
                     apart = width if group == lanes else lanes
                     store(
                         [_interleaved(builder, rows) for rows in sums],
@@ -197,8 +201,8 @@ def _packer(is_turned: bool, parts: int) -> Any:
 
         count = types.uint64
         return types.void(
-            side, packed, count, count, count, flat, count, count, corners, coefficients, count,
-            count,
+            side, parts, packed, count, count, count, flat, count, count, corners, coefficients,
+            count, count,
         ), generate  # fmt: skip
 
     return intrinsic(pack)
@@ -218,10 +222,8 @@ def _interleaved(builder: Any, rows: list[Any]) -> list[Any]:
     return rows
 
 
-pack_straight: Any = _packer(is_turned=False, parts=1)
-pack_turned: Any = _packer(is_turned=True, parts=1)
-pack_straight_pairs: Any = _packer(is_turned=False, parts=2)
-pack_turned_pairs: Any = _packer(is_turned=True, parts=2)
+pack_straight: Any = _packer(is_turned=False)
+pack_turned: Any = _packer(is_turned=True)
 
 SHORTEST = 16
 """Panels of fewer steps are packed entry by entry, as panels at the edges of a matrix are."""
@@ -289,22 +291,23 @@ def pack(
         Which combination.
     begin, extent : pairs of int
         The part of the block to pack: first place and number of places, panels' side then depth.
-    parts : int
-        Reals an element: 1, or 2 for complex matrices.
+    parts : tuple
+        REALS or PAIRS.
     """
     flat, _origin, stride, depth_stride = operand
     total, depth_total, block, depth_block = sides
     starts, places, depth_places, coefficients = terms
     depth = extent[1]
-    pair = np.uint64(parts)
+    count = len(parts)
+    pair = np.uint64(count)
     lines = np.uint64(depth)
     step = np.uint64(stride)
     depth_step = np.uint64(depth_stride)
     columns = width_of(side, packed)
     width = np.int64(columns)
-    is_straight = stride == parts
+    is_straight = stride == count
     whole = 0
-    if is_straight or (depth_stride == parts and depth >= SHORTEST):
+    if is_straight or (depth_stride == count and depth >= SHORTEST):
         whole = _whole(sides, terms, product, begin, extent)
     start, end, apart = starts[product], starts[product + 1], np.uint64(region)
     for first in range(0, extent[0], width):
@@ -312,25 +315,15 @@ def pack(
         place = np.uint64((begin[0] + first) * stride + begin[1] * depth_stride)
         if first + width <= whole:
             bounds = (np.uint64(start), np.uint64(end))
-            if is_straight and parts == 1:
+            if is_straight:
                 pack_straight(
-                    side, packed, apart, into, lines, flat, place, depth_step, corners,
+                    side, parts, packed, apart, into, lines, flat, place, depth_step, corners,
                     coefficients, *bounds,
-                )  # fmt: skip
-            elif is_straight:
-                pack_straight_pairs(
-                    side, packed, apart, into, lines, flat, place, depth_step, corners,
-                    coefficients, *bounds,
-                )  # fmt: skip
-            elif parts == 1:
-                pack_turned(
-                    side, packed, apart, into, lines, flat, place, step, corners, coefficients,
-                    *bounds,
                 )  # fmt: skip
             else:
-                pack_turned_pairs(
-                    side, packed, apart, into, lines, flat, place, step, corners, coefficients,
-                    *bounds,
+                pack_turned(
+                    side, parts, packed, apart, into, lines, flat, place, step, corners,
+                    coefficients, *bounds,
                 )  # fmt: skip
             continue
         for x in range(columns * lines * pair):
@@ -344,7 +337,7 @@ def pack(
             )
             source = np.uint64(corners[term]) + place
             coefficient = coefficients[term]
-            if is_straight or depth_stride == parts:
+            if is_straight or depth_stride == count:
                 rows, length = (along, across) if is_straight else (across, along)
                 leap, line = (depth_step, columns) if is_straight else (step, lines)
                 for row in range(rows):
@@ -365,6 +358,6 @@ def pack(
                 at = (x * row_step + k * column_step) * pair
                 to = into + k * columns + x
                 packed[to] = scratch[at]
-                if parts == 2:
+                if count == 2:
                     packed[to + np.uint64(region)] = scratch[at + np.uint64(1)]
                     packed[to + np.uint64(2 * region)] = scratch[at] + scratch[at + np.uint64(1)]

@@ -59,10 +59,10 @@ def _unpack(tile, operand, sides, terms, corners, product, begin, extent, overwr
     """Add the tile, times each coefficient of the product, to the blocks of C it goes to."""
     flat, _origin, row_stride, column_stride = operand
     starts, row_places, column_places, coefficients, first = terms
-    width, pair = columns_of(tile), np.uint64(parts)
+    width, pair = columns_of(tile), np.uint64(len(parts))
     size = np.uint64(TILE_ROWS) * width
     column_step = np.uint64(column_stride)
-    if parts == 2:
+    if len(parts) == 2:
         for x in range(size):
             both = tile[x] + tile[size + x]
             tile[x] = tile[x] - tile[size + x]
@@ -90,7 +90,8 @@ def _announce(tile, operand, sides, terms, corners, product, begin, extent, part
     """Prefetch the tiles of C that `_unpack` will add to, while the product is being formed."""
     flat, _origin, row_stride, column_stride = operand
     starts, row_places, column_places, _coefficients, _first = terms
-    if column_stride != parts:
+    count = len(parts)
+    if column_stride != count:
         return
     for term in range(starts[product], starts[product + 1]):
         rows = inside(sides[0], row_places[term], sides[2], begin[0], extent[0])
@@ -98,9 +99,9 @@ def _announce(tile, operand, sides, terms, corners, product, begin, extent, part
         into = corners[term] + begin[0] * row_stride + begin[1] * column_stride
         if columns > 0:
             for y in range(rows):
-                for x in range(0, columns * parts, 64 // tile.itemsize):
+                for x in range(0, columns * count, 64 // tile.itemsize):
                     prefetch(flat, np.uint64(into + y * row_stride + x))
-                prefetch(flat, np.uint64(into + y * row_stride + columns * parts - 1))
+                prefetch(flat, np.uint64(into + y * row_stride + columns * count - 1))
 
 
 @inlined
@@ -128,8 +129,8 @@ def multiply_panels(packed, regions, tile, c, sides, terms, corners, product, be
         Where the product of the packed blocks begins in a block of C.
     extent : (int, int, int)
         Its rows and columns, and the depth of the packed blocks.
-    parts : int
-        Reals an element: 1, or 2 for complex matrices.
+    parts : tuple
+        REALS or PAIRS (see `panels`).
     overwrite : bool
         Whether terms that reach their block first set it.
     upper : bool
@@ -139,11 +140,11 @@ def multiply_panels(packed, regions, tile, c, sides, terms, corners, product, be
     tall, wide, deep = extent
     columns = np.int64(columns_of(tile))
     size = len(tile) // 3
-    components = 3 if parts == 2 else 1
+    components = 3 if len(parts) == 2 else 1
     starts, row_places, column_places, coefficients, fresh = terms
     first, last = np.uint64(starts[product]), np.uint64(starts[product + 1])
     whole_rows, whole_columns = 0, sides[3]
-    if c[3] == parts:
+    if c[3] == len(parts):
         whole_rows = sides[2]
     for term in range(first, last):
         whole_rows = min(whole_rows, sides[0] - row_places[term] * sides[2])
@@ -162,7 +163,7 @@ def multiply_panels(packed, regions, tile, c, sides, terms, corners, product, be
                 and at[0] + TILE_ROWS <= whole_rows
                 and at[1] + columns <= whole_columns
             )
-            if is_whole and parts == 1:
+            if is_whole and len(parts) == 1:
                 multiply_tile(
                     np.uint64(deep), left, np.uint64(i * deep), right, np.uint64(j * deep),
                     np.uint64(ahead), np.uint64(step_ahead), c[0], place, stride, corners,
@@ -180,8 +181,9 @@ def multiply_panels(packed, regions, tile, c, sides, terms, corners, product, be
                 )  # fmt: skip
             if is_whole:
                 add_pairs(
-                    tile, c[0], place, stride, corners, coefficients, fresh, first, last, overwrite
-                )
+                    parts, tile, c[0], place, stride, corners, coefficients, fresh, first, last,
+                    overwrite,
+                )  # fmt: skip
                 continue
             _unpack(tile, c, sides, terms, corners, product, at, inner, overwrite, parts)
 
@@ -205,8 +207,8 @@ def multiply_products(a, b, c, terms, shape, blocks, part, memory, parts, upper)
         Rows of each block row to compute: threads share a product by rows.
     memory : tuple
         From `workspace`.
-    parts : int
-        Reals an element: 1, or 2 for complex matrices.
+    parts : tuple
+        REALS or PAIRS (see `panels`).
     upper : bool
         Leave out tiles below the diagonal (for one block only: a symmetric result).
     """
@@ -220,7 +222,7 @@ def multiply_products(a, b, c, terms, shape, blocks, part, memory, parts, upper)
     left_sides = (rows_total, depth_total, block_rows, block_depth)
     right_sides = (columns_total, depth_total, block_columns, block_depth)
     out_sides = (rows_total, columns_total, block_rows, block_columns)
-    components = 3 if parts == 2 else 1
+    components = 3 if len(parts) == 2 else 1
     column_piece = piece(block_columns, COLUMNS // components, columns)
     row_piece = piece(part[1] - part[0], ROWS // components, TILE_ROWS)
     depth_piece = piece(block_depth, DEPTH, 1)

@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.common import benchmark_parser, emit, emit_dgemm, integers
 from flipsearch.kernels import gram, matmul
+from flipsearch.kernels.runtime.tuning import REST
 from flipsearch.kernels.timing import operands
 
 FIGURES = (
@@ -105,7 +106,10 @@ def measure(
     with threadpool_limits(limits=threads, user_api="blas"):
         numpys, ours = pair(dtype, shape, None if small else threads, kind, levels)
         for _ in range(pairs):
-            times = [clocked(repeated(call, calls)) for call in (numpys, ours)]
+            times = []
+            for call in (numpys, ours):
+                time.sleep(REST * (threads > 1))
+                times.append(clocked(repeated(call, calls)))
             wall.append(times[0][0] / times[1][0])
             cpu.append(times[0][1] / max(1e-9, times[1][1]))
             seconds.append(times[1][0] / calls)

@@ -93,7 +93,8 @@ def time_against_numpy(
     threads : int, optional
         Threads for both; by default as many as numpy uses.
     pairs : int
-        Timed pairs, in alternating order, after one of each that is not timed.
+        Timed pairs, in alternating order, after one of each that is not timed. On several threads
+        the kernel waits for those of numpy's BLAS to go to sleep.
     levels : int, optional
         Levels of the kernel; by default its own choice.
 
@@ -104,6 +105,7 @@ def time_against_numpy(
         from numpy's result relative to its largest element, and the levels taken.
     """
     from flipsearch.kernels.runtime.execute import default_threads
+    from flipsearch.kernels.runtime.tuning import REST
 
     shape = (size, size, size) if isinstance(size, int) else size
     multiply = kernel.matmul
@@ -130,6 +132,7 @@ def time_against_numpy(
         seconds: tuple[list[float], list[float]] = ([], [])
         for pair in range(pairs):
             for which in (0, 1) if pair % 2 else (1, 0):
+                time.sleep(REST * (threads > 1))
                 start = time.perf_counter()
                 calls[which]()
                 seconds[which].append(time.perf_counter() - start)

@@ -77,6 +77,25 @@ def test_speeds_are_timed_once_and_kept_in_a_file(table, monkeypatch):
     assert tuning.host_speeds(DOUBLE, 1) == first
 
 
+def test_what_several_threads_lose_counts_and_no_gain(table, monkeypatch):
+    single = speeds(1.2)
+    last = single.numpys[-1]
+    for seconds, loss in ((1.0, 1.0), (1.25, 1.25), (0.8, 1.0)):
+        timed = (seconds * single.ours[-1], last / 2)
+        monkeypatch.setattr(tuning, "_timed", lambda *_, timed=timed: timed)
+        shared = tuning.shared_speeds(single, DOUBLE, 2, False)
+        assert shared.ours == pytest.approx([loss * value for value in single.ours])
+        assert shared.numpys == pytest.approx([step / 2 for step in single.numpys])
+
+
+def test_several_threads_are_timed_once(table, monkeypatch):
+    monkeypatch.setattr(tuning, "REST", 0.0)
+    first = tuning.host_speeds(DOUBLE, 2)
+    assert set(tuning._known) == {"float64 1", "float64 2"}
+    monkeypatch.setattr(tuning, "_timed", None)  # not to be called
+    assert tuning.host_speeds(DOUBLE, 2) == first
+
+
 def test_speeds_timed_under_load_are_timed_again_on_a_quiet_machine(table, monkeypatch):
     monkeypatch.setattr(tuning, "_load", lambda: 3.0)
     assert tuning.host_speeds(DOUBLE, 1).load == 3.0

@@ -19,7 +19,7 @@ import os
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,10 @@ on: the least time counts, and other programs can spoil many pairs."""
 
 THOROUGH = 1.0
 """Seconds that `tune` spends on a size."""
+
+REST = 0.15
+"""Seconds for which a call on several threads waits after one of numpy's: OpenBLAS's threads keep
+their cores busy for about 0.1 s after their work."""
 
 LOADED, QUIET = 0.7, 0.4
 """Speeds timed under a load above the first are timed again where it is below the second."""
@@ -160,8 +164,8 @@ _known: dict[str, Speeds] = {}
 def host_speeds(dtype: Any, threads: int, half: bool = False) -> Speeds:
     """Return the speeds of a type on this host: known, read from the file, or timed now.
 
-    Unasked, only one thread is timed, in CPU time, which other programs disturb less; several
-    threads are taken to share numpy's work evenly, until `tune` times them.
+    Unasked, all sizes are timed on one thread, in CPU time, which other programs disturb less, and
+    the largest of them on several threads, for the share that these lose; `tune` times all.
     """
     if os.environ.get("FLIPSEARCH_TUNING") == "default":
         return default_speeds(dtype, threads)
@@ -171,10 +175,22 @@ def host_speeds(dtype: Any, threads: int, half: bool = False) -> Speeds:
             found = {key: known for key, known in _read().items() if not _is_spoilt(known)}
             wanted = found.keys() & {key, single}
             _keep(found if wanted else {single: timed_speeds(dtype, 1, half)})
-        if key in _known:
-            return _known[key]
-        speeds = _known[single]
-        return replace(speeds, numpys=tuple(step / threads for step in speeds.numpys))
+        if key not in _known:
+            _keep({key: shared_speeds(_known[single], dtype, threads, half)})
+        return _known[key]
+
+
+def shared_speeds(single: Speeds, dtype: Any, threads: int, half: bool) -> Speeds:
+    """Return the speeds of several threads, given those of one.
+
+    They share numpy's work evenly. Our product at the largest size is timed beside numpy's, and
+    takes longer by as much as it is timed to lose on several threads; it is never taken to gain.
+    """
+    size, load = single.sizes[-1], _load()
+    ours, numpys = on_threads(threads, _timed, np.dtype(dtype), size, threads, half, ENOUGH)
+    loss = max(1.0, ours / single.ours[-1] * single.numpys[-1] / threads / numpys)
+    slower = tuple(loss * value for value in single.ours)
+    return Speeds(single.sizes, slower, tuple(step / threads for step in single.numpys), load)
 
 
 def tune(dtype: Any, threads: int, half: bool = False) -> Speeds:
@@ -267,6 +283,7 @@ def _timed(dtype: Any, size: int, threads: int, half: bool, enough: float) -> tu
         or len(times) < 2
         or (len(times) < FEWEST and spent < max(enough, LONGEST))
     ):
+        time.sleep(REST * (threads > 1))
         start = clock()
         ours()
         middle = clock()

@@ -28,11 +28,6 @@ from flipsearch.rings import Ring
 from flipsearch.transform import merge, product
 from flipsearch.verify import verify
 
-ROW = re.compile(
-    r"^\| `(.+)` \| (\d+) \| (\S+) \| (\d*) \| ([\d.]*) \| (\d+) \| [\d.]+ \|$", re.MULTILINE
-)
-"""Format, rank, ring, calls, gamma and rank by blocks in a row of that page."""
-
 BASE = strassen()
 ONE = source(BASE.content_hash, (2, 2, 2))
 SUM = merge(BASE, BASE, "p").canonical
@@ -173,24 +168,3 @@ def test_the_shipped_recipes_are_of_shipped_schemes_and_reach_all_general_format
     cubes = {(operands, n) for operands in OPERANDS[1:] for n in range(2, 9)}
     names = {name.replace("_", ":") for name in formats}
     assert names >= {f"{operands}:{n}x{n}x{n}" for operands, n in cubes}
-
-
-def test_the_page_of_structured_products_has_the_shipped_schemes(tmp_path):
-    page = Path(__file__).parents[2] / "docs/structured_table.md"
-    rows = ROW.findall(page.read_text(encoding="utf8"))
-    squares = {f"{pair}:{n}x{n}x{n}" for pair in OPERANDS[1:] for n in range(2, 9)}
-    assert squares < {name for name, *_ in rows}
-    assert len(rows) == len(squares) + 7 + 5 * 5 * 5  # general squares; pairs x n x m, m not n
-    with Catalogue.open(tmp_path / "c.sqlite") as catalogue:
-        for name, rank, ring, calls, gamma, by_blocks in rows:
-            format_ = catalogue.format(name)
-            best = catalogue.schemes.query(format=format_, ring=Ring.Q, sort="rank", limit=8)
-            assert min(record.rank for record in best) == int(rank) <= int(by_blocks)
-            shown = (ring.replace("Z[1/2]", "Q"), calls, gamma)
-            assert shown in [cells(record) for record in best if record.rank == int(rank)]
-
-
-def cells(record):
-    """Return the ring, the calls and gamma of a record as the page shows them."""
-    gamma = "" if record.gamma is None else f"{record.gamma:.4f}"
-    return str(record.ring), "" if record.calls is None else str(record.calls), gamma

@@ -1,16 +1,24 @@
 """The other structured products for every n: proved schemes of the promised ranks."""
 
+import re
 from math import comb
+from pathlib import Path
 
 import pytest
 
+from flipsearch.catalogue import Catalogue
 from flipsearch.constructors.columns import column_scheme, row_scheme
 from flipsearch.constructors.skew import skew_scheme, triangle_scheme
 from flipsearch.constructors.triples import triple_scheme
 from flipsearch.errors import UsageError
-from flipsearch.formats import parse_format
+from flipsearch.formats import OPERANDS, parse_format
 from flipsearch.rings import Ring
 from flipsearch.verify import verify
+
+ROW = re.compile(
+    r"^\| `(.+)` \| (\d+) \| (\S+) \| (\d*) \| ([\d.]*) \| (\d+) \| [\d.]+ \|$", re.MULTILINE
+)
+"""Format, rank, ring, calls, gamma and rank by blocks in a row of structured_table.md."""
 
 
 def cube(operands, n):
@@ -80,3 +88,24 @@ def test_rows_cost_what_a_vector_and_a_triangle_cost(operands, n):
 def test_other_formats_are_refused(build):
     with pytest.raises(UsageError, match="no such construction"):
         build(parse_format("3x3x3"))
+
+
+def test_the_page_of_structured_products_has_the_shipped_schemes(database):
+    page = Path(__file__).parents[2] / "docs/structured_table.md"
+    rows = ROW.findall(page.read_text(encoding="utf8"))
+    squares = {f"{pair}:{n}x{n}x{n}" for pair in OPERANDS[1:] for n in range(2, 9)}
+    assert squares < {name for name, *_ in rows}
+    assert len(rows) == len(squares) + 7 + 5 * 5 * 5  # general squares; pairs x n x m, m not n
+    with Catalogue.open(database, read_only=True) as catalogue:
+        for name, rank, ring, calls, gamma, by_blocks in rows:
+            format_ = catalogue.format(name)
+            best = catalogue.schemes.query(format=format_, ring=Ring.Q, sort="rank", limit=8)
+            assert min(record.rank for record in best) == int(rank) <= int(by_blocks)
+            shown = (ring.replace("Z[1/2]", "Q"), calls, gamma)
+            assert shown in [cells(record) for record in best if record.rank == int(rank)]
+
+
+def cells(record):
+    """Return the ring, the calls and gamma of a record as the page shows them."""
+    gamma = "" if record.gamma is None else f"{record.gamma:.4f}"
+    return str(record.ring), "" if record.calls is None else str(record.calls), gamma

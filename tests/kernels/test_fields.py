@@ -25,7 +25,12 @@ from flipsearch.kernels.plan import algorithm_of
 from flipsearch.kernels.runtime import fields
 from flipsearch.kernels.runtime.fields import field_levels, multiply_bits, multiply_residues
 from flipsearch.kernels.runtime.microkernel import MULTIPLIES_SQUARES
-from flipsearch.kernels.runtime.squares import to_rows, to_squares
+from flipsearch.kernels.runtime.squares import (
+    bytes_to_squares,
+    to_bytes,
+    to_rows,
+    to_squares,
+)
 from flipsearch.rings import Ring
 from flipsearch.scheme import naive_scheme
 
@@ -200,3 +205,26 @@ def test_a_kernel_over_a_finite_field_stands_alone(tmp_path):
 def test_structured_formats_have_no_kernel_over_finite_fields(tmp_path):
     with pytest.raises(UsageError, match="general matrices"):
         write_kernel(naive_scheme(parse_format("gt:2x2x2"), Ring.F2), tmp_path / "no.py")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, bool, np.uint64, np.int16])
+@pytest.mark.parametrize("squares", LEAVES)
+def test_entries_of_every_type_count_modulo_2(dtype, squares, monkeypatch):
+    monkeypatch.setattr(fields, "MULTIPLIES_SQUARES", squares)
+    a, b = residues((25, 77)).astype(dtype)[:, ::2], residues((39, 83), 1).astype(dtype)
+    found = multiply_residues(F2, a, b)
+    np.testing.assert_array_equal(found, (a & 1).astype(int) @ (b & 1).astype(int) % 2)
+    assert found.dtype == (bool if dtype is bool else np.uint8)
+
+
+def test_bytes_become_the_squares_that_their_bits_become():
+    a = residues((21, 128), dtype=np.uint8)
+    for is_right in (False, True):
+        from_bits, from_bytes = np.empty((2, 3, 16), np.uint64)
+        to_squares(pack_bits(a), from_bits, is_right)
+        bytes_to_squares(a.view(np.uint64), from_bytes, is_right)
+        np.testing.assert_array_equal(from_bytes, from_bits)
+    bytes_to_squares(a.view(np.uint64), from_bytes, False)
+    back = np.empty_like(a)
+    to_bytes(from_bytes, back.view(np.uint64))
+    np.testing.assert_array_equal(back, a & 1)

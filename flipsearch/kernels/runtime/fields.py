@@ -48,7 +48,7 @@ from flipsearch.kernels.runtime.operands import (
     integer_matrix,
     kept_in,
 )
-from flipsearch.kernels.runtime.squares import to_rows, to_squares
+from flipsearch.kernels.runtime.squares import bytes_to_squares, to_bytes, to_rows, to_squares
 
 
 def pack_bits(matrix: Any) -> Any:
@@ -123,7 +123,11 @@ def multiply_bits(
         bits = _plainly(unpack_bits(a, b.shape[0]), unpack_bits(b, columns), 2)
         result[...] = pack_bits(bits)
     elif MULTIPLIES_SQUARES:
-        _by_squares(algorithm, a, b, result, threads, levels)
+        left, right = (np.empty((-(-len(x) // 8), 8 * x.shape[1]), BITS) for x in (a, b))
+        to_squares(a, left, False)
+        to_squares(b, right, True)
+        size = (len(a), len(b), 64 * b.shape[1])
+        to_rows(_by_squares(algorithm, left, right, size, threads, levels), result)
     else:
         words = -(-b.shape[1] // WORDS[1]) * WORDS[1]
         right = np.zeros((b.shape[0], words), BITS)
@@ -178,6 +182,8 @@ def multiply_residues(
         product = np.zeros((a.shape[0], columns), np.uint8)
     elif not HAS_COMPILER:
         product = _plainly(a % p, b % p, p)
+    elif p == 2 and MULTIPLIES_SQUARES:
+        product = _bytes_by_squares(algorithm, a, b, threads, levels)
     elif p == 2:
         bits = multiply_bits(algorithm, pack_bits(a), pack_bits(b), None, threads, levels)
         product = unpack_bits(bits, columns)
@@ -210,20 +216,43 @@ def field_levels(
 
 
 def _by_squares(
-    algorithm: Algorithm, a: Any, b: Any, c: Any, threads: int | None, levels: int | None
-) -> None:
-    """Compute packed c = a b in squares of bits."""
-    depth = -(-b.shape[0] // 8)
-    left, out = (np.empty((-(-len(x) // 8), 8 * x.shape[1]), BITS) for x in (a, c))
-    right = np.empty((depth, 8 * b.shape[1]), BITS)
-    to_squares(a, left, False)
-    to_squares(b, right, True)
-    shape = (len(left), depth, right.shape[1])
-    wanted = sensible_threads(threads or default_threads(), shape)
+    algorithm: Algorithm,
+    left: Any,
+    right: Any,
+    size: tuple[int, int, int],
+    threads: int | None,
+    levels: int | None,
+) -> Any:
+    """Return the product of matrices of squares; `size` has the sides of the bits' matrices."""
+    out = np.empty((len(left), right.shape[1]), BITS)
+    wanted = sensible_threads(threads or default_threads(), (len(left), *right.shape))
     if levels is None:
-        levels = field_levels(algorithm, (len(a), len(b), 64 * b.shape[1]), wanted)[0]
-    run(algorithm, left[:, :depth], right, out, levels, wanted, BITS)
-    to_rows(out, c)
+        levels = field_levels(algorithm, size, wanted)[0]
+    run(algorithm, left[:, : len(right)], right, out, levels, wanted, BITS)
+    return out
+
+
+def _bytes_by_squares(
+    algorithm: Algorithm, a: Any, b: Any, threads: int | None, levels: int | None
+) -> Any:
+    """Return the product of matrices of integers modulo 2 as bytes."""
+    size = (*a.shape, b.shape[1])
+    rows = [_as_bytes(x) for x in (a, b)]
+    left, right = (np.empty((-(-len(x) // 8), x.shape[1]), BITS) for x in rows)
+    bytes_to_squares(rows[0], left, False)
+    bytes_to_squares(rows[1], right, True)
+    product = np.empty((size[0], 8 * right.shape[1]), np.uint8)
+    to_bytes(_by_squares(algorithm, left, right, size, threads, levels), product.view(BITS))
+    return np.ascontiguousarray(product[:, : size[2]])
+
+
+def _as_bytes(matrix: Any) -> Any:
+    """Return rows of bytes with the entries' lowest bits, eight in a word, zeros at the end."""
+    is_wide = matrix.itemsize > 1
+    rows = (matrix & matrix.dtype.type(1)).astype(np.uint8) if is_wide else matrix.view(np.uint8)
+    if rows.shape[1] % 8:
+        rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8)))
+    return np.ascontiguousarray(rows).view(BITS)
 
 
 def _by_tables(

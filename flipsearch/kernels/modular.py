@@ -95,7 +95,10 @@ def matmul_mod(a: Any, b: Any, modulus: int, out: Any = None, threads: int | Non
         return kept_in(out, residues.astype(np.int64))
     words = (x % np.uint64(modulus) if x.dtype == np.uint64 else x for x in operands)
     left, right = (balanced(np.ascontiguousarray(x, np.int64), modulus) for x in words)
-    return kept_in(out, _canonical(product_modulo(left, right, modulus, threads), modulus))
+    product = product_modulo(left, right, modulus, threads)
+    residues = product.view(np.int64)  # in the same memory
+    _make_canonical(product, residues, modulus)
+    return kept_in(out, residues)
 
 
 def product_modulo(left: Any, right: Any, modulus: int, threads: int | None) -> Any:
@@ -120,7 +123,7 @@ def product_modulo(left: Any, right: Any, modulus: int, threads: int | None) -> 
         levels -= 1
     longest = max(1, int(longest / algorithm.growth ** max(0, levels)) - 1)
     right = right.astype(dtype, copy=False)
-    total = np.zeros((shape[0], shape[2]))
+    total: Any = None
     for digit in range(digits - 1, -1, -1):
         scale = 2.0 ** (bits * digit)
         top = np.rint(left / scale) if digit else left
@@ -132,9 +135,11 @@ def product_modulo(left: Any, right: Any, modulus: int, threads: int | None) -> 
                 part = on_threads(threads, np.matmul, *pair)
             else:
                 part = multiply(algorithm, *pair, threads=threads, levels=levels)
-            shift = 2.0**bits if start == 0 and digit < digits - 1 else 1.0
+            shift = 2.0**bits if start == 0 else 1.0
+            if total is None:
+                total, shift = part.astype(np.float64, copy=False), 0.0
             _add_reduced(total, shift, part, float(modulus))
-    return total
+    return np.zeros(shape[::2]) if total is None else total
 
 
 def balanced(matrix: Any, modulus: int) -> Any:
@@ -181,12 +186,10 @@ def _add_reduced(total: Any, shift: Any, part: Any, modulus: Any) -> None:
 
 
 @njit
-def _canonical(total: Any, modulus: Any) -> Any:
-    """Return the residues in [0, modulus) as int64."""
-    out = np.empty(total.shape, np.int64)
+def _make_canonical(total: Any, out: Any, modulus: Any) -> None:
+    """Set `out`, of int64, to the residues in [0, modulus)."""
     for i in range(total.shape[0]):
         for j in range(total.shape[1]):
             value = np.int64(total[i, j])
             value += modulus if value < 0 else 0
             out[i, j] = value - modulus if value >= modulus else value
-    return out

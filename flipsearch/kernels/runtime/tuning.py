@@ -183,7 +183,7 @@ def host_speeds(dtype: Any, threads: int, half: bool = False) -> Speeds:
 def shared_speeds(single: Speeds, dtype: Any, threads: int, half: bool) -> Speeds:
     """Return the speeds of several threads, given those of one.
 
-    They share numpy's work evenly. Our product at the largest size is timed beside numpy's, and
+    They share numpy's work evenly. Our product at the largest size is timed next to numpy's, and
     takes longer by as much as it is timed to lose on several threads; it is never taken to gain.
     """
     size, load = single.sizes[-1], _load()

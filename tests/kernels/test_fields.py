@@ -220,10 +220,11 @@ def test_entries_of_every_type_count_modulo_2(dtype, squares, monkeypatch):
 def test_bytes_become_the_squares_that_their_bits_become():
     a = residues((21, 128), dtype=np.uint8)
     for is_right in (False, True):
-        from_bits, from_bytes = np.empty((2, 3, 16), np.uint64)
+        from_bits, from_bytes = np.zeros((2, 3, 16), np.uint64)
         to_squares(pack_bits(a), from_bits, is_right)
         bytes_to_squares(a.view(np.uint64), from_bytes, is_right)
         np.testing.assert_array_equal(from_bytes, from_bits)
+    from_bytes[:] = 0
     bytes_to_squares(a.view(np.uint64), from_bytes, False)
     back = np.empty_like(a)
     to_bytes(from_bytes, back.view(np.uint64))

@@ -139,11 +139,9 @@ def _product(
         wide = _product(
             algorithm, a.astype(np.float32), b.astype(np.float32), None, threads, levels, upper
         )
-        if out is None:
-            return wide.astype(dtype)
-        check_type(out, dtype)
-        out[...] = wide.astype(dtype)
-        return out
+        if out is not None:
+            check_type(out, dtype)
+        return kept_in(out, wide.astype(dtype))
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0] or dtype not in SUPPORTED:
         return on_threads(threads, numpy_matmul, a, b, out)
     shape = (a.shape[0], a.shape[1], b.shape[1])
@@ -159,8 +157,7 @@ def _product(
     result = out if out is not None else np.empty((shape[0], shape[2]), dtype)
     if result.dtype != dtype or not addressable(result) or may_overlap(result, a, b):
         check_type(result, dtype)
-        result[...] = _product(algorithm, a, b, None, threads, levels, upper)
-        return result
+        return kept_in(result, _product(algorithm, a, b, None, threads, levels, upper))
     a, b = (x if x.dtype == dtype and addressable(x) else x.astype(dtype) for x in (a, b))
     turned = abs(result.strides[0]) < abs(result.strides[1])
     if upper is not None and (not levels or algorithm is CLASSICAL):

@@ -238,7 +238,7 @@ def _bytes_by_squares(
     """Return the product of matrices of integers modulo 2 as bytes."""
     size = (*a.shape, b.shape[1])
     rows = [_as_bytes(x) for x in (a, b)]
-    left, right = (np.empty((-(-len(x) // 8), x.shape[1]), BITS) for x in rows)
+    left, right = (np.zeros((-(-len(x) // 8), x.shape[1]), BITS) for x in rows)
     bytes_to_squares(rows[0], left, False)
     bytes_to_squares(rows[1], right, True)
     product = np.empty((size[0], 8 * right.shape[1]), np.uint8)

@@ -96,16 +96,13 @@ def bytes_to_squares(rows, squares, is_right):
     ----------
     rows : uint64 array, shape (M, W)
         M rows of 8 W bytes.
-    squares : uint64 array, shape (M / 8 rounded up, W)
-        Overwritten.
+    squares : uint64 array of zeros, shape (M / 8 rounded up, W)
     is_right : bool
         Whether it will be the right operand of a product.
     """
     ones, gather = np.uint64(0x0101010101010101), np.uint64(0x0102040810204080)
     words = rows.shape[1]
     for i in range(squares.shape[0]):
-        for w in range(words):
-            squares[i, w] = 0
         for y in range(min(8, rows.shape[0] - 8 * i)):
             if is_right:
                 for w in range(words):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -217,9 +217,8 @@ def _write(catalogue: Catalogue, rings: Sequence[Ring], path: Path) -> int:
         if max(recipe.format.sides) <= LARGEST_SPARSE
         and recipe.rank == least.get((recipe.ring, recipe.format.sides))
     ]
-    copied = _copies(catalogue, least)
-    wanted = [*(recipe.hash for recipe in made), *sparse, *(recipe.hash for recipe in copied)]
-    recipes = with_sources([*made, *known, *copied], wanted)
+    recipes = with_sources([*made, *known], [*(recipe.hash for recipe in made), *sparse])
+    recipes += _copies(catalogue, least, {recipe.how for recipe in recipes})
     write_whole(path, written_recipes(recipes))
     print(f"{len(recipes)} recipes written to {path}")
     return 0
@@ -273,21 +272,18 @@ def _planned(catalogue: Catalogue) -> Iterator[tuple[Record, Sides, str]]:
             yield record, record.format.sides, catalogue.schemes.recipe(record) or ""
 
 
-def _copies(catalogue: Catalogue, least: Mapping[Key, int]) -> list[Recipe]:
-    """Return recipes of copies of stored schemes that need the fewest additions."""
-    from flipsearch.constructors.copies import copies, recipes_of_copies
+def _copies(catalogue: Catalogue, least: Mapping[Key, int], kept: Set[str]) -> list[Recipe]:
+    """Return recipes of copies that need fewer additions than stored schemes and kept recipes."""
+    from flipsearch.constructors.copies import recipes_of_copies
     from flipsearch.programs import plain_reduction
 
     sources: list[tuple[str, Sides, int, Ring]] = []
-    others: list[tuple[Key, int, int, str]] = []
+    fewest: dict[Key, int] = {}
     for record, sides, how in _planned(catalogue):
         if not how:
             sources.append((record.hash, sides, record.rank, record.ring))
-        others.append(((record.ring, sides), record.rank, record.fewest_additions, how))
-    merges = {how for name, sides, _, _ in sources for _, _, how in copies(name, sides)}
-    fewest: dict[Key, int] = {}
-    for key, rank, additions, how in others:
-        if rank == least.get(key) and how not in merges:
+        key, additions = (record.ring, sides), record.fewest_additions
+        if record.rank == least.get(key) and (not how or how in kept):
             fewest[key] = min(additions, fewest.get(key, additions))
 
     def reduction(name: str) -> Reduction:

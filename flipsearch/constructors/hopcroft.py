@@ -14,7 +14,8 @@ Each column j gets a cell of its own, with a combination u_j of the rows. In a g
 in which each has n - 1 neighbours, every edge (i, j) costs three products and gives u_i y_j and
 u_j y_i: a pair if the colours differ. If they are the same, some b of another colour is next to
 both. Then the third cell of (b, j) makes a pair with i, which gives u_i (y_b + y_j) and
-(u_j - u_b) y_i. So column j knows u_i of each neighbour i and its own u_j, which give its n
+(u_j - u_b) y_i (a detour that the notes of solven-eu/matmulcatalog describe; arXiv 2606.13408,
+2026). So column j knows u_i of each neighbour i and its own u_j, which give its n
 entries if they are a basis. These are 2 p + 3 p (n - 1) / 2 products; if p (n - 1) is odd, one
 column lacks a neighbour and finds an entry by two products.
 

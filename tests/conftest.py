@@ -24,7 +24,12 @@ settings.load_profile("flipsearch")
 LONGEST = ["test_additions", "ray", "test_emitted_kernels", "test_faults_processes"]
 SLOW = {
     *("test_additions", "test_emitted_kernels", "test_gram_and_modular", "test_kernel_commands"),
-    *("test_processes", "test_stability", "test_faults_kernel", "test_faults_processes"),
+    *(
+        "test_kernels_in_processes",
+        "test_stability",
+        "test_faults_kernel",
+        "test_faults_processes",
+    ),
     *("test_faults_of_catalogues", "test_faults_of_drivers", "test_faults_of_workers"),
     *("test_gpu_benchmark", "test_gpu_compile", "test_gpu_executor", "test_gpu_outcomes"),
     *("test_faults_certificate", "test_faults_protect", "test_hostile", "test_scheme_commands"),

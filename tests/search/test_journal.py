@@ -41,7 +41,7 @@ def test_tasks_are_counted_by_start_schedule_and_kind() -> None:
 def test_the_journal_goes_on_with_the_run(tmp_path: Path) -> None:
     with fs.Catalogue.open(tmp_path / "c.sqlite", shipped=False) as catalogue:
         options = {"run": "it", "catalogue": catalogue, "gpu": "off", "workers": 1}
-        first = Study("2x2x2", target=7, seed=1, **options)  # type: ignore[arg-type]
+        first = Study("2x2x2", ring="F3", target=7, seed=1, **options)  # type: ignore[arg-type]
         result = first.run(10, lift=False)
         again = Study(**options)  # type: ignore[arg-type]
         assert again.history == first.history == result.history
@@ -78,7 +78,9 @@ def test_runs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_find_is_walked_again_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     database = str(tmp_path / "c.sqlite")
     with fs.Catalogue.open(database, shipped=False) as catalogue:
-        study = Study("2x2x2", target=7, seed=1, catalogue=catalogue, gpu="off", workers=1)
+        study = Study(
+            "2x2x2", ring="F3", target=7, seed=1, catalogue=catalogue, gpu="off", workers=1
+        )
         result = study.run(10, lift=False)
         [*_, task] = result.journal.finds
     assert main(["runs", "replay", "1", task, "--json", "--db", database]) == 0

@@ -19,7 +19,7 @@ from flipsearch.transform import extend, random_sandwich
 
 def test_equivalent_schemes_are_not_stored_twice() -> None:
     """There is one class of rank 7 (de Groote 1978), so that a second is looked for in vain."""
-    study = Study("2x2x2", ring="F2", target=7, seed=1, gpu="off")
+    study = Study("2x2x2", ring="F3", target=7, seed=1, gpu="off")
     found = study.run("500ms", lift=False, keep=2)
     assert found.scheme.rank == 7
     assert (found.classes, found.compared) == (1, 1)

@@ -115,11 +115,11 @@ def test_a_search_begins_with_the_plan_of_its_starts(seven: Scheme) -> None:
 
 
 def test_a_new_best_lowers_what_is_made_of_it(seven: Scheme) -> None:
-    strategy = MetaStrategy(formats_within(2, 4), Ring.ZT, 1)
+    strategy = MetaStrategy(formats_within(2, 4), Ring.F3, 1)  # no formula is over F3
     assert strategy.members["4x4x4"].best == 64
     for member in strategy.members.values():
         member.idle = 1 << 60
-    assert strategy.offer(seven)
+    assert strategy.offer(seven.over(Ring.F3))
     assert strategy.members["4x4x4"].best == 49
     assert strategy.held_scheme((4, 4, 4)).rank == 49
     assert [str(scheme.format) for scheme in strategy.found()] == ["2x2x2"]
@@ -129,7 +129,7 @@ def test_a_new_best_lowers_what_is_made_of_it(seven: Scheme) -> None:
 
 def test_formats_that_pay_are_drawn_and_idle_ones_rest(seven: Scheme) -> None:
     known = {"2x2x2": 7, "2x2x3": 11, "2x3x3": 15, "3x3x3": 23}
-    strategy = MetaStrategy(formats_within(2, 3), Ring.ZT, 1, known, [seven])
+    strategy = MetaStrategy(formats_within(2, 3), Ring.F3, 1, known, [seven])
     members = strategy.members
     assert members["2x2x2"].weight < members["3x3x3"].weight < members["2x3x3"].weight
     before = members["2x3x3"].weight
@@ -176,10 +176,10 @@ def test_pools_hold_distinct_states() -> None:
 
 
 def test_offers_in_any_orientation(seven: Scheme) -> None:
-    strategy = MetaStrategy(formats_within(2, 3), Ring.ZT, 1)
+    strategy = MetaStrategy(formats_within(2, 3), Ring.F3, 1)
     wide = permute(extend(seven, "p"), (2, 0, 1))
     assert wide.format.sides == (3, 2, 2)
-    assert strategy.offer(wide)
+    assert strategy.offer(wide.over(Ring.F3))
     assert strategy.members["2x2x3"].best == 11
     assert not strategy.offer(seven.over(Ring.F2))
     assert not strategy.offer(naive_scheme(parse_format("4x4x4"), Ring.ZT))

@@ -41,7 +41,7 @@ def test_a_search_without_a_catalogue_touches_no_file(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLIPSEARCH_DB", str(tmp_path / "never.sqlite"))
-    found = fs.search("2x2x2", ring="F2", budget=10, target=7, seed=1, gpu="off")
+    found = fs.search("2x2x2", ring="F3", budget=10, target=7, seed=1, gpu="off")
     assert list(tmp_path.iterdir()) == []
     assert found.scheme is not None
     assert found.lifted is not None

@@ -227,4 +227,4 @@ def _line(key: str, value: object) -> None:
     lines = [text]
     if width > 0:
         lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-    print(f"{name:18}{f'{chr(10):19}'.join(lines)}")
+    print(f"{name:17} {f'{chr(10):19}'.join(lines)}")

@@ -78,6 +78,8 @@ def run_plan(arguments: argparse.Namespace) -> int:
     for_all = ("recipes", "composed", "gains", "vary")
     if arguments.format and any(getattr(arguments, name) for name in for_all):
         raise UsageError(f"--{', --'.join(for_all)} concern all formats: no FORMAT then")
+    if arguments.seed and not arguments.vary:
+        raise UsageError("--seed is that of --vary: give a time to vary for, or leave it out")
     if arguments.vary:
         return _vary(arguments, rings)
     with opened(arguments) as catalogue:

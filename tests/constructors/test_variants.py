@@ -61,3 +61,5 @@ def test_the_command_stores_them(monkeypatch, tmp_path, capsys):
         assert [origin.method for origin in catalogue.schemes.provenance(record)] == ["vary"]
     assert main(["plan", "2x2x2", "--vary", "2s", "--db", path]) == 2
     assert "--vary concern all formats" in capsys.readouterr().err
+    assert main(["plan", "--seed", "2", "--db", path]) == 2
+    assert "--seed is that of --vary" in capsys.readouterr().err
